@@ -1,0 +1,151 @@
+//! The seam between scheduling and arithmetic.
+//!
+//! An [`Engine`] **owns the KV** and speaks sequences, so that paged kernels of our own and llama.cpp fit alike.
+//!
+//! **Invariant**: a token's logits are bit-identical whatever the batch size, the chunking, a cache hit or the thread
+//! count. Each output has one fixed order of reduction. Seeds and prefix caches can be trusted only then.
+
+use std::fmt;
+
+/// A token of the model's vocabulary.
+pub type TokenId = u32;
+
+/// Names a sequence inside its engine. Never reused within one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SequenceId(pub u64);
+
+/// What the engine can do beyond the minimum, and how large it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Logits per position.
+    pub vocab_size: usize,
+    /// The longest sequence, in tokens.
+    pub context_length: usize,
+    /// The most tokens one [`Engine::step`] takes, over all its spans.
+    pub max_batch_tokens: usize,
+    /// Whether [`Engine::export`] and [`Engine::import`] work.
+    pub can_export: bool,
+}
+
+/// Tokens to append to one sequence in one step.
+#[derive(Debug, Clone, Copy)]
+pub struct Span<'a> {
+    pub sequence: SequenceId,
+    /// Appended at the sequence's present end; not empty.
+    pub tokens: &'a [TokenId],
+    /// Which of these tokens' logits are wanted.
+    pub logits: Wanted,
+}
+
+/// Which positions of a span yield logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// A chunk of a prompt that goes on.
+    None,
+    /// The usual case: to sample the next token.
+    Last,
+    /// Teacher-forced evaluation.
+    All,
+}
+
+/// Why the engine could not do it. After [`EngineError::Broken`] nothing it holds can be trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EngineError {
+    /// The sequence would grow past the context length.
+    ContextFull {
+        length: usize,
+        limit: usize,
+    },
+    /// No KV blocks are left for these tokens; end or truncate another sequence.
+    OutOfBlocks {
+        wanted: usize,
+        free: usize,
+    },
+    UnknownSequence(SequenceId),
+    /// A token outside the vocabulary.
+    UnknownToken(TokenId),
+    /// A position to which the sequence cannot be taken back ([`Engine::can_resume_at`]).
+    CannotResumeAt(usize),
+    /// A logit is not a number.
+    NotANumber {
+        sequence: SequenceId,
+    },
+    Unsupported(&'static str),
+    /// A compute thread died, or the state is torn.
+    Broken(String),
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ContextFull { length, limit } => {
+                write!(f, "{length} tokens do not fit the context of {limit}")
+            }
+            Self::OutOfBlocks { wanted, free } => {
+                write!(f, "{wanted} more tokens of KV cache are needed and {free} are free")
+            }
+            Self::UnknownSequence(SequenceId(id)) => write!(f, "there is no sequence {id}"),
+            Self::UnknownToken(id) => write!(f, "token {id} is outside the vocabulary"),
+            Self::CannotResumeAt(position) => write!(f, "the sequence cannot be resumed at {position}"),
+            Self::NotANumber { .. } => f.write_str("the model computed a logit that is not a number"),
+            Self::Unsupported(what) => write!(f, "this engine does not support {what}"),
+            Self::Broken(why) => write!(f, "the engine is broken: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for EngineError {}
+
+/// Runs a model. One owner drives it from one thread; it may use more threads inside.
+pub trait Engine: Send {
+    fn capabilities(&self) -> &Capabilities;
+
+    /// A new, empty sequence.
+    ///
+    /// # Errors
+    /// [`EngineError::OutOfBlocks`] where even an empty one needs room.
+    fn create(&mut self) -> Result<SequenceId, EngineError>;
+
+    /// Appends every span's tokens and yields the wanted logits: row after row, each `vocab_size` long, in the order
+    /// of the spans. Prefill and decode are the same thing and may be mixed. A sequence appears in one span at most.
+    /// On an error no sequence has changed (except after [`EngineError::Broken`]).
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    fn step(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError>;
+
+    /// The number of tokens in the sequence.
+    fn len(&self, sequence: SequenceId) -> Option<usize>;
+
+    /// A second sequence that shares the first `position` tokens' KV.
+    ///
+    /// # Errors
+    /// [`EngineError::CannotResumeAt`] where [`Self::can_resume_at`] says no.
+    fn fork(&mut self, sequence: SequenceId, position: usize) -> Result<SequenceId, EngineError>;
+
+    /// Forgets everything from `position` on.
+    ///
+    /// # Errors
+    /// [`EngineError::CannotResumeAt`] where [`Self::can_resume_at`] says no.
+    fn truncate(&mut self, sequence: SequenceId, position: usize) -> Result<(), EngineError>;
+
+    /// Whether all KV that a token at `position` would see is still held: the full layers' for `[0, position)`, the
+    /// chunked layers' for the chunk in which `position` lies.
+    fn can_resume_at(&self, sequence: SequenceId, position: usize) -> bool;
+
+    /// Ends the sequence and frees what only it held. Unknown ones are ignored.
+    fn release(&mut self, sequence: SequenceId);
+
+    /// How many more tokens the KV cache takes.
+    fn free_tokens(&self) -> usize;
+
+    /// The sequence's KV as bytes that [`Self::import`] of the same engine and model takes.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] where [`Capabilities::can_export`] is false.
+    fn export(&self, sequence: SequenceId) -> Result<Vec<u8>, EngineError>;
+
+    /// # Errors
+    /// [`EngineError::Unsupported`] likewise, or [`EngineError::Broken`] for bytes of another model.
+    fn import(&mut self, bytes: &[u8]) -> Result<SequenceId, EngineError>;
+}

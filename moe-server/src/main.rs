@@ -1,0 +1,3 @@
+//! The command `moe-server`; see the library for the map.
+
+fn main() {}

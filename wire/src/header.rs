@@ -1,0 +1,8 @@
+//! Header names, lower case as HTTP/2 wants them.
+
+/// Identifies one request on its whole way; the gateway makes it, the server keys its receipt by it.
+pub const REQUEST_ID: &str = "x-moegate-request-id";
+/// A signed [`crate::Ticket`].
+pub const TICKET: &str = "x-moegate-ticket";
+/// The hex HMAC over a receipt's body, see [`crate::receipt`].
+pub const SIGNATURE: &str = "x-moegate-signature";

@@ -1,0 +1,22 @@
+//! What the gateway and the MoE server say to each other.
+//!
+//! Both depend on this crate and on nothing of one another. It is pure: no clock, no I/O.
+//!
+//! - [`header`]: the names of the headers.
+//! - [`ticket`]: what the gateway sends along with a request (its id and its price), signed.
+//! - [`receipt`]: what the server measured for that request, signed.
+//! - [`price`]: integer money.
+//! - [`usage`]: token counts.
+#![forbid(unsafe_code)]
+
+pub mod header;
+pub mod price;
+pub mod receipt;
+pub mod sign;
+pub mod ticket;
+pub mod usage;
+
+pub use price::{Nanodollars, Price};
+pub use receipt::{Ending, Receipt};
+pub use ticket::Ticket;
+pub use usage::Usage;
