@@ -3,9 +3,14 @@
 mod build;
 mod cache;
 mod failure;
+mod keys;
+mod local;
+mod net;
 mod pins;
 mod process;
+mod run;
 mod setup;
+mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,6 +42,8 @@ Everything that is downloaded lies in one folder: $MOEGATE_CACHE, else $XDG_CACH
 enum Command {
     Help,
     Setup,
+    Run(run::Options),
+    Test { suites: Vec<String> },
     BuildWorker { out: Option<PathBuf> },
 }
 
@@ -72,6 +79,12 @@ fn execute(command: Command) -> Result<ExitCode> {
             setup.cargo_deny()?;
             eprintln!("set-up is complete: {}", setup.cache.root().display());
         }
+        Command::Run(options) => run::run(&Setup::new()?, &options)?,
+        Command::Test { suites } => {
+            if !test::test(&Setup::new()?, &suites)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::BuildWorker { out } => {
             let setup = Setup::new()?;
             let out = out.unwrap_or_else(|| setup.root.join("build/worker"));
@@ -94,6 +107,31 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
             None => Ok(Command::Setup),
             Some(other) => Err(other.unexpected()),
         },
+        "run" => {
+            let mut options = run::Options::default();
+            while let Some(arg) = args.next()? {
+                match arg {
+                    Long("json") => options.json = true,
+                    Long("port") => options.port = Some(args.value()?.parse()?),
+                    Long("model") => options.model = Some(args.value()?.into()),
+                    Long("verbose") => options.verbose = true,
+                    Short('h') | Long("help") => return Ok(Command::Help),
+                    other => return Err(other.unexpected()),
+                }
+            }
+            Ok(Command::Run(options))
+        }
+        "test" => {
+            let mut suites = Vec::new();
+            while let Some(arg) = args.next()? {
+                match arg {
+                    Value(suite) => suites.push(suite.string()?),
+                    Short('h') | Long("help") => return Ok(Command::Help),
+                    other => return Err(other.unexpected()),
+                }
+            }
+            Ok(Command::Test { suites })
+        }
         "build" => {
             match args.next()? {
                 Some(Value(value)) if value == "worker" => {}

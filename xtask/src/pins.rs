@@ -1,6 +1,6 @@
 //! `pins.toml`, compiled in.
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use crate::failure::{Failure, Result};
 
@@ -49,11 +49,6 @@ impl Pins {
             cargo_deny: text("cargo", "cargo-deny")?,
         })
     }
-}
-
-/// The string at a key of a table.
-pub(crate) fn string_at<'a>(table: &'a DeTable<'_>, key: &str) -> Option<&'a str> {
-    table.get(key).and_then(|value| DeValue::as_str(value.get_ref()))
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl Tail {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Show {
     Nothing,
-    /// To standard error.
+    Stdout,
     Stderr,
 }
 
@@ -130,17 +130,34 @@ impl Running {
         Ok(Self { name: name.to_owned(), child, group, readers, tail })
     }
 
-    /// Starts a child that writes straight to this program's standard output and error.
-    pub(crate) fn start_attached(name: &str, mut command: Command) -> Result<Self> {
+    /// Starts a child that writes to this program's standard output and error.
+    pub(crate) fn start_attached(name: &str, command: Command) -> Result<Self> {
+        Self::start_shown(name, command, None)
+    }
+
+    /// As [`start_attached`](Self::start_attached); `on_line` is also given each line of standard output.
+    pub(crate) fn start_teed(name: &str, command: Command, on_line: OnLine) -> Result<Self> {
+        Self::start_shown(name, command, Some(on_line))
+    }
+
+    fn start_shown(name: &str, mut command: Command, on_line: Option<OnLine>) -> Result<Self> {
         check_interrupted()?;
         let program = command.get_program().to_string_lossy().into_owned();
-        let child = command
+        if on_line.is_some() {
+            command.stdout(Stdio::piped());
+        }
+        let mut child = command
             .stdin(Stdio::null())
             .process_group(0)
             .spawn()
             .map_err(|error| Failure::new(format!("cannot start {name} ({program}): {error}")))?;
+        let tail = Tail::default();
         let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        Ok(Self { name: name.to_owned(), child, group, readers: Vec::new(), tail: Tail::default() })
+        let mut readers = Vec::new();
+        if let (Some(out), Some(on_line)) = (child.stdout.take(), on_line) {
+            readers.push(read_lines(out, Show::Stdout, tail.clone(), on_line));
+        }
+        Ok(Self { name: name.to_owned(), child, group, readers, tail })
     }
 
     /// The exit status, if the child has ended.
@@ -219,8 +236,10 @@ fn read_lines(
             let text = String::from_utf8_lossy(&bytes);
             let line = text.trim_end().rsplit('\r').next().unwrap_or_default().to_owned();
             on_line(&line);
-            if show == Show::Stderr {
-                eprintln!("{line}");
+            match show {
+                Show::Nothing => {}
+                Show::Stdout => println!("{line}"),
+                Show::Stderr => eprintln!("{line}"),
             }
             if !line.is_empty() {
                 tail.push(line);

@@ -16,7 +16,6 @@ use crate::failure::{Failure, Result};
 use crate::pins::Pins;
 
 pub(crate) use node::Node;
-pub(crate) use python::Python;
 pub(crate) use wasm::Wasm;
 
 /// Where things are and what is pinned.
@@ -54,7 +53,7 @@ impl Setup {
         node::set_up(self)
     }
 
-    pub(crate) fn python(&self) -> Result<Python> {
+    pub(crate) fn python(&self) -> Result<PathBuf> {
         python::set_up(self)
     }
 

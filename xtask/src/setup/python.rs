@@ -1,7 +1,7 @@
 //! A Python environment with the clients that the tests use.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::Setup;
@@ -9,21 +9,9 @@ use crate::cache::Step;
 use crate::failure::{At, Failure, Result};
 use crate::process::{output_of, run_tool};
 
-#[derive(Debug)]
-pub(crate) struct Python {
-    python: PathBuf,
-}
-
-impl Python {
-    pub(crate) fn script(&self, script: &Path) -> Command {
-        let mut command = Command::new(&self.python);
-        // Isolated: neither the user's packages nor PYTHONPATH change what is tested. No byte code in the checkout.
-        command.args(["-I", "-B"]).arg(script);
-        command
-    }
-}
-
-pub(super) fn set_up(setup: &Setup) -> Result<Python> {
+/// The interpreter of the environment. Run scripts with `-I -B`: neither the user's packages nor `PYTHONPATH` then
+/// change what is tested, and no byte code lands in the checkout.
+pub(super) fn set_up(setup: &Setup) -> Result<PathBuf> {
     let path = setup.root.join("xtask/python/requirements.txt");
     let requirements = fs::read_to_string(&path).at("read", &path)?;
     let mut version = Command::new("python3");
@@ -53,5 +41,5 @@ pub(super) fn set_up(setup: &Setup) -> Result<Python> {
             .arg(&path);
         run_tool("pip install", command)
     })?;
-    Ok(Python { python: folder.join("venv/bin/python") })
+    Ok(folder.join("venv/bin/python"))
 }
