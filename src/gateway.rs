@@ -29,6 +29,8 @@ pub async fn handle<P: Platform>(platform: &P, config: &Config, head: &Head) {
             models(platform, config, head, path.strip_prefix("/v1/models/")).await
         }
         ("GET", "/usage") => usage(platform, config, head).await,
+        #[cfg(feature = "fault-injection")]
+        ("GET", "/__panic") => panic!("moegate-fault-injection"),
         (_, "/v1/chat/completions" | "/v1/completions") => Err(ApiError::method("POST")),
         (_, "/health" | "/v1/models" | "/usage") => Err(ApiError::method("GET")),
         _ => Err(ApiError::not_found()),

@@ -32,6 +32,7 @@ Commands:
   test [SUITE…]     set up what is missing and run the suites (default: all)
   build worker      build the gateway for Workers: build/worker/moegate.wasm
       --out DIR       another folder; with MOEGATE_CONFIG=FILE another configuration
+      --features F    features of the gateway's package (for tests)
   setup             set up everything now: afterwards the commands need no network
   help              print this text
 
@@ -44,7 +45,7 @@ enum Command {
     Setup,
     Run(run::Options),
     Test { suites: Vec<String> },
-    BuildWorker { out: Option<PathBuf> },
+    BuildWorker { out: Option<PathBuf>, features: Option<String> },
 }
 
 fn main() -> ExitCode {
@@ -85,10 +86,11 @@ fn execute(command: Command) -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
-        Command::BuildWorker { out } => {
+        Command::BuildWorker { out, features } => {
             let setup = Setup::new()?;
             let out = out.unwrap_or_else(|| setup.root.join("build/worker"));
-            build::worker(&setup, &out, false)?;
+            let variant = build::Variant { features: features.as_deref(), ..Default::default() };
+            build::worker(&setup, &out, &variant)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -138,14 +140,15 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
                 Some(other) => return Err(other.unexpected()),
                 None => return Err("build what? `cargo xtask build worker`".into()),
             }
-            let mut out = None;
+            let (mut out, mut features) = (None, None);
             while let Some(arg) = args.next()? {
                 match arg {
                     Long("out") => out = Some(args.value()?.into()),
+                    Long("features") => features = Some(args.value()?.string()?),
                     other => return Err(other.unexpected()),
                 }
             }
-            Ok(Command::BuildWorker { out })
+            Ok(Command::BuildWorker { out, features })
         }
         unknown => Err(format!("there is no command {unknown}").into()),
     }
