@@ -3,13 +3,15 @@
 use crate::platform::{BodyError, Reply};
 use std::cell::{Cell, RefCell};
 
+/// Asked after each chunk, with all that has come so far: whether the client stays.
+type Stays<'a> = dyn Fn(&[u8]) -> bool + 'a;
+
 /// A client that sends one request and takes the reply.
 pub struct Client<'a> {
     body: Vec<u8>,
     breaks_off: bool,
     leaves_before_answer: bool,
-    /// Asked after each chunk, with all that has come so far: whether the client stays.
-    stays: Box<dyn Fn(&[u8]) -> bool + 'a>,
+    stays: Box<Stays<'a>>,
     left: Cell<bool>,
     got: RefCell<Got>,
 }
