@@ -8,7 +8,7 @@ mod script;
 mod world;
 
 pub use client::{Client, Got};
-pub use script::{Arrived, End, Piece, Responder, Script, Scripted};
+pub use script::{Arrived, COMMENT, End, Piece, Responder, Script, Scripted};
 pub use world::{Stored, World};
 
 use crate::core::attempt::{AnswerHeaders, Outbound, OutboundBody, SendError};
@@ -111,8 +111,8 @@ impl Platform for Fake<'_> {
             }
             match (pieces.is_empty(), end) {
                 (true, End::Stall) => return Err(hang()),
-                (true, _) => return Err(SendError::Broken),
-                (false, _) => AnswerBody::Stream(Stream { pieces, end, number }),
+                (true, End::Clean | End::Cut | End::Reset) => return Err(SendError::Broken),
+                (_, _) => AnswerBody::Stream(Stream { pieces, end, number }),
             }
         } else {
             let mut whole = Vec::new();
@@ -124,7 +124,7 @@ impl Platform for Fake<'_> {
             }
             match end {
                 _ if whole.len() > limit => return Err(SendError::TooLarge),
-                End::Stall => return Err(hang()),
+                End::Stall | End::Endless => return Err(hang()),
                 End::Cut | End::Reset => return Err(SendError::Broken),
                 End::Clean => AnswerBody::Whole(whole),
             }
@@ -188,7 +188,7 @@ impl Fake<'_> {
                 self.client.receive(ApiError::truncated_event().as_bytes());
                 Ending::Truncated
             }
-            End::Stall => self.stalled(),
+            End::Stall | End::Endless => self.goes_on(stream),
         }
     }
 
@@ -210,8 +210,8 @@ impl Fake<'_> {
                 return self.left(stream);
             }
         }
-        if stream.end == End::Stall {
-            return self.stalled();
+        if matches!(stream.end, End::Stall | End::Endless) {
+            return self.goes_on(stream);
         }
         let (ending, last) = scanner.end(stream.end == End::Clean);
         if !last.is_empty() {
@@ -225,8 +225,14 @@ impl Fake<'_> {
         Ending::Cancelled
     }
 
-    fn stalled(&self) -> Ending {
-        panic!("the origin sends nothing more and the client stays: this would wait for ever")
+    /// The stream has no end of its own: the client has to leave.
+    fn goes_on(&self, stream: &Stream) -> Ending {
+        for _ in 0..1000 {
+            if stream.end == End::Endless && !self.client.receive(COMMENT.as_bytes()) {
+                return self.left(stream);
+            }
+        }
+        panic!("the origin's stream does not end and the client stays: this would wait for ever")
     }
 
     /// What an origin waits for must be there already, since nothing else happens meanwhile.

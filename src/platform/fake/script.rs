@@ -65,7 +65,12 @@ pub enum End {
     Reset,
     /// Nothing more comes, and the connection stays open.
     Stall,
+    /// Comments of server-sent events, again and again, until the connection is closed.
+    Endless,
 }
+
+/// What [`End::Endless`] sends.
+pub const COMMENT: &str = ": still here\n\n";
 
 impl Scripted {
     /// An answer of one type with the whole body in one piece.

@@ -1,6 +1,6 @@
 //! A client at a real socket. HTTP/1.1 by hand: it sees where a reply ends, and leaves when it is told to.
 
-use crate::host::{Call, Ended, Framing, Reply};
+use crate::host::{Call, Ended, Framing, Parting, Reply};
 use crate::origin::Progress;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -24,19 +24,32 @@ pub fn call(port: u16, call: &Call, progress: &Progress) -> Reply {
         if call.leaves_before_answer {
             progress.wait_for_arrival(PATIENCE);
             progress.client_left();
-            let _gone = stream.shutdown(Shutdown::Both);
+            leave(&stream, call.parting);
             return Reply { status: 0, headers: Vec::new(), body: Vec::new(), ended: Ended::Left };
         }
         let reply = Receiving { stream: &stream, raw: Vec::new(), at: 0 }.reply(call, progress);
-        let _gone = stream.shutdown(Shutdown::Both);
+        if reply.ended == Ended::Left {
+            leave(&stream, call.parting);
+        } else {
+            let _gone = stream.shutdown(Shutdown::Both);
+        }
         let _refused_early = sender.join();
         reply
     })
 }
 
+/// What happens when the socket is closed, which it is as soon as the call returns.
+fn leave(stream: &TcpStream, parting: Parting) {
+    match parting {
+        Parting::Reset => socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap(),
+        Parting::Orderly => {
+            let _gone = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
 fn request(call: &Call, port: u16) -> Vec<u8> {
-    let mut head =
-        format!("{} {} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n", call.method, call.path);
+    let mut head = format!("{} {} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n", call.method, call.path);
     if let Some(authorization) = &call.authorization {
         head += &format!("authorization: {authorization}\r\n");
     }

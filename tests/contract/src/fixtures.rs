@@ -1,6 +1,6 @@
 //! Keys, requests, answers and scripts that behaviours are made of.
 
-use crate::host::{Call, Framing};
+use crate::host::{Call, Framing, Parting};
 use moegate::platform::fake::{Arrived, End, Piece, Responder, Script, Scripted};
 use moegate_wire::{Ending, Nanodollars, Receipt, Usage, receipt, sign};
 use sha2::{Digest, Sha256};
@@ -52,6 +52,7 @@ pub fn get(path: &str, key: &str) -> Call {
         framing: Framing::Length,
         leaves_before_answer: false,
         stays: Arc::new(|_| true),
+        parting: Parting::Reset,
     }
 }
 

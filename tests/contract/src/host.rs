@@ -17,6 +17,17 @@ pub struct Call {
     pub leaves_before_answer: bool,
     /// Asked after each chunk of the reply, with all of the body that has come: whether the client stays.
     pub stays: Arc<dyn Fn(&[u8]) -> bool + Send + Sync>,
+    pub parting: Parting,
+}
+
+/// How a client leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parting {
+    /// Its system resets the connection: the gateway can know at once.
+    Reset,
+    /// It closes its side. workerd on its own port notices that when it next writes; at the edge the stream of HTTP/2
+    /// or 3 is reset.
+    Orderly,
 }
 
 /// How a request's body is sent.

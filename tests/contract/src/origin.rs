@@ -1,7 +1,7 @@
 //! Scripted origins at real sockets. HTTP/1.1 by hand: chunk boundaries, resets and silences are exact.
 
 use crate::client::chunk;
-use moegate::platform::fake::{Arrived, End, Piece, Responder, Script, Scripted};
+use moegate::platform::fake::{Arrived, COMMENT, End, Piece, Responder, Script, Scripted};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 /// Only keeps a hanging gateway from hanging the suite.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between two comments of an endless stream.
+const PACE: Duration = Duration::from_millis(20);
 
 /// What client and origins know of each other.
 pub struct Progress {
@@ -183,6 +186,10 @@ fn play(mut stream: TcpStream, scripted: &Scripted, progress: &Progress) -> std:
         }
         End::Cut => {}
         End::Reset => reset(stream),
+        End::Endless => loop {
+            stream.write_all(&chunk(COMMENT.as_bytes()))?;
+            std::thread::sleep(PACE);
+        },
         End::Stall => {
             until_closed(&stream);
             return Err(std::io::ErrorKind::ConnectionAborted.into());

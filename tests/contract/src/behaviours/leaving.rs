@@ -1,10 +1,10 @@
 //! A client that leaves stops the origin.
 
 use crate::fixtures::{Receipts, USAGE, always, chat, delta, own, paced, streamed};
-use crate::host::{Call, Ended};
+use crate::host::{Call, Ended, Parting};
 use crate::stage::{Behaviour, Stage};
 use moegate::core::record::Record;
-use moegate::platform::fake::{End, Responder, Script};
+use moegate::platform::fake::{End, Responder, Script, Scripted};
 use moegate_wire::{Ending, Usage};
 use std::time::Duration;
 
@@ -19,6 +19,12 @@ pub(super) const ALL: &[Behaviour] = &[
         "the same for a pumped stream, whose counts are then not known",
         pumped,
     ),
+    Behaviour::new(
+        "closes_relayed_stream",
+        "a client that only closes its side of a relayed stream is noticed as soon as the origin sends on",
+        closes_relayed,
+    ),
+    Behaviour::new("closes_pumped_stream", "the same for a pumped stream", closes_pumped),
     Behaviour::new(
         "leaves_before_own_answer",
         "a client that leaves before our own server has answered closes its connection within a second; the receipt gives the record",
@@ -72,6 +78,23 @@ fn pumped(stage: &mut Stage<'_>) {
     let (script, call) = stalled("far-model");
     let record = leave(stage, &always(script), &call);
     assert_eq!((record.metered, record.usage, record.status), (false, Usage::default(), 200));
+}
+
+fn closing(model: &str) -> (Script, Call) {
+    let (script, call) = stalled(model);
+    let Script::Answer(scripted) = script else { unreachable!("a stream") };
+    (Scripted { end: End::Endless, ..scripted }.into(), Call { parting: Parting::Orderly, ..call })
+}
+
+fn closes_relayed(stage: &mut Stage<'_>) {
+    let (script, call) = closing("own-model");
+    let record = leave(stage, &own(script, Receipts::Signed(Ending::Cancelled)), &call);
+    assert_eq!((record.metered, record.usage), (true, USAGE));
+}
+
+fn closes_pumped(stage: &mut Stage<'_>) {
+    let (script, call) = closing("far-model");
+    assert!(!leave(stage, &always(script), &call).metered);
 }
 
 fn before_own(stage: &mut Stage<'_>) {
