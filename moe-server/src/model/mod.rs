@@ -1,0 +1,3 @@
+//! A model's file and all that text needs: tokenizer and chat template.
+
+pub mod gguf;
