@@ -1,3 +1,15 @@
-//! A model's file and all that text needs: tokenizer and chat template.
+//! A model's file and all that text needs: [`gguf`], [`tokenizer`], [`template`].
+//!
+//! A chat becomes tokens in two steps: [`ChatTemplate::render`] makes a [`Prompt`],
+//! [`Tokenizer::encode_prompt`] its tokens.
 
+mod error;
 pub mod gguf;
+mod prompt;
+pub mod template;
+pub mod tokenizer;
+
+pub use error::ModelError;
+pub use prompt::Prompt;
+pub use template::{ChatTemplate, TemplateError};
+pub use tokenizer::{Decoder, Special, Tokenizer};
