@@ -12,6 +12,7 @@ use minijinja::{
 use serde_json::Value as Json;
 
 /// `tojson` as `json.dumps(value, ensure_ascii=False, indent=…)` writes it: `", "` and `": "`, and no HTML escapes.
+#[allow(clippy::needless_pass_by_value, reason = "the form that minijinja takes filters in")]
 pub(super) fn tojson(value: &Value, indent: Option<Value>, options: Kwargs) -> Result<Value, Error> {
     let indent = match indent {
         Some(indent) => Some(indent),

@@ -182,11 +182,14 @@ fn broken(why: String) -> ModelError {
     ModelError::Tokenizer(why)
 }
 
+/// The special tokens and their texts.
+type Specials<'a> = Vec<(&'a str, TokenId)>;
+
 fn read_vocabulary<'a>(
     gguf: &Gguf,
     level: &ByteLevel,
     tokens: &[&'a str],
-) -> Result<(Vocabulary, Vec<(&'a str, TokenId)>), ModelError> {
+) -> Result<(Vocabulary, Specials<'a>), ModelError> {
     let types: Vec<i32> = gguf.get("tokenizer.ggml.token_type")?;
     if types.len() != tokens.len() {
         return Err(broken(format!("it has {} tokens and {} token types", tokens.len(), types.len())));
