@@ -1,6 +1,6 @@
 //! Which sequences run in the next step, sampling, cancellation.
 //!
-//! One thread owns the engine ([`worker`]) and takes requests from a bounded queue; every step mixes the decodes of
+//! One thread owns the engine (`worker`) and takes requests from a bounded queue; every step mixes the decodes of
 //! all running sequences with a bounded chunk of prompts ([`plan`]). A request is cancelled by dropping the receiver
 //! of its events, and is released before the next step.
 
@@ -9,6 +9,7 @@ pub mod sample;
 pub mod stats;
 pub mod text;
 pub mod track;
+mod work;
 mod worker;
 
 use crate::engine::{Engine, TokenId};

@@ -128,7 +128,11 @@ mod tests {
             ("a lone prompt has the larger budget", &[1000], &[(0, 64)]),
             ("a short prompt is done at once", &[7], &[(0, 7)]),
             ("beside decodes a prompt has the smaller one", &[1, 1000, 1], &[(0, 1), (1, 16), (2, 1)]),
-            ("the oldest prompt keeps half, the shortest goes next", &[1000, 500, 20], &[(0, 32), (1, 12), (2, 20)]),
+            (
+                "the oldest prompt keeps half, the shortest goes next",
+                &[1000, 500, 20],
+                &[(0, 32), (1, 12), (2, 20)],
+            ),
             ("what the others leave goes back to the oldest", &[1000, 10], &[(0, 54), (1, 10)]),
             ("what the oldest leaves goes on", &[5, 1000], &[(0, 5), (1, 59)]),
         ];
@@ -160,7 +164,10 @@ mod tests {
                 let served = shares.iter().filter(|share| remaining[share.index] == 1).count();
                 assert_eq!(served, decodes, "every decode advances: {what}");
                 if let Some(oldest) = remaining.iter().position(|&tokens| tokens > 1) {
-                    assert!(shares.iter().any(|share| share.index == oldest), "the oldest prompt too: {what}");
+                    assert!(
+                        shares.iter().any(|share| share.index == oldest),
+                        "the oldest prompt too: {what}"
+                    );
                 }
             }
         }

@@ -272,7 +272,14 @@ mod tests {
         let weights: Vec<f64> = sorted.iter().map(|&t| f64::from(logits[t as usize]).exp()).collect();
         let mass: f64 = weights.iter().sum();
         let mut sum = 0.0;
-        let kept = weights.iter().position(|w| { sum += w; sum >= 0.9 * mass }).unwrap() + 1;
+        let kept = weights
+            .iter()
+            .position(|w| {
+                sum += w;
+                sum >= 0.9 * mass
+            })
+            .unwrap()
+            + 1;
         let sampling = Sampling { top_p: 0.9, ..Sampling::default() };
         for position in 0..200 {
             let token = choose(&logits, &sampling, position).unwrap();

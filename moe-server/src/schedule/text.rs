@@ -46,9 +46,9 @@ impl StopFilter {
     fn doubtful(&self) -> usize {
         let begins = |stop: &String| {
             let most = self.held.len().min(stop.len() - 1);
-            (1..=most).rev().find(|&n| {
-                stop.is_char_boundary(n) && self.held.as_bytes().ends_with(&stop.as_bytes()[..n])
-            })
+            (1..=most)
+                .rev()
+                .find(|&n| stop.is_char_boundary(n) && self.held.as_bytes().ends_with(&stop.as_bytes()[..n]))
         };
         self.stops.iter().filter_map(begins).max().unwrap_or(0)
     }

@@ -97,7 +97,7 @@ impl Track {
         });
     }
 
-    pub(super) fn change(&self, change: impl FnOnce(&mut Progress)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Progress)) {
         let mut ended = None;
         self.progress.send_modify(|progress| {
             let before = progress.ending();
