@@ -17,6 +17,7 @@ use crate::engine::TokenId;
 use crate::schedule::text::Decode;
 use crate::schedule::{Refused, Scheduler};
 use auth::Auth;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -193,12 +194,21 @@ async fn models(State(server): State<Arc<Server>>, _: Caller) -> Response {
 async fn model(
     State(server): State<Arc<Server>>,
     _: Caller,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, ApiError> {
+    let id = path(id)?;
     if server.models.contains(&id) {
         return Ok(json_response(&model_body(&server, &id)));
     }
     Err(request::unknown_model(&id, &server.models))
+}
+
+/// A part of the path; in the place of axum's own answer to bad escapes.
+fn path(part: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {
+    part.map(|Path(part)| part).map_err(|_| {
+        let message = "the path is not UTF-8 after its %-escapes are resolved: send the id as it was given";
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid_path", message)
+    })
 }
 
 async fn no_route() -> ApiError {

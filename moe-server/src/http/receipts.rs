@@ -3,6 +3,7 @@
 use super::error::ApiError;
 use super::{Caller, Server};
 use crate::schedule::track::Track;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -122,9 +123,10 @@ impl Table {
 pub(super) async fn get(
     State(server): State<Arc<Server>>,
     _: Caller,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
+    let id = super::path(id)?;
     let wait = wait_ms(query.as_deref().unwrap_or_default())?;
     let Some(track) = server.receipts.get(&id) else {
         return Err(ApiError::new(

@@ -92,6 +92,7 @@ impl Worker {
         while self.take_messages() {
             self.drop_cancelled();
             self.admit();
+            set(&self.shared.stats.running, self.running.len());
             if !self.running.is_empty() {
                 self.step()?;
             }
