@@ -145,12 +145,7 @@ fn prepare(
     let vocab_size = server.scheduler.vocab_size();
     let mut request = GenerationRequest::parse(endpoint, body, &server.models, vocab_size)?;
     let (param, prompt) = match &mut request.input {
-        Input::Messages(messages) => {
-            let tokens = server.codec.encode_chat(messages).map_err(|why| {
-                ApiError::invalid("messages", format!("the model's chat template does not take this: {why}"))
-            })?;
-            ("messages", tokens)
-        }
+        Input::Messages(messages) => ("messages", server.codec.encode_chat(messages)?),
         Input::Text(text) => ("prompt", server.codec.encode(text)),
         Input::Tokens(tokens) => ("prompt", std::mem::take(tokens)),
     };

@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod auth;
+pub mod codec;
 mod delivery;
 pub mod error;
 pub mod fields;
@@ -13,8 +14,6 @@ mod metrics;
 pub mod receipts;
 pub mod request;
 
-use crate::engine::TokenId;
-use crate::schedule::text::Decode;
 use crate::schedule::{Refused, Scheduler};
 use auth::Auth;
 use axum::extract::rejection::PathRejection;
@@ -26,6 +25,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use axum::{Router, serve};
+use codec::Codec;
 use error::ApiError;
 use moegate_wire::header::REQUEST_ID;
 use receipts::Receipts;
@@ -37,21 +37,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
-
-/// Between text and tokens.
-pub trait Codec: Send + Sync {
-    /// The tokens of a raw prompt: begins as the model wants it, special tokens written in it are recognised.
-    fn encode(&self, text: &str) -> Vec<TokenId>;
-    /// The tokens of a conversation (`[{"role", "content"}]`) up to where the assistant speaks. Text in messages can
-    /// not make special tokens.
-    ///
-    /// # Errors
-    /// The chat template does not take it; says why.
-    fn encode_chat(&self, messages: &Value) -> Result<Vec<TokenId>, String>;
-    fn decoder(&self) -> Box<dyn Decode>;
-    /// Whether this token ends an answer.
-    fn is_end(&self, token: TokenId) -> bool;
-}
 
 /// All that the handlers share.
 pub struct Server {

@@ -6,7 +6,8 @@
 //! - Bytes that break things once they are computed: [`NAN`], [`NAN_ROW`], [`PANIC`], [`BROKEN`].
 
 use moe_server::engine::{Capabilities, Engine, EngineError, SequenceId, Span, TokenId, Wanted};
-use moe_server::http::Codec;
+use moe_server::http::codec::Codec;
+use moe_server::http::error::ApiError;
 use moe_server::schedule::text::Decode;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -198,11 +199,11 @@ impl Codec for Bytes {
     }
 
     /// Only the texts, one after the other.
-    fn encode_chat(&self, messages: &Value) -> Result<Vec<TokenId>, String> {
+    fn encode_chat(&self, messages: &Value) -> Result<Vec<TokenId>, ApiError> {
         let texts: Vec<&str> =
             messages.as_array().unwrap().iter().map(|message| message["content"].as_str().unwrap()).collect();
         if texts.contains(&"refuse") {
-            Err("it says refuse".into())
+            Err(ApiError::invalid("messages", "they say refuse: say something else"))
         } else {
             Ok(self.encode(&texts.concat()))
         }

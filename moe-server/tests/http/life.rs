@@ -83,7 +83,6 @@ async fn a_full_queue_is_refused_and_a_place_comes_free() {
             assert_eq!(refused.error(), (429, "server_busy".into(), None));
             let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
             assert!((1..60).contains(&seconds));
-            // One that waits leaves: its place is free before the engine has done anything.
             assert_eq!(server.get("/ready").await.status, 200, "busy is not unready");
             server.control.open();
         });
