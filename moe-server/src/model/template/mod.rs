@@ -1,7 +1,8 @@
 //! Renders chats by the Jinja template that a model carries.
 //!
-//! **Invariant**: a template is data of the model's file: it has no way out of the values given to it, and its work, its
-//! depth and its output are bounded.
+//! **Invariant**: a template is data of the model's file: it has no way out of the values given to it, and its steps, its
+//! depth and its output are bounded. (What one step allocates is not: a string can be doubled in every step. A request
+//! can't do that, only a file that the operator chose.)
 
 mod error;
 mod messages;
