@@ -1,5 +1,7 @@
 //! The GGUF reader on good files, on each kind of bad one, and on random damage.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod gguf_writer;
 
 use std::io::Write as _;

@@ -1,5 +1,7 @@
 //! Chat templates against Python's Jinja, the checks of messages, and templates that mean harm.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod gguf_writer;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -48,7 +50,7 @@ fn agrees_with_jinja() {
         match (rendered, chat.get("refused")) {
             (Ok(prompt), None) => assert_eq!(prompt.text(), chat["expected"].as_str().unwrap(), "{name}"),
             (Err(TemplateError::Refused(why)), Some(refused)) => {
-                assert_eq!(why, refused.as_str().unwrap(), "{name}")
+                assert_eq!(why, refused.as_str().unwrap(), "{name}");
             }
             (result, _) => panic!("{name}: {result:?}"),
         }

@@ -1,5 +1,7 @@
 //! The tokenizer against tiktoken, and what it does with special tokens, damage and long texts.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use moe_server::model::{ChatTemplate, ModelError, Special, Tokenizer, gguf::Gguf};
 use serde_json::json;
 

@@ -1,7 +1,6 @@
 //! Writes GGUF files for tests, wrong ones too.
 
 #![allow(dead_code, unreachable_pub, reason = "no test uses all of it")]
-#![allow(clippy::unwrap_used, reason = "only tests use it")]
 
 use moe_server::model::gguf::{Gguf, GgufError};
 
