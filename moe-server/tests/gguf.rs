@@ -148,7 +148,9 @@ fn each_defect_is_named() {
 }
 
 #[test]
-fn a_missing_file_and_a_folder_are_errors() {
+fn an_empty_a_missing_file_and_a_folder_are_errors() {
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    assert!(Gguf::open(empty.path()).unwrap_err().to_string().contains("the file ends inside the header"));
     let folder = tempfile::tempdir().unwrap();
     for path in [folder.path(), &folder.path().join("absent.gguf")] {
         let error = Gguf::open(path).unwrap_err();

@@ -148,6 +148,10 @@ fn faults_of_the_request_name_the_field() {
         let error = load(None).unwrap().render(&hi(), Some(&tools), true).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
+    let many = json!(vec![json!({"role": "user", "content": ""}); 400_000]);
+    let error =
+        render("{% for message in messages %}{{ message.role }}{{ message.content }}{% endfor %}", &many);
+    assert!(matches!(error, Err(TemplateError::TooLong)));
     let error = render("{{ raise_exception('roles must alternate') }}", &hi()).unwrap_err();
     assert_eq!(error, TemplateError::Refused("roles must alternate".to_owned()));
     assert!(error.is_of_request());
@@ -184,6 +188,6 @@ fn hostile_templates_end() {
         let error = load(Some(source)).and_then(|template| Ok(template.render(&hi(), None, true)?));
         let shown: String = source.chars().take(80).collect();
         let error = error.expect_err(&shown).to_string();
-        assert!(error.contains("does not work"), "{shown}: {error}");
+        assert!(error.contains("does not work") || error.contains("too many steps"), "{shown}: {error}");
     }
 }
