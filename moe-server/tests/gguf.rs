@@ -1,66 +1,22 @@
 //! The GGUF reader on good files, on each kind of bad one, and on random damage.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod gguf_writer;
+
 use std::io::Write as _;
 
+use gguf_writer::{ARRAY, STRING, Writer};
 use moe_server::model::gguf::{GgmlType, Gguf, GgufError, Value};
-
-/// Writes GGUF fields by hand, wrong ones too.
-#[derive(Default, Clone)]
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn header(tensors: u64, keys: u64) -> Self {
-        Self::default().raw(b"GGUF").u32(3).u64(tensors).u64(keys)
-    }
-
-    fn raw(mut self, bytes: &[u8]) -> Self {
-        self.0.extend_from_slice(bytes);
-        self
-    }
-
-    fn u32(self, value: u32) -> Self {
-        self.raw(&value.to_le_bytes())
-    }
-
-    fn u64(self, value: u64) -> Self {
-        self.raw(&value.to_le_bytes())
-    }
-
-    fn string(self, text: &str) -> Self {
-        self.u64(text.len() as u64).raw(text.as_bytes())
-    }
-
-    fn key(self, key: &str, type_id: u32, value: &[u8]) -> Self {
-        self.string(key).u32(type_id).raw(value)
-    }
-
-    fn tensor(self, name: &str, dims: &[u64], type_id: u32, offset: u64) -> Self {
-        let head = self.string(name).u32(u32::try_from(dims.len()).unwrap());
-        dims.iter().fold(head, |writer, dim| writer.u64(*dim)).u32(type_id).u64(offset)
-    }
-
-    fn data(mut self, alignment: usize, bytes: usize) -> Vec<u8> {
-        self.0.resize(self.0.len().next_multiple_of(alignment), 0);
-        self.0.extend((0..bytes).map(|index| u8::try_from(index % 251).unwrap()));
-        self.0
-    }
-
-    fn open(self) -> Result<Gguf, GgufError> {
-        Gguf::from_bytes(self.0)
-    }
-}
-
-const STRINGS: u32 = 8;
-const ARRAY: u32 = 9;
 
 fn good() -> Vec<u8> {
     Writer::header(3, 8)
-        .key("general.architecture", STRINGS, &Writer::default().string("llama4").0)
+        .key("general.architecture", STRING, &Writer::default().string("llama4").0)
         .key("block_count", 4, &48_u32.to_le_bytes())
         .key("eps", 6, &1e-5_f32.to_le_bytes())
         .key("flag", 7, &[1])
         .key("negative", 5, &(-3_i32).to_le_bytes())
-        .key("words", ARRAY, &Writer::default().u32(STRINGS).u64(3).string("a").string("").string("Ġñ").0)
+        .key("words", ARRAY, &Writer::default().u32(STRING).u64(3).string("a").string("").string("Ġñ").0)
         .key("types", ARRAY, &Writer::default().u32(5).u64(2).u32(7).raw(&(-1_i32).to_le_bytes()).0)
         .key("nested", ARRAY, &Writer::default().u32(ARRAY).u64(1).u32(0).u64(2).raw(&[8, 9]).0)
         .tensor("a", &[32, 2], 8, 0)
@@ -156,17 +112,17 @@ fn each_defect_is_named() {
         (key(13, &[]), r#"the value of "k" (at offset 33) has the unknown type 13"#),
         (key(7, &[2]), "a boolean of 2"),
         (key(4, &[1, 2]), r#"ends inside the value of "k""#),
-        (key(STRINGS, &Writer::default().u64(1 << 40).0), "1099511627776 bytes are needed"),
+        (key(STRING, &Writer::default().u64(1 << 40).0), "1099511627776 bytes are needed"),
         (key(ARRAY, &Writer::default().u32(4).u64(1 << 62).0), "claims 4611686018427387904 elements"),
         (key(ARRAY, &Writer::default().u32(0).u64(1 << 62).0), "4611686018427387904 bytes are needed"),
-        (key(ARRAY, &Writer::default().u32(STRINGS).u64(1 << 62).string("x").0), "ends inside the value"),
+        (key(ARRAY, &Writer::default().u32(STRING).u64(1 << 62).string("x").0), "ends inside the value"),
         (key(ARRAY, &deep.0), "nests arrays more than 4 deep"),
         (Writer::header(0, 2).key("k", 0, &[1]).key("k", 0, &[1]), r#"the metadata key "k" occurs twice"#),
         (Writer::header(0, 1).key("split.count", 2, &[3, 0]), "split over 3 files"),
         (Writer::header(0, 1).key("general.alignment", 4, &[0; 4]), "a power of two"),
         (Writer::header(0, 1).key("general.alignment", 4, &[48, 0, 0, 0]), "a power of two"),
         (Writer::header(0, 1).key("general.alignment", 10, &[0xff; 8]), "a power of two"),
-        (Writer::header(0, 1).key("general.alignment", STRINGS, &[0; 8]), "holds a string"),
+        (Writer::header(0, 1).key("general.alignment", STRING, &[0; 8]), "holds a string"),
         (one("", &[1], 0, 0), "has a name of 0 bytes"),
         (one("t", &[], 0, 0), "has 0 dimensions"),
         (one("t", &[1, 1, 1, 1, 1], 0, 0), "has 5 dimensions"),
@@ -192,7 +148,9 @@ fn each_defect_is_named() {
 }
 
 #[test]
-fn a_missing_file_and_a_folder_are_errors() {
+fn an_empty_a_missing_file_and_a_folder_are_errors() {
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    assert!(Gguf::open(empty.path()).unwrap_err().to_string().contains("the file ends inside the header"));
     let folder = tempfile::tempdir().unwrap();
     for path in [folder.path(), &folder.path().join("absent.gguf")] {
         let error = Gguf::open(path).unwrap_err();

@@ -1,5 +1,7 @@
 //! The tokenizer against tiktoken, and what it does with special tokens, damage and long texts.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use moe_server::model::{ChatTemplate, ModelError, Special, Tokenizer, gguf::Gguf};
 use serde_json::json;
 
@@ -204,4 +206,48 @@ fn refuses_what_it_does_not_know() {
         let error = changed(from, to).expect_err(expected);
         assert!(error.contains(expected), "{error:?} does not say {expected:?}");
     }
+}
+
+/// Damaged metadata make an error or another tokenizer, never a panic.
+#[test]
+fn random_damage_never_panics() {
+    let good = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/models/nano-f16.gguf")).unwrap();
+    let metadata =
+        Gguf::from_bytes(good.clone()).unwrap().tensors().map(|tensor| tensor.offset).min().unwrap();
+    let mut state = 11_u64;
+    let mut random = move |below: usize| {
+        // SplitMix64
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % below as u64).unwrap()
+    };
+    let (mut worked, mut refused) = (0, 0);
+    for _ in 0..2_000 {
+        let mut bytes = good.clone();
+        for _ in 0..=random(8) {
+            bytes[random(metadata)] = [b' ', b'<', b'a', 0, 1, 0xff, b'{'][random(7)];
+        }
+        let Ok(gguf) = Gguf::from_bytes(bytes) else { continue };
+        match Tokenizer::from_gguf(&gguf) {
+            Ok(tokenizer) => {
+                worked += 1;
+                let text = "Hello<|eot|> wörld\n\n 123 🙂";
+                let tokens = tokenizer.encode(text, Special::AsText);
+                assert!(tokens.iter().all(|token| (*token as usize) < tokenizer.vocab_size()));
+                decode(&tokenizer, &tokens);
+                let template = ChatTemplate::from_gguf(&gguf);
+                let prompt = template
+                    .map(|template| template.render(&json!([{"role": "user", "content": text}]), None, true));
+                if let Ok(Ok(prompt)) = prompt {
+                    assert!(!tokenizer.encode_prompt(&prompt).is_empty());
+                }
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+    assert!(worked > 100 && refused > 100, "{worked} worked, {refused} refused");
 }

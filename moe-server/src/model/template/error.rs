@@ -9,6 +9,8 @@ pub enum TemplateError {
     Field { path: String, why: String },
     /// The template refused the messages (its `raise_exception`), in its author's words.
     Refused(String),
+    /// The messages take the template more steps than any chat should.
+    TooLong,
     /// The template is broken, or uses what is not supported.
     Template(String),
 }
@@ -21,7 +23,7 @@ impl TemplateError {
     /// Whether other messages could have been rendered: the request is at fault, not the model's file.
     #[must_use]
     pub fn is_of_request(&self) -> bool {
-        matches!(self, Self::Field { .. } | Self::Refused(_))
+        matches!(self, Self::Field { .. } | Self::Refused(_) | Self::TooLong)
     }
 }
 
@@ -30,6 +32,9 @@ impl fmt::Display for TemplateError {
         match self {
             Self::Field { path, why } => write!(f, "{path} {why}"),
             Self::Refused(why) => write!(f, "the model's chat template refuses these messages: {why}"),
+            Self::TooLong => f.write_str(
+                "messages take the model's chat template too many steps; send fewer or shorter ones",
+            ),
             Self::Template(why) => write!(f, "the model's chat template does not work: {why}"),
         }
     }

@@ -1,7 +1,8 @@
 //! Renders chats by the Jinja template that a model carries.
 //!
-//! **Invariant**: a template is data of the model's file: it has no way out of the values given to it, and its work, its
-//! depth and its output are bounded.
+//! **Invariant**: a template is data of the model's file: it has no way out of the values given to it, and its steps, its
+//! depth and its output are bounded. (What one step allocates is not: a string can be doubled in every step. A request
+//! can't do that, only a file that the operator chose.)
 
 mod error;
 mod messages;
@@ -22,7 +23,7 @@ pub use error::TemplateError;
 const LLAMA4: &str = include_str!("llama4.jinja");
 const NAME: &str = "chat_template";
 /// Instructions for one rendering: a message takes a few dozen.
-const FUEL: u64 = 10_000_000;
+const FUEL: u64 = 2_000_000;
 const RECURSION_LIMIT: usize = 100;
 const MAX_OUTPUT_BYTES: usize = 128 << 20;
 
@@ -141,7 +142,10 @@ fn failed(error: &Error) -> TemplateError {
         }
         source = error.source();
     }
-    TemplateError::Template(describe(error))
+    match error.kind() {
+        ErrorKind::OutOfFuel => TemplateError::TooLong,
+        _ => TemplateError::Template(describe(error)),
+    }
 }
 
 /// The error with its causes, in one line.
