@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 A native server for open mixture-of-experts models, with OpenAI's API.
 
 usage: moe-server serve MODEL.gguf [options]
@@ -34,7 +34,7 @@ The bearer key that clients must send comes from --api-key-file or from the envi
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     Help,
     Version,
     Serve(Box<Options>),
@@ -42,23 +42,23 @@ pub enum Command {
 
 /// The options of `serve`; see [`HELP`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    pub model: PathBuf,
-    pub host: IpAddr,
-    pub port: u16,
-    pub api_key_file: Option<PathBuf>,
-    pub no_auth: bool,
-    pub aliases: Vec<String>,
+pub(crate) struct Options {
+    pub(crate) model: PathBuf,
+    pub(crate) host: IpAddr,
+    pub(crate) port: u16,
+    pub(crate) api_key_file: Option<PathBuf>,
+    pub(crate) no_auth: bool,
+    pub(crate) aliases: Vec<String>,
     /// 0 takes what there is.
-    pub threads: usize,
-    pub context: Option<usize>,
-    pub kv_tokens: Option<usize>,
-    pub max_queue: usize,
-    pub max_batch: usize,
-    pub step_ms: u64,
-    pub keepalive_s: u64,
-    pub max_body_mb: usize,
-    pub json: bool,
+    pub(crate) threads: usize,
+    pub(crate) context: Option<usize>,
+    pub(crate) kv_tokens: Option<usize>,
+    pub(crate) max_queue: usize,
+    pub(crate) max_batch: usize,
+    pub(crate) step_ms: u64,
+    pub(crate) keepalive_s: u64,
+    pub(crate) max_body_mb: usize,
+    pub(crate) json: bool,
 }
 
 impl Options {
@@ -85,7 +85,7 @@ impl Options {
 
 /// A command line that cannot be followed, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UsageError(pub String);
+pub(crate) struct UsageError(pub(crate) String);
 
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,7 +103,7 @@ impl From<lexopt::Error> for UsageError {
 ///
 /// # Errors
 /// [`UsageError`].
-pub fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Command, UsageError> {
+pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Command, UsageError> {
     let fail = |why: &str| Err(UsageError(why.to_owned()));
     let mut parser = Parser::from_args(args);
     let mut options = Options::new(PathBuf::new());

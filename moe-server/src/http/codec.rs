@@ -44,15 +44,14 @@ impl Codec for ModelCodec {
     }
 
     fn encode_chat(&self, messages: &Value) -> Result<Vec<TokenId>, ApiError> {
-        let prompt = self.template.render(messages, None, true).map_err(|error| {
-            let message = error.to_string();
-            match error {
-                TemplateError::Field { path, .. } => ApiError::invalid(path, message),
-                TemplateError::Refused(_) => ApiError::invalid("messages", message),
-                TemplateError::Template(_) => {
-                    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "chat_template_failed", message)
-                }
-            }
+        let prompt = self.template.render(messages, None, true).map_err(|error| match &error {
+            TemplateError::Field { path, .. } => ApiError::invalid(path, error.to_string()),
+            _ if error.is_of_request() => ApiError::invalid("messages", error.to_string()),
+            _ => ApiError::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "chat_template_failed",
+                format!("{error}; use /v1/completions, or convert the model with a working template"),
+            ),
         })?;
         Ok(self.tokenizer.encode_prompt(&prompt))
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{gguf::GgufError, template::TemplateError};
+use super::{gguf::GgufError, llama4, template::TemplateError};
 
 /// What is wrong with a model's file.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub enum ModelError {
     /// The tokenizer's metadata contradicts itself, or is of a kind not supported.
     Tokenizer(String),
     Template(TemplateError),
+    /// The weights or their configuration, or what running them takes.
+    Weights(llama4::ModelError),
 }
 
 impl fmt::Display for ModelError {
@@ -19,6 +21,7 @@ impl fmt::Display for ModelError {
             Self::Gguf(error) => error.fmt(f),
             Self::Tokenizer(why) => write!(f, "the model's tokenizer cannot be used: {why}"),
             Self::Template(error) => write!(f, "the metadata key \"tokenizer.chat_template\": {error}"),
+            Self::Weights(error) => error.fmt(f),
         }
     }
 }
@@ -29,6 +32,7 @@ impl std::error::Error for ModelError {
             Self::Gguf(error) => Some(error),
             Self::Tokenizer(_) => None,
             Self::Template(error) => Some(error),
+            Self::Weights(error) => Some(error),
         }
     }
 }
@@ -42,5 +46,11 @@ impl From<GgufError> for ModelError {
 impl From<TemplateError> for ModelError {
     fn from(error: TemplateError) -> Self {
         Self::Template(error)
+    }
+}
+
+impl From<llama4::ModelError> for ModelError {
+    fn from(error: llama4::ModelError) -> Self {
+        Self::Weights(error)
     }
 }

@@ -5,11 +5,14 @@
 
 mod error;
 pub mod gguf;
+pub mod llama4;
+mod load;
 mod prompt;
 pub mod template;
 pub mod tokenizer;
 
 pub use error::ModelError;
+pub use load::{LoadOptions, LoadedModel, load};
 pub use prompt::Prompt;
 pub use template::{ChatTemplate, TemplateError};
 pub use tokenizer::{Decoder, Special, Tokenizer};
