@@ -171,7 +171,7 @@ fn host(text: &str) -> Result<IpAddr, UsageError> {
 
 fn number<N>(parser: &mut Parser, name: &str, least: N) -> Result<N, UsageError>
 where
-    N: FromStr + PartialOrd + fmt::Display,
+    N: FromStr + PartialOrd + fmt::Display + Copy,
 {
     let text = parser.value()?.string()?;
     match text.parse() {
