@@ -29,7 +29,8 @@ pub(crate) fn worker(setup: &Setup, out: &Path, quiet: bool) -> Result<PathBuf> 
         fs::rename(&partial, &file).at("move into place", &file)?;
     }
     if !quiet {
-        eprintln!("{}: {} bytes, {} gz", file.display(), bytes.len(), gzipped(&file)?);
+        let shown = file.strip_prefix(&setup.root).unwrap_or(&file);
+        eprintln!("{}: {} bytes, {} gz", shown.display(), bytes.len(), gzipped(&file)?);
     }
     Ok(file)
 }
