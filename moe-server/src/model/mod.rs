@@ -1,10 +1,12 @@
-//! A model's file and all that text needs: [`gguf`], [`tokenizer`], [`template`].
+//! A model's file and all that is made of it: [`gguf`], the weights ([`llama4`]), [`tokenizer`], [`template`].
+//!
 //!
 //! A chat becomes tokens in two steps: [`ChatTemplate::render`] makes a [`Prompt`],
 //! [`Tokenizer::encode_prompt`] its tokens.
 
 mod error;
 pub mod gguf;
+pub mod llama4;
 mod prompt;
 pub mod template;
 pub mod tokenizer;
