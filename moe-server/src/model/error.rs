@@ -1,8 +1,8 @@
 //! Why a model cannot be used.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
-use super::{gguf::GgufError, template::TemplateError};
+use super::{gguf::GgufError, llama4, template::TemplateError};
 
 /// What is wrong with a model's file.
 #[derive(Debug)]
@@ -11,6 +11,13 @@ pub enum ModelError {
     /// The tokenizer's metadata contradicts itself, or is of a kind not supported.
     Tokenizer(String),
     Template(TemplateError),
+    /// The weights, or what they need to run.
+    Weights(llama4::ModelError),
+    /// Any of these, with the file that it is about.
+    InFile {
+        path: PathBuf,
+        error: Box<ModelError>,
+    },
 }
 
 impl fmt::Display for ModelError {
@@ -19,6 +26,8 @@ impl fmt::Display for ModelError {
             Self::Gguf(error) => error.fmt(f),
             Self::Tokenizer(why) => write!(f, "the model's tokenizer cannot be used: {why}"),
             Self::Template(error) => write!(f, "the metadata key \"tokenizer.chat_template\": {error}"),
+            Self::Weights(error) => error.fmt(f),
+            Self::InFile { path, error } => write!(f, "{}: {error}", path.display()),
         }
     }
 }
@@ -29,6 +38,8 @@ impl std::error::Error for ModelError {
             Self::Gguf(error) => Some(error),
             Self::Tokenizer(_) => None,
             Self::Template(error) => Some(error),
+            Self::Weights(error) => Some(error),
+            Self::InFile { error, .. } => Some(error),
         }
     }
 }
@@ -42,5 +53,11 @@ impl From<GgufError> for ModelError {
 impl From<TemplateError> for ModelError {
     fn from(error: TemplateError) -> Self {
         Self::Template(error)
+    }
+}
+
+impl From<llama4::ModelError> for ModelError {
+    fn from(error: llama4::ModelError) -> Self {
+        Self::Weights(error)
     }
 }
