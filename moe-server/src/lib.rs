@@ -2,7 +2,8 @@
 //!
 //! - `http`: the OpenAI surface, health, metrics, receipts.
 //! - `schedule`: which sequences run in the next step, sampling, cancellation; the one thread that owns the engine.
-//! - `model`: GGUF, tokenizer, chat template.
+//! - [`model`]: GGUF, tokenizer, chat template.
 //! - [`engine`]: the trait [`engine::Engine`] and the implementations behind it.
 
 pub mod engine;
+pub mod model;
