@@ -6,12 +6,7 @@ use moe_kernels::{
     padded,
 };
 
-use super::{
-    forward::Part,
-    kv::Cache,
-    pool::Pool,
-    products::for_each_token,
-};
+use super::{forward::Part, kv::Cache, pool::Pool, products::for_each_token};
 use crate::model::llama4::Config;
 
 /// What to attend to, in one layer.
@@ -124,11 +119,8 @@ fn tiles(what: &Attended<'_>, most: usize, cache: &Cache) -> Vec<Tile> {
 /// The blocks from position `start` to the tile's last token.
 fn blocks<'a>(what: &Attended<'a>, tile: &Tile, start: usize, head: usize) -> Vec<Block<'a>> {
     let held = &what.parts[tile.part].held;
-    let (table, group) = if what.is_chunked {
-        (&held.chunked, &what.cache.chunked)
-    } else {
-        (&held.full, &what.cache.full)
-    };
+    let (table, group) =
+        if what.is_chunked { (&held.chunked, &what.cache.chunked) } else { (&held.full, &what.cache.full) };
     let len = what.cache.block_len;
     let range = start / len - table.first..(tile.position + tile.count).div_ceil(len) - table.first;
     table.blocks[range].iter().map(|id| group.block(*id, what.group_layer, head)).collect()

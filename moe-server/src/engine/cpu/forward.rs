@@ -4,11 +4,7 @@
 //! which others are in the batch. Products and attention keep their order of reduction (`moe_kernels`), and whatever
 //! happens between them happens token by token.
 
-use moe_kernels::{
-    Isa, elementwise,
-    matmul::Activations,
-    padded,
-};
+use moe_kernels::{Isa, elementwise, matmul::Activations, padded};
 
 use super::{
     attention::{Attended, attend},
@@ -67,7 +63,16 @@ impl Pass<'_> {
         let (mut chunked, mut full) = (0, 0);
         for (index, layer) in self.model.layers.iter().enumerate() {
             let group_layer = if c.is_chunked(index) { &mut chunked } else { &mut full };
-            self.attention(layer, c.is_chunked(index), *group_layer, cache, parts, &positions, &turns, &mut x);
+            self.attention(
+                layer,
+                c.is_chunked(index),
+                *group_layer,
+                cache,
+                parts,
+                &positions,
+                &turns,
+                &mut x,
+            );
             *group_layer += 1;
             self.feed_forward(layer, &mut x);
         }

@@ -42,7 +42,9 @@ impl Group {
         let size = layers * config.kv_heads * 2 * block_len * stride;
         let too_large = || {
             let tokens = blocks * block_len;
-            ModelError::Resources(format!("a KV cache of {tokens} tokens does not fit; ask for fewer KV tokens"))
+            ModelError::Resources(format!(
+                "a KV cache of {tokens} tokens does not fit; ask for fewer KV tokens"
+            ))
         };
         let count = BlockId::try_from(blocks).map_err(|_| too_large())?;
         let floats = size.checked_mul(blocks).ok_or_else(too_large)?;
@@ -159,7 +161,8 @@ pub(super) struct Held {
 impl Cache {
     /// Room for `tokens` tokens, rounded up to blocks. Blocks divide the chunk, so that none straddles two.
     pub(super) fn new(config: &Config, tokens: usize) -> Result<Self, ModelError> {
-        let block_len = (1..=MAX_BLOCK.min(config.chunk)).rev().find(|n| config.chunk.is_multiple_of(*n)).unwrap_or(1);
+        let block_len =
+            (1..=MAX_BLOCK.min(config.chunk)).rev().find(|n| config.chunk.is_multiple_of(*n)).unwrap_or(1);
         let blocks = tokens.div_ceil(block_len);
         let chunked = (0..config.layers).filter(|i| config.is_chunked(*i)).count();
         Ok(Self {

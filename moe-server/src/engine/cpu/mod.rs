@@ -213,7 +213,8 @@ impl Engine for CpuEngine {
         logits.clear();
         let mut parts: Vec<Part<'_>> = Vec::with_capacity(spans.len());
         for span in spans {
-            let held = self.sequences.get(&span.sequence).ok_or(EngineError::UnknownSequence(span.sequence))?;
+            let held =
+                self.sequences.get(&span.sequence).ok_or(EngineError::UnknownSequence(span.sequence))?;
             let Some(grown) = self.cache.grown(held, span.tokens.len()) else {
                 let why = "blocks that were free are not".to_owned();
                 self.broken = Some(why.clone());

@@ -21,7 +21,9 @@ impl Pool {
             .num_threads(threads)
             .thread_name(|index| format!("compute-{index}"))
             .build()
-            .map_err(|error| ModelError::Resources(format!("{threads} compute threads cannot start: {error}")))?;
+            .map_err(|error| {
+                ModelError::Resources(format!("{threads} compute threads cannot start: {error}"))
+            })?;
         Ok(Self { threads })
     }
 
@@ -93,9 +95,13 @@ mod tests {
             assert!(died.is_err());
             let sum = AtomicUsize::new(0);
             pool.enter(|| {
-                pool.for_each((0..10).collect(), || (), |n: usize, ()| {
-                    sum.fetch_add(n, Ordering::Relaxed);
-                });
+                pool.for_each(
+                    (0..10).collect(),
+                    || (),
+                    |n: usize, ()| {
+                        sum.fetch_add(n, Ordering::Relaxed);
+                    },
+                );
             });
             assert_eq!(sum.into_inner(), 45);
         }

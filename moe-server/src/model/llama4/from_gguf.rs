@@ -40,8 +40,9 @@ fn tensor(file: &Arc<Gguf>, info: TensorInfo<'_>) -> Result<Tensor, ModelError> 
     };
     let dim = |index: usize| info.dims.get(index).copied().unwrap_or(1);
     let shape = [dim(2) * dim(3), dim(1), dim(0)];
-    Tensor::new(dtype, shape, TensorBytes::Mapped(Arc::clone(file), info.range()))
-        .ok_or_else(|| ModelError::Config(format!("the tensor {:?} has not the bytes of its shape", info.name)))
+    Tensor::new(dtype, shape, TensorBytes::Mapped(Arc::clone(file), info.range())).ok_or_else(|| {
+        ModelError::Config(format!("the tensor {:?} has not the bytes of its shape", info.name))
+    })
 }
 
 /// The keys of one architecture.
