@@ -23,7 +23,13 @@ pub fn exp(x: f32) -> f32 {
     p = p.mul_add(r, 0.5);
     let value = p.mul_add(r * r, r) + 1.0;
     let scaled = f32::from_bits(value.to_bits().wrapping_add(rounded.to_bits() << 23));
-    if x < -87.0 { 0.0 } else if x.is_nan() { x } else { scaled }
+    if x < -87.0 {
+        0.0
+    } else if x.is_nan() {
+        x
+    } else {
+        scaled
+    }
 }
 
 /// `1 / (1 + e^-x)`.

@@ -112,7 +112,13 @@ blocks_of!(blocks_f32 = F32, blocks_f16 = F16, blocks_bf16 = Bf16, blocks_q8 = Q
 
 /// Cuts rows × tokens into register tiles. Which tile an output falls into does not change its bits.
 #[inline(always)]
-fn blocks<V: Vector, D: Decode>(w: &[u8], row_bytes: usize, rows: usize, x: &Activations<'_>, out: &mut [f32]) {
+fn blocks<V: Vector, D: Decode>(
+    w: &[u8],
+    row_bytes: usize,
+    rows: usize,
+    x: &Activations<'_>,
+    out: &mut [f32],
+) {
     // Reads below stay inside these rows.
     assert!(rows * row_bytes <= w.len());
     let w = Blocks { w, row_bytes, x: *x };

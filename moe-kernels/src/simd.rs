@@ -185,8 +185,7 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn load_i8(from: &[u8; 16]) -> Self {
         let p = from.as_ptr();
-        let widen =
-            |half| unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(half))) };
+        let widen = |half| unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(half))) };
         unsafe { Self(widen(p.cast()), widen(p.add(8).cast())) }
     }
 

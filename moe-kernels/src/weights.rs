@@ -1,6 +1,9 @@
 //! How weights are stored, and what they mean.
 
-use crate::{LANES, simd::{Vector, f16_to_f32}};
+use crate::{
+    LANES,
+    simd::{Vector, f16_to_f32},
+};
 
 /// The element types the kernels read (ggml's formats).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

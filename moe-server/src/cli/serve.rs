@@ -47,7 +47,7 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         ..defaults
     };
     let path = &options.model;
-    let model = load(path, &LoadOptions { cpu }).map_err(|error| format!("{}: {error}", path.display()))?;
+    let model = load(path, &LoadOptions { name: None, cpu }).map_err(|error| error.to_string())?;
     let config = Config {
         max_queue: options.max_queue,
         max_batch: options.max_batch,

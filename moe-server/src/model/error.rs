@@ -1,6 +1,6 @@
 //! Why a model cannot be used.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use super::{gguf::GgufError, llama4, template::TemplateError};
 
@@ -11,8 +11,13 @@ pub enum ModelError {
     /// The tokenizer's metadata contradicts itself, or is of a kind not supported.
     Tokenizer(String),
     Template(TemplateError),
-    /// The weights or their configuration, or what running them takes.
+    /// The weights, or what they need to run.
     Weights(llama4::ModelError),
+    /// Any of these, with the file that it is about.
+    InFile {
+        path: PathBuf,
+        error: Box<ModelError>,
+    },
 }
 
 impl fmt::Display for ModelError {
@@ -22,6 +27,7 @@ impl fmt::Display for ModelError {
             Self::Tokenizer(why) => write!(f, "the model's tokenizer cannot be used: {why}"),
             Self::Template(error) => write!(f, "the metadata key \"tokenizer.chat_template\": {error}"),
             Self::Weights(error) => error.fmt(f),
+            Self::InFile { path, error } => write!(f, "{}: {error}", path.display()),
         }
     }
 }
@@ -33,6 +39,7 @@ impl std::error::Error for ModelError {
             Self::Tokenizer(_) => None,
             Self::Template(error) => Some(error),
             Self::Weights(error) => Some(error),
+            Self::InFile { error, .. } => Some(error),
         }
     }
 }

@@ -1,54 +1,67 @@
-//! Everything that serving needs, from one file.
+//! From a file to a model that can serve.
 
-use std::{path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
-use super::{ChatTemplate, ModelError, Tokenizer, gguf::Gguf};
+use super::{
+    ChatTemplate, ModelError, Tokenizer,
+    gguf::{Gguf, GgufError},
+};
 use crate::engine::{
     Engine,
     cpu::{CpuEngine, CpuOptions},
 };
 
-/// How to run the model.
+/// How to load a model.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
+    /// The name under which it is served; without one, the file's name without its ending.
+    pub name: Option<String>,
     pub cpu: CpuOptions,
 }
 
-/// A model that is ready to serve.
+/// A model ready to serve.
 pub struct LoadedModel {
-    /// The file's name without its extension.
     pub name: String,
     pub tokenizer: Arc<Tokenizer>,
     pub template: Arc<ChatTemplate>,
     pub engine: Box<dyn Engine>,
 }
 
-impl std::fmt::Debug for LoadedModel {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LoadedModel").field("name", &self.name).finish_non_exhaustive()
+impl fmt::Debug for LoadedModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadedModel")
+            .field("name", &self.name)
+            .field("capabilities", self.engine.capabilities())
+            .finish_non_exhaustive()
     }
 }
 
-/// Maps the file and checks all of it but its weights' values.
+/// Maps a GGUF file and makes all of it that serving needs.
 ///
 /// # Errors
-/// [`ModelError`]: what is wrong with the file, or what the machine cannot give.
+/// [`ModelError`], naming the file and what is wrong in it.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<LoadedModel, ModelError> {
-    let file = Arc::new(Gguf::open(path)?);
-    let tokenizer = Tokenizer::from_gguf(&file)?;
-    let template = ChatTemplate::from_gguf(&file)?;
-    let engine = CpuEngine::from_gguf(&file, options.cpu.clone())?;
-    let logits = engine.capabilities().vocab_size;
-    if tokenizer.vocab_size() > logits {
-        return Err(ModelError::Tokenizer(format!(
-            "it has {} tokens and the model's output {logits}; convert the model again",
-            tokenizer.vocab_size()
-        )));
+    load_unnamed(path, options).map_err(|error| match error {
+        // It names the file already.
+        ModelError::Gguf(GgufError::Io { .. }) => error,
+        error => ModelError::InFile { path: path.to_owned(), error: Box::new(error) },
+    })
+}
+
+fn load_unnamed(path: &Path, options: &LoadOptions) -> Result<LoadedModel, ModelError> {
+    let gguf = Arc::new(Gguf::open(path)?);
+    // First, since it knows what it can run: another architecture's tokenizer need not be understood.
+    let engine = CpuEngine::from_gguf(&gguf, options.cpu.clone())?;
+    let tokenizer = Tokenizer::from_gguf(&gguf)?;
+    let (tokens, logits) = (tokenizer.vocab_size(), engine.capabilities().vocab_size);
+    if tokens > logits {
+        return Err(ModelError::Tokenizer(format!("it has {tokens} tokens and the model {logits} logits")));
     }
+    let stem = || path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     Ok(LoadedModel {
-        name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        name: options.name.clone().unwrap_or_else(stem),
         tokenizer: Arc::new(tokenizer),
-        template: Arc::new(template),
+        template: Arc::new(ChatTemplate::from_gguf(&gguf)?),
         engine: Box::new(engine),
     })
 }

@@ -1,4 +1,5 @@
-//! A model's file and all that text needs: [`gguf`], [`tokenizer`], [`template`].
+//! A model's file and all that is made of it: [`gguf`], the weights ([`llama4`]), [`tokenizer`], [`template`]. [`load`]
+//! puts them together.
 //!
 //! A chat becomes tokens in two steps: [`ChatTemplate::render`] makes a [`Prompt`],
 //! [`Tokenizer::encode_prompt`] its tokens.

@@ -7,7 +7,7 @@ use moe_kernels::weights::{DType, Matrix};
 use crate::model::gguf::Gguf;
 
 /// Where a tensor's bytes are.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub enum TensorBytes {
     Owned(Arc<[u8]>),
     /// A part of a file ([`Gguf::slice`]).

@@ -1,0 +1,7 @@
+//! The engine against Hugging Face's model, and against itself.
+
+mod generator;
+mod golden;
+mod llama4;
+
+mod reference;
