@@ -271,7 +271,7 @@ async fn models<P: Platform>(
         None => openai::model_list(route::models(config, key)),
         Some(name) => {
             let target = route::plan(config, key, name)?;
-            openai::model_entry(&target.route.model).to_string()
+            openai::model_entry(&target.route.model)
         }
     };
     json(platform, body).await
