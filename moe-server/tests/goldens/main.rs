@@ -3,5 +3,6 @@
 mod generator;
 mod golden;
 mod llama4;
-
+mod quantised;
 mod reference;
+mod schedules;
