@@ -31,7 +31,9 @@ fn encode(dtype: DType, values: &[f32]) -> Vec<u8> {
         DType::F16 => values.iter().flat_map(|v| f16(*v).to_le_bytes()).collect(),
         DType::BF16 => values.iter().flat_map(|v| [v.to_le_bytes()[2], v.to_le_bytes()[3]]).collect(),
         DType::Q8_0 => values
-            .chunks_exact(32)
+            .as_chunks::<32>()
+            .0
+            .iter()
             .flat_map(|block| {
                 let most = block.iter().map(|v| v.abs()).fold(0.0, f32::max);
                 let scale = most / 120.0;
