@@ -65,7 +65,7 @@ pub fn matmul(isa: Isa, w: &Matrix<'_>, rows: Range<usize>, x: &Activations<'_>,
 
 /// The same through a panel of a few rows as `f32`. Dequantisation is exact, so the bits are the same.
 fn expanded(isa: Isa, w: &Matrix<'_>, rows: Range<usize>, x: &Activations<'_>, out: &mut [f32]) {
-    const PANEL: usize = 4;
+    const PANEL: usize = 8;
     let stride = padded(w.columns());
     let mut panel = vec![0.0_f32; PANEL * stride];
     for (first, out) in rows.clone().step_by(PANEL).zip(out.chunks_mut(PANEL * x.count)) {
@@ -156,7 +156,7 @@ fn blocks<V: Vector, D: Decode>(
     } else {
         row = w.strips::<V, D, 4, 2, 2>(row, rows, out);
     }
-    w.strips::<V, D, 1, 1, 1>(row, rows, out);
+    w.strips::<V, D, 1, 1, 4>(row, rows, out);
 }
 
 struct Blocks<'a> {
