@@ -1,1 +1,152 @@
-fn main() {}
+//! `cargo xtask`: set-up, build, run and test of this repository.
+
+mod build;
+mod cache;
+mod failure;
+mod keys;
+mod local;
+mod net;
+mod pins;
+mod process;
+mod run;
+mod setup;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use lexopt::prelude::*;
+
+use failure::{Failure, Result};
+use setup::Setup;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+Commands:
+  run               set up what is missing, build, start the MoE server and the gateway in workerd
+      --json          print one line {\"gateway_url\",\"origin_url\",\"client_key\",\"admin_key\"} once both are ready
+      --port N        the gateway's port (default: 8787, or the next free one)
+      --model FILE    the GGUF file to serve (default: the small one of this repository)
+      --verbose       show what the servers print
+  test [SUITE…]     set up what is missing and run the suites (default: all)
+  build worker      build the gateway for Workers: build/worker/moegate.wasm
+      --out DIR       another folder; with MOEGATE_CONFIG=FILE another configuration
+  setup             set up everything now: afterwards the commands need no network
+  help              print this text
+
+Everything that is downloaded lies in one folder: $MOEGATE_CACHE, else $XDG_CACHE_HOME/moegate, else
+~/.cache/moegate. It may be deleted at any time. Set-up never installs anything system-wide and needs no root.
+";
+
+enum Command {
+    Help,
+    Setup,
+    Run(run::Options),
+    Test { suites: Vec<String> },
+    BuildWorker { out: Option<PathBuf> },
+}
+
+fn main() -> ExitCode {
+    let command = match parse(lexopt::Parser::from_env()) {
+        Ok(command) => command,
+        Err(error) => {
+            eprintln!("error: {error}\n  what to do: see `cargo xtask help`");
+            return ExitCode::from(2);
+        }
+    };
+    match process::catch_signals().and_then(|()| execute(command)) {
+        Ok(code) => code,
+        Err(Failure::Interrupted(signal)) => {
+            eprintln!("ended");
+            ExitCode::from(128 + u8::try_from(signal).unwrap_or(0))
+        }
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Help => print!("{HELP}"),
+        Command::Setup => {
+            let setup = Setup::new()?;
+            setup.wasm()?;
+            setup.node()?;
+            setup.python()?;
+            setup.cargo_deny()?;
+            eprintln!("set-up is complete: {}", setup.cache.root().display());
+        }
+        Command::Run(options) => run::run(&Setup::new()?, &options)?,
+        Command::Test { suites } => {
+            if !test::test(&Setup::new()?, &suites)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Command::BuildWorker { out } => {
+            let setup = Setup::new()?;
+            let out = out.unwrap_or_else(|| setup.root.join("build/worker"));
+            build::worker(&setup, &out, false)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error> {
+    let Some(first) = args.next()? else { return Ok(Command::Help) };
+    let name = match first {
+        Value(value) => value.string()?,
+        Short('h') | Long("help") => return Ok(Command::Help),
+        other => return Err(other.unexpected()),
+    };
+    match name.as_str() {
+        "help" => Ok(Command::Help),
+        "setup" => match args.next()? {
+            None => Ok(Command::Setup),
+            Some(other) => Err(other.unexpected()),
+        },
+        "run" => {
+            let mut options = run::Options::default();
+            while let Some(arg) = args.next()? {
+                match arg {
+                    Long("json") => options.json = true,
+                    Long("port") => options.port = Some(args.value()?.parse()?),
+                    Long("model") => options.model = Some(args.value()?.into()),
+                    Long("verbose") => options.verbose = true,
+                    Short('h') | Long("help") => return Ok(Command::Help),
+                    other => return Err(other.unexpected()),
+                }
+            }
+            Ok(Command::Run(options))
+        }
+        "test" => {
+            let mut suites = Vec::new();
+            while let Some(arg) = args.next()? {
+                match arg {
+                    Value(suite) => suites.push(suite.string()?),
+                    Short('h') | Long("help") => return Ok(Command::Help),
+                    other => return Err(other.unexpected()),
+                }
+            }
+            Ok(Command::Test { suites })
+        }
+        "build" => {
+            match args.next()? {
+                Some(Value(value)) if value == "worker" => {}
+                Some(other) => return Err(other.unexpected()),
+                None => return Err("build what? `cargo xtask build worker`".into()),
+            }
+            let mut out = None;
+            while let Some(arg) = args.next()? {
+                match arg {
+                    Long("out") => out = Some(args.value()?.into()),
+                    other => return Err(other.unexpected()),
+                }
+            }
+            Ok(Command::BuildWorker { out })
+        }
+        unknown => Err(format!("there is no command {unknown}").into()),
+    }
+}

@@ -52,7 +52,7 @@ impl fmt::Display for GgufError {
         match self {
             Self::Io { path, error } => write!(f, "{} cannot be read: {error}", path.display()),
             Self::NotGguf { found } => {
-                write!(f, "not a GGUF file: it starts with {:?}, not GGUF", found.escape_ascii().to_string())
+                write!(f, "not a GGUF file: it starts with \"{}\", not GGUF", found.escape_ascii())
             }
             Self::BigEndian => f.write_str("a big-endian GGUF file; convert the model to little endian"),
             Self::UnsupportedVersion(version) => {

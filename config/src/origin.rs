@@ -1,0 +1,158 @@
+//! Origins: where requests may go, with what key, at what price.
+
+use crate::DollarsPerMillion;
+use moegate_wire::Price;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A place that serves models.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// Appears in records and response headers. Letters, digits, `-`, `_`.
+    pub name: String,
+    pub kind: Kind,
+    /// The base that `/chat/completions` is appended to, such as `https://api.example.com/v1`. `http` only for
+    /// loopback addresses.
+    pub url: String,
+    /// The name of the platform secret that is sent as `Authorization: Bearer`. It goes to this origin and no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// Further headers whose values are platform secrets (tunnels and access proxies want them): header → secret name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_headers: BTreeMap<String, String>,
+    /// Seconds until the first byte of the answer must have come.
+    #[serde(default = "first_byte_timeout_s")]
+    pub first_byte_timeout_s: u32,
+    /// The models it serves and what they cost.
+    pub models: Vec<Model>,
+}
+
+fn first_byte_timeout_s() -> u32 {
+    240
+}
+
+/// What an origin speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Our own `moe-server`: streams are relayed unread and metered by signed receipts.
+    Moegate,
+    /// Anything with an OpenAI-compatible API.
+    Openai,
+}
+
+/// A model at an origin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// As the origin knows it.
+    pub name: String,
+    /// Price of prompt tokens.
+    pub input: DollarsPerMillion,
+    /// Price of prompt tokens served from a cache. Default: as `input`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input: Option<DollarsPerMillion>,
+    /// Price of completion tokens, reasoning included.
+    pub output: DollarsPerMillion,
+}
+
+impl Model {
+    #[must_use]
+    pub fn price(&self) -> Price {
+        Price {
+            input: self.input.0,
+            cached_input: self.cached_input.unwrap_or(self.input).0,
+            output: self.output.0,
+        }
+    }
+}
+
+/// Scheme and authority of a URL, the thing a secret is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Authority<'a> {
+    /// `http` or `https`.
+    pub scheme: &'a str,
+    /// `host[:port]`.
+    pub authority: &'a str,
+}
+
+impl<'a> Authority<'a> {
+    /// Scheme and authority of an absolute `http(s)` URL in the plain form that the validator lets through: lower-case
+    /// scheme, no user info, no backslash, nothing but `[A-Za-z0-9.:[]-]` in the authority.
+    #[must_use]
+    pub fn of(url: &'a str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b".:[]-".contains(&b);
+        let good =
+            matches!(scheme, "http" | "https") && !authority.is_empty() && authority.bytes().all(plain);
+        good.then_some(Self { scheme, authority })
+    }
+
+    /// The host without its port.
+    #[must_use]
+    pub fn host(&self) -> &'a str {
+        match self.authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => host,
+            _ => self.authority,
+        }
+    }
+
+    /// Whether the host is this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        matches!(self.host(), "localhost" | "[::1]")
+            || self.host().parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
+impl Origin {
+    #[must_use]
+    pub fn model(&self, name: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.name == name)
+    }
+
+    /// Scheme and authority of its URL; always there in a validated configuration.
+    #[must_use]
+    pub fn authority(&self) -> Option<Authority<'_>> {
+        Authority::of(&self.url)
+    }
+
+    pub(crate) fn secret_names(&self) -> impl Iterator<Item = &str> {
+        self.secret.iter().chain(self.secret_headers.values()).map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authorities() {
+        let parts = |url| Authority::of(url).map(|a| (a.scheme, a.authority, a.host(), a.is_loopback()));
+        for (url, expected) in [
+            ("https://api.example.com/v1", Some(("https", "api.example.com", "api.example.com", false))),
+            ("http://127.0.0.1:8788/v1", Some(("http", "127.0.0.1:8788", "127.0.0.1", true))),
+            ("http://[::1]:1", Some(("http", "[::1]:1", "[::1]", true))),
+            ("http://[::1]", Some(("http", "[::1]", "[::1]", true))),
+            ("https://localhost?x", Some(("https", "localhost", "localhost", true))),
+            (
+                "https://127.0.0.1.evil.example",
+                Some(("https", "127.0.0.1.evil.example", "127.0.0.1.evil.example", false)),
+            ),
+            ("https://user@host", None),
+            ("https://a\\b", None),
+            ("https://a%2fb", None),
+            ("HTTPS://host", None),
+            ("ftp://host", None),
+            ("https:///v1", None),
+            ("host/v1", None),
+        ] {
+            assert_eq!(parts(url), expected, "{url}");
+        }
+    }
+}

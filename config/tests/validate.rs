@@ -1,0 +1,130 @@
+//! Each way to get `moegate.toml` wrong, and what the person is told.
+
+use moegate_config::{Config, authoring};
+
+const GOOD: &str = r#"
+[[origins]]
+name = "own"
+kind = "moegate"
+url = "http://127.0.0.1:8788/v1"
+secret = "OWN_KEY"
+[[origins.models]]
+name = "m"
+input = "0.10"
+output = "0.40"
+
+[[origins]]
+name = "far"
+kind = "openai"
+url = "https://api.example.com/v1"
+secret = "FAR_KEY"
+secret_headers = { "CF-Access-Client-Secret" = "FAR_ACCESS" }
+[[origins.models]]
+name = "big"
+input = "1"
+cached_input = "0.5"
+output = "2"
+
+[[routes]]
+model = "m"
+origin = "own"
+[[routes]]
+model = "large"
+origin = "far"
+origin_model = "big"
+
+[[keys]]
+name = "app"
+sha256_secret = "APP_SHA256"
+models = ["m"]
+[admin]
+sha256 = "00000000000000000000000000000000000000000000000000000000000000aa"
+"#;
+
+#[test]
+fn a_good_one_survives_being_compiled_in() {
+    let config = authoring::parse(GOOD).unwrap();
+    let json = authoring::to_json(&config).unwrap();
+    assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config);
+    assert_eq!(config.secret_names(), ["APP_SHA256", "FAR_ACCESS", "FAR_KEY", "OWN_KEY"]);
+    let price = config.origin("far").unwrap().model("big").unwrap().price();
+    assert_eq!((price.input, price.cached_input, price.output), (1_000_000_000, 500_000_000, 2_000_000_000));
+}
+
+#[test]
+fn an_empty_one_is_valid_and_lets_nobody_in() {
+    assert!(authoring::parse("").unwrap().keys.is_empty());
+}
+
+#[test]
+fn each_mistake_is_named_with_its_place() {
+    let table = [
+        ("kind = \"moegate\"", "kind = \"vllm\"", "", "unknown variant `vllm`"),
+        ("url = \"http://127", "uri = \"http://127", "", "unknown field `uri`"),
+        ("sha256_secret = \"APP", "sha265_secret = \"APP", "", "unknown field `sha265_secret`"),
+        ("input = \"0.10\"", "input = 0.1", "", "invalid type: floating point"),
+        ("input = \"0.10\"", "input = \"ten\"", "", "is not a price"),
+        ("name = \"own\"", "name = \"o n\"", "origins[0].name", "cannot be a name"),
+        ("name = \"far\"", "name = \"own\"", "origins[1].name", "already taken by origins[0].name"),
+        ("http://127.0.0.1:8788/v1", "http://10.0.0.1/v1", "origins[0].url", "in the clear"),
+        (
+            "https://api.example.com/v1",
+            "https://a@b.example/v1",
+            "origins[1].url",
+            "not a plain absolute URL",
+        ),
+        ("https://api.example.com/v1", "api.example.com/v1", "origins[1].url", "not a plain absolute URL"),
+        (
+            "https://api.example.com/v1",
+            "https://api.example.com/v1/",
+            "origins[1].url",
+            "must not end in `/`",
+        ),
+        ("https://api.example.com/v1", "https://api.example.com/v1?k=1", "origins[1].url", "plain path"),
+        ("secret = \"OWN_KEY\"", "", "origins[0].secret", "is missing"),
+        ("secret = \"OWN_KEY\"", "secret = \"sk-abc\"", "origins[0].secret", "never stands in this file"),
+        ("secret = \"FAR_KEY\"", "secret = \"OWN_KEY\"", "origins[1]", "belongs to origin `own`"),
+        ("FAR_ACCESS", "OWN_KEY", "origins[1]", "belongs to origin `own`"),
+        ("APP_SHA256", "OWN_KEY", "keys", "is the key of origin `own`"),
+        (
+            "CF-Access-Client-Secret",
+            "Authorization",
+            "origins[1].secret_headers.Authorization",
+            "sets itself",
+        ),
+        ("CF-Access-Client-Secret", "a b", "origins[1].secret_headers.a b", "not a header name"),
+        ("origin = \"far\"", "origin = \"near\"", "routes[1].origin", "there are: own, far"),
+        ("origin_model = \"big\"", "", "routes[1].origin_model", "has no model `large`"),
+        ("model = \"large\"", "model = \"m\"", "routes[1].model", "already taken by routes[0].model"),
+        (
+            "origin_model = \"big\"",
+            "origin_model = \"big\"\nstream = \"relay\"",
+            "routes[1].stream",
+            "receipts",
+        ),
+        ("models = [\"m\"]", "models = [\"n\"]", "keys[0].models[0]", "no route serves `n`"),
+        ("sha256 = \"00", "sha256 = \"0", "admin.sha256", "64 hex digits"),
+        ("sha256_secret = \"APP_SHA256\"", "", "keys[0]", "either `sha256` or `sha256_secret`"),
+        (
+            "[admin]\nsha256 = \"00000000000000000000000000000000000000000000000000000000000000aa\"",
+            "[admin]\nsha256_secret = \"APP_SHA256\"",
+            "admin",
+            "same hash as another key",
+        ),
+        ("[admin]", "[gateway]\nmax_body_mib = 500\n[admin]", "gateway.max_body_mib", "1 to 64"),
+    ];
+    for (from, to, path, message) in table {
+        assert!(GOOD.contains(from), "{from}");
+        let problems = authoring::parse(&GOOD.replacen(from, to, 1)).unwrap_err();
+        assert!(
+            problems.iter().any(|p| (path.is_empty() || p.path == path) && p.message.contains(message)),
+            "{from} -> {to}: {problems:?}"
+        );
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let text = GOOD.replace("name = \"own\"", "name = \"\"").replace("origin = \"far\"", "origin = \"\"");
+    assert!(authoring::parse(&text).unwrap_err().len() >= 2);
+}

@@ -1,0 +1,3 @@
+//! The dialects clients speak.
+
+pub mod openai;

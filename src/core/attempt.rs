@@ -1,0 +1,245 @@
+//! One try at one origin: the request to send, and what its answer means.
+
+use super::config::{Kind, StreamWay};
+use super::error::ApiError;
+use super::route::Target;
+use super::secret::OriginSecrets;
+use super::usage;
+use crate::api::openai::Request;
+use moegate_wire::{Receipt, Ticket, Usage, header, receipt};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// What goes to an origin.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Outbound {
+    pub method: &'static str,
+    pub url: String,
+    /// Carries secrets: this type has no `Debug`.
+    pub headers: Vec<(String, String)>,
+    pub body: OutboundBody,
+    /// Milliseconds until the answer's first byte must be there.
+    pub first_byte_timeout_ms: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutboundBody {
+    Empty,
+    /// The bytes that the client sent, as they are.
+    AsReceived,
+    Bytes(Vec<u8>),
+}
+
+/// The few headers of an answer that matter here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnswerHeaders {
+    pub content_type: String,
+    pub retry_after: String,
+    pub retry_after_ms: String,
+    /// Of a receipt.
+    pub signature: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendError {
+    /// Refused, unresolvable, no TLS.
+    Connect,
+    /// No first byte in time.
+    Timeout,
+    /// The connection broke before the answer was whole (before its first chunk, for a stream).
+    Broken,
+    /// An unstreamed answer over the limit for bodies.
+    TooLarge,
+    /// The client left meanwhile.
+    Cancelled,
+}
+
+/// The request for `target`.
+#[must_use]
+pub fn request(
+    target: &Target<'_>,
+    secrets: &OriginSecrets<'_>,
+    path: &str,
+    request: &Request<'_>,
+    request_id: &str,
+    now_ms: u64,
+) -> Outbound {
+    let url = format!("{}{path}", target.origin.url);
+    let mut headers = base_headers(secrets, &url);
+    headers.push(("content-type".to_owned(), "application/json".to_owned()));
+    headers.push((header::REQUEST_ID.to_owned(), request_id.to_owned()));
+    let own = target.origin.kind == Kind::Moegate;
+    if own && let Some(key) = secrets.bearer() {
+        let ticket = Ticket {
+            request_id: request_id.to_owned(),
+            issued_at: now_ms / 1000,
+            price: target.model.price(),
+        };
+        headers.push((header::TICKET.to_owned(), key.sign_with(|key| ticket.encode(key))));
+    }
+    // A relayed stream is metered by its receipt; a pumped one has to carry its usage.
+    let ask_usage = target.stream_way() == StreamWay::Pump;
+    let body = request.rewritten(&target.model.name, ask_usage);
+    Outbound {
+        method: "POST",
+        url,
+        headers,
+        body: body.map_or(OutboundBody::AsReceived, OutboundBody::Bytes),
+        first_byte_timeout_ms: target.origin.first_byte_timeout_s * 1000,
+    }
+}
+
+/// The question for a receipt; waits a little for a generation that is just being cancelled.
+#[must_use]
+pub fn receipt_request(target: &Target<'_>, secrets: &OriginSecrets<'_>, request_id: &str) -> Outbound {
+    let url = format!("{}/receipts/{request_id}?wait_ms=1500", target.origin.url);
+    Outbound {
+        method: "GET",
+        headers: base_headers(secrets, &url),
+        url,
+        body: OutboundBody::Empty,
+        first_byte_timeout_ms: 5_000,
+    }
+}
+
+fn base_headers(secrets: &OriginSecrets<'_>, url: &str) -> Vec<(String, String)> {
+    let mut headers =
+        vec![("user-agent".to_owned(), concat!("moegate/", env!("CARGO_PKG_VERSION")).to_owned())];
+    secrets.attach(url, &mut headers);
+    headers
+}
+
+/// The receipt in an answer, if its signature holds and it is the one that was asked for.
+#[must_use]
+pub fn read_receipt(
+    headers: &AnswerHeaders,
+    body: &[u8],
+    secrets: &OriginSecrets<'_>,
+    request_id: &str,
+) -> Option<Receipt> {
+    let signed = secrets.bearer()?.sign_with(|key| receipt::verify_body(key, body, &headers.signature));
+    let receipt: Receipt = signed.then(|| serde_json::from_slice(body).ok())??;
+    (receipt.id == request_id).then_some(receipt)
+}
+
+/// What an unstreamed answer means for the client.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// To be passed on; `body` replaces the answer's own bytes where it is there.
+    Pass { usage: Option<Usage>, body: Option<Vec<u8>> },
+    /// The origin's own error, in OpenAI's shape: to be passed on as it is, with this status.
+    PassError(u16),
+    /// To be answered instead.
+    Replace(ApiError),
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+/// Judges a whole answer by status and body.
+#[must_use]
+pub fn judge(target: &Target<'_>, secrets: &OriginSecrets<'_>, status: u16, body: &[u8]) -> Judgement {
+    let origin = &target.origin.name;
+    if secrets.occur_in(body) {
+        return Judgement::Replace(ApiError::upstream(
+            502,
+            "origin_leaked_secret",
+            format!(
+                "origin `{origin}` answered {status} with a text that holds the gateway's own key for it; the answer was withheld"
+            ),
+        ));
+    }
+    let answer = serde_json::from_slice::<Answer<'_>>(body);
+    match (status, answer) {
+        (200..=299, Ok(Answer { error: Some(error), usage: None })) if error.get() != "null" => {
+            Judgement::PassError(502)
+        }
+        (200..=299, Ok(Answer { usage, .. })) => pass(target, body, usage),
+        (200..=299, Err(_)) => Judgement::Replace(ApiError::upstream(
+            502,
+            "origin_answer_invalid",
+            format!("origin `{origin}` answered {status} with something that is not a JSON object"),
+        )),
+        (401 | 403 | 407, _) => Judgement::Replace(ApiError::upstream(
+            502,
+            "origin_refused_key",
+            format!(
+                "origin `{origin}` refused the gateway's own key ({status}): check its secret; your key is fine"
+            ),
+        )),
+        (300..=399, _) => Judgement::Replace(ApiError::upstream(
+            502,
+            "origin_redirects",
+            format!(
+                "origin `{origin}` answered with a redirect ({status}), which is never followed: put the final URL into moegate.toml"
+            ),
+        )),
+        // What Cloudflare answers in an origin's place: refused, unreachable, no TLS, unresolvable.
+        (520..=527 | 530, Err(_)) => Judgement::Replace(failure(target, SendError::Connect)),
+        (400..=599, Ok(Answer { error: Some(error), .. })) if error.get().starts_with('{') => {
+            Judgement::PassError(status)
+        }
+        (400..=599, _) => Judgement::Replace(ApiError::upstream(
+            status,
+            "origin_error",
+            format!("origin `{origin}` answered {status} without an error in OpenAI's form"),
+        )),
+        _ => Judgement::Replace(ApiError::upstream(
+            502,
+            "origin_answer_invalid",
+            format!("origin `{origin}` answered with the status {status}"),
+        )),
+    }
+}
+
+fn pass(target: &Target<'_>, body: &[u8], raw: Option<&RawValue>) -> Judgement {
+    let usage = raw.and_then(usage::parse);
+    let insertion = raw
+        .zip(usage)
+        .and_then(|(raw, usage)| usage::cost_insertion(body, raw, target.model.price().cost(&usage)));
+    let body = insertion.map(|(at, text)| [&body[..at], text.as_bytes(), &body[at..]].concat());
+    Judgement::Pass { usage, body }
+}
+
+/// What the client is told when there was no answer.
+#[must_use]
+pub fn failure(target: &Target<'_>, error: SendError) -> ApiError {
+    let origin = &target.origin.name;
+    match error {
+        SendError::Connect => ApiError::upstream(
+            502,
+            "origin_unreachable",
+            format!("origin `{origin}` cannot be reached: it is down, or its URL in moegate.toml is wrong"),
+        ),
+        SendError::Timeout => ApiError::upstream(
+            504,
+            "origin_timeout",
+            format!("origin `{origin}` sent nothing within {} s", target.origin.first_byte_timeout_s),
+        ),
+        SendError::Broken => ApiError::upstream(
+            502,
+            "origin_broke_off",
+            format!("origin `{origin}` broke the connection before its answer was whole"),
+        ),
+        SendError::TooLarge => ApiError::upstream(
+            502,
+            "origin_answer_too_large",
+            format!(
+                "origin `{origin}` sent an unstreamed answer over the limit for bodies; ask for a stream"
+            ),
+        ),
+        SendError::Cancelled => {
+            ApiError::upstream(499, "client_left", "the client left before the answer came")
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "attempt_tests.rs"]
+mod tests;

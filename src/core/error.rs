@@ -1,0 +1,143 @@
+//! What a client is told when something is wrong.
+
+use serde::Serialize;
+use std::borrow::Cow;
+
+// Structs rather than `json!`: their order of fields is the same in every build.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Fields<'a>,
+}
+
+#[derive(Serialize)]
+struct Fields<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    param: Option<&'a str>,
+    code: &'a str,
+}
+
+/// An error in OpenAI's shape, which all OpenAI clients and the AI SDK read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    pub status: u16,
+    /// OpenAI's `type`.
+    pub kind: &'static str,
+    pub code: &'static str,
+    /// The field of the request it is about.
+    pub param: Option<&'static str>,
+    pub message: Cow<'static, str>,
+}
+
+impl ApiError {
+    fn new(
+        status: u16,
+        kind: &'static str,
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { status, kind, code, param: None, message: message.into() }
+    }
+
+    /// 400.
+    #[must_use]
+    pub fn invalid(
+        code: &'static str,
+        param: Option<&'static str>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { param, ..Self::new(400, "invalid_request_error", code, message) }
+    }
+
+    /// 401.
+    #[must_use]
+    pub fn unauthorized(message: &'static str) -> Self {
+        Self::new(401, "authentication_error", "invalid_api_key", message)
+    }
+
+    /// 403.
+    #[must_use]
+    pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(403, "forbidden", "model_not_allowed", message)
+    }
+
+    /// 404 for a path.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(
+            404,
+            "not_found",
+            "not_found",
+            "there is nothing at this path; the gateway serves /v1/chat/completions, /v1/completions, /v1/models, /usage and /health",
+        )
+    }
+
+    /// 404 for a model.
+    #[must_use]
+    pub fn unknown_model(message: String) -> Self {
+        Self { param: Some("model"), ..Self::new(404, "model_not_found", "model_not_found", message) }
+    }
+
+    /// 405.
+    #[must_use]
+    pub fn method(allowed: &'static str) -> Self {
+        Self::new(
+            405,
+            "invalid_request_error",
+            "method_not_allowed",
+            format!("this path takes {allowed} only"),
+        )
+    }
+
+    /// 413.
+    #[must_use]
+    pub fn too_large(limit_mib: u32) -> Self {
+        Self::new(
+            413,
+            "invalid_request_error",
+            "body_too_large",
+            format!(
+                "the request body is over the limit of {limit_mib} MiB (gateway.max_body_mib in moegate.toml)"
+            ),
+        )
+    }
+
+    /// An origin's fault, by the status the client gets.
+    #[must_use]
+    pub fn upstream(status: u16, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(status, "upstream_error", code, message)
+    }
+
+    /// 500, the gateway's own fault or its owner's.
+    #[must_use]
+    pub fn internal(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(500, "internal_server_error", code, message)
+    }
+
+    /// The body: `{"error":{…}}`.
+    #[must_use]
+    pub fn body(&self) -> String {
+        let Self { kind, code, param, message, .. } = self;
+        let error = Fields { message, kind, param: *param, code };
+        // Plain strings always serialise.
+        serde_json::to_string(&Envelope { error }).unwrap_or_default()
+    }
+
+    /// What a client gets at the end of a stream that broke off.
+    #[must_use]
+    pub fn truncated_event() -> String {
+        let error = Self::upstream(
+            502,
+            "stream_truncated",
+            "the origin's stream broke off before it was complete; what has come so far is not the whole answer",
+        );
+        format!("\n\n{}", error.event())
+    }
+
+    /// The same as one event of a stream whose status is already sent.
+    #[must_use]
+    pub fn event(&self) -> String {
+        format!("data: {}\n\n", self.body())
+    }
+}

@@ -1,0 +1,185 @@
+//! The usage record: one per attempted request, written once under a key of its own.
+//!
+//! Nothing is read before it is written, so concurrent requests lose nothing. What sums need rides in the key's
+//! metadata (at most 1,024 bytes on Workers KV), so that `GET /usage` lists without reading each record.
+
+use moegate_wire::{Ending, Nanodollars, Receipt, Usage};
+use serde::{Deserialize, Serialize};
+
+/// Everything that is kept of one request; no content, no key, no URL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    pub id: String,
+    /// The client key's name.
+    pub key: String,
+    /// The model the client asked for, which is the route's name.
+    pub model: String,
+    /// The model's name at the origin.
+    pub served_model: String,
+    pub origin: String,
+    pub stream: bool,
+    /// The status the client got.
+    pub status: u16,
+    pub ending: Ending,
+    pub usage: Usage,
+    /// Whether the counts are known. Where not (an origin died, a client left a third party's stream), they are zero
+    /// here, and the origin may bill more.
+    pub metered: bool,
+    pub cost_nanodollars: Nanodollars,
+    /// Unix milliseconds.
+    pub started_ms: u64,
+    /// Milliseconds from the start to the answer's head, and to the end.
+    pub head_after_ms: u64,
+    pub ended_after_ms: u64,
+    /// What the origin's receipt says of its own time, in micro-seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin_time: Option<OriginTime>,
+}
+
+/// From a receipt, in micro-seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OriginTime {
+    pub queue_us: u64,
+    pub prefill_us: u64,
+    pub decode_us: u64,
+}
+
+impl From<&Receipt> for OriginTime {
+    fn from(receipt: &Receipt) -> Self {
+        Self { queue_us: receipt.queue_us, prefill_us: receipt.prefill_us, decode_us: receipt.decode_us }
+    }
+}
+
+/// What sums need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    #[serde(rename = "k")]
+    pub key: String,
+    #[serde(rename = "m")]
+    pub model: String,
+    #[serde(rename = "o")]
+    pub origin: String,
+    #[serde(rename = "e")]
+    pub ending: Ending,
+    /// Prompt, cached, completion, reasoning tokens; cost in nano-dollars; 1 if metered.
+    #[serde(rename = "n")]
+    pub numbers: [u64; 6],
+}
+
+/// How a relayed stream ended: what the gateway saw of the pipe, and what the origin's receipt says.
+#[must_use]
+pub fn relayed_ending(pipe: Ending, receipt: Option<&Receipt>) -> Ending {
+    match (pipe, receipt.map(|receipt| receipt.ending)) {
+        // The pipe closed cleanly while the origin had not finished: something between them cut it.
+        (Ending::Complete, Some(Ending::Running)) => Ending::Truncated,
+        (Ending::Complete, Some(ending)) => ending,
+        (pipe, _) => pipe,
+    }
+}
+
+impl Record {
+    /// Where it is kept: `usage/2026-11-21/<id>`. Ids sort by time.
+    #[must_use]
+    pub fn storage_key(&self) -> String {
+        format!("{PREFIX}{}/{}", day(self.started_ms), self.id)
+    }
+
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let Usage { prompt, cached, completion, reasoning } = self.usage;
+        Summary {
+            key: self.key.clone(),
+            model: self.model.clone(),
+            origin: self.origin.clone(),
+            ending: self.ending,
+            numbers: [
+                prompt,
+                cached,
+                completion,
+                reasoning,
+                self.cost_nanodollars.0,
+                u64::from(self.metered),
+            ],
+        }
+    }
+}
+
+/// What all storage keys begin with.
+pub const PREFIX: &str = "usage/";
+
+/// The UTC date of a unix time in milliseconds (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+/// `civil_from_days`).
+#[must_use]
+pub fn day(ms: u64) -> String {
+    let z = ms / 86_400_000 + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days() {
+        for (seconds, expected) in [
+            (0, "1970-01-01"),
+            (86_399, "1970-01-01"),
+            (951_782_400, "2000-02-29"),
+            (1_709_164_800, "2024-02-29"),
+            (1_735_689_599, "2024-12-31"),
+            (4_107_542_400, "2100-03-01"),
+        ] {
+            assert_eq!(day(seconds * 1000), expected);
+        }
+    }
+
+    #[test]
+    fn endings_of_relayed_streams() {
+        let receipt = |ending| Receipt {
+            id: String::new(),
+            model: String::new(),
+            usage: Usage::default(),
+            ending,
+            finish_reason: None,
+            created_ms: 0,
+            queue_us: 0,
+            prefill_us: 0,
+            decode_us: 0,
+            cost: Nanodollars(0),
+        };
+        use Ending::{Cancelled, Complete, Error, Running, Truncated};
+        for (pipe, receipt_ending, expected) in [
+            (Complete, Some(Complete), Complete),
+            (Complete, Some(Error), Error),
+            (Complete, Some(Running), Truncated),
+            (Complete, None, Complete),
+            (Cancelled, Some(Complete), Cancelled),
+            (Cancelled, None, Cancelled),
+            (Truncated, Some(Complete), Truncated),
+            (Truncated, None, Truncated),
+        ] {
+            let receipt = receipt_ending.map(receipt);
+            assert_eq!(relayed_ending(pipe, receipt.as_ref()), expected, "{pipe:?} {receipt_ending:?}");
+        }
+    }
+
+    /// Workers KV takes 1,024 bytes of metadata.
+    #[test]
+    fn the_longest_summary_fits_the_metadata() {
+        let summary = Summary {
+            key: "k".repeat(64),
+            model: "m".repeat(200),
+            origin: "o".repeat(64),
+            ending: Ending::Truncated,
+            numbers: [u64::MAX; 6],
+        };
+        assert!(serde_json::to_string(&summary).unwrap().len() <= 1_024);
+    }
+}

@@ -1,0 +1,173 @@
+//! Secrets, bound to one origin by type.
+//!
+//! **Invariant**: a [`Secret`] implements neither `Debug`, `Display` nor `Serialize`; the only ways out of it are
+//! [`headers`], which gives its text for a URL of its own origin, and [`Secret::sign_with`].
+
+use super::config::{Authority, Origin};
+use super::error::ApiError;
+
+/// The value of a platform secret. Never empty; blanks around it (a trailing newline from a file) are gone.
+pub struct Secret(String);
+
+impl Secret {
+    /// `None` for an empty value: it counts as missing.
+    #[must_use]
+    pub fn new(value: &str) -> Option<Self> {
+        let value = value.trim();
+        (!value.is_empty()).then(|| Self(value.to_owned()))
+    }
+
+    /// For hashes of client keys, which live in the same store.
+    #[must_use]
+    pub fn key_hash(&self) -> Option<[u8; 32]> {
+        moegate_wire::sign::from_hex(&self.0)
+    }
+
+    /// Runs `sign` over the bytes, for tickets and receipts.
+    pub fn sign_with<T>(&self, sign: impl FnOnce(&[u8]) -> T) -> T {
+        sign(self.0.as_bytes())
+    }
+
+    /// Whether it stands somewhere in `bytes`: an answer that echoes a key must not pass.
+    #[must_use]
+    pub fn occurs_in(&self, bytes: &[u8]) -> bool {
+        memchr::memmem::find(bytes, self.0.as_bytes()).is_some()
+    }
+}
+
+/// Secrets the platform was asked for, by name.
+#[derive(Default)]
+pub struct Secrets(Vec<(String, Secret)>);
+
+impl Secrets {
+    pub fn insert(&mut self, name: &str, secret: Secret) {
+        self.0.push((name.to_owned(), secret));
+    }
+
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Secret> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, secret)| secret)
+    }
+}
+
+/// The secrets of one origin, for one attempt.
+pub struct OriginSecrets<'a> {
+    origin: &'a Origin,
+    bearer: Option<&'a Secret>,
+    headers: Vec<(&'a str, &'a Secret)>,
+}
+
+impl<'a> OriginSecrets<'a> {
+    /// Every secret the origin names must be there.
+    ///
+    /// # Errors
+    /// 500 that names the missing secret, never its value.
+    pub fn of(origin: &'a Origin, secrets: &'a Secrets) -> Result<Self, ApiError> {
+        let find = |name: &str| {
+            secrets.get(name).ok_or_else(|| {
+                ApiError::internal(
+                    "secret_missing",
+                    format!("the gateway has no value for the secret `{name}` of origin `{}`: set it (`wrangler secret put {name}`, or a line in .dev.vars) and try again", origin.name),
+                )
+            })
+        };
+        let bearer = origin.secret.as_deref().map(find).transpose()?;
+        let header = |(header, name): (&'a String, &'a String)| Ok((header.as_str(), find(name)?));
+        let headers = origin.secret_headers.iter().map(header).collect::<Result<_, _>>()?;
+        Ok(Self { origin, bearer, headers })
+    }
+
+    /// The key that signs tickets and receipts.
+    #[must_use]
+    pub fn bearer(&self) -> Option<&Secret> {
+        self.bearer
+    }
+
+    /// The header lines for a request to `url`; none at all unless scheme and authority are the origin's own.
+    pub fn attach(&self, url: &str, headers: &mut Vec<(String, String)>) {
+        if Authority::of(url).is_none() || Authority::of(url) != self.origin.authority() {
+            return;
+        }
+        if let Some(Secret(value)) = self.bearer {
+            headers.push(("authorization".to_owned(), format!("Bearer {value}")));
+        }
+        headers.extend(self.headers.iter().map(|(name, Secret(value))| ((*name).to_owned(), value.clone())));
+    }
+
+    /// Whether any of them stands in `bytes`.
+    #[must_use]
+    pub fn occur_in(&self, bytes: &[u8]) -> bool {
+        self.bearer
+            .iter()
+            .chain(self.headers.iter().map(|(_, secret)| secret))
+            .any(|secret| secret.occurs_in(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::config::Kind;
+
+    fn origin(url: &str) -> Origin {
+        Origin {
+            name: "o".into(),
+            kind: Kind::Openai,
+            url: url.into(),
+            secret: Some("KEY".into()),
+            secret_headers: [("x-access".to_owned(), "ACCESS".to_owned())].into(),
+            first_byte_timeout_s: 1,
+            models: vec![],
+        }
+    }
+
+    fn secrets() -> Secrets {
+        let mut secrets = Secrets::default();
+        for (name, value) in [("KEY", "sk-1\n"), ("ACCESS", "door"), ("OTHER", "not for this one")] {
+            secrets.insert(name, Secret::new(value).unwrap());
+        }
+        secrets
+    }
+
+    fn attached(url: &str) -> Vec<(String, String)> {
+        let origin = origin("https://api.example.com/v1");
+        let mut headers = Vec::new();
+        OriginSecrets::of(&origin, &secrets()).ok().unwrap().attach(url, &mut headers);
+        headers
+    }
+
+    #[test]
+    fn they_go_to_their_own_origin() {
+        let expected = [("authorization", "Bearer sk-1"), ("x-access", "door")]
+            .map(|(n, v)| (n.to_owned(), v.to_owned()));
+        assert_eq!(attached("https://api.example.com/v1/chat/completions"), expected);
+    }
+
+    #[test]
+    fn and_nowhere_else() {
+        for url in [
+            "http://api.example.com/v1",
+            "https://api.example.com:444/v1",
+            "https://api.example.com.evil.example/v1",
+            "https://api.example.com@evil.example/v1",
+            "https://evil.example/api.example.com",
+            "https://evil.example#api.example.com",
+            "",
+        ] {
+            assert_eq!(attached(url), [], "{url}");
+        }
+    }
+
+    #[test]
+    fn a_missing_one_is_named() {
+        let origin = origin("https://api.example.com/v1");
+        let error = OriginSecrets::of(&origin, &Secrets::default()).err().unwrap();
+        assert_eq!((error.status, error.code), (500, "secret_missing"));
+        assert!(error.message.contains("`KEY`"));
+    }
+
+    #[test]
+    fn an_empty_one_is_missing() {
+        assert!(Secret::new(" \n").is_none());
+    }
+}

@@ -1,0 +1,73 @@
+//! Where an event ends, and what it carries (WHATWG HTML, "Server-sent events", section 9.2.6).
+
+use memchr::memchr2;
+
+/// The end of the first event that begins at `from`: just past its blank line. Lines end in LF, CRLF or CR.
+pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut line = from;
+    loop {
+        let at = line + memchr2(b'\n', b'\r', bytes.get(line..)?)?;
+        let next = if bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n') { at + 2 } else { at + 1 };
+        if at == line {
+            return Some(next);
+        }
+        line = next;
+    }
+}
+
+/// The event's `data`: its one data line, or several joined by newlines. `None` for comments and other fields.
+pub(super) fn data(event: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
+    use std::borrow::Cow;
+    let mut data: Option<Cow<'_, [u8]>> = None;
+    for line in event.split(|&b| b == b'\n' || b == b'\r') {
+        let Some(value) = line.strip_prefix(b"data:") else { continue };
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        data = Some(match data {
+            None => Cow::Borrowed(value),
+            Some(first) => {
+                let mut joined = first.into_owned();
+                joined.push(b'\n');
+                joined.extend_from_slice(value);
+                Cow::Owned(joined)
+            }
+        });
+    }
+    data
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_end_at_a_blank_line() {
+        for (bytes, expected) in [
+            (&b"data: a\n\nrest"[..], Some(9)),
+            (b"data: a\r\n\r\nrest", Some(11)),
+            (b"data: a\r\rrest", Some(9)),
+            (b"data: a\n\r\nrest", Some(10)),
+            (b": comment\n\n", Some(11)),
+            (b"\nrest", Some(1)),
+            (b"data: a\n", None),
+            (b"data: a\r\n\r", Some(10)),
+            (b"data: a", None),
+            (b"", None),
+        ] {
+            assert_eq!(end(bytes, 0), expected, "{:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn data_lines() {
+        for (event, expected) in [
+            (&b"data: {}\n\n"[..], Some(&b"{}"[..])),
+            (b"data:{}\r\n\r\n", Some(b"{}")),
+            (b"event: x\ndata: a\ndata: b\n\n", Some(b"a\nb")),
+            (b": waiting\n\n", None),
+            (b"\n", None),
+            (b"data\n\n", None),
+        ] {
+            assert_eq!(data(event).as_deref(), expected);
+        }
+    }
+}

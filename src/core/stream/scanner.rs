@@ -1,0 +1,215 @@
+//! Watches a pumped stream: finds usage, errors and the end; takes out what the client did not ask for.
+
+use super::event;
+use crate::core::error::ApiError;
+use crate::core::usage;
+use memchr::memmem;
+use moegate_wire::{Ending, Price, Usage};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// An event larger than this is passed on unread, as it comes.
+const MAX_HELD: usize = 256 * 1024;
+
+/// What to send to the client for one chunk of the origin's.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Forward<'a> {
+    /// The chunk as it is: the usual case, nothing is copied.
+    Whole,
+    /// Instead of it these bytes, which may be none.
+    Bytes(&'a [u8]),
+}
+
+/// What the stream has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// The last counts that came.
+    pub usage: Option<Usage>,
+    /// An error event.
+    pub error: bool,
+    /// A finish reason.
+    pub finished: bool,
+    /// `[DONE]`.
+    pub done: bool,
+}
+
+/// Fed with the chunks of one stream, in order.
+#[derive(Debug)]
+pub struct Scanner {
+    price: Price,
+    /// Whether the client asked for the usage event.
+    keep_usage: bool,
+    /// The beginning of an event whose end has not come.
+    held: Vec<u8>,
+    /// The event under way is larger than [`MAX_HELD`]: its rest passes unread.
+    oversized: bool,
+    out: Vec<u8>,
+    seen: Seen,
+}
+
+enum Verdict {
+    Keep,
+    Drop,
+    Replace(Vec<u8>),
+}
+
+#[derive(Deserialize)]
+struct Chunk<'a> {
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    choices: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+impl Scanner {
+    #[must_use]
+    pub fn new(price: Price, keep_usage: bool) -> Self {
+        Self { price, keep_usage, held: Vec::new(), oversized: false, out: Vec::new(), seen: Seen::default() }
+    }
+
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        self.seen
+    }
+
+    /// Takes the next chunk and says what the client gets for it.
+    pub fn push(&mut self, chunk: &[u8]) -> Forward<'_> {
+        self.out.clear();
+        if self.held.is_empty() && !self.oversized {
+            if self.scan(chunk) {
+                return Forward::Whole;
+            }
+        } else {
+            let mut bytes = std::mem::take(&mut self.held);
+            bytes.extend_from_slice(chunk);
+            if self.scan(&bytes) {
+                self.out = bytes;
+            }
+        }
+        Forward::Bytes(&self.out)
+    }
+
+    /// Walks over the events in `bytes`. True if all of them pass unchanged and nothing is held back; otherwise what
+    /// passes is in `out`.
+    fn scan(&mut self, bytes: &[u8]) -> bool {
+        let mut unchanged = true;
+        let mut start = 0;
+        while let Some(end) = event::end(bytes, start) {
+            let verdict = if std::mem::take(&mut self.oversized) {
+                Verdict::Keep
+            } else {
+                self.event(&bytes[start..end])
+            };
+            if unchanged && !matches!(verdict, Verdict::Keep) {
+                self.out.extend_from_slice(&bytes[..start]);
+                unchanged = false;
+            }
+            match verdict {
+                Verdict::Keep if unchanged => {}
+                Verdict::Keep => self.out.extend_from_slice(&bytes[start..end]),
+                Verdict::Drop => {}
+                Verdict::Replace(event) => self.out.extend_from_slice(&event),
+            }
+            start = end;
+        }
+        let rest = &bytes[start..];
+        if rest.is_empty() {
+            return unchanged;
+        }
+        if unchanged {
+            self.out.extend_from_slice(&bytes[..start]);
+        }
+        if self.oversized || rest.len() > MAX_HELD {
+            // To find the event's end it is enough to hold the last line's end and the byte before it.
+            self.oversized = true;
+            let ends = rest.iter().rev().take_while(|b| matches!(b, b'\n' | b'\r')).count();
+            let (pass, keep) = rest.split_at(rest.len().saturating_sub(ends + 1));
+            self.out.extend_from_slice(pass);
+            self.held.extend_from_slice(keep);
+        } else {
+            self.held.extend_from_slice(rest);
+        }
+        false
+    }
+
+    fn event(&mut self, event: &[u8]) -> Verdict {
+        // Most events hold nothing of interest: two searches, no parse.
+        let finish = memmem::find(event, b"\"finish_reason\"").is_some();
+        let interesting =
+            memmem::find(event, b"\"usage\"").is_some() || memmem::find(event, b"\"error\"").is_some();
+        if !finish && !interesting && memmem::find(event, b"[DONE]").is_none() {
+            return Verdict::Keep;
+        }
+        let Some(data) = event::data(event) else { return Verdict::Keep };
+        if data.trim_ascii() == b"[DONE]" {
+            // After an error an end mark would make a dead stream look whole.
+            if self.seen.error {
+                return Verdict::Drop;
+            }
+            self.seen.done = true;
+            return Verdict::Keep;
+        }
+        if finish {
+            self.seen.finished |= has_finish_reason(&data);
+        }
+        if !interesting {
+            return Verdict::Keep;
+        }
+        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(&data) else { return Verdict::Keep };
+        if chunk.error.is_some() {
+            self.seen.error = true;
+        }
+        let Some((raw, usage)) = chunk.usage.and_then(|raw| Some((raw, usage::parse(raw)?))) else {
+            return Verdict::Keep;
+        };
+        self.seen.usage = Some(usage);
+        if !self.keep_usage && chunk.choices.is_some_and(|choices| choices.is_empty()) {
+            return Verdict::Drop;
+        }
+        match usage::cost_insertion(&data, raw, self.price.cost(&usage)) {
+            None => Verdict::Keep,
+            Some((at, text)) => {
+                let mut out = Vec::with_capacity(data.len() + text.len() + 8);
+                out.extend_from_slice(b"data: ");
+                out.extend_from_slice(&data[..at]);
+                out.extend_from_slice(text.as_bytes());
+                out.extend_from_slice(&data[at..]);
+                out.extend_from_slice(b"\n\n");
+                Verdict::Replace(out)
+            }
+        }
+    }
+
+    /// The origin's stream has ended, cleanly or not: how that counts, and the last bytes for the client.
+    ///
+    /// Half an event is never passed on. A stream without an end mark or finish reason gets an error event instead.
+    pub fn end(&mut self, clean: bool) -> (Ending, String) {
+        let whole = self.seen.done || self.seen.finished;
+        if self.seen.error {
+            return (Ending::Error, String::new());
+        }
+        if whole && (clean || self.seen.done) {
+            return (Ending::Complete, String::new());
+        }
+        // Some of an oversized event may be out already; the blank line in front ends it.
+        (Ending::Truncated, ApiError::truncated_event())
+    }
+}
+
+/// Whether any choice carries a finish reason other than null.
+fn has_finish_reason(data: &[u8]) -> bool {
+    let mut rest = data;
+    while let Some(at) = memmem::find(rest, b"\"finish_reason\"") {
+        rest = &rest[at + b"\"finish_reason\"".len()..];
+        let value = rest.trim_ascii_start().strip_prefix(b":").unwrap_or(b"").trim_ascii_start();
+        if value.first() == Some(&b'"') {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;

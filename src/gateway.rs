@@ -1,0 +1,350 @@
+//! The way of a request, top to bottom: authenticate → admit → plan → attempt → relay → settle.
+//!
+//! Each step is a module of `core` and a call here. No step reaches back.
+
+use crate::api::openai;
+use crate::core::attempt::{self, Judgement, Outbound, SendError};
+use crate::core::config::{Admin, Config, Key, KeyHash, Kind, StreamWay};
+use crate::core::error::ApiError;
+use crate::core::record::{OriginTime, Record, relayed_ending};
+use crate::core::report::{Query, Report, encode_cursor};
+use crate::core::route::{self, Target};
+use crate::core::secret::{OriginSecrets, Secrets};
+use crate::core::stream::Scanner;
+use crate::core::{auth, request_id};
+use crate::platform::{Answer, AnswerBody, BodyError, Delivery, Head, Platform, Reply, ReplyBody};
+use moegate_wire::{Ending, Nanodollars, Receipt, Usage};
+
+/// Pages that one `GET /usage` reads at most: Workers allow 50 subrequests on the free plan.
+const MAX_PAGES: usize = 40;
+
+/// Serves one request. Nothing is left running when it returns.
+pub async fn handle<P: Platform>(platform: &P, config: &Config, head: &Head) {
+    let result = match (head.method.as_str(), head.path.as_str()) {
+        ("GET", "/health") => json(platform, r#"{"status":"ok"}"#.to_owned()).await,
+        ("POST", "/v1/chat/completions") => generate(platform, config, head, "/chat/completions").await,
+        ("POST", "/v1/completions") => generate(platform, config, head, "/completions").await,
+        ("GET", "/v1/models") => models(platform, config, head, None).await,
+        ("GET", path) if path.starts_with("/v1/models/") => {
+            models(platform, config, head, path.strip_prefix("/v1/models/")).await
+        }
+        ("GET", "/usage") => usage(platform, config, head).await,
+        (_, "/v1/chat/completions" | "/v1/completions") => Err(ApiError::method("POST")),
+        (_, "/health" | "/v1/models" | "/usage") => Err(ApiError::method("GET")),
+        _ => Err(ApiError::not_found()),
+    };
+    if let Err(error) = result {
+        refuse(platform, &error).await;
+    }
+}
+
+async fn generate<P: Platform>(
+    platform: &P,
+    config: &Config,
+    head: &Head,
+    path: &str,
+) -> Result<(), ApiError> {
+    // Authenticate.
+    let key = authenticate(platform, config, head).await?;
+    let started_ms = platform.now_ms();
+
+    // Admit.
+    let limit_mib = config.gateway.max_body_mib;
+    let limit = limit_mib as usize * 1024 * 1024;
+    if head.content_length.is_some_and(|length| length > limit as u64) {
+        return Err(ApiError::too_large(limit_mib));
+    }
+    let body = platform.read_body(limit).await.map_err(|error| match error {
+        BodyError::TooLarge => ApiError::too_large(limit_mib),
+        BodyError::Broken => {
+            ApiError::invalid("body_broken", None, "the request body broke off; send it again")
+        }
+    })?;
+    let request = openai::Request::parse(&body)?;
+
+    // Plan.
+    let target = route::plan(config, key, &request.model)?;
+
+    // Attempt.
+    let names = target.origin.secret.iter().chain(target.origin.secret_headers.values());
+    let secrets = look_up(platform, names.map(String::as_str)).await;
+    let secrets = OriginSecrets::of(target.origin, &secrets)?;
+    let id = request_id::make(started_ms, platform.random());
+    let outbound = attempt::request(&target, &secrets, path, &request, &id, platform.now_ms());
+    let answer = platform.send(outbound, limit).await;
+    let head_ms = platform.now_ms();
+
+    // Relay.
+    let exchange = Exchange { platform, target, secrets, id: &id };
+    let outcome = exchange.relay(&request, answer).await;
+
+    // Settle.
+    let record = Record {
+        id: id.clone(),
+        key: key.name.clone(),
+        model: target.route.model.clone(),
+        served_model: target.model.name.clone(),
+        origin: target.origin.name.clone(),
+        stream: request.stream,
+        status: outcome.status,
+        ending: outcome.ending,
+        usage: outcome.usage.unwrap_or_default(),
+        metered: outcome.usage.is_some(),
+        cost_nanodollars: outcome.usage.map_or(Nanodollars(0), |usage| target.model.price().cost(&usage)),
+        started_ms,
+        head_after_ms: head_ms.saturating_sub(started_ms),
+        ended_after_ms: platform.now_ms().saturating_sub(started_ms),
+        origin_time: outcome.origin_time,
+    };
+    settle(platform, &record).await;
+    Ok(())
+}
+
+/// One attempt's surroundings.
+struct Exchange<'a, P> {
+    platform: &'a P,
+    target: Target<'a>,
+    secrets: OriginSecrets<'a>,
+    id: &'a str,
+}
+
+/// What one attempt came to.
+struct Outcome {
+    status: u16,
+    ending: Ending,
+    /// `None`: not known.
+    usage: Option<Usage>,
+    origin_time: Option<OriginTime>,
+}
+
+impl<P: Platform> Exchange<'_, P> {
+    async fn relay(
+        &self,
+        request: &openai::Request<'_>,
+        answer: Result<Answer<P::Stream>, SendError>,
+    ) -> Outcome {
+        match answer {
+            Err(error) => {
+                let failure = attempt::failure(&self.target, error);
+                let ending = if error == SendError::Cancelled { Ending::Cancelled } else { Ending::Error };
+                let receipt = self.receipt_after(error).await;
+                self.platform.respond(self.error_reply(failure.status), bytes(&failure)).await;
+                Outcome {
+                    status: failure.status,
+                    ending,
+                    usage: match error {
+                        SendError::Connect => Some(Usage::default()),
+                        _ => receipt.as_ref().map(|receipt| receipt.usage),
+                    },
+                    origin_time: receipt.as_ref().map(OriginTime::from),
+                }
+            }
+            Ok(Answer { status, headers, body: AnswerBody::Whole(body) }) => {
+                self.whole(status, &headers, body).await
+            }
+            Ok(Answer { status, body: AnswerBody::Stream(stream), .. }) => {
+                let reply = self.reply(status, "text/event-stream");
+                match self.target.stream_way() {
+                    StreamWay::Relay => self.relayed(reply, stream).await,
+                    StreamWay::Pump => self.pumped(reply, stream, request.include_usage).await,
+                }
+            }
+        }
+    }
+
+    async fn whole(&self, status: u16, headers: &attempt::AnswerHeaders, body: Vec<u8>) -> Outcome {
+        let (mut reply, reply_body, mut ending, usage) =
+            match attempt::judge(&self.target, &self.secrets, status, &body) {
+                Judgement::Pass { usage, body: changed } => {
+                    let reply = self.reply(status, "application/json");
+                    let body = changed.map_or(ReplyBody::Answered(body), ReplyBody::Bytes);
+                    (reply, body, Ending::Complete, usage)
+                }
+                // Nothing was generated, so nothing was used.
+                Judgement::PassError(status) => (
+                    self.error_reply(status),
+                    ReplyBody::Answered(body),
+                    Ending::Error,
+                    Some(Usage::default()),
+                ),
+                Judgement::Replace(error) => {
+                    let usage = (status >= 300).then(Usage::default);
+                    (self.error_reply(error.status), bytes(&error), Ending::Error, usage)
+                }
+            };
+        if let Some(usage) = usage {
+            let cost = self.target.model.price().cost(&usage);
+            reply.headers.push(("x-moegate-cost", cost.to_dollars()));
+        }
+        if reply.status >= 400 {
+            for (name, value) in
+                [("retry-after", &headers.retry_after), ("retry-after-ms", &headers.retry_after_ms)]
+            {
+                if !value.is_empty() {
+                    reply.headers.push((name, value.clone()));
+                }
+            }
+        }
+        let status = reply.status;
+        let delivery = self.platform.respond(reply, reply_body).await;
+        if delivery.ending == Ending::Cancelled {
+            ending = Ending::Cancelled;
+        }
+        Outcome { status, ending, usage, origin_time: None }
+    }
+
+    async fn relayed(&self, reply: Reply, stream: P::Stream) -> Outcome {
+        let status = reply.status;
+        let delivery = self.platform.respond(reply, ReplyBody::Relay(stream)).await;
+        let receipt = self.receipt().await;
+        Outcome {
+            status,
+            ending: relayed_ending(delivery.ending, receipt.as_ref()),
+            usage: receipt.as_ref().map(|receipt| receipt.usage),
+            origin_time: receipt.as_ref().map(OriginTime::from),
+        }
+    }
+
+    async fn pumped(&self, reply: Reply, stream: P::Stream, keep_usage: bool) -> Outcome {
+        let status = reply.status;
+        let scanner = Scanner::new(self.target.model.price(), keep_usage);
+        let Delivery { ending, seen } = self.platform.respond(reply, ReplyBody::Pump(stream, scanner)).await;
+        Outcome { status, ending, usage: seen.and_then(|seen| seen.usage), origin_time: None }
+    }
+
+    /// The receipt of our own server, asked for once more if the first question fails.
+    async fn receipt(&self) -> Option<Receipt> {
+        for _ in 0..2 {
+            let request: Outbound = attempt::receipt_request(&self.target, &self.secrets, self.id);
+            let Ok(answer) = self.platform.send(request, 64 * 1024).await else { continue };
+            if let Answer { status: 200, headers, body: AnswerBody::Whole(body) } = answer {
+                return attempt::read_receipt(&headers, &body, &self.secrets, self.id);
+            }
+        }
+        None
+    }
+
+    /// Our own server may have computed something though its answer did not come.
+    async fn receipt_after(&self, error: SendError) -> Option<Receipt> {
+        let reached = !matches!(error, SendError::Connect);
+        if reached && self.target.origin.kind == Kind::Moegate { self.receipt().await } else { None }
+    }
+
+    /// The head of a reply that says who answered.
+    fn reply(&self, status: u16, content_type: &str) -> Reply {
+        let mut headers = Vec::with_capacity(8);
+        headers.push(("content-type", content_type.to_owned()));
+        headers.push(("cache-control", "no-store".to_owned()));
+        headers.push((moegate_wire::header::REQUEST_ID, self.id.to_owned()));
+        headers.push(("x-moegate-model", self.target.model.name.clone()));
+        headers.push(("x-moegate-origin", self.target.origin.name.clone()));
+        headers.push(("x-moegate-attempts", "1".to_owned()));
+        Reply { status, headers }
+    }
+
+    fn error_reply(&self, status: u16) -> Reply {
+        self.reply(status, "application/json")
+    }
+}
+
+fn bytes<S>(error: &ApiError) -> ReplyBody<S> {
+    ReplyBody::Bytes(error.body().into_bytes())
+}
+
+async fn settle<P: Platform>(platform: &P, record: &Record) {
+    let value = serde_json::to_string(record);
+    let summary = serde_json::to_string(&record.summary());
+    if let (Ok(value), Ok(summary)) = (value, summary) {
+        // A failure for good is in the platform's log, with the record; there is nobody left to tell.
+        let _ = platform.put_record(&record.storage_key(), &value, &summary).await;
+    }
+}
+
+async fn models<P: Platform>(
+    platform: &P,
+    config: &Config,
+    head: &Head,
+    name: Option<&str>,
+) -> Result<(), ApiError> {
+    let key = authenticate(platform, config, head).await?;
+    let body = match name {
+        None => openai::model_list(route::models(config, key)),
+        Some(name) => {
+            let target = route::plan(config, key, name)?;
+            openai::model_entry(&target.route.model)
+        }
+    };
+    json(platform, body).await
+}
+
+async fn usage<P: Platform>(platform: &P, config: &Config, head: &Head) -> Result<(), ApiError> {
+    let hash = config.admin.as_ref().and_then(Admin::hash);
+    let secrets = look_up(platform, hash.and_then(secret_name).into_iter()).await;
+    auth::admin(config, head.authorization.as_deref(), &secrets)?;
+    let query = Query::parse(&head.query)?;
+    let mut report = Report { period: query.period.clone(), ..Report::default() };
+    let mut cursor = query.cursor.clone();
+    for _ in 0..MAX_PAGES {
+        let page = platform.list_records(&query.prefix(), cursor.as_deref()).await.map_err(|_| {
+            ApiError::internal("store_unavailable", "the usage store did not answer; try again in a moment")
+        })?;
+        for summary in &page.summaries {
+            // One that cannot be read would make the sums wrong in silence.
+            let summary = serde_json::from_str(summary.get()).map_err(|_| {
+                ApiError::internal("record_unreadable", format!("a stored summary cannot be read: {summary}"))
+            })?;
+            report.add(&summary);
+        }
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    report.next_cursor = cursor.as_deref().map(encode_cursor);
+    let body = serde_json::to_string(&report)
+        .map_err(|_| ApiError::internal("internal", "the report could not be written"))?;
+    json(platform, body).await
+}
+
+async fn authenticate<'c, P: Platform>(
+    platform: &P,
+    config: &'c Config,
+    head: &Head,
+) -> Result<&'c Key, ApiError> {
+    let names = config.keys.iter().filter_map(|key| key.hash().and_then(secret_name));
+    let secrets = look_up(platform, names).await;
+    auth::client(config, head.authorization.as_deref(), &secrets)
+}
+
+fn secret_name(hash: KeyHash<'_>) -> Option<&str> {
+    match hash {
+        KeyHash::InSecret(name) => Some(name),
+        KeyHash::Here(_) => None,
+    }
+}
+
+async fn look_up<P: Platform>(platform: &P, names: impl Iterator<Item = &str>) -> Secrets {
+    let mut secrets = Secrets::default();
+    for name in names {
+        if let Some(secret) = platform.secret(name).await {
+            secrets.insert(name, secret);
+        }
+    }
+    secrets
+}
+
+async fn json<P: Platform>(platform: &P, body: String) -> Result<(), ApiError> {
+    let headers =
+        vec![("content-type", "application/json".to_owned()), ("cache-control", "no-store".to_owned())];
+    platform.respond(Reply { status: 200, headers }, ReplyBody::Bytes(body.into_bytes())).await;
+    Ok(())
+}
+
+async fn refuse<P: Platform>(platform: &P, error: &ApiError) {
+    let mut headers =
+        vec![("content-type", "application/json".to_owned()), ("cache-control", "no-store".to_owned())];
+    if error.status == 401 {
+        headers.push(("www-authenticate", "Bearer".to_owned()));
+    }
+    platform.respond(Reply { status: error.status, headers }, bytes(error)).await;
+}

@@ -1,0 +1,351 @@
+// The other half of abi.rs and op.rs: does what a waiting request asks for and calls back with the result.
+//
+// Crossings are few and flat: text goes over as lines in one call, bytes in one copy, numbers as arguments.
+
+import { pump, relay } from "./stream.mjs";
+
+const DONE = 0, READ_BODY = 1, SEND = 2, RESPOND = 3, PUT = 4, LIST = 5;
+
+// Outcomes that op.rs knows by number.
+const OK = 0;
+const BODY = { tooLarge: 1, broken: 2 };
+const SENT = { whole: 0, stream: 1, connect: 2, timeout: 3, broken: 4, tooLarge: 5, cancelled: 6 };
+const ENDED = { complete: 0, cancelled: 1 };
+
+const PUT_TRIES = 4;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const NOTHING = new Uint8Array(0);
+
+/** One instance of the wasm module and its memory. */
+class Instance {
+  constructor(module) {
+    this.exports = new WebAssembly.Instance(module, {}).exports;
+    this.memory = this.exports.memory;
+    this.out = this.exports.out();
+    this.bytes = NOTHING;
+  }
+
+  /** The memory, whose buffer is another one after each growth. */
+  view() {
+    if (this.bytes.buffer !== this.memory.buffer) this.bytes = new Uint8Array(this.memory.buffer);
+    return this.bytes;
+  }
+
+  /** The eight words: operation, text pointer and length, bytes pointer and length, a, b, request. */
+  words() {
+    return new Uint32Array(this.memory.buffer, this.out, 8);
+  }
+
+  text(words) {
+    return decoder.decode(this.view().subarray(words[1], words[1] + words[2]));
+  }
+
+  /** A copy of the bytes shown: the memory will be used again. */
+  shown(words) {
+    return this.view().slice(words[3], words[3] + words[4]);
+  }
+
+  /** Puts bytes and then text into the input buffer; returns the two lengths. */
+  put(bytes, text) {
+    const room = bytes.length + text.length * 3;
+    if (room === 0) return [0, 0];
+    const at = this.exports.input(room);
+    const view = this.view();
+    view.set(bytes, at);
+    const start = at + bytes.length;
+    const written = text ? encoder.encodeInto(text, view.subarray(start, at + room)).written : 0;
+    return [bytes.length + written, written];
+  }
+
+  configure(env) {
+    this.exports.secret_names();
+    const words = this.words();
+    const secrets = {};
+    for (const name of this.text(words).split("\n")) {
+      if (typeof env[name] === "string") secrets[name] = env[name];
+    }
+    const [length] = this.put(NOTHING, JSON.stringify(secrets));
+    if (this.exports.set_secrets(length) !== OK) throw new Error("the secrets could not be read");
+    this.env = env;
+  }
+}
+
+/** The Worker for a compiled module. */
+export function createWorker(module) {
+  let current = null;
+
+  const instance = (env) => {
+    if (current === null) current = new Instance(module);
+    if (current.env !== env) current.configure(env);
+    return current;
+  };
+
+  // A panic leaves its own request broken, and nobody vouches for the rest: the next request gets a new instance. Those
+  // in flight finish on the old one; their futures were not running when it happened.
+  const retire = (broken) => {
+    if (current === broken) current = null;
+  };
+
+  return {
+    fetch(request, env, context) {
+      return new Promise((resolve) => {
+        const exchange = new Exchange(request, env, resolve);
+        context.waitUntil(
+          exchange.run(() => instance(env)).catch((error) => {
+            retire(exchange.wasm);
+            exchange.fail(error);
+          }),
+        );
+      });
+    },
+  };
+}
+
+/** One client's request on its way through the gateway. */
+class Exchange {
+  constructor(request, env, resolve) {
+    this.request = request;
+    this.env = env;
+    this.resolve = resolve;
+    this.responded = false;
+    this.wasm = null;
+    this.handle = -1;
+    this.received = NOTHING;
+    this.answered = NOTHING;
+    this.stream = null;
+    this.abort = null;
+  }
+
+  async run(instance) {
+    this.wasm = instance();
+    this.begin();
+    for (;;) {
+      const words = this.wasm.words();
+      switch (words[0]) {
+        case DONE:
+          return;
+        case READ_BODY:
+          await this.readBody(words[5]);
+          break;
+        case SEND:
+          await this.send(this.wasm.text(words), words[4] ? this.wasm.shown(words) : NOTHING, words[5], words[6]);
+          break;
+        case RESPOND:
+          await this.respond(this.wasm.text(words), words[4] ? this.wasm.shown(words) : NOTHING, words[5]);
+          break;
+        case PUT:
+          await this.putRecord(this.wasm.text(words));
+          break;
+        case LIST:
+          await this.listRecords(this.wasm.text(words));
+          break;
+        default:
+          throw new Error(`unknown operation ${words[0]}`);
+      }
+    }
+  }
+
+  begin() {
+    const { request, wasm } = this;
+    const { url, headers } = request;
+    const path = url.indexOf("/", url.indexOf("//") + 2);
+    const authorization = headers.get("authorization") ?? "";
+    const length = headers.get("content-length") ?? "";
+    const text = `${request.method}\n${path < 0 ? "/" : url.slice(path)}\n${authorization}\n${length}`;
+    const [total] = wasm.put(crypto.getRandomValues(new Uint8Array(10)), text);
+    wasm.exports.begin(total, Date.now());
+    this.handle = wasm.words()[7];
+  }
+
+  /** Hands the result over and lets the request run on. */
+  resume(outcome, a = 0, bytes = NOTHING, text = "") {
+    const [length, textLength] = this.wasm.put(bytes, text);
+    this.wasm.exports.resume(this.handle, Date.now(), outcome, a, length, textLength);
+  }
+
+  async readBody(limit) {
+    try {
+      const body = await collect(this.request.body, limit, () => this.request.arrayBuffer(), this.request.headers);
+      if (body === null) return this.resume(BODY.tooLarge);
+      this.received = body;
+    } catch {
+      return this.resume(BODY.broken);
+    }
+    this.resume(OK, 0, this.received);
+  }
+
+  async send(text, bytes, timeout, limit) {
+    const [kind, method, url, ...lines] = text.split("\n");
+    const body = kind === "empty" ? undefined : kind === "received" ? this.received : bytes;
+    const abort = (this.abort = new AbortController());
+    const { signal } = this.request;
+    // A receipt is still asked for when the client has gone; an answer is not.
+    const watched = method !== "GET" && signal;
+    const left = () => abort.abort("left");
+    if (watched) {
+      if (signal.aborted) return this.resume(SENT.cancelled);
+      signal.addEventListener("abort", left);
+    }
+    const timer = setTimeout(() => abort.abort("late"), timeout);
+    let outcome = SENT.connect;
+    try {
+      const answer = await fetch(url, {
+        method,
+        headers: pairs(lines),
+        body,
+        redirect: "manual",
+        signal: abort.signal,
+      });
+      outcome = SENT.broken;
+      const { headers } = answer;
+      const type = headers.get("content-type") ?? "";
+      const head = [
+        type,
+        headers.get("retry-after") ?? "",
+        headers.get("retry-after-ms") ?? "",
+        headers.get("x-moegate-signature") ?? "",
+      ].join("\n");
+      if (answer.status === 200 && answer.body && type.startsWith("text/event-stream")) {
+        const reader = answer.body.getReader();
+        const first = await reader.read();
+        if (first.done) return this.resume(SENT.broken);
+        this.stream = { body: answer.body, reader, first: first.value };
+        return this.resume(SENT.stream, answer.status, NOTHING, head);
+      }
+      const whole = answer.body ? await collect(answer.body, limit, () => answer.arrayBuffer(), headers) : NOTHING;
+      if (whole === null) {
+        abort.abort("too large");
+        return this.resume(SENT.tooLarge);
+      }
+      this.answered = whole;
+      this.resume(SENT.whole, answer.status, whole, head);
+    } catch (error) {
+      if (error instanceof WebAssembly.RuntimeError) throw error;
+      const { reason } = abort.signal;
+      this.resume(reason === "left" ? SENT.cancelled : reason === "late" ? SENT.timeout : outcome);
+    } finally {
+      clearTimeout(timer);
+      if (watched && this.stream === null) signal.removeEventListener("abort", left);
+    }
+  }
+
+  async respond(text, bytes, way) {
+    const [status, ...lines] = text.split("\n");
+    const init = { status: Number(status), headers: pairs(lines) };
+    this.responded = true;
+    switch (way) {
+      case 0:
+        this.resolve(new Response(bytes, init));
+        break;
+      case 1:
+        this.resolve(new Response(this.answered, init));
+        break;
+      case 2:
+        return this.resume(await relay(this.stream, init, this.resolve, bytes, this.request.signal, this.abort));
+      default:
+        return this.resume(await pump(this.stream, init, this.resolve, this.scanner(), this.request.signal, this.abort));
+    }
+    this.resume(this.request.signal?.aborted ? ENDED.cancelled : ENDED.complete);
+  }
+
+  /** The core's scanner, fed chunk by chunk. */
+  scanner() {
+    const { wasm, handle } = this;
+    return {
+      /** What to forward for a chunk. */
+      push(chunk) {
+        const at = wasm.exports.input(chunk.length);
+        wasm.view().set(chunk, at);
+        return wasm.exports.pump(handle, chunk.length) === 0 ? chunk : wasm.shown(wasm.words());
+      },
+      /** The outcome, and the last bytes. */
+      end(clean) {
+        const outcome = wasm.exports.pump_end(handle, clean ? 1 : 0);
+        return [outcome, wasm.shown(wasm.words())];
+      },
+    };
+  }
+
+  async putRecord(text) {
+    const [key, summary, value] = text.split("\n");
+    const metadata = JSON.parse(summary);
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await this.env.USAGE.put(key, value, { metadata });
+        return this.resume(OK);
+      } catch (error) {
+        if (error instanceof WebAssembly.RuntimeError) throw error;
+        if (tries === PUT_TRIES) {
+          // Numbers and names only. The log is the last place where this request's cost is not lost.
+          console.error(`moegate: a usage record could not be stored: ${value} (${error})`);
+          return this.resume(1);
+        }
+        await new Promise((wake) => setTimeout(wake, 2 ** tries * 100 * (0.5 + Math.random())));
+      }
+    }
+  }
+
+  async listRecords(text) {
+    const [prefix, cursor] = text.split("\n");
+    let page;
+    try {
+      const list = await this.env.USAGE.list({ prefix, cursor: cursor || undefined });
+      page = { summaries: list.keys.map((key) => key.metadata ?? null), cursor: list.list_complete ? null : list.cursor };
+    } catch (error) {
+      console.error(`moegate: the usage store did not answer: ${error}`);
+      return this.resume(1);
+    }
+    this.resume(OK, 0, encoder.encode(JSON.stringify(page)));
+  }
+
+  /** A panic, or a fault of this file: an honest 500, and nothing of the reason for the client. */
+  fail(error) {
+    console.error(`moegate: a request failed inside the gateway: ${error?.stack ?? error}`);
+    this.abort?.abort("failed");
+    if (this.responded) return;
+    const message = "the gateway failed on this request; it is ready for the next one";
+    const body = { error: { message, type: "internal_server_error", param: null, code: "internal" } };
+    this.resolve(Response.json(body, { status: 500 }));
+  }
+}
+
+/** Name and value in turn → pairs. */
+function pairs(lines) {
+  const headers = [];
+  for (let i = 0; i + 1 < lines.length; i += 2) headers.push([lines[i], lines[i + 1]]);
+  return headers;
+}
+
+/**
+ * A whole body as bytes; null if it is over the limit. With a declared length within the limit the runtime collects it;
+ * without one it is counted as it comes.
+ */
+async function collect(body, limit, runtimeCollects, headers) {
+  if (!body) return NOTHING;
+  const declared = headers.get("content-length");
+  const encoded = headers.get("content-encoding");
+  if (declared !== null && encoded === null) {
+    return Number(declared) > limit ? null : new Uint8Array(await runtimeCollects());
+  }
+  const chunks = [];
+  let total = 0;
+  const reader = body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    total += value.length;
+    if (total > limit) {
+      await reader.cancel();
+      return null;
+    }
+    chunks.push(value);
+  }
+  const whole = new Uint8Array(total);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}

@@ -1,0 +1,130 @@
+//! The platform as a request sees it: each call leaves an operation and waits.
+
+use super::op::{Input, Op, Way};
+use crate::core::attempt::{AnswerHeaders, Outbound, SendError};
+use crate::core::error::ApiError;
+use crate::core::secret::Secret;
+use crate::core::stream::Scanner;
+use crate::platform::{
+    Answer, AnswerBody, BodyError, Delivery, Page, Platform, Reply, ReplyBody, StoreError,
+};
+use moegate_wire::Ending;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::task::Poll;
+
+thread_local! {
+    /// All secrets that the configuration names, put here once per instance: a Worker's environment does not change
+    /// while it lives.
+    pub(super) static SECRETS: RefCell<HashMap<String, String>> = RefCell::default();
+}
+
+/// Where one request and the glue meet.
+#[derive(Default)]
+pub(super) struct Slot {
+    pub(super) op: RefCell<Op>,
+    pub(super) input: RefCell<Option<Input>>,
+    /// Of the stream being pumped.
+    pub(super) scanner: RefCell<Option<Scanner>>,
+    /// Unix milliseconds at the last crossing; Workers' clock stands still between two events anyway.
+    pub(super) now_ms: Cell<u64>,
+}
+
+pub(super) struct Workers {
+    pub(super) slot: Rc<Slot>,
+    pub(super) random: [u8; 10],
+}
+
+impl Workers {
+    async fn perform(&self, op: Op) -> Input {
+        self.slot.op.replace(op);
+        std::future::poll_fn(|_| self.slot.input.take().map_or(Poll::Pending, Poll::Ready)).await
+    }
+}
+
+impl Platform for Workers {
+    /// The glue holds it.
+    type Stream = ();
+
+    fn now_ms(&self) -> u64 {
+        self.slot.now_ms.get()
+    }
+
+    fn random(&self) -> [u8; 10] {
+        self.random
+    }
+
+    async fn secret(&self, name: &str) -> Option<Secret> {
+        SECRETS.with_borrow(|secrets| secrets.get(name).and_then(|value| Secret::new(value)))
+    }
+
+    async fn read_body(&self, limit: usize) -> Result<Vec<u8>, BodyError> {
+        let input = self.perform(Op::read_body(limit)).await;
+        match input.outcome {
+            0 => Ok(input.bytes),
+            1 => Err(BodyError::TooLarge),
+            _ => Err(BodyError::Broken),
+        }
+    }
+
+    async fn send(&self, request: Outbound, limit: usize) -> Result<Answer<()>, SendError> {
+        let mut input = self.perform(Op::send(request, limit)).await;
+        let streams = match input.outcome {
+            0 => false,
+            1 => true,
+            2 => return Err(SendError::Connect),
+            3 => return Err(SendError::Timeout),
+            4 => return Err(SendError::Broken),
+            5 => return Err(SendError::TooLarge),
+            _ => return Err(SendError::Cancelled),
+        };
+        let text = input.split_text();
+        let mut lines = text.split('\n').map(str::to_owned);
+        let mut line = || lines.next().unwrap_or_default();
+        let headers = AnswerHeaders {
+            content_type: line(),
+            retry_after: line(),
+            retry_after_ms: line(),
+            signature: line(),
+        };
+        let body = if streams { AnswerBody::Stream(()) } else { AnswerBody::Whole(input.bytes) };
+        Ok(Answer { status: u16::try_from(input.a).unwrap_or(502), headers, body })
+    }
+
+    async fn respond(&self, reply: Reply, body: ReplyBody<()>) -> Delivery {
+        let op = match body {
+            ReplyBody::Bytes(bytes) => Op::respond(&reply, Way::Bytes, bytes),
+            ReplyBody::Answered(_) => Op::respond(&reply, Way::Answered, Vec::new()),
+            // The bytes are what the client gets if the pipe breaks.
+            ReplyBody::Relay(()) => Op::respond(&reply, Way::Relay, ApiError::truncated_event().into_bytes()),
+            ReplyBody::Pump((), scanner) => {
+                self.slot.scanner.replace(Some(scanner));
+                Op::respond(&reply, Way::Pump, Vec::new())
+            }
+        };
+        let input = self.perform(op).await;
+        let ending = match input.outcome {
+            0 => Ending::Complete,
+            1 => Ending::Cancelled,
+            2 => Ending::Error,
+            _ => Ending::Truncated,
+        };
+        Delivery { ending, seen: self.slot.scanner.take().map(|scanner| scanner.seen()) }
+    }
+
+    async fn put_record(&self, key: &str, value: &str, summary: &str) -> Result<(), StoreError> {
+        match self.perform(Op::put(key, value, summary)).await.outcome {
+            0 => Ok(()),
+            _ => Err(StoreError),
+        }
+    }
+
+    async fn list_records(&self, prefix: &str, cursor: Option<&str>) -> Result<Page, StoreError> {
+        let input = self.perform(Op::list(prefix, cursor)).await;
+        if input.outcome != 0 {
+            return Err(StoreError);
+        }
+        serde_json::from_slice(&input.bytes).map_err(|_| StoreError)
+    }
+}

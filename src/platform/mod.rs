@@ -1,0 +1,135 @@
+//! What a platform must be able to do.
+//!
+//! One value of a [`Platform`] serves one request: it owns the client's connection. Bodies and streams are opaque; the
+//! core sees bytes only where it asks for them. The implementations: `cloudflare` (Workers), [`fake`] (tests).
+
+use crate::core::attempt::{AnswerHeaders, Outbound, SendError};
+use crate::core::secret::Secret;
+use crate::core::stream::{Scanner, Seen};
+use moegate_wire::Ending;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::future::Future;
+
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+pub mod cloudflare;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod fake;
+
+/// A request's head.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Head {
+    pub method: String,
+    /// As in the request line; never empty.
+    pub path: String,
+    /// What stands behind `?`; may be empty.
+    pub query: String,
+    pub authorization: Option<String>,
+    pub content_length: Option<u64>,
+}
+
+/// Why the client's body is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyError {
+    /// It grew past the limit; no more was read.
+    TooLarge,
+    /// The client broke off.
+    Broken,
+}
+
+/// An origin's answer.
+#[derive(Debug)]
+pub struct Answer<S> {
+    pub status: u16,
+    pub headers: AnswerHeaders,
+    pub body: AnswerBody<S>,
+}
+
+#[derive(Debug)]
+pub enum AnswerBody<S> {
+    Whole(Vec<u8>),
+    /// A successful answer of type `text/event-stream` whose first chunk has come.
+    Stream(S),
+}
+
+/// What the client gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+}
+
+#[derive(Debug)]
+pub enum ReplyBody<S> {
+    Bytes(Vec<u8>),
+    /// The origin's whole answer as it came; a platform that still has these bytes need not take the copy.
+    Answered(Vec<u8>),
+    /// The runtime's own pipe.
+    Relay(S),
+    /// Each chunk past the scanner. After the stream's end the platform sends what [`Scanner::end`] gives.
+    Pump(S, Scanner),
+}
+
+/// How a reply went out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivery {
+    pub ending: Ending,
+    /// Of a pumped stream.
+    pub seen: Option<Seen>,
+}
+
+/// The store did not take or give it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreError;
+
+/// One page of stored summaries.
+#[derive(Debug, Deserialize)]
+pub struct Page {
+    pub summaries: Vec<Box<RawValue>>,
+    /// Absent after the last page.
+    pub cursor: Option<String>,
+}
+
+/// See the module.
+pub trait Platform {
+    /// A stream from an origin.
+    type Stream;
+
+    /// Unix milliseconds.
+    fn now_ms(&self) -> u64;
+
+    /// For a request id; unpredictable.
+    fn random(&self) -> [u8; 10];
+
+    /// A platform secret by name; `None` where it is missing or empty.
+    fn secret(&self, name: &str) -> impl Future<Output = Option<Secret>>;
+
+    /// The client's body, at most `limit` bytes of it.
+    fn read_body(&self, limit: usize) -> impl Future<Output = Result<Vec<u8>, BodyError>>;
+
+    /// Sends it and waits for the head, and for the whole body or a stream's first chunk. Never follows a redirect. A
+    /// client that leaves ends it. `limit` bounds a whole body.
+    fn send(
+        &self,
+        request: Outbound,
+        limit: usize,
+    ) -> impl Future<Output = Result<Answer<Self::Stream>, SendError>>;
+
+    /// Sends the reply; ready when it is out or has broken off. What comes after runs though the client is served.
+    fn respond(&self, reply: Reply, body: ReplyBody<Self::Stream>) -> impl Future<Output = Delivery>;
+
+    /// Writes a record; tries again where the store is busy. If it fails for good, the record goes to the log.
+    fn put_record(
+        &self,
+        key: &str,
+        value: &str,
+        summary: &str,
+    ) -> impl Future<Output = Result<(), StoreError>>;
+
+    /// The summaries of the records whose keys begin with `prefix`.
+    fn list_records(
+        &self,
+        prefix: &str,
+        cursor: Option<&str>,
+    ) -> impl Future<Output = Result<Page, StoreError>>;
+}

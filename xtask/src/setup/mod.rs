@@ -1,0 +1,70 @@
+//! Set-up: what the other commands need and a machine may lack. One file a tool; each says what it costs before it
+//! begins, does nothing where it has been done, and needs no administrator.
+
+mod cargo_deny;
+mod debian;
+mod node;
+mod python;
+mod wasm;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::cache::Cache;
+use crate::failure::{Failure, Result};
+use crate::pins::Pins;
+
+pub(crate) use node::Node;
+pub(crate) use wasm::Wasm;
+
+/// Where things are and what is pinned.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    /// The checkout.
+    pub(crate) root: PathBuf,
+    pub(crate) cache: Cache,
+    pins: Pins,
+}
+
+impl Setup {
+    pub(crate) fn new() -> Result<Self> {
+        let root = env::var_os("CARGO_MANIFEST_DIR")
+            .map(PathBuf::from)
+            .and_then(|xtask| xtask.parent().map(Path::to_owned))
+            .ok_or_else(|| {
+                Failure::new("CARGO_MANIFEST_DIR is not set").remedy("start this as `cargo xtask`")
+            })?;
+        Ok(Self { root, cache: Cache::locate()?, pins: Pins::read()? })
+    }
+
+    /// The cargo that runs this program.
+    pub(crate) fn cargo(&self, subcommand: &str) -> Command {
+        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.arg(subcommand).current_dir(&self.root);
+        forbid_auto_install(&mut command);
+        command
+    }
+
+    pub(crate) fn wasm(&self) -> Result<Wasm> {
+        wasm::set_up(self)
+    }
+
+    pub(crate) fn node(&self) -> Result<Node> {
+        node::set_up(self)
+    }
+
+    pub(crate) fn python(&self) -> Result<PathBuf> {
+        python::set_up(self)
+    }
+
+    pub(crate) fn cargo_deny(&self) -> Result<PathBuf> {
+        cargo_deny::set_up(self)
+    }
+}
+
+/// Keeps rustup's stand-ins for cargo and rustc from installing or updating a toolchain as a side effect: whatever
+/// set-up installs, it announces first.
+fn forbid_auto_install(command: &mut Command) {
+    command.env("RUSTUP_AUTO_INSTALL", "0");
+}
