@@ -12,6 +12,8 @@ mod run;
 mod setup;
 mod test;
 
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -32,6 +34,7 @@ Commands:
   test [SUITE…]     set up what is missing and run the suites (default: all)
   build worker      build the gateway for Workers: build/worker/moegate.wasm
       --out DIR       another folder; with MOEGATE_CONFIG=FILE another configuration
+  wrangler ARG…     the pinned wrangler, under a Node that it runs on: `cargo xtask wrangler deploy`
   setup             set up everything now: afterwards the commands need no network
   help              print this text
 
@@ -45,6 +48,7 @@ enum Command {
     Run(run::Options),
     Test { suites: Vec<String> },
     BuildWorker { out: Option<PathBuf> },
+    Wrangler { arguments: Vec<OsString> },
 }
 
 fn main() -> ExitCode {
@@ -89,6 +93,14 @@ fn execute(command: Command) -> Result<ExitCode> {
             let setup = Setup::new()?;
             let out = out.unwrap_or_else(|| setup.root.join("build/worker"));
             build::worker(&setup, &out, false)?;
+        }
+        Command::Wrangler { arguments } => {
+            let setup = Setup::new()?;
+            let mut wrangler = setup.node()?.wrangler();
+            wrangler.args(arguments).current_dir(&setup.root);
+            // In this process's place: wrangler asks questions at the terminal.
+            let error = wrangler.exec();
+            return Err(Failure::new(format!("wrangler cannot be started: {error}")));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -147,6 +159,7 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
             }
             Ok(Command::BuildWorker { out })
         }
+        "wrangler" => Ok(Command::Wrangler { arguments: args.raw_args()?.collect() }),
         unknown => Err(format!("there is no command {unknown}").into()),
     }
 }
