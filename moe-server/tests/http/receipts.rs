@@ -129,11 +129,11 @@ async fn clients_may_leave_at_any_moment() {
                 open.until(&format!("\"{letter}\"")).await;
             };
             // Every third leaves wherever it is by then.
-            let patience = if number % 3 == 0 { number * 200 } else { 10_000_000 };
+            let patience = if number.is_multiple_of(3) { number * 200 } else { 10_000_000 };
             let _ = tokio::time::timeout(Duration::from_micros(patience), visit).await;
         }
     };
-    let visits: Vec<_> = (0..60).map(|number| tokio::spawn(visit(number))).collect();
+    let visits: Vec<_> = (0..60_u64).map(|number| tokio::spawn(visit(number))).collect();
     for visit in visits {
         visit.await.unwrap();
     }
