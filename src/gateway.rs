@@ -21,7 +21,7 @@ const MAX_PAGES: usize = 40;
 /// Serves one request. Nothing is left running when it returns.
 pub async fn handle<P: Platform>(platform: &P, config: &Config, head: &Head) {
     let result = match (head.method.as_str(), head.path.as_str()) {
-        ("GET", "/health") => json(platform, r#"{"status":"ok"}"#.to_owned()).await,
+        ("GET" | "HEAD", "/health") => json(platform, r#"{"status":"ok"}"#.to_owned()).await,
         ("POST", "/v1/chat/completions") => generate(platform, config, head, "/chat/completions").await,
         ("POST", "/v1/completions") => generate(platform, config, head, "/completions").await,
         ("GET", "/v1/models") => models(platform, config, head, None).await,
@@ -273,7 +273,7 @@ async fn models<P: Platform>(
         None => openai::model_list(route::models(config, key)),
         Some(name) => {
             let target = route::plan(config, key, name)?;
-            openai::model_entry(&target.route.model).to_string()
+            openai::model_entry(&target.route.model)
         }
     };
     json(platform, body).await

@@ -1,4 +1,8 @@
-//! Reading TOML and writing the schema: for build scripts and the command line.
+//! Reading TOML, and writing schema and reference: for build scripts and the command line.
+
+mod reference;
+
+pub use reference::reference;
 
 use crate::{Config, Problem};
 

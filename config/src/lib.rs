@@ -5,6 +5,7 @@
 //! reader. This is a crate of its own because the build script and the gateway both need it.
 #![forbid(unsafe_code)]
 
+pub mod key;
 mod money;
 mod origin;
 mod validate;

@@ -1,1 +1,31 @@
-//! The arithmetic of MoE inference.
+//! The arithmetic of MoE inference, alone: no threads, no allocation beyond scratch, no I/O.
+//!
+//! Activations are `f32`; weights are F32, F16, BF16 or Q8_0 and are dequantised exactly, element by element, into the
+//! product.
+//!
+//! **Invariant**: every output has one order of reduction, whatever the number of rows or tokens it is computed with:
+//! sixteen lanes (lane `i` takes the elements `i`, `i + 16`, … with fused multiply-add), folded as a binary tree at the
+//! end. The scalar code keeps the same lanes, so all of [`Isa`]'s levels agree bit for bit as well.
+
+// Vectors pass through plain loops only: closures and iterator adaptors are compiled without the features of the function
+// they stand in, and what is not inlined hands vectors over through memory.
+#![allow(clippy::needless_range_loop)]
+
+pub mod attention;
+mod dot;
+pub mod elementwise;
+mod isa;
+pub mod matmul;
+mod simd;
+pub mod weights;
+
+pub use isa::Isa;
+
+/// Lanes of a vector, on every machine.
+pub const LANES: usize = 16;
+
+/// The least multiple of [`LANES`] that holds `n`: the stride of padded rows.
+#[must_use]
+pub const fn padded(n: usize) -> usize {
+    n.next_multiple_of(LANES)
+}

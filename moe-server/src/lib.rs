@@ -1,8 +1,11 @@
 //! A native server for open mixture-of-experts models.
 //!
-//! - `http`: the OpenAI surface, health, metrics, receipts.
-//! - `schedule`: which sequences run in the next step, sampling, cancellation; the one thread that owns the engine.
-//! - `model`: GGUF, tokenizer, chat template.
+//! - [`http`]: the OpenAI surface, health, metrics, receipts.
+//! - [`schedule`]: which sequences run in the next step, sampling, cancellation; the one thread that owns the engine.
+//! - [`model`]: GGUF, tokenizer, chat template.
 //! - [`engine`]: the trait [`engine::Engine`] and the implementations behind it.
 
 pub mod engine;
+pub mod http;
+pub mod model;
+pub mod schedule;

@@ -1,3 +1,9 @@
 //! The command `moe-server`; see the library for the map.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

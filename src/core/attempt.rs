@@ -1,6 +1,6 @@
 //! One try at one origin: the request to send, and what its answer means.
 
-use super::config::Kind;
+use super::config::{Kind, StreamWay};
 use super::error::ApiError;
 use super::route::Target;
 use super::secret::OriginSecrets;
@@ -78,8 +78,8 @@ pub fn request(
         };
         headers.push((header::TICKET.to_owned(), key.sign_with(|key| ticket.encode(key))));
     }
-    // Our own server tells its usage by receipt; it need not be asked to put it into the stream.
-    let ask_usage = !own;
+    // A relayed stream is metered by its receipt; a pumped one has to carry its usage.
+    let ask_usage = target.stream_way() == StreamWay::Pump;
     let body = request.rewritten(&target.model.name, ask_usage);
     Outbound {
         method: "POST",

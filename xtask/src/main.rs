@@ -12,6 +12,8 @@ mod run;
 mod setup;
 mod test;
 
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -33,6 +35,7 @@ Commands:
   build worker      build the gateway for Workers: build/worker/moegate.wasm
       --out DIR       another folder; with MOEGATE_CONFIG=FILE another configuration
       --features F    features of the gateway's package (for tests)
+  wrangler ARG…     the pinned wrangler, under a Node that it runs on: `cargo xtask wrangler deploy`
   setup             set up everything now: afterwards the commands need no network
   help              print this text
 
@@ -46,6 +49,7 @@ enum Command {
     Run(run::Options),
     Test { suites: Vec<String> },
     BuildWorker { out: Option<PathBuf>, features: Option<String> },
+    Wrangler { arguments: Vec<OsString> },
 }
 
 fn main() -> ExitCode {
@@ -91,6 +95,14 @@ fn execute(command: Command) -> Result<ExitCode> {
             let out = out.unwrap_or_else(|| setup.root.join("build/worker"));
             let variant = build::Variant { features: features.as_deref(), ..Default::default() };
             build::worker(&setup, &out, &variant)?;
+        }
+        Command::Wrangler { arguments } => {
+            let setup = Setup::new()?;
+            let mut wrangler = setup.node()?.wrangler();
+            wrangler.args(arguments).current_dir(&setup.root);
+            // In this process's place: wrangler asks questions at the terminal.
+            let error = wrangler.exec();
+            return Err(Failure::new(format!("wrangler cannot be started: {error}")));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -150,6 +162,7 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
             }
             Ok(Command::BuildWorker { out, features })
         }
+        "wrangler" => Ok(Command::Wrangler { arguments: args.raw_args()?.collect() }),
         unknown => Err(format!("there is no command {unknown}").into()),
     }
 }

@@ -5,6 +5,8 @@
 //! **Invariant**: a token's logits are bit-identical whatever the batch size, the chunking, a cache hit or the thread
 //! count. Each output has one fixed order of reduction. Seeds and prefix caches can be trusted only then.
 
+pub mod cpu;
+
 use std::fmt;
 
 /// A token of the model's vocabulary.
@@ -66,11 +68,13 @@ pub enum EngineError {
     UnknownToken(TokenId),
     /// A position to which the sequence cannot be taken back ([`Engine::can_resume_at`]).
     CannotResumeAt(usize),
-    /// A logit is not a number.
+    /// A logit is not a finite number.
     NotANumber {
         sequence: SequenceId,
     },
     Unsupported(&'static str),
+    /// Bytes that are no exported sequence of this engine and model.
+    Incompatible(&'static str),
     /// A compute thread died, or the state is torn.
     Broken(String),
 }
@@ -89,6 +93,7 @@ impl fmt::Display for EngineError {
             Self::CannotResumeAt(position) => write!(f, "the sequence cannot be resumed at {position}"),
             Self::NotANumber { .. } => f.write_str("the model computed a logit that is not a number"),
             Self::Unsupported(what) => write!(f, "this engine does not support {what}"),
+            Self::Incompatible(why) => write!(f, "the sequence cannot be imported: {why}"),
             Self::Broken(why) => write!(f, "the engine is broken: {why}"),
         }
     }
@@ -146,6 +151,7 @@ pub trait Engine: Send {
     fn export(&self, sequence: SequenceId) -> Result<Vec<u8>, EngineError>;
 
     /// # Errors
-    /// [`EngineError::Unsupported`] likewise, or [`EngineError::Broken`] for bytes of another model.
+    /// [`EngineError::Unsupported`] likewise, [`EngineError::Incompatible`] for bytes of another model, or
+    /// [`EngineError::OutOfBlocks`].
     fn import(&mut self, bytes: &[u8]) -> Result<SequenceId, EngineError>;
 }

@@ -39,6 +39,11 @@ impl Node {
         command
     }
 
+    /// The pinned wrangler.
+    pub(crate) fn wrangler(&self) -> Command {
+        self.script(&self.modules.join("wrangler/bin/wrangler.js"))
+    }
+
     /// PATH with this Node and the packages' programs in front.
     fn path(&self) -> std::ffi::OsString {
         let mut folders = vec![self.modules.join(".bin")];

@@ -1,0 +1,255 @@
+//! The command line.
+
+use lexopt::{Arg, Parser, ValueExt};
+use std::ffi::OsString;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+pub(crate) const HELP: &str = "\
+A native server for open mixture-of-experts models, with OpenAI's API.
+
+usage: moe-server serve MODEL.gguf [options]
+
+The bearer key that clients must send comes from --api-key-file or from the environment variable MOE_API_KEY.
+
+  --host ADDRESS        address to listen on (127.0.0.1)
+  --port N              port to listen on; 0 picks a free one (8788)
+  --api-key-file FILE   file that holds the key
+  --no-auth             serve without a key; on loopback only
+  --alias NAME          a further name for the model; may be repeated
+  --threads N           compute threads (what affinity and cgroup allow)
+  --context N           longest prompt and answer together, in tokens (what the model was made for)
+  --kv-tokens N         tokens of KV cache over all requests (8192, or --context if that is more)
+  --max-queue N         requests that may wait; more get status 429 (128)
+  --max-batch N         requests that are computed together (32)
+  --step-ms N           how long a step may take while answers are written: less is smoother for them and slower
+                        for new prompts (100)
+  --keepalive-s N       seconds of silence after which a stream gets a comment line (3)
+  --max-body-mb N       largest request body, in MiB (32)
+  --json                print the address as one line of JSON
+  --help, --version
+";
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    Help,
+    Version,
+    Serve(Box<Options>),
+}
+
+/// The options of `serve`; see [`HELP`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Options {
+    pub(crate) model: PathBuf,
+    pub(crate) host: IpAddr,
+    pub(crate) port: u16,
+    pub(crate) api_key_file: Option<PathBuf>,
+    pub(crate) no_auth: bool,
+    pub(crate) aliases: Vec<String>,
+    /// 0 takes what there is.
+    pub(crate) threads: usize,
+    pub(crate) context: Option<usize>,
+    pub(crate) kv_tokens: Option<usize>,
+    pub(crate) max_queue: usize,
+    pub(crate) max_batch: usize,
+    pub(crate) step_ms: u64,
+    pub(crate) keepalive_s: u64,
+    pub(crate) max_body_mb: usize,
+    pub(crate) json: bool,
+}
+
+impl Options {
+    fn new(model: PathBuf) -> Self {
+        Self {
+            model,
+            host: Ipv4Addr::LOCALHOST.into(),
+            port: 8788,
+            api_key_file: None,
+            no_auth: false,
+            aliases: Vec::new(),
+            threads: 0,
+            context: None,
+            kv_tokens: None,
+            max_queue: 128,
+            max_batch: 32,
+            step_ms: 100,
+            keepalive_s: 3,
+            max_body_mb: 32,
+            json: false,
+        }
+    }
+}
+
+/// A command line that cannot be followed, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UsageError(pub(crate) String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\nrun `moe-server --help` for the usage", self.0)
+    }
+}
+
+impl From<lexopt::Error> for UsageError {
+    fn from(error: lexopt::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Reads the arguments (without the program's name).
+///
+/// # Errors
+/// [`UsageError`].
+pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Command, UsageError> {
+    let fail = |why: &str| Err(UsageError(why.to_owned()));
+    let mut parser = Parser::from_args(args);
+    let mut options = Options::new(PathBuf::new());
+    let mut words: Vec<OsString> = Vec::new();
+    while let Some(arg) = parser.next()? {
+        let name = match arg {
+            Arg::Value(word) => {
+                words.push(word);
+                continue;
+            }
+            Arg::Short('h') => "help",
+            Arg::Short('V') => "version",
+            Arg::Long(name) => name,
+            Arg::Short(_) => return Err(arg.unexpected().into()),
+        }
+        .to_owned();
+        match name.as_str() {
+            "help" => return Ok(Command::Help),
+            "version" => return Ok(Command::Version),
+            "host" => options.host = host(&parser.value()?.string()?)?,
+            "port" => options.port = number(&mut parser, "port", 0)?,
+            "api-key-file" => options.api_key_file = Some(parser.value()?.into()),
+            "no-auth" => options.no_auth = true,
+            "alias" => options.aliases.push(parser.value()?.string()?),
+            "threads" => options.threads = number(&mut parser, "threads", 1)?,
+            "context" => options.context = Some(number(&mut parser, "context", 2)?),
+            "kv-tokens" => options.kv_tokens = Some(number(&mut parser, "kv-tokens", 2)?),
+            "max-queue" => options.max_queue = number(&mut parser, "max-queue", 1)?,
+            "max-batch" => options.max_batch = number(&mut parser, "max-batch", 1)?,
+            "step-ms" => options.step_ms = number(&mut parser, "step-ms", 1)?,
+            "keepalive-s" => options.keepalive_s = number(&mut parser, "keepalive-s", 1)?,
+            "max-body-mb" => options.max_body_mb = number(&mut parser, "max-body-mb", 1)?,
+            "json" => options.json = true,
+            _ => return fail(&format!("there is no option --{name}")),
+        }
+    }
+    let mut words = words.into_iter();
+    match words.next() {
+        Some(word) if word == "serve" => {}
+        Some(word) => return fail(&format!("there is no command {}", word.display())),
+        None => return fail("say what to do: `moe-server serve MODEL.gguf`"),
+    }
+    let Some(model) = words.next() else { return fail("`serve` wants a model: a GGUF file") };
+    if let Some(more) = words.next() {
+        return fail(&format!("`serve` takes one model, and {} is a second", more.display()));
+    }
+    options.model = model.into();
+    if options.no_auth && options.api_key_file.is_some() {
+        return fail("--no-auth and --api-key-file contradict each other: leave one out");
+    }
+    if options.no_auth && !options.host.is_loopback() {
+        return fail("--no-auth is for loopback addresses only: give a key, or leave --host out");
+    }
+    Ok(Command::Serve(Box::new(options)))
+}
+
+fn host(text: &str) -> Result<IpAddr, UsageError> {
+    match text {
+        "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
+        text => text
+            .parse()
+            .map_err(|_| UsageError(format!("--host {text}: give an IP address, such as 127.0.0.1 or ::1"))),
+    }
+}
+
+fn number<N>(parser: &mut Parser, name: &str, least: N) -> Result<N, UsageError>
+where
+    N: FromStr + PartialOrd + fmt::Display + Copy,
+{
+    let text = parser.value()?.string()?;
+    match text.parse() {
+        Ok(number) if number >= least => Ok(number),
+        _ => Err(UsageError(format!("--{name} {text}: give a whole number of at least {least}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Result<Command, UsageError> {
+        parse(text.split_whitespace())
+    }
+
+    #[test]
+    fn defaults_and_options() {
+        let options = Options::new("m.gguf".into());
+        assert_eq!(line("serve m.gguf"), Ok(Command::Serve(Box::new(options.clone()))));
+        let all = "serve --host ::1 --port=0 m.gguf --api-key-file k --alias a --alias b --threads 2 --context 9 \
+                   --kv-tokens 8 --max-queue 7 --max-batch 6 --step-ms 3 --keepalive-s 5 --max-body-mb 4 --json";
+        let expected = Options {
+            host: "::1".parse().unwrap(),
+            port: 0,
+            api_key_file: Some("k".into()),
+            aliases: vec!["a".into(), "b".into()],
+            threads: 2,
+            context: Some(9),
+            kv_tokens: Some(8),
+            max_queue: 7,
+            max_batch: 6,
+            step_ms: 3,
+            keepalive_s: 5,
+            max_body_mb: 4,
+            json: true,
+            ..options
+        };
+        assert_eq!(line(all), Ok(Command::Serve(Box::new(expected))));
+        assert_eq!(line("serve --help"), Ok(Command::Help));
+        assert_eq!(line("-V"), Ok(Command::Version));
+        assert!(line("serve m --no-auth --host localhost").is_ok());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, part) in [
+            ("", "serve MODEL"),
+            ("run", "run"),
+            ("serve", "a model"),
+            ("serve a b", "b is a second"),
+            ("serve m --prot 1", "--prot"),
+            ("serve m -p 1", "-p"),
+            ("serve m --port", "--port"),
+            ("serve m --port 70000", "70000"),
+            ("serve m --threads 0", "at least 1"),
+            ("serve m --host example.org", "IP address"),
+            ("serve m --no-auth --host 0.0.0.0", "loopback"),
+            ("serve m --no-auth --api-key-file k", "contradict"),
+        ] {
+            let error = line(text).unwrap_err();
+            assert!(error.0.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_help_names_every_option_and_its_default() {
+        let defaults = Options::new(PathBuf::new());
+        for part in [
+            format!("({})", defaults.port),
+            format!("({})", defaults.max_queue),
+            format!("({})", defaults.max_batch),
+            format!("({})", defaults.step_ms),
+            format!("({})", defaults.keepalive_s),
+            format!("({})", defaults.max_body_mb),
+            format!("({})", defaults.host),
+        ] {
+            assert!(HELP.contains(&part), "{part}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The command: arguments, key, start and stop.
+
+pub(crate) mod args;
+mod key;
+mod serve;
+
+use args::Command;
+use std::fmt::Display;
+use std::process::ExitCode;
+
+/// Runs the command line; errors go to stderr.
+pub(crate) fn run() -> ExitCode {
+    match args::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Help) => {
+            print!("{}", args::HELP);
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Version) => {
+            println!("moe-server {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Serve(options)) => match serve::serve(&options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(1, &error),
+        },
+        Err(error) => fail(2, &error),
+    }
+}
+
+fn fail(code: u8, error: &dyn Display) -> ExitCode {
+    eprintln!("moe-server: {error}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,140 @@
+//! `moe-server serve`.
+
+use super::args::Options;
+use super::key::{VARIABLE, auth};
+use moe_server::engine::cpu::CpuOptions;
+use moe_server::http::codec::ModelCodec;
+use moe_server::http::receipts::{Receipts, Retention};
+use moe_server::http::{self, Server};
+use moe_server::model::{LoadOptions, load};
+use moe_server::schedule::{Config, Scheduler};
+use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::sync::Semaphore;
+
+/// How long streams have to say their last words once the server is told to stop.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Loads the model and serves until a signal.
+///
+/// # Errors
+/// What went wrong and what to do.
+pub(super) fn serve(options: &Options) -> Result<(), String> {
+    let variable = std::env::var(VARIABLE).ok();
+    let auth = auth(options.api_key_file.as_deref(), variable.as_deref(), options.no_auth)?;
+    // Few threads: the surface has little to do, and the processor is the model's.
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(4)
+        .thread_name("http")
+        .enable_all()
+        .build()
+        .map_err(|error| format!("no threads for HTTP: {error}"))?;
+    let address = SocketAddr::new(options.host, options.port);
+    // Before the model, so that a taken port is told at once.
+    let listener = runtime.block_on(TcpListener::bind(address)).map_err(|error| taken(address, &error))?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+
+    let defaults = CpuOptions::default();
+    let cpu = CpuOptions {
+        threads: options.threads,
+        kv_tokens: options.kv_tokens.unwrap_or(defaults.kv_tokens.max(options.context.unwrap_or(0))),
+        context_limit: options.context,
+        ..defaults
+    };
+    let path = &options.model;
+    let model = load(path, &LoadOptions { name: None, cpu }).map_err(|error| error.to_string())?;
+    let config = Config {
+        max_queue: options.max_queue,
+        max_batch: options.max_batch,
+        step_target: Duration::from_millis(options.step_ms),
+        ..Config::default()
+    };
+    let scheduler = Scheduler::start(model.engine, &config)
+        .map_err(|error| format!("no thread for the engine: {error}"))?;
+    let mut models = vec![model.name];
+    for alias in &options.aliases {
+        if !models.contains(alias) {
+            models.push(alias.clone());
+        }
+    }
+    announce(options, address, &models, scheduler.context_length());
+    let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let server = Server {
+        codec: Arc::new(ModelCodec { tokenizer: model.tokenizer, template: model.template }),
+        scheduler,
+        receipts: Receipts::new(Retention::default()),
+        auth,
+        models,
+        created,
+        max_body_bytes: options.max_body_mb.saturating_mul(1 << 20),
+        keepalive: Duration::from_secs(options.keepalive_s),
+        large_bodies: Arc::new(Semaphore::new(1)),
+    };
+    let stop = runtime.block_on(async { signals() }).map_err(|error| format!("no signals: {error}"))?;
+    let result = runtime.block_on(http::run(listener, Arc::new(server), stop, GRACE));
+    // What still runs may be deep in a computation; nobody waits for it.
+    runtime.shutdown_background();
+    result.map_err(|error| format!("{address}: {error}"))
+}
+
+fn taken(address: SocketAddr, error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::AddrInUse => format!(
+            "{address} is in use: give another --port (0 picks a free one), or stop what listens there"
+        ),
+        ErrorKind::PermissionDenied => {
+            format!("{address}: {error}; ports below 1024 are the system's, give another")
+        }
+        _ => format!("{address}: {error}; give another --host or --port"),
+    }
+}
+
+fn announce(options: &Options, address: SocketAddr, models: &[String], context: usize) {
+    let url = format!("http://{address}");
+    let line = if options.json {
+        serde_json::json!({"url": url, "port": address.port(), "models": models, "context_length": context})
+            .to_string()
+    } else {
+        format!("{} with a context of {context} tokens\nlistening on {url}", models.join(", "))
+    };
+    let mut out = io::stdout().lock();
+    // Whoever started the server may not care for its output.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Resolves at the first SIGTERM or SIGINT; a second one ends the process at once.
+#[cfg(unix)]
+fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut next = async move || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    Ok(async move {
+        next().await;
+        tokio::spawn(async move {
+            next().await;
+            std::process::exit(1);
+        });
+    })
+}
+
+/// Resolves at Ctrl-C.
+#[cfg(not(unix))]
+fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    Ok(async {
+        // An error means that no signal will ever come: then nothing stops the server either.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}

@@ -1,0 +1,301 @@
+//! The paged KV cache: blocks of a few tokens, counted by how many sequences share them.
+//!
+//! There are two groups of layers. The **full** ones need every token's keys and values, the **chunked** ones only those
+//! of the chunk in which a sequence stands; so each group has its own blocks, and a sequence lets go of the chunked
+//! group's blocks when it enters the next chunk.
+
+use moe_kernels::{
+    attention::{Block, MAX_BLOCK},
+    padded,
+};
+
+use crate::model::llama4::{Config, ModelError};
+
+pub(super) type BlockId = u32;
+
+/// What tells one token's place in the cache.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot {
+    pub(super) block: BlockId,
+    /// Inside the block.
+    pub(super) index: usize,
+}
+
+/// One group's blocks. A block holds, for each layer of the group and each KV head, `block_len` keys, then as many
+/// values, each `stride` floats.
+#[derive(Debug)]
+pub(super) struct Group {
+    data: Vec<f32>,
+    /// How many sequences hold each block.
+    holders: Vec<u32>,
+    free: Vec<BlockId>,
+    block_len: usize,
+    kv_heads: usize,
+    stride: usize,
+    /// Floats of a block.
+    size: usize,
+}
+
+impl Group {
+    fn new(layers: usize, blocks: usize, block_len: usize, config: &Config) -> Result<Self, ModelError> {
+        let stride = padded(config.head_dim);
+        let size = layers * config.kv_heads * 2 * block_len * stride;
+        let too_large = || {
+            let tokens = blocks * block_len;
+            ModelError::Resources(format!(
+                "a KV cache of {tokens} tokens does not fit; ask for fewer KV tokens"
+            ))
+        };
+        let count = BlockId::try_from(blocks).map_err(|_| too_large())?;
+        let floats = size.checked_mul(blocks).ok_or_else(too_large)?;
+        // Asks the allocator first: `vec!` would abort the process.
+        Vec::<f32>::new().try_reserve_exact(floats).map_err(|_| too_large())?;
+        Ok(Self {
+            // Zeroed pages come from the system when they are first touched.
+            data: vec![0.0; floats],
+            holders: vec![0; blocks],
+            free: (0..count).rev().collect(),
+            block_len,
+            kv_heads: config.kv_heads,
+            stride,
+            size,
+        })
+    }
+
+    pub(super) fn free_blocks(&self) -> usize {
+        self.free.len()
+    }
+
+    /// A block with one holder. What it holds is what its last holder left.
+    pub(super) fn take(&mut self) -> Option<BlockId> {
+        let id = self.free.pop()?;
+        self.holders[id as usize] = 1;
+        Some(id)
+    }
+
+    pub(super) fn share(&mut self, id: BlockId) {
+        self.holders[id as usize] += 1;
+    }
+
+    pub(super) fn is_shared(&self, id: BlockId) -> bool {
+        self.holders[id as usize] > 1
+    }
+
+    pub(super) fn release(&mut self, id: BlockId) {
+        let holders = &mut self.holders[id as usize];
+        *holders -= 1;
+        if *holders == 0 {
+            self.free.push(id);
+        }
+    }
+
+    pub(super) fn copy(&mut self, from: BlockId, to: BlockId) {
+        let (from, to) = (from as usize * self.size, to as usize * self.size);
+        self.data.copy_within(from..from + self.size, to);
+    }
+
+    /// Floats of the keys, or the values, of one head in a block.
+    fn part(&self) -> usize {
+        self.block_len * self.stride
+    }
+
+    fn start(&self, block: BlockId, layer: usize, head: usize) -> usize {
+        block as usize * self.size + (layer * self.kv_heads + head) * 2 * self.part()
+    }
+
+    /// Keys and values of head `head` in the group's layer `layer`.
+    pub(super) fn block(&self, id: BlockId, layer: usize, head: usize) -> Block<'_> {
+        let start = self.start(id, layer, head);
+        let (keys, values) = self.data[start..start + 2 * self.part()].split_at(self.part());
+        Block { keys, values }
+    }
+
+    /// Where one token's key and value of a head go, `stride` floats each.
+    pub(super) fn slot(&mut self, slot: Slot, layer: usize, head: usize) -> (&mut [f32], &mut [f32]) {
+        let start = self.start(slot.block, layer, head);
+        let part = self.part();
+        let (keys, values) = self.data[start..start + 2 * part].split_at_mut(part);
+        let at = slot.index * self.stride..(slot.index + 1) * self.stride;
+        (&mut keys[at.clone()], &mut values[at])
+    }
+
+    /// Floats of a block.
+    pub(super) fn raw_len(&self) -> usize {
+        self.size
+    }
+
+    /// All of a block, for export.
+    pub(super) fn raw(&self, id: BlockId) -> &[f32] {
+        &self.data[id as usize * self.size..(id as usize + 1) * self.size]
+    }
+
+    pub(super) fn raw_mut(&mut self, id: BlockId) -> &mut [f32] {
+        &mut self.data[id as usize * self.size..(id as usize + 1) * self.size]
+    }
+}
+
+/// A sequence's blocks in one group: those from `first` (a block's number in the sequence) on.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Table {
+    pub(super) first: usize,
+    pub(super) blocks: Vec<BlockId>,
+}
+
+/// Both groups.
+#[derive(Debug)]
+pub(super) struct Cache {
+    pub(super) full: Group,
+    pub(super) chunked: Group,
+    pub(super) block_len: usize,
+    chunk: usize,
+}
+
+/// A sequence: how long it is and where it lies.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Held {
+    pub(super) length: usize,
+    pub(super) full: Table,
+    pub(super) chunked: Table,
+}
+
+impl Cache {
+    /// Room for `tokens` tokens, rounded up to blocks. Blocks divide the chunk, so that none straddles two.
+    pub(super) fn new(config: &Config, tokens: usize) -> Result<Self, ModelError> {
+        let block_len =
+            (1..=MAX_BLOCK.min(config.chunk)).rev().find(|n| config.chunk.is_multiple_of(*n)).unwrap_or(1);
+        let blocks = tokens.div_ceil(block_len);
+        let chunked = (0..config.layers).filter(|i| config.is_chunked(*i)).count();
+        Ok(Self {
+            full: Group::new(config.layers - chunked, blocks, block_len, config)?,
+            chunked: Group::new(chunked, blocks, block_len, config)?,
+            block_len,
+            chunk: config.chunk,
+        })
+    }
+
+    pub(super) fn free_tokens(&self) -> usize {
+        self.full.free_blocks().min(self.chunked.free_blocks()) * self.block_len
+    }
+
+    /// Where the chunk of `position` starts.
+    pub(super) fn chunk_start(&self, position: usize) -> usize {
+        position / self.chunk * self.chunk
+    }
+
+    /// Where the chunk of `position` ends.
+    pub(super) fn chunk_end(&self, position: usize) -> usize {
+        self.chunk_start(position) + self.chunk
+    }
+
+    /// Whether all that a token at `position` would see is held.
+    pub(super) fn can_resume_at(&self, held: &Held, position: usize) -> bool {
+        let start = self.chunk_start(position);
+        position <= held.length && (start == position || held.chunked.first * self.block_len <= start)
+    }
+
+    /// The blocks that `more` tokens after `held` need, in one group: new ones, and whether the last one, being shared,
+    /// must be copied before it is written to.
+    fn wanted(&self, group: &Group, table: &Table, length: usize, more: usize) -> (usize, bool) {
+        let blocks = (length + more).div_ceil(self.block_len) - table.first - table.blocks.len();
+        let part = !length.is_multiple_of(self.block_len);
+        let copy = part && table.blocks.last().is_some_and(|last| group.is_shared(*last));
+        (blocks, copy)
+    }
+
+    /// How many free blocks `more` tokens take, in the group that needs more of them.
+    pub(super) fn blocks_for(&self, held: &Held, more: usize) -> usize {
+        let full = self.wanted(&self.full, &held.full, held.length, more);
+        let chunked = self.wanted(&self.chunked, &held.chunked, held.length, more);
+        (full.0 + usize::from(full.1)).max(chunked.0 + usize::from(chunked.1))
+    }
+
+    /// `held`, grown by room for `more` tokens, as a value of its own: the old one keeps its blocks. `None`, changing
+    /// nothing, where blocks are missing.
+    pub(super) fn grown(&mut self, held: &Held, more: usize) -> Option<Held> {
+        if self.blocks_for(held, more) > self.full.free_blocks().min(self.chunked.free_blocks()) {
+            return None;
+        }
+        let full = self.wanted(&self.full, &held.full, held.length, more);
+        let chunked = self.wanted(&self.chunked, &held.chunked, held.length, more);
+        Some(Held {
+            length: held.length + more,
+            full: grow(&mut self.full, &held.full, full)?,
+            chunked: grow(&mut self.chunked, &held.chunked, chunked)?,
+        })
+    }
+
+    /// Lets go of the chunked group's blocks before the chunk of the last token.
+    pub(super) fn leave_old_chunks(&mut self, held: &mut Held) {
+        let keep = self.chunk_start(held.length.saturating_sub(1)) / self.block_len;
+        if keep > held.chunked.first {
+            for id in held.chunked.blocks.drain(..keep - held.chunked.first) {
+                self.chunked.release(id);
+            }
+            held.chunked.first = keep;
+        }
+    }
+
+    /// The first `position` tokens of `held`, shared with it. [`Self::can_resume_at`] must hold.
+    pub(super) fn shared(&mut self, held: &Held, position: usize) -> Held {
+        let mut part = held.clone();
+        for id in &part.full.blocks {
+            self.full.share(*id);
+        }
+        for id in &part.chunked.blocks {
+            self.chunked.share(*id);
+        }
+        self.cut(&mut part, position);
+        part
+    }
+
+    /// Forgets everything from `position` on. [`Self::can_resume_at`] must hold.
+    pub(super) fn cut(&mut self, held: &mut Held, position: usize) {
+        held.length = position;
+        let blocks = position.div_ceil(self.block_len);
+        cut(&mut self.full, &mut held.full, blocks);
+        cut(&mut self.chunked, &mut held.chunked, blocks);
+        self.leave_old_chunks(held);
+    }
+
+    pub(super) fn release(&mut self, held: Held) {
+        for id in held.full.blocks {
+            self.full.release(id);
+        }
+        for id in held.chunked.blocks {
+            self.chunked.release(id);
+        }
+    }
+
+    /// Where position `position` of a sequence lies in each group. It must be held.
+    pub(super) fn slot(&self, table: &Table, position: usize) -> Slot {
+        let block = table.blocks[position / self.block_len - table.first];
+        Slot { block, index: position % self.block_len }
+    }
+}
+
+fn grow(group: &mut Group, table: &Table, (new, copy): (usize, bool)) -> Option<Table> {
+    let mut grown = table.clone();
+    let fresh = if copy { grown.blocks.pop() } else { None };
+    for id in &grown.blocks {
+        group.share(*id);
+    }
+    if let Some(shared) = fresh {
+        let own = group.take()?;
+        group.copy(shared, own);
+        grown.blocks.push(own);
+    }
+    for _ in 0..new {
+        grown.blocks.push(group.take()?);
+    }
+    Some(grown)
+}
+
+fn cut(group: &mut Group, table: &mut Table, blocks: usize) {
+    while table.first + table.blocks.len() > blocks {
+        match table.blocks.pop() {
+            Some(id) => group.release(id),
+            // Nothing is held before `first`: an empty table may stand further back.
+            None => table.first = blocks,
+        }
+    }
+}

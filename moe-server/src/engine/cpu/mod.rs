@@ -1,0 +1,295 @@
+//! The engine that runs Llama 4 on the processor.
+//!
+//! Weights stay where they are (mapped, in the file's own types); keys and values are `f32` in blocks. See
+//! [`crate::engine`] for the invariant on bits, which `moe-server/tests/schedules.rs` holds.
+
+mod attention;
+mod experts;
+mod forward;
+mod kv;
+mod pool;
+mod products;
+mod state;
+
+use std::{
+    any::Any,
+    collections::{BTreeMap, HashSet},
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use moe_kernels::Isa;
+
+use self::{
+    forward::{Part, Pass},
+    kv::{Cache, Held},
+    pool::Pool,
+};
+use super::{Capabilities, Engine, EngineError, SequenceId, Span, Wanted};
+use crate::model::{
+    gguf::Gguf,
+    llama4::{Model, ModelError},
+};
+
+/// How to run a model.
+#[derive(Debug, Clone)]
+pub struct CpuOptions {
+    /// Compute threads; 0 takes as many as the process may use (affinity and cgroup quota).
+    pub threads: usize,
+    /// Tokens of KV cache, over all sequences. Memory is taken as it is used.
+    pub kv_tokens: usize,
+    /// The longest sequence; at most, and by default, what the model was made for.
+    pub context_limit: Option<usize>,
+    /// The most tokens of one step.
+    pub max_batch_tokens: usize,
+}
+
+impl Default for CpuOptions {
+    fn default() -> Self {
+        Self { threads: 0, kv_tokens: 8192, context_limit: None, max_batch_tokens: 256 }
+    }
+}
+
+/// Runs Llama 4 on the processor.
+pub struct CpuEngine {
+    model: Model,
+    frequencies: Vec<f64>,
+    pool: Pool,
+    isa: Isa,
+    cache: Cache,
+    sequences: BTreeMap<SequenceId, Held>,
+    next: u64,
+    capabilities: Capabilities,
+    /// Why nothing here can be trusted any more.
+    broken: Option<String>,
+}
+
+impl fmt::Debug for CpuEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CpuEngine")
+            .field("isa", &self.isa)
+            .field("threads", &self.pool.threads())
+            .field("capabilities", &self.capabilities)
+            .field("sequences", &self.sequences.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl CpuEngine {
+    /// Takes the model from a mapped file.
+    ///
+    /// # Errors
+    /// [`ModelError`], saying what is wrong with the file or the options.
+    pub fn from_gguf(file: &Arc<Gguf>, options: CpuOptions) -> Result<Self, ModelError> {
+        Self::new(Model::from_gguf(file)?, options)
+    }
+
+    /// # Errors
+    /// [`ModelError::Resources`] where threads or memory cannot be had.
+    #[allow(clippy::needless_pass_by_value, reason = "options are given away")]
+    pub fn new(model: Model, options: CpuOptions) -> Result<Self, ModelError> {
+        let config = &model.config;
+        let longest = config.context_length;
+        let capabilities = Capabilities {
+            vocab_size: config.vocab_size,
+            context_length: options.context_limit.map_or(longest, |limit| limit.min(longest)),
+            max_batch_tokens: options.max_batch_tokens.max(1),
+            can_export: true,
+        };
+        Ok(Self {
+            frequencies: config.rope_frequencies(),
+            pool: Pool::new(options.threads)?,
+            isa: Isa::detect(),
+            cache: Cache::new(config, options.kv_tokens)?,
+            sequences: BTreeMap::new(),
+            next: 0,
+            capabilities,
+            broken: None,
+            model,
+        })
+    }
+
+    /// The number of compute threads.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    fn intact(&self) -> Result<(), EngineError> {
+        self.broken.as_ref().map_or(Ok(()), |why| Err(EngineError::Broken(why.clone())))
+    }
+
+    fn held(&self, sequence: SequenceId) -> Result<&Held, EngineError> {
+        self.sequences.get(&sequence).ok_or(EngineError::UnknownSequence(sequence))
+    }
+
+    fn insert(&mut self, held: Held) -> SequenceId {
+        let id = SequenceId(self.next);
+        self.next += 1;
+        self.sequences.insert(id, held);
+        id
+    }
+
+    /// Refuses what cannot be run, before anything changes.
+    fn check(&self, spans: &[Span<'_>]) -> Result<(), EngineError> {
+        self.intact()?;
+        let mut seen = HashSet::new();
+        let mut total = 0;
+        let mut blocks = 0;
+        for span in spans {
+            let held = self.held(span.sequence)?;
+            if span.tokens.is_empty() {
+                return Err(EngineError::Unsupported("a span without tokens"));
+            }
+            if !seen.insert(span.sequence) {
+                return Err(EngineError::Unsupported("two spans of one sequence in a step"));
+            }
+            let length = held.length + span.tokens.len();
+            let limit = self.capabilities.context_length;
+            if length > limit {
+                return Err(EngineError::ContextFull { length, limit });
+            }
+            if let Some(token) = span.tokens.iter().find(|t| **t as usize >= self.capabilities.vocab_size) {
+                return Err(EngineError::UnknownToken(*token));
+            }
+            total += span.tokens.len();
+            blocks += self.cache.blocks_for(held, span.tokens.len());
+        }
+        if total > self.capabilities.max_batch_tokens {
+            return Err(EngineError::Unsupported("more tokens in a step than max_batch_tokens"));
+        }
+        let (wanted, free) = (blocks * self.cache.block_len, self.cache.free_tokens());
+        if wanted > free { Err(EngineError::OutOfBlocks { wanted, free }) } else { Ok(()) }
+    }
+
+    /// Runs `f`; where it panics, the engine is broken from then on.
+    fn guarded<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> Result<T, EngineError> {
+        catch_unwind(AssertUnwindSafe(|| f(self))).map_err(|panic| {
+            let why = format!("a compute thread died: {}", message(panic.as_ref()));
+            self.broken = Some(why.clone());
+            EngineError::Broken(why)
+        })
+    }
+
+    fn compute(&mut self, parts: &[Part<'_>]) -> Vec<f32> {
+        let Self { model, frequencies, pool, isa, cache, .. } = self;
+        let pass = Pass { model, frequencies, pool, isa: *isa };
+        pool.enter(|| pass.run(cache, parts))
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+/// The first sequence with a logit that is no finite number.
+fn not_finite(spans: &[Span<'_>], logits: &[f32], vocab_size: usize) -> Option<SequenceId> {
+    let mut rows = logits.chunks_exact(vocab_size);
+    spans.iter().find_map(|span| {
+        let count = match span.logits {
+            Wanted::None => 0,
+            Wanted::Last => 1,
+            Wanted::All => span.tokens.len(),
+        };
+        let odd = rows.by_ref().take(count).flatten().filter(|logit| !logit.is_finite()).count() > 0;
+        odd.then_some(span.sequence)
+    })
+}
+
+impl Engine for CpuEngine {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn create(&mut self) -> Result<SequenceId, EngineError> {
+        self.intact()?;
+        Ok(self.insert(Held::default()))
+    }
+
+    fn step(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError> {
+        self.check(spans)?;
+        logits.clear();
+        if spans.is_empty() {
+            return Ok(());
+        }
+        let mut parts: Vec<Part<'_>> = Vec::with_capacity(spans.len());
+        for span in spans {
+            let held =
+                self.sequences.get(&span.sequence).ok_or(EngineError::UnknownSequence(span.sequence))?;
+            let Some(grown) = self.cache.grown(held, span.tokens.len()) else {
+                let why = "blocks that were free are not".to_owned();
+                self.broken = Some(why.clone());
+                return Err(EngineError::Broken(why));
+            };
+            let position = held.length;
+            parts.push(Part { tokens: span.tokens, position, held: grown, wanted: span.logits });
+        }
+        *logits = self.guarded(|engine| engine.compute(&parts))?;
+        let odd = not_finite(spans, logits, self.capabilities.vocab_size);
+        for (span, part) in spans.iter().zip(parts) {
+            let mut loser = part.held;
+            if odd.is_none() {
+                self.cache.leave_old_chunks(&mut loser);
+                if let Some(held) = self.sequences.get_mut(&span.sequence) {
+                    std::mem::swap(held, &mut loser);
+                }
+            }
+            self.cache.release(loser);
+        }
+        odd.map_or(Ok(()), |sequence| {
+            logits.clear();
+            Err(EngineError::NotANumber { sequence })
+        })
+    }
+
+    fn len(&self, sequence: SequenceId) -> Option<usize> {
+        self.sequences.get(&sequence).map(|held| held.length)
+    }
+
+    fn fork(&mut self, sequence: SequenceId, position: usize) -> Result<SequenceId, EngineError> {
+        self.intact()?;
+        let held = self.sequences.get(&sequence).ok_or(EngineError::UnknownSequence(sequence))?;
+        if !self.cache.can_resume_at(held, position) {
+            return Err(EngineError::CannotResumeAt(position));
+        }
+        let part = self.cache.shared(held, position);
+        Ok(self.insert(part))
+    }
+
+    fn truncate(&mut self, sequence: SequenceId, position: usize) -> Result<(), EngineError> {
+        self.intact()?;
+        let held = self.sequences.get_mut(&sequence).ok_or(EngineError::UnknownSequence(sequence))?;
+        if !self.cache.can_resume_at(held, position) {
+            return Err(EngineError::CannotResumeAt(position));
+        }
+        self.cache.cut(held, position);
+        Ok(())
+    }
+
+    fn can_resume_at(&self, sequence: SequenceId, position: usize) -> bool {
+        self.sequences.get(&sequence).is_some_and(|held| self.cache.can_resume_at(held, position))
+    }
+
+    fn release(&mut self, sequence: SequenceId) {
+        if let Some(held) = self.sequences.remove(&sequence) {
+            self.cache.release(held);
+        }
+    }
+
+    fn free_tokens(&self) -> usize {
+        self.cache.free_tokens()
+    }
+
+    fn export(&self, sequence: SequenceId) -> Result<Vec<u8>, EngineError> {
+        self.intact()?;
+        Ok(state::export(&self.model, &self.cache, self.held(sequence)?))
+    }
+
+    fn import(&mut self, bytes: &[u8]) -> Result<SequenceId, EngineError> {
+        self.intact()?;
+        let held = state::import(&self.model, &mut self.cache, bytes)?;
+        Ok(self.insert(held))
+    }
+}

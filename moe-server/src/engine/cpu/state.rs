@@ -1,0 +1,114 @@
+//! A sequence's keys and values as bytes.
+//!
+//! Little endian: magic, fingerprint of the model, tokens, the first chunked block held, then the full group's blocks
+//! and the chunked group's as `f32`.
+
+use super::kv::{Cache, Group, Held, Table};
+use crate::{
+    engine::EngineError,
+    model::llama4::{FeedForward, Model, Tensor},
+};
+
+const MAGIC: [u8; 8] = *b"moegkv01";
+const HEADER: usize = MAGIC.len() + 3 * 8;
+
+pub(super) fn export(model: &Model, cache: &Cache, held: &Held) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(fingerprint(model, cache).to_le_bytes());
+    bytes.extend((held.length as u64).to_le_bytes());
+    bytes.extend((held.chunked.first as u64).to_le_bytes());
+    for (group, table) in [(&cache.full, &held.full), (&cache.chunked, &held.chunked)] {
+        for id in &table.blocks {
+            bytes.extend(group.raw(*id).iter().flat_map(|value| value.to_le_bytes()));
+        }
+    }
+    bytes
+}
+
+pub(super) fn import(model: &Model, cache: &mut Cache, bytes: &[u8]) -> Result<Held, EngineError> {
+    let truncated = EngineError::Incompatible("the bytes are cut short");
+    let Some((header, mut data)) = bytes.split_first_chunk::<HEADER>() else { return Err(truncated) };
+    let (magic, numbers) = header.split_at(MAGIC.len());
+    if magic != MAGIC {
+        return Err(EngineError::Incompatible("the bytes are no exported sequence"));
+    }
+    let &[model_was, length, first] = numbers.as_chunks::<8>().0 else { return Err(truncated) };
+    if u64::from_le_bytes(model_was) != fingerprint(model, cache) {
+        return Err(EngineError::Incompatible("the sequence was computed with another model"));
+    }
+    let number = |bytes| usize::try_from(u64::from_le_bytes(bytes)).ok().filter(|n| *n <= u32::MAX as usize);
+    let (Some(length), Some(first)) = (number(length), number(first)) else { return Err(truncated) };
+    let blocks = length.div_ceil(cache.block_len);
+    if length > model.config.context_length || first > blocks {
+        return Err(EngineError::Incompatible("the sequence's length is impossible"));
+    }
+    let size = (blocks * cache.full.raw_len() + (blocks - first) * cache.chunked.raw_len()) * 4;
+    if data.len() != size {
+        return Err(truncated);
+    }
+    let free = cache.full.free_blocks().min(cache.chunked.free_blocks());
+    if blocks > free {
+        let tokens = cache.block_len;
+        return Err(EngineError::OutOfBlocks { wanted: blocks * tokens, free: free * tokens });
+    }
+    let full = fill(&mut cache.full, 0, blocks, &mut data);
+    let chunked = fill(&mut cache.chunked, first, blocks - first, &mut data);
+    Ok(Held { length, full, chunked })
+}
+
+fn fill(group: &mut Group, first: usize, count: usize, data: &mut &[u8]) -> Table {
+    let mut blocks = Vec::with_capacity(count);
+    // As many are free: the caller has looked.
+    for id in std::iter::from_fn(|| group.take()).take(count).collect::<Vec<_>>() {
+        let block = group.raw_mut(id);
+        let (mine, rest) = data.split_at(block.len() * 4);
+        for (value, bytes) in block.iter_mut().zip(mine.as_chunks::<4>().0) {
+            *value = f32::from_le_bytes(*bytes);
+        }
+        *data = rest;
+        blocks.push(id);
+    }
+    Table { first, blocks }
+}
+
+/// FNV-1a over the configuration and samples of every tensor: enough to tell models apart, not to withstand malice.
+fn fingerprint(model: &Model, cache: &Cache) -> u64 {
+    let mut hash = Fnv(0xCBF2_9CE4_8422_2325);
+    hash.add(format!("{:?} {}", model.config, cache.block_len).as_bytes());
+    let mut tensor = |tensor: &Tensor| {
+        let bytes = tensor.bytes();
+        hash.add(format!("{tensor:?}").as_bytes());
+        for part in 0..8 {
+            let at = bytes.len() / 8 * part;
+            hash.add(&bytes[at..(at + 32).min(bytes.len())]);
+        }
+    };
+    tensor(&model.embedding);
+    tensor(&model.output);
+    for layer in &model.layers {
+        for one in [&layer.query, &layer.key, &layer.value, &layer.output] {
+            tensor(one);
+        }
+        let gated = match &layer.feed_forward {
+            FeedForward::Dense(weights) => vec![weights],
+            FeedForward::Moe { router, experts, shared } => {
+                tensor(router);
+                vec![experts, shared]
+            }
+        };
+        for one in gated.into_iter().flat_map(|g| [&g.gate, &g.up, &g.down]) {
+            tensor(one);
+        }
+    }
+    hash.0
+}
+
+struct Fnv(u64);
+
+impl Fnv {
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3);
+        }
+    }
+}

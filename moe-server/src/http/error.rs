@@ -1,0 +1,118 @@
+//! Errors as `OpenAI` writes them: `{"error":{"message","type","param","code"}}`.
+
+use crate::schedule::{Failure, Refused};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// An error that a client sees: with a status, or inside a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    pub status: StatusCode,
+    pub code: &'static str,
+    /// The path to the field that is wrong, if it is one.
+    pub param: Option<String>,
+    /// What is wrong and what to do about it.
+    pub message: String,
+    pub retry_after_s: Option<u32>,
+}
+
+impl ApiError {
+    #[must_use]
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, param: None, message: message.into(), retry_after_s: None }
+    }
+
+    /// 400 for the field at `param`.
+    #[must_use]
+    pub fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), ..Self::new(StatusCode::BAD_REQUEST, "invalid_value", message) }
+    }
+
+    /// 400 for something that this server does not do, and that cannot be ignored.
+    #[must_use]
+    pub fn unsupported(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: "unsupported_parameter", ..Self::invalid(param, message) }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+            status if status.is_server_error() => "server_error",
+            _ => "invalid_request_error",
+        }
+    }
+
+    /// The body, also what goes into a stream.
+    #[must_use]
+    pub fn body(&self) -> String {
+        let Self { message, param, code, .. } = self;
+        json!({"error": {"message": message, "type": self.kind(), "param": param, "code": code}}).to_string()
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let json = HeaderValue::from_static("application/json");
+        let mut response = (self.status, [(header::CONTENT_TYPE, json)], self.body()).into_response();
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        let (status, code, message) = match failure {
+            Failure::NotANumber => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "not_a_number",
+                "the model computed a value that is not a number, so the answer cannot go on; if this repeats, \
+                 check the model file",
+            ),
+            Failure::KvExhausted => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "kv_cache_exhausted",
+                "the KV cache cannot hold this conversation; shorten it or start the server with more --kv-tokens",
+            ),
+            Failure::EngineDead => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "engine_dead",
+                "the engine has stopped and serves nothing until the server is restarted",
+            ),
+            Failure::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal_error",
+                "the engine refused a step; the server's log says why",
+            ),
+            Failure::ShuttingDown => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "shutting_down",
+                "the server is shutting down; send the request again",
+            ),
+        };
+        Self::new(status, code, message)
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::EngineDead => Failure::EngineDead.into(),
+            Refused::ShuttingDown => Self { retry_after_s: Some(5), ..Failure::ShuttingDown.into() },
+            Refused::QueueFull => Self {
+                retry_after_s: Some(2),
+                ..Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "server_busy",
+                    "the server's queue is full; try again after the seconds that Retry-After says",
+                )
+            },
+        }
+    }
+}

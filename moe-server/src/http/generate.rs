@@ -1,0 +1,194 @@
+//! `POST /v1/chat/completions` and `/v1/completions`, from headers to the scheduler's queue.
+
+use super::answer::Shape;
+use super::delivery::Delivery;
+use super::error::ApiError;
+use super::request::{Endpoint, GenerationRequest, Input};
+use super::{LocalId, Server, now, random};
+use crate::engine::TokenId;
+use crate::schedule::Job;
+use crate::schedule::track::Track;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use moegate_wire::header::REQUEST_ID;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+use tokio::sync::mpsc::unbounded_channel;
+
+/// Bodies beyond this take turns.
+const LARGE_BODY_BYTES: usize = 1 << 20;
+
+pub(super) async fn handle(server: Arc<Server>, endpoint: Endpoint, request: Request) -> Response {
+    let mut id = None;
+    let result = generate(&server, endpoint, request, &mut id).await;
+    let mut response = result.unwrap_or_else(|error| {
+        server.scheduler.stats().refused.fetch_add(1, Relaxed);
+        error.into_response()
+    });
+    if let Some(id) = id.and_then(|id| HeaderValue::try_from(id).ok()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+async fn generate(
+    server: &Arc<Server>,
+    endpoint: Endpoint,
+    request: Request,
+    id: &mut Option<String>,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    server.auth.check(&parts.headers)?;
+    let ticket = server.auth.ticket(&parts.headers, now().as_secs())?;
+    let price = ticket.as_ref().map(|ticket| ticket.price);
+    *id = ticket.map(|ticket| ticket.request_id);
+    let local = parts.extensions.get::<LocalId>().map(|LocalId(id)| id.clone());
+    let request_id = id.clone().or(local).unwrap_or_else(|| format!("req_{:016x}", random()));
+
+    let body = read(body, server.max_body_bytes).await?;
+    let alone = if body.len() > LARGE_BODY_BYTES {
+        // An error means that it was closed, which nobody does.
+        server.large_bodies.clone().acquire_owned().await.ok()
+    } else {
+        None
+    };
+    // A megabyte of text takes long to tokenise: not on the threads that serve everyone.
+    let preparing = {
+        let server = server.clone();
+        tokio::task::spawn_blocking(move || {
+            // Held to the end, also where the client has left meanwhile.
+            let _alone = alone;
+            prepare(&server, endpoint, &body)
+        })
+    };
+    let (request, prompt) = preparing.await.map_err(|_| {
+        let message = "the request could not be read; the server's log says why";
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message)
+    })??;
+    let max_tokens = room(&request, prompt.len(), server.scheduler.context_length())?;
+
+    let created = now();
+    let created_ms = u64::try_from(created.as_millis()).unwrap_or(u64::MAX);
+    let stats = server.scheduler.stats().clone();
+    let track = Arc::new(Track::new(request_id.clone(), request.model.clone(), created_ms, price, stats));
+    if !server.receipts.insert(track.clone(), Instant::now()) {
+        return Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "duplicate_request_id",
+            "this request id was used before; make a new one for each request",
+        ));
+    }
+    let (sender, events) = unbounded_channel();
+    let codec = server.codec.clone();
+    let mut sampling = request.sampling;
+    if !request.seeded {
+        sampling.seed = random();
+    }
+    let job = Job {
+        prompt,
+        max_tokens,
+        sampling,
+        stop: request.stop,
+        decoder: codec.decoder(),
+        is_end: Arc::new(move |token| codec.is_end(token)),
+        events: sender,
+        track: track.clone(),
+    };
+    if let Err(refused) = server.scheduler.submit(job) {
+        // Not admitted: the same id may come again.
+        server.receipts.remove(&request_id);
+        return Err(refused.into());
+    }
+    let prefix = match endpoint {
+        Endpoint::Chat => "chatcmpl",
+        Endpoint::Completions => "cmpl",
+    };
+    let shape = Shape {
+        endpoint,
+        id: format!("{prefix}-{request_id}"),
+        model: request.model,
+        created: created.as_secs(),
+    };
+    let delivery =
+        Delivery { shape, track, events, include_usage: request.include_usage, keepalive: server.keepalive };
+    let answer = if request.stream { delivery.stream().await } else { delivery.whole().await };
+    Ok(answer.unwrap_or_else(IntoResponse::into_response))
+}
+
+/// Reads the body up to `limit` bytes.
+async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    let too_large = || {
+        let message = format!(
+            "the body is larger than {limit} bytes; send less, or start the server with a larger --max-body-mb"
+        );
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+    };
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let mut whole = Vec::with_capacity(announced.min(limit));
+    let mut stream = body.into_data_stream();
+    let mut dropped = 0;
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| {
+            ApiError::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body did not arrive completely")
+        })?;
+        if announced <= limit && dropped == 0 && whole.len() + chunk.len() <= limit {
+            whole.extend_from_slice(&chunk);
+            continue;
+        }
+        // Many clients read the answer only after they have sent all: take in as much again before answering.
+        whole = Vec::new();
+        dropped += chunk.len();
+        if dropped > limit {
+            return Err(too_large());
+        }
+    }
+    if dropped > 0 { Err(too_large()) } else { Ok(whole.into()) }
+}
+
+/// Checks the body and turns it into tokens.
+fn prepare(
+    server: &Server,
+    endpoint: Endpoint,
+    body: &[u8],
+) -> Result<(GenerationRequest, Vec<TokenId>), ApiError> {
+    let vocab_size = server.scheduler.vocab_size();
+    let mut request = GenerationRequest::parse(endpoint, body, &server.models, vocab_size)?;
+    let (param, prompt) = match &mut request.input {
+        Input::Messages(messages) => ("messages", server.codec.encode_chat(messages)?),
+        Input::Text(text) => ("prompt", server.codec.encode(text)),
+        Input::Tokens(tokens) => ("prompt", std::mem::take(tokens)),
+    };
+    if prompt.is_empty() {
+        return Err(ApiError::invalid(param, format!("`{param}` holds no tokens: send some text")));
+    }
+    Ok((request, prompt))
+}
+
+/// How many tokens may be generated.
+fn room(request: &GenerationRequest, prompt: usize, context: usize) -> Result<usize, ApiError> {
+    let exceeded = |message: String| {
+        let param = match request.input {
+            Input::Messages(_) => "messages",
+            Input::Text(_) | Input::Tokens(_) => "prompt",
+        };
+        ApiError { code: "context_length_exceeded", ..ApiError::invalid(param, message) }
+    };
+    if prompt >= context {
+        return Err(exceeded(format!(
+            "the prompt has {prompt} tokens and the context holds {context}, answer included: shorten the prompt"
+        )));
+    }
+    match request.max_tokens {
+        Some(tokens) if tokens > context - prompt => Err(exceeded(format!(
+            "the prompt has {prompt} tokens and max_tokens is {tokens}, together more than the context of {context}: \
+             shorten the prompt or ask for at most {}",
+            context - prompt
+        ))),
+        Some(tokens) => Ok(tokens),
+        None => Ok(context - prompt),
+    }
+}

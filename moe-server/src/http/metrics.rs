@@ -1,0 +1,70 @@
+//! `GET /metrics`: the state in Prometheus' text format 0.0.4.
+
+use super::{Caller, Server};
+use crate::schedule::Scheduler;
+use crate::schedule::stats::STEP_BOUNDS_US;
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+pub(super) async fn get(State(server): State<Arc<Server>>, _: Caller) -> Response {
+    let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, text)], render(&server.scheduler)).into_response()
+}
+
+fn render(scheduler: &Scheduler) -> String {
+    let stats = scheduler.stats();
+    let mut out = String::new();
+    let mut family = |name: &str, kind: &str, help: &str, values: &[(&str, u64)]| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "# HELP moe_server_{name} {help}\n# TYPE moe_server_{name} {kind}");
+        for (labels, value) in values {
+            let _ = writeln!(out, "moe_server_{name}{labels} {value}");
+        }
+    };
+    let endings = [
+        ("{ending=\"complete\"}", stats.complete.load(Relaxed)),
+        ("{ending=\"error\"}", stats.error.load(Relaxed)),
+        ("{ending=\"cancelled\"}", stats.cancelled.load(Relaxed)),
+    ];
+    family("requests_total", "counter", "Admitted requests that have ended.", &endings);
+    let refused = stats.refused.load(Relaxed);
+    family("refused_total", "counter", "Requests for generation refused by status.", &[("", refused)]);
+    let tokens = [
+        ("{kind=\"prompt\"}", stats.prompt_tokens.load(Relaxed)),
+        ("{kind=\"completion\"}", stats.completion_tokens.load(Relaxed)),
+    ];
+    family("tokens_total", "counter", "Tokens computed (prompt) and sampled (completion).", &tokens);
+    let preemptions = stats.preemptions.load(Relaxed);
+    family(
+        "preemptions_total",
+        "counter",
+        "Sequences that gave their KV to older ones.",
+        &[("", preemptions)],
+    );
+    let depth = scheduler.queue_depth() as u64;
+    family("queue_depth", "gauge", "Requests that wait for a place in the batch.", &[("", depth)]);
+    family("running", "gauge", "Sequences in the batch.", &[("", stats.running.load(Relaxed))]);
+    let free = stats.kv_free_tokens.load(Relaxed);
+    family("kv_free_tokens", "gauge", "Tokens that the KV cache still takes.", &[("", free)]);
+    family("ready", "gauge", "Whether requests are taken.", &[("", u64::from(scheduler.ready().is_ok()))]);
+
+    let _ = writeln!(out, "# HELP moe_server_step_seconds Time of one step of the engine.");
+    let _ = writeln!(out, "# TYPE moe_server_step_seconds histogram");
+    let mut sum = 0;
+    for (index, bucket) in stats.step_buckets.iter().enumerate() {
+        sum += bucket.load(Relaxed);
+        let bound = STEP_BOUNDS_US.get(index).map_or("+Inf".to_owned(), |&us| seconds(us));
+        let _ = writeln!(out, "moe_server_step_seconds_bucket{{le=\"{bound}\"}} {sum}");
+    }
+    let _ = writeln!(out, "moe_server_step_seconds_sum {}", seconds(stats.step_us.load(Relaxed)));
+    let _ = writeln!(out, "moe_server_step_seconds_count {sum}");
+    out
+}
+
+fn seconds(us: u64) -> String {
+    format!("{}.{:06}", us / 1_000_000, us % 1_000_000)
+}

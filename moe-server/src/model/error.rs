@@ -1,0 +1,63 @@
+//! Why a model cannot be used.
+
+use std::{fmt, path::PathBuf};
+
+use super::{gguf::GgufError, llama4, template::TemplateError};
+
+/// What is wrong with a model's file.
+#[derive(Debug)]
+pub enum ModelError {
+    Gguf(GgufError),
+    /// The tokenizer's metadata contradicts itself, or is of a kind not supported.
+    Tokenizer(String),
+    Template(TemplateError),
+    /// The weights, or what they need to run.
+    Weights(llama4::ModelError),
+    /// Any of these, with the file that it is about.
+    InFile {
+        path: PathBuf,
+        error: Box<ModelError>,
+    },
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gguf(error) => error.fmt(f),
+            Self::Tokenizer(why) => write!(f, "the model's tokenizer cannot be used: {why}"),
+            Self::Template(error) => write!(f, "the metadata key \"tokenizer.chat_template\": {error}"),
+            Self::Weights(error) => error.fmt(f),
+            Self::InFile { path, error } => write!(f, "{}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for ModelError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Gguf(error) => Some(error),
+            Self::Tokenizer(_) => None,
+            Self::Template(error) => Some(error),
+            Self::Weights(error) => Some(error),
+            Self::InFile { error, .. } => Some(error),
+        }
+    }
+}
+
+impl From<GgufError> for ModelError {
+    fn from(error: GgufError) -> Self {
+        Self::Gguf(error)
+    }
+}
+
+impl From<TemplateError> for ModelError {
+    fn from(error: TemplateError) -> Self {
+        Self::Template(error)
+    }
+}
+
+impl From<llama4::ModelError> for ModelError {
+    fn from(error: llama4::ModelError) -> Self {
+        Self::Weights(error)
+    }
+}

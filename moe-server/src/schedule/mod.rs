@@ -1,0 +1,217 @@
+//! Which sequences run in the next step, sampling, cancellation.
+//!
+//! One thread owns the engine (`worker`) and takes requests from a bounded queue; every step mixes the decodes of
+//! all running sequences with a bounded chunk of prompts ([`plan`]). A request is cancelled by dropping the receiver
+//! of its events, and is released before the next step.
+
+pub mod plan;
+pub mod sample;
+pub mod stats;
+pub mod text;
+pub mod track;
+mod work;
+mod worker;
+
+use crate::engine::{Engine, TokenId};
+use sample::Sampling;
+use stats::Stats;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use text::Decode;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use track::{Finish, Track};
+
+/// Limits and aims of the scheduler.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Requests that may wait; more are refused.
+    pub max_queue: usize,
+    /// Sequences that run at once.
+    pub max_batch: usize,
+    /// How long a step may take while others decode; prompts are cut into chunks accordingly.
+    pub step_target: Duration,
+    /// How long a step with prompts only may take: bounds what a cancellation or a newcomer waits for.
+    pub prompt_step_target: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_queue: 128,
+            max_batch: 32,
+            step_target: Duration::from_millis(100),
+            prompt_step_target: Duration::from_millis(400),
+        }
+    }
+}
+
+/// One request for generation.
+pub struct Job {
+    /// Not empty, and within the vocabulary.
+    pub prompt: Vec<TokenId>,
+    /// At least 1; with the prompt, within the context.
+    pub max_tokens: usize,
+    pub sampling: Sampling,
+    pub stop: Vec<String>,
+    /// Tokens that end the answer and are not part of its text.
+    pub is_end: Arc<dyn Fn(TokenId) -> bool + Send + Sync>,
+    pub decoder: Box<dyn Decode>,
+    /// Unbounded, since an answer is bounded by `max_tokens`: a slow reader costs at most that much memory.
+    pub events: UnboundedSender<Event>,
+    pub track: Arc<Track>,
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("track", &self.track).finish_non_exhaustive()
+    }
+}
+
+/// What a request hears. `Finished` or `Failed` is the last; a channel that closes without either means that the
+/// compute thread died. The request's [`Track`] is up to date before each is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Not empty, complete UTF-8.
+    Text(String),
+    Finished(Finish),
+    Failed(Failure),
+}
+
+/// Why a generation could not be ended properly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The model computed logits from which nothing can be chosen.
+    NotANumber,
+    /// The KV cache cannot hold this sequence, even alone.
+    KvExhausted,
+    /// The compute thread died, or the engine's state is torn.
+    EngineDead,
+    /// The engine refused the sequence in a way it should not.
+    Internal,
+    ShuttingDown,
+}
+
+/// Why a request was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    QueueFull,
+    EngineDead,
+    ShuttingDown,
+}
+
+pub(crate) struct Queued {
+    pub(crate) job: Job,
+    pub(crate) since: Instant,
+    /// A place in the queue, given back on admission or cancellation.
+    pub(crate) place: OwnedSemaphorePermit,
+}
+
+/// What the scheduler's thread and its handles share.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) dead: OnceLock<&'static str>,
+    pub(crate) closing: AtomicBool,
+}
+
+pub(crate) enum Message {
+    Job(Box<Queued>),
+    /// Wakes the thread so that it sees `closing`.
+    Close,
+}
+
+/// The handle to the scheduler's thread. The thread ends when the last handle is gone or after [`Self::shut_down`].
+#[derive(Debug, Clone)]
+pub struct Scheduler {
+    sender: SyncSender<Message>,
+    places: Arc<Semaphore>,
+    max_queue: usize,
+    shared: Arc<Shared>,
+    vocab_size: usize,
+    context_length: usize,
+}
+
+impl Scheduler {
+    /// Starts the thread that owns `engine` from now on.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(engine: Box<dyn Engine>, config: &Config) -> std::io::Result<Self> {
+        let max_queue = config.max_queue.max(1);
+        let (sender, receiver) = sync_channel(max_queue + 1);
+        let shared = Arc::new(Shared::default());
+        let capabilities = engine.capabilities();
+        let vocab_size = capabilities.vocab_size;
+        // What does not fit an empty cache can never run.
+        let context_length = capabilities.context_length.min(engine.free_tokens());
+        let worker = worker::Worker::new(engine, config, receiver, shared.clone());
+        std::thread::Builder::new().name("scheduler".into()).spawn(move || worker.run())?;
+        let places = Arc::new(Semaphore::new(max_queue));
+        Ok(Self { sender, places, max_queue, shared, vocab_size, context_length })
+    }
+
+    /// Queues a request.
+    ///
+    /// # Errors
+    /// See [`Refused`]; nothing is sent to the job's events then.
+    pub fn submit(&self, job: Job) -> Result<(), Refused> {
+        self.ready()?;
+        let place = self.places.clone().try_acquire_owned().map_err(|_| Refused::QueueFull)?;
+        let queued = Queued { job, since: Instant::now(), place };
+        // The channel has room for all places: it can only be closed.
+        self.sender.try_send(Message::Job(Box::new(queued))).map_err(|_| Refused::EngineDead)
+    }
+
+    /// Whether requests are taken (the queue may still be full).
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn ready(&self) -> Result<(), Refused> {
+        if self.shared.dead.get().is_some() {
+            return Err(Refused::EngineDead);
+        }
+        if self.shared.closing.load(Ordering::Acquire) {
+            return Err(Refused::ShuttingDown);
+        }
+        Ok(())
+    }
+
+    /// Why the engine is dead, if it is.
+    #[must_use]
+    pub fn dead(&self) -> Option<&'static str> {
+        self.shared.dead.get().copied()
+    }
+
+    /// Fails everything that runs or waits with [`Failure::ShuttingDown`] and ends the thread.
+    pub fn shut_down(&self) {
+        self.shared.closing.store(true, Ordering::Release);
+        // A full channel means that the thread is awake and will look.
+        let _ = self.sender.try_send(Message::Close);
+    }
+
+    #[must_use]
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.shared.stats
+    }
+
+    /// Requests that wait for their first step.
+    #[must_use]
+    pub fn queue_depth(&self) -> usize {
+        self.max_queue - self.places.available_permits()
+    }
+
+    #[must_use]
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// The most tokens of prompt and answer together.
+    #[must_use]
+    pub fn context_length(&self) -> usize {
+        self.context_length
+    }
+}

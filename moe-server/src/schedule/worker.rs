@@ -1,0 +1,323 @@
+//! The thread that owns the engine.
+
+use super::plan::{Budget, Pace, Share, plan};
+use super::stats::{add, set};
+use super::track::Finish;
+use super::work::Work;
+use super::{Config, Failure, Message, Shared};
+use crate::engine::{Engine, EngineError, SequenceId, Span, Wanted};
+use moegate_wire::Ending;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Instant;
+
+/// The engine can do no more, and why (for operators, without detail of any request).
+struct Dead(&'static str);
+
+pub(super) struct Worker {
+    engine: Box<dyn Engine>,
+    receiver: Receiver<Message>,
+    shared: Arc<Shared>,
+    /// In order of arrival; those that gave their KV away come first.
+    waiting: VecDeque<Work>,
+    /// In order of admission.
+    running: Vec<Work>,
+    max_batch: usize,
+    /// Prompt tokens in one step, while others decode and while none does.
+    beside: Pace,
+    alone: Pace,
+    logits: Vec<f32>,
+}
+
+impl Worker {
+    /// KV that must be free beyond its own tokens before a sequence joins others: without it, one that has just given
+    /// its KV away would come back at once and give it away again.
+    const HEADROOM_TOKENS: usize = 32;
+
+    pub(super) fn new(
+        engine: Box<dyn Engine>,
+        config: &Config,
+        receiver: Receiver<Message>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let most = engine.capabilities().max_batch_tokens.max(1);
+        set(&shared.stats.kv_free_tokens, engine.free_tokens());
+        Self {
+            engine,
+            receiver,
+            shared,
+            waiting: VecDeque::new(),
+            running: Vec::new(),
+            // Each decode takes one token of a step: all must fit.
+            max_batch: config.max_batch.clamp(1, most),
+            beside: Pace::new(config.step_target, most),
+            alone: Pace::new(config.prompt_step_target, most),
+            logits: Vec::new(),
+        }
+    }
+
+    /// Works until the last handle is gone, the scheduler is shut down, or the engine dies.
+    pub(super) fn run(mut self) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.serve()));
+        let dead = match outcome {
+            Ok(Ok(())) => None,
+            Ok(Err(Dead(why))) => Some(why),
+            Err(_) => Some("the compute thread panicked"),
+        };
+        let failure = if let Some(why) = dead {
+            eprintln!("moe-server: {why}; no request can be served until a restart");
+            let _ = self.shared.dead.set(why);
+            Failure::EngineDead
+        } else {
+            Failure::ShuttingDown
+        };
+        let queued = self.receiver.try_iter().filter_map(|message| match message {
+            Message::Job(queued) => Some(Work::new(*queued)),
+            Message::Close => None,
+        });
+        for work in self.running.drain(..).chain(self.waiting.drain(..)).chain(queued) {
+            work.fail(failure);
+        }
+        set(&self.shared.stats.running, 0);
+        if dead.is_some() {
+            // Its destructor cannot be trusted either; the memory is the process's until the restart.
+            std::mem::forget(self.engine);
+        }
+    }
+
+    fn serve(&mut self) -> Result<(), Dead> {
+        while self.take_messages() {
+            self.drop_cancelled();
+            self.admit();
+            set(&self.shared.stats.running, self.running.len());
+            if !self.running.is_empty() {
+                self.step()?;
+            }
+            set(&self.shared.stats.running, self.running.len());
+            set(&self.shared.stats.kv_free_tokens, self.engine.free_tokens());
+        }
+        Ok(())
+    }
+
+    /// Empties the channel, and sleeps on it while there is nothing to do. False at the end.
+    fn take_messages(&mut self) -> bool {
+        loop {
+            let idle = self.running.is_empty() && self.waiting.is_empty();
+            let message = if idle {
+                self.receiver.recv().map_err(|_| TryRecvError::Disconnected)
+            } else {
+                self.receiver.try_recv()
+            };
+            if self.shared.closing.load(Ordering::Acquire) {
+                if let Ok(Message::Job(queued)) = message {
+                    self.waiting.push_back(Work::new(*queued));
+                }
+                return false;
+            }
+            match message {
+                Ok(Message::Job(queued)) => self.waiting.push_back(Work::new(*queued)),
+                Ok(Message::Close) => return false,
+                Err(TryRecvError::Empty) => return true,
+                // Nobody can hear an answer any more.
+                Err(TryRecvError::Disconnected) => return !idle,
+            }
+        }
+    }
+
+    fn drop_cancelled(&mut self) {
+        let engine = &mut self.engine;
+        let mut keep = |work: &mut Work| {
+            // Asked once: a client may leave at any moment, and must not be forgotten without an ending.
+            let cancelled = work.cancelled();
+            if cancelled {
+                if let Some(sequence) = work.sequence.take() {
+                    engine.release(sequence);
+                }
+                work.job.track.end_generation(Ending::Cancelled);
+            }
+            !cancelled
+        };
+        self.running.retain_mut(&mut keep);
+        self.waiting.retain_mut(&mut keep);
+    }
+
+    /// Starts waiting requests in their order while there is room; alone, one may always try.
+    fn admit(&mut self) {
+        while self.running.len() < self.max_batch {
+            let Some(next) = self.waiting.front() else { return };
+            let promised: usize = self.running.iter().map(Work::remaining).sum();
+            let headroom = (self.running.len() + 1) * Self::HEADROOM_TOKENS;
+            let wanted = next.tokens.len() + promised + headroom;
+            if !self.running.is_empty() && wanted > self.engine.free_tokens() {
+                return;
+            }
+            let sequence = match self.engine.create() {
+                Ok(sequence) => sequence,
+                Err(EngineError::OutOfBlocks { .. }) if !self.running.is_empty() => return,
+                Err(error) => {
+                    if let Some(work) = self.waiting.pop_front() {
+                        work.fail(failure_of(&error));
+                    }
+                    continue;
+                }
+            };
+            let Some(mut work) = self.waiting.pop_front() else { return };
+            work.sequence = Some(sequence);
+            work.place = None;
+            if work.admitted.is_none() {
+                let now = Instant::now();
+                work.admitted = Some(now);
+                work.job.track.change(|progress| progress.queue = now - work.since);
+            }
+            self.running.push(work);
+        }
+    }
+
+    fn step(&mut self) -> Result<(), Dead> {
+        let remaining: Vec<usize> = self.running.iter().map(Work::remaining).collect();
+        let budget = Budget {
+            step: self.engine.capabilities().max_batch_tokens,
+            beside_decodes: self.beside.chunk(),
+            alone: self.alone.chunk(),
+        };
+        let shares = plan(&remaining, &budget);
+        let spans: Vec<Span<'_>> = shares
+            .iter()
+            .filter_map(|share| {
+                let work = &self.running[share.index];
+                let tokens = &work.tokens[work.computed..work.computed + share.tokens];
+                let whole = share.tokens == work.remaining();
+                let logits = if whole { Wanted::Last } else { Wanted::None };
+                work.sequence.map(|sequence| Span { sequence, tokens, logits })
+            })
+            .collect();
+        let start = Instant::now();
+        let result = self.engine.step(&spans, &mut self.logits);
+        let elapsed = start.elapsed();
+        let Err(error) = result else {
+            self.shared.stats.count_step(elapsed);
+            let prompt: usize = shares.iter().filter(|s| remaining[s.index] > 1).map(|s| s.tokens).sum();
+            if prompt > 0 {
+                let decodes = shares.iter().any(|share| remaining[share.index] == 1);
+                let pace = if decodes { &mut self.beside } else { &mut self.alone };
+                pace.observe(prompt, elapsed);
+            }
+            self.advance(&shares);
+            return Ok(());
+        };
+        let at_fault: Vec<SequenceId> = match error {
+            EngineError::Broken(why) => {
+                eprintln!("moe-server: {why}");
+                return Err(Dead("the engine's state is torn"));
+            }
+            EngineError::OutOfBlocks { .. } => {
+                self.make_room();
+                return Ok(());
+            }
+            EngineError::NotANumber { sequence } | EngineError::UnknownSequence(sequence)
+                if spans.iter().any(|span| span.sequence == sequence) =>
+            {
+                vec![sequence]
+            }
+            // Whose fault it is cannot be told: end them all rather than try the same for ever.
+            _ => spans.iter().map(|span| span.sequence).collect(),
+        };
+        eprintln!("moe-server: a step failed: {error}");
+        for sequence in at_fault {
+            self.fail(sequence, failure_of(&error));
+        }
+        Ok(())
+    }
+
+    /// After a step: counts, and samples where a sequence's last token was computed.
+    fn advance(&mut self, shares: &[Share]) {
+        let stats = &self.shared.stats;
+        let vocab_size = self.engine.capabilities().vocab_size.max(1);
+        let mut rows = self.logits.chunks_exact_mut(vocab_size);
+        let mut over: Vec<(SequenceId, Result<Finish, Failure>)> = Vec::new();
+        for share in shares {
+            let work = &mut self.running[share.index];
+            let Some(sequence) = work.sequence else { continue };
+            let seen = work.computed.min(work.prompt);
+            work.computed += share.tokens;
+            let prompt = work.computed.min(work.prompt);
+            if prompt > seen {
+                add(&stats.prompt_tokens, prompt - seen);
+                // Not less than before: after a preemption the prompt is computed again, and counts once.
+                let usage = |usage: &mut u64| *usage = (*usage).max(prompt as u64);
+                let since = work.admitted;
+                work.job.track.change(|progress| {
+                    usage(&mut progress.usage.prompt);
+                    if progress.usage.completion == 0 {
+                        progress.prefill = since.map(|at| at.elapsed()).unwrap_or_default();
+                    }
+                });
+            }
+            if work.remaining() > 0 {
+                continue;
+            }
+            let Some(row) = rows.next() else {
+                over.push((sequence, Err(Failure::Internal)));
+                continue;
+            };
+            match work.sampler.next(row) {
+                Ok(token) => {
+                    add(&stats.completion_tokens, 1);
+                    if let Some(finish) = work.take(token) {
+                        over.push((sequence, Ok(finish)));
+                    }
+                }
+                Err(_) => over.push((sequence, Err(Failure::NotANumber))),
+            }
+        }
+        for (sequence, outcome) in over {
+            match outcome {
+                Ok(finish) => {
+                    if let Some(work) = self.remove(sequence) {
+                        work.finish(finish);
+                    }
+                }
+                Err(failure) => self.fail(sequence, failure),
+            }
+        }
+    }
+
+    /// The KV cache is full: the youngest sequence gives its own away and waits, to be computed again later (its
+    /// logits will be the same). The oldest always goes on, so that there is always progress.
+    fn make_room(&mut self) {
+        let Some(sequence) = self.running.last().and_then(|work| work.sequence) else { return };
+        if self.running.len() == 1 {
+            self.fail(sequence, Failure::KvExhausted);
+        } else if let Some(work) = self.remove(sequence) {
+            add(&self.shared.stats.preemptions, 1);
+            self.waiting.push_front(work);
+        }
+    }
+
+    fn fail(&mut self, sequence: SequenceId, failure: Failure) {
+        if let Some(work) = self.remove(sequence) {
+            work.fail(failure);
+        }
+    }
+
+    /// Takes the sequence out of the batch and frees its KV.
+    fn remove(&mut self, sequence: SequenceId) -> Option<Work> {
+        let index = self.running.iter().position(|work| work.sequence == Some(sequence))?;
+        let mut work = self.running.remove(index);
+        work.sequence = None;
+        work.computed = 0;
+        self.engine.release(sequence);
+        Some(work)
+    }
+}
+
+fn failure_of(error: &EngineError) -> Failure {
+    match error {
+        EngineError::NotANumber { .. } => Failure::NotANumber,
+        EngineError::OutOfBlocks { .. } => Failure::KvExhausted,
+        _ => Failure::Internal,
+    }
+}

@@ -1,0 +1,277 @@
+//! The model again, as plainly as it can be written, one token at a time, with switches that break it.
+//!
+//! Attention itself is the kernels' own, which are checked against plain sums elsewhere: the long golden is billions of
+//! products. What is attended to, and with what, is not.
+//!
+//! It shows that a golden would notice each of the mistakes that implementations of Llama 4 have made.
+
+use moe_kernels::{
+    Isa, LANES,
+    attention::{Attention, Block, Scratch, attend},
+};
+use moe_server::model::llama4::{Config, FeedForward, Gated, Model, Tensor};
+
+/// Keys of a block.
+const BLOCK: usize = 32;
+
+/// A mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mutation {
+    /// The router's score multiplies the expert's output, not its input.
+    ScoreOnOutput,
+    /// The router's score is left out.
+    ScoreOne,
+    /// Rope turns `(x[i], x[i + d/2])` instead of adjacent pairs.
+    HalfSplitRope,
+    NoRopeScaling,
+    /// Queries and keys of rope layers are normalised where they should not be, and not where they should.
+    QkNormInverted,
+    /// Queries and keys of the layers without rope are normalised too.
+    QkNormWithoutRope,
+    RopeEverywhere,
+    /// Rope layers see everything before.
+    NoChunks,
+    /// Rope layers see the last `chunk` tokens instead of their chunk's.
+    SlidingWindow,
+    NoTemperature,
+}
+
+#[derive(Clone)]
+pub(crate) struct Reference<'a> {
+    model: &'a Weights,
+    config: &'a Config,
+    frequencies: Vec<f64>,
+    /// Keys and values of each layer's KV heads, token after token, with zeros for a block behind the last.
+    cache: Vec<Vec<[Vec<f32>; 2]>>,
+    position: usize,
+    mutation: Option<Mutation>,
+}
+
+/// Every matrix as `f32`.
+pub(crate) struct Weights {
+    embedding: Vec<f32>,
+    layers: Vec<LayerWeights>,
+    output_norm: Vec<f32>,
+    output: Vec<f32>,
+}
+
+struct LayerWeights {
+    attn_norm: Vec<f32>,
+    /// Query, key, value, output.
+    attention: [Vec<f32>; 4],
+    ffn_norm: Vec<f32>,
+    /// The router and the stack of experts.
+    routed: Option<(Vec<f32>, [Vec<f32>; 3])>,
+    /// Dense or shared.
+    plain: [Vec<f32>; 3],
+}
+
+fn floats(tensor: &Tensor) -> Vec<f32> {
+    let [stack, rows, columns] = tensor.shape();
+    let mut all = vec![0.0; stack * rows * columns];
+    for (row, out) in all.chunks_mut(columns).enumerate() {
+        tensor.matrix(row / rows).dequantise_row(row % rows, out);
+    }
+    all
+}
+
+impl Weights {
+    pub(crate) fn of(model: &Model) -> Self {
+        let gated = |g: &Gated| [&g.gate, &g.up, &g.down].map(floats);
+        let layers = model.layers.iter().map(|layer| {
+            let (routed, plain) = match &layer.feed_forward {
+                FeedForward::Dense(dense) => (None, gated(dense)),
+                FeedForward::Moe { router, experts, shared } => {
+                    (Some((floats(router), gated(experts))), gated(shared))
+                }
+            };
+            LayerWeights {
+                attn_norm: layer.attn_norm.clone(),
+                attention: [&layer.query, &layer.key, &layer.value, &layer.output].map(floats),
+                ffn_norm: layer.ffn_norm.clone(),
+                routed,
+                plain,
+            }
+        });
+        Self {
+            embedding: floats(&model.embedding),
+            layers: layers.collect(),
+            output_norm: model.output_norm.clone(),
+            output: floats(&model.output),
+        }
+    }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn times(w: &[f32], x: &[f32]) -> Vec<f32> {
+    w.chunks_exact(x.len()).map(|row| dot(row, x)).collect()
+}
+
+fn normed(x: &[f32], eps: f32) -> Vec<f32> {
+    let by = 1.0 / (dot(x, x) / x.len() as f32 + eps).sqrt();
+    x.iter().map(|x| x * by).collect()
+}
+
+fn weighted_norm(x: &[f32], weight: &[f32], eps: f32) -> Vec<f32> {
+    normed(x, eps).iter().zip(weight).map(|(x, w)| x * w).collect()
+}
+
+fn silu(x: f32) -> f32 {
+    x / (1.0 + (-x).exp())
+}
+
+/// `down(silu(gate(x)) · up(x))` with the `index`th of stacked matrices.
+fn gated([gate, up, down]: &[Vec<f32>; 3], index: usize, x: &[f32], width: usize) -> Vec<f32> {
+    let size = width * x.len();
+    let part = |w: &[f32]| w[index * size..(index + 1) * size].to_vec();
+    let inner: Vec<f32> =
+        times(&part(gate), x).iter().zip(times(&part(up), x)).map(|(g, u)| silu(*g) * u).collect();
+    times(&part(down), &inner)
+}
+
+impl<'a> Reference<'a> {
+    pub(crate) fn new(config: &'a Config, model: &'a Weights, mutation: Option<Mutation>) -> Self {
+        assert!(config.head_dim.is_multiple_of(LANES), "rows need no padding");
+        let nothing = vec![0.0; BLOCK * config.head_dim];
+        let cache = vec![vec![[nothing.clone(), nothing]; config.kv_heads]; config.layers];
+        let mut new = Self { model, config, frequencies: Vec::new(), cache, position: 0, mutation: None };
+        new.set(mutation);
+        new
+    }
+
+    /// From now on it makes this mistake.
+    pub(crate) fn set(&mut self, mutation: Option<Mutation>) {
+        self.mutation = mutation;
+        let mut config = self.config.clone();
+        if self.is(Mutation::NoRopeScaling) {
+            config.rope_factors = None;
+        }
+        self.frequencies = config.rope_frequencies();
+    }
+
+    fn is(&self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
+    }
+
+    fn rope(&self, head: &mut [f32]) {
+        let half = head.len() / 2;
+        for (i, frequency) in self.frequencies.iter().enumerate() {
+            let angle = self.position as f64 * frequency;
+            let (sin, cos) = (angle.sin() as f32, angle.cos() as f32);
+            let (a, b) = if self.is(Mutation::HalfSplitRope) { (i, i + half) } else { (2 * i, 2 * i + 1) };
+            (head[a], head[b]) = (head[a] * cos - head[b] * sin, head[a] * sin + head[b] * cos);
+        }
+    }
+
+    /// The next token; its logits where they are wanted.
+    pub(crate) fn next(&mut self, token: u32, wanted: bool) -> Option<Vec<f32>> {
+        let c = self.config;
+        let mut x = self.model.embedding[token as usize * c.hidden..][..c.hidden].to_vec();
+        for (index, layer) in self.model.layers.iter().enumerate() {
+            let queries = self.project(index, layer, &x);
+            if index + 1 == c.layers && !wanted {
+                break; // Nothing sees this token's last layer but its own logits.
+            }
+            let mixed = self.attend(index, &queries);
+            for (x, y) in x.iter_mut().zip(times(&layer.attention[3], &mixed)) {
+                *x += y;
+            }
+            let y = self.feed_forward(layer, &weighted_norm(&x, &layer.ffn_norm, c.norm_eps), index);
+            for (x, y) in x.iter_mut().zip(y) {
+                *x += y;
+            }
+        }
+        self.position += 1;
+        wanted.then(|| times(&self.model.output, &weighted_norm(&x, &self.model.output_norm, c.norm_eps)))
+    }
+
+    /// Caches key and value and returns the queries.
+    fn project(&mut self, index: usize, layer: &LayerWeights, x: &[f32]) -> Vec<f32> {
+        let c = self.config;
+        let x = weighted_norm(x, &layer.attn_norm, c.norm_eps);
+        let [mut queries, mut keys, values] = [0, 1, 2].map(|i| times(&layer.attention[i], &x));
+        let rope = c.is_chunked(index) || self.is(Mutation::RopeEverywhere);
+        let norm = if c.is_chunked(index) {
+            c.qk_norm != self.is(Mutation::QkNormInverted)
+        } else {
+            self.is(Mutation::QkNormWithoutRope)
+        };
+        for head in queries.chunks_mut(c.head_dim).chain(keys.chunks_mut(c.head_dim)) {
+            if rope {
+                self.rope(head);
+            }
+            if norm {
+                head.copy_from_slice(&normed(head, c.norm_eps));
+            }
+        }
+        if !c.is_chunked(index) && !self.is(Mutation::NoTemperature) {
+            let steps = (self.position + 1) / c.temperature_floor;
+            let by = 1.0 + c.temperature_scale * (1.0 + steps as f64).ln();
+            queries.iter_mut().for_each(|q| *q *= by as f32);
+        }
+        let at = self.position * c.head_dim;
+        for (head, cache) in self.cache[index].iter_mut().enumerate() {
+            for (cache, new) in cache.iter_mut().zip([&keys, &values]) {
+                cache.resize(at + (1 + BLOCK) * c.head_dim, 0.0);
+                cache[at..at + c.head_dim].copy_from_slice(&new[head * c.head_dim..(head + 1) * c.head_dim]);
+            }
+        }
+        queries
+    }
+
+    fn attend(&self, index: usize, queries: &[f32]) -> Vec<f32> {
+        let c = self.config;
+        let p = self.position;
+        let first = if !c.is_chunked(index) || self.is(Mutation::NoChunks) {
+            0
+        } else if self.is(Mutation::SlidingWindow) {
+            (p + 1).saturating_sub(c.chunk)
+        } else {
+            p / c.chunk * c.chunk
+        };
+        let size = BLOCK * c.head_dim;
+        let shared = c.heads / c.kv_heads;
+        let mut mixed = vec![0.0; queries.len()];
+        let heads = queries.chunks(shared * c.head_dim).zip(mixed.chunks_mut(shared * c.head_dim));
+        for ([keys, values], (queries, out)) in self.cache[index].iter().zip(heads) {
+            let blocks: Vec<Block<'_>> = (first..=p)
+                .step_by(BLOCK)
+                .map(|at| at * c.head_dim..at * c.head_dim + size)
+                .map(|at| Block { keys: &keys[at.clone()], values: &values[at] })
+                .collect();
+            let by = 1.0 / (c.head_dim as f32).sqrt();
+            let attention = Attention {
+                queries: &queries.iter().map(|q| q * by).collect::<Vec<_>>(),
+                visible: &vec![p + 1 - first; shared],
+                blocks: &blocks,
+                block_len: BLOCK,
+                head_dim: c.head_dim,
+            };
+            attend(Isa::detect(), &attention, &mut Scratch::default(), out);
+        }
+        mixed
+    }
+
+    fn feed_forward(&self, layer: &LayerWeights, x: &[f32], index: usize) -> Vec<f32> {
+        let c = self.config;
+        let Some((router, experts)) = &layer.routed else {
+            return gated(&layer.plain, 0, x, c.dense_ff);
+        };
+        assert!(c.is_moe(index));
+        let logits = times(router, x);
+        let best = (0..c.experts).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap();
+        let score = 1.0 / (1.0 + (-logits[best]).exp());
+        let (before, after) = match self.mutation {
+            Some(Mutation::ScoreOnOutput) => (1.0, score),
+            Some(Mutation::ScoreOne) => (1.0, 1.0),
+            _ => (score, 1.0),
+        };
+        let scaled: Vec<f32> = x.iter().map(|x| x * before).collect();
+        let routed = gated(experts, best, &scaled, c.expert_ff);
+        let shared = gated(&layer.plain, 0, x, c.expert_ff);
+        routed.iter().zip(shared).map(|(r, s)| r * after + s).collect()
+    }
+}
