@@ -39,6 +39,11 @@ impl Node {
         command
     }
 
+    /// What a command needs to run scripts the same way itself.
+    pub(crate) fn lend(&self, command: &mut Command) {
+        command.env("MOEGATE_NODE", &self.node).env("MOEGATE_NODE_MODULES", &self.modules);
+    }
+
     /// The pinned wrangler.
     pub(crate) fn wrangler(&self) -> Command {
         self.script(&self.modules.join("wrangler/bin/wrangler.js"))
