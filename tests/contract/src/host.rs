@@ -4,6 +4,9 @@ use moegate::platform::fake::{Arrived, Responder};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Whether a client stays, by the body that has come so far.
+pub type Stays = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
 /// One client's request.
 #[derive(Clone)]
 pub struct Call {
@@ -16,7 +19,7 @@ pub struct Call {
     /// Leaves as soon as an origin has the request.
     pub leaves_before_answer: bool,
     /// Asked after each chunk of the reply, with all of the body that has come: whether the client stays.
-    pub stays: Arc<dyn Fn(&[u8]) -> bool + Send + Sync>,
+    pub stays: Stays,
     pub parting: Parting,
 }
 

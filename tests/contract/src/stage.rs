@@ -74,7 +74,7 @@ impl<'h> Stage<'h> {
             sleep(GLANCE);
             new = self.new_keys();
         }
-        let records: Vec<_> = new.into_iter().map(|key| self.take(key)).collect();
+        let records: Vec<_> = new.iter().map(|key| self.take(key)).collect();
         assert_eq!(records.len(), count, "records: {records:?}");
         records
     }
@@ -83,10 +83,10 @@ impl<'h> Stage<'h> {
         self.host.keys().into_iter().filter(|key| !self.known.contains(key)).collect()
     }
 
-    fn take(&mut self, key: String) -> Record {
-        let stored = self.host.record(&key);
+    fn take(&mut self, key: &str) -> Record {
+        let stored = self.host.record(key);
         let record: Record = serde_json::from_str(&stored.value).unwrap();
-        self.known.insert(key.clone());
+        self.known.insert(key.to_owned());
         self.all.push(record.clone());
         assert_eq!(record.storage_key(), key);
         let summary: Summary = serde_json::from_str(&stored.summary).unwrap();
@@ -96,7 +96,7 @@ impl<'h> Stage<'h> {
 
     /// Records that a behaviour left unclaimed, which are taken into account now.
     pub fn unclaimed(&mut self) -> Vec<Record> {
-        self.new_keys().into_iter().map(|key| self.take(key)).collect()
+        self.new_keys().iter().map(|key| self.take(key)).collect()
     }
 
     /// What arrived at an origin, without questions for receipts.

@@ -140,6 +140,10 @@ fn restart(stage: &mut Stage<'_>) {
     stage.settle(0);
 }
 
+fn ending(ending: Ending) -> String {
+    serde_json::to_value(ending).unwrap().as_str().unwrap().to_owned()
+}
+
 fn adds_up(stage: &mut Stage<'_>) {
     let report = stage.usage();
     let sum = |records: &[&Record]| {
@@ -156,12 +160,12 @@ fn adds_up(stage: &mut Stage<'_>) {
     };
     assert!(!stage.all.is_empty());
     assert_eq!(report["totals"], sum(&stage.all.iter().collect::<Vec<_>>()));
-    let ending = |ending: Ending| serde_json::to_value(ending).unwrap().as_str().unwrap().to_owned();
-    let groups: [(&str, &dyn Fn(&Record) -> String); 4] = [
-        ("by_key", &|record| record.key.clone()),
-        ("by_model", &|record| record.model.clone()),
-        ("by_origin", &|record| record.origin.clone()),
-        ("by_ending", &|record| ending(record.ending)),
+    type NameOf = fn(&Record) -> String;
+    let groups: [(&str, NameOf); 4] = [
+        ("by_key", |record| record.key.clone()),
+        ("by_model", |record| record.model.clone()),
+        ("by_origin", |record| record.origin.clone()),
+        ("by_ending", |record| ending(record.ending)),
     ];
     for (group, name_of) in groups {
         let names: BTreeSet<_> = stage.all.iter().map(name_of).collect();
