@@ -47,6 +47,11 @@ pub(super) const ALL: &[Behaviour] = &[
         cut,
     ),
     Behaviour::new(
+        "stream_pumped_reset_after_finish",
+        "a reset after the finish reason and before `[DONE]` is a truncation: usage may be missing",
+        reset_after_finish,
+    ),
+    Behaviour::new(
         "stream_pumped_no_end_mark",
         "a clean end without `[DONE]` or finish reason is a truncation too",
         no_end_mark,
@@ -137,6 +142,13 @@ fn reset(stage: &mut Stage<'_>) {
 
 fn cut(stage: &mut Stage<'_>) {
     breaks(stage, End::Cut);
+}
+
+fn reset_after_finish(stage: &mut Stage<'_>) {
+    let sent = [delta("He"), finish()];
+    let reply = stage.play(always(paced(&sent, End::Reset)), &streamed("far-model"));
+    assert_eq!(reply.text(), sent.concat() + &ApiError::truncated_event());
+    assert_eq!(stage.settled().ending, Ending::Truncated);
 }
 
 fn no_end_mark(stage: &mut Stage<'_>) {
