@@ -68,7 +68,7 @@ fn table_is_fresh() -> Count {
     println!("test table_is_fresh ... {}", if fresh { "ok" } else { "FAILED" });
     if !fresh {
         println!(
-            "docs/reference/contract.md is not what the suite says: MOEGATE_UPDATE=1 cargo xtask test contract"
+            "docs/reference/contract.md is not what the suite says: MOEGATE_UPDATE=1 cargo test -p contract --test hosts table_is_fresh"
         );
     }
     Count { passed: usize::from(fresh), failed: usize::from(!fresh) }
