@@ -3,8 +3,8 @@
 //! Everything else in a body passes untouched, byte for byte: only the spans that must differ are replaced.
 
 use crate::core::error::ApiError;
-use crate::core::usage::span;
-use serde::{Deserialize, Deserializer, Serialize};
+use crate::core::usage::{present, span};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -29,11 +29,6 @@ struct Envelope<'a> {
     stream: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     stream_options: Option<&'a RawValue>,
-}
-
-/// An explicit null is there too: its span may have to be replaced.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]

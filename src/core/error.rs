@@ -28,6 +28,8 @@ pub struct ApiError {
     /// The field of the request it is about.
     pub param: Option<&'static str>,
     pub message: Cow<'static, str>,
+    /// The header `Allow` of a 405.
+    pub allow: Option<&'static str>,
 }
 
 impl ApiError {
@@ -37,7 +39,7 @@ impl ApiError {
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, kind, code, param: None, message: message.into() }
+        Self { status, kind, code, param: None, message: message.into(), allow: None }
     }
 
     /// 400.
