@@ -176,7 +176,7 @@ class Exchange {
   async readBody(limit) {
     let body;
     try {
-      body = await collect(this.request.body, limit, () => this.request.arrayBuffer(), this.request.headers);
+      body = await collect(this.request, limit);
     } catch {
       return this.resume(BODY.broken);
     }
@@ -194,7 +194,7 @@ class Exchange {
     if (kind === "bytes") body = this.wasm.shown(words);
     // A receipt is still asked for when the client has gone; an answer is not.
     const signal = method === "GET" ? null : this.request.signal;
-    const result = await this.exchange(url, { method, headers: pairs(lines), body }, signal, words[5], words[6]);
+    const result = await this.exchange(url, { method, headers: named(lines), body }, signal, words[5], words[6]);
     this.resume(result.outcome, result.status, result.bytes, result.head);
   }
 
@@ -209,7 +209,7 @@ class Exchange {
     try {
       const answer = await fetch(url, { ...init, redirect: "manual", signal: abort.signal });
       outcome = SENT.broken;
-      const { status, headers, body } = answer;
+      const { status, headers } = answer;
       const type = headers.get("content-type") ?? "";
       const head = [
         type,
@@ -217,7 +217,8 @@ class Exchange {
         headers.get("retry-after-ms") ?? "",
         headers.get("x-moegate-signature") ?? "",
       ].join("\n");
-      if (status === 200 && body && type.startsWith("text/event-stream")) {
+      if (status === 200 && type.startsWith("text/event-stream") && answer.body) {
+        const { body } = answer;
         const reader = body.getReader();
         const first = await reader.read();
         if (first.done) return { outcome };
@@ -226,7 +227,7 @@ class Exchange {
         signal = null;
         return { outcome: SENT.stream, status, head };
       }
-      const bytes = body ? await collect(body, limit, () => answer.arrayBuffer(), headers) : NOTHING;
+      const bytes = await collect(answer, limit);
       if (bytes === null) {
         abort.abort("too large");
         return { outcome: SENT.tooLarge };
@@ -244,7 +245,7 @@ class Exchange {
 
   async respond(text, bytes, way) {
     const [status, ...lines] = text.split("\n");
-    const init = { status: Number(status), headers: pairs(lines) };
+    const init = { status: Number(status), headers: named(lines) };
     const reply = (response) => {
       this.resolve(response);
       this.responded = true;
@@ -332,10 +333,13 @@ class Exchange {
   }
 }
 
-/** Name and value in turn → pairs. */
-function pairs(lines) {
-  const headers = [];
-  for (let i = 0; i + 1 < lines.length; i += 2) headers.push([lines[i], lines[i + 1]]);
+/**
+ * Name and value in turn → an object, which the runtime reads in a third of the time that pairs take. The core sends no
+ * name twice.
+ */
+function named(lines) {
+  const headers = {};
+  for (let i = 0; i + 1 < lines.length; i += 2) headers[lines[i]] = lines[i + 1];
   return headers;
 }
 
@@ -343,13 +347,16 @@ function pairs(lines) {
  * A whole body as bytes; null if it is over the limit. With a declared length within the limit the runtime collects it;
  * without one it is counted as it comes.
  */
-async function collect(body, limit, runtimeCollects, headers) {
-  if (!body) return NOTHING;
+async function collect(message, limit) {
+  const { headers } = message;
   const declared = headers.get("content-length");
   const encoded = headers.get("content-encoding");
   if (declared !== null && encoded === null) {
-    return Number(declared) > limit ? null : new Uint8Array(await runtimeCollects());
+    return Number(declared) > limit ? null : new Uint8Array(await message.arrayBuffer());
   }
+  // Only now: asking for `body` makes a stream.
+  const { body } = message;
+  if (!body) return NOTHING;
   const chunks = [];
   let total = 0;
   const reader = body.getReader();
