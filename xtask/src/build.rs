@@ -8,12 +8,24 @@ use crate::failure::{At, Failure, Result};
 use crate::process::run_attached;
 use crate::setup::Setup;
 
+/// As [`worker`], with another configuration and without a word.
+pub(crate) fn worker_with(setup: &Setup, out: &Path, config: &Path) -> Result<PathBuf> {
+    build(setup, out, Some(config), true)
+}
+
 /// Builds the module and puts it at `OUT/moegate.wasm`. `MOEGATE_CONFIG` goes through to the package's build script.
 pub(crate) fn worker(setup: &Setup, out: &Path, quiet: bool) -> Result<PathBuf> {
+    build(setup, out, None, quiet)
+}
+
+fn build(setup: &Setup, out: &Path, config: Option<&Path>, quiet: bool) -> Result<PathBuf> {
     const TARGET: &str = "wasm32-unknown-unknown";
     let wasm = setup.wasm()?;
     let mut command = wasm.cargo("build");
     command.args(["--package", "moegate", "--lib", "--profile", "wasm", "--target", TARGET]);
+    if let Some(config) = config {
+        command.env("MOEGATE_CONFIG", config);
+    }
     if quiet {
         command.arg("--quiet");
     }

@@ -39,6 +39,11 @@ impl Node {
         command
     }
 
+    /// The folder with the installed packages.
+    pub(crate) fn modules(&self) -> &Path {
+        &self.modules
+    }
+
     /// PATH with this Node and the packages' programs in front.
     fn path(&self) -> std::ffi::OsString {
         let mut folders = vec![self.modules.join(".bin")];
