@@ -91,7 +91,8 @@ pub(crate) fn gateway(setup: &Setup, options: &Options) -> Result<()> {
     let origin =
         origin::start().map_err(|error| Failure::new(format!("the bench's origin cannot start: {error}")))?;
     let hash = hex(&Sha256::digest(CLIENT_KEY));
-    let bindings = [("CLIENT_KEY_SHA256", hash.as_str()), ("ORIGIN_KEY", origin::KEY)];
+    let bindings =
+        [("CLIENT_KEY_SHA256", hash.as_str()), ("ORIGIN_KEY", origin::KEY), ("OTHER_KEY", "bench-other-key")];
     let program = program(&node)?;
     let mut workerd = Workerd::start(&program, &folder, &subjects, origin, &bindings)?;
     let mut rows = Vec::new();
