@@ -6,14 +6,14 @@ use crate::api::openai;
 use crate::core::attempt::{self, Judgement, Outbound, SendError};
 use crate::core::config::{Admin, Config, Key, KeyHash, Kind, StreamWay};
 use crate::core::error::ApiError;
-use crate::core::record::{OriginTime, Record, relayed_ending};
+use crate::core::record::{OriginTime, Record, pumped_ending, relayed_ending};
 use crate::core::report::{Query, Report, encode_cursor};
 use crate::core::route::{self, Target};
 use crate::core::secret::{OriginSecrets, Secrets};
 use crate::core::stream::Scanner;
 use crate::core::{auth, request_id};
-use crate::platform::{Answer, AnswerBody, BodyError, Delivery, Head, Platform, Reply, ReplyBody};
-use moegate_wire::{Ending, Nanodollars, Receipt, Usage};
+use crate::platform::{Answer, AnswerBody, BodyError, Head, Platform, Reply, ReplyBody};
+use moegate_wire::{Ending, Receipt, Usage};
 
 /// Pages that one `GET /usage` reads at most: Workers allow 50 subrequests on the free plan.
 const MAX_PAGES: usize = 40;
@@ -21,7 +21,7 @@ const MAX_PAGES: usize = 40;
 /// Serves one request. Nothing is left running when it returns.
 pub async fn handle<P: Platform>(platform: &P, config: &Config, head: &Head) {
     let result = match (head.method.as_str(), head.path.as_str()) {
-        ("GET", "/health") => json(platform, r#"{"status":"ok"}"#.to_owned()).await,
+        ("GET" | "HEAD", "/health") => json(platform, r#"{"status":"ok"}"#.to_owned()).await,
         ("POST", "/v1/chat/completions") => generate(platform, config, head, "/chat/completions").await,
         ("POST", "/v1/completions") => generate(platform, config, head, "/completions").await,
         ("GET", "/v1/models") => models(platform, config, head, None).await,
@@ -29,6 +29,8 @@ pub async fn handle<P: Platform>(platform: &P, config: &Config, head: &Head) {
             models(platform, config, head, path.strip_prefix("/v1/models/")).await
         }
         ("GET", "/usage") => usage(platform, config, head).await,
+        #[cfg(feature = "fault-injection")]
+        ("GET", "/__panic") => panic!("moegate-fault-injection"),
         (_, "/v1/chat/completions" | "/v1/completions") => Err(ApiError::method("POST")),
         (_, "/health" | "/v1/models" | "/usage") => Err(ApiError::method("GET")),
         _ => Err(ApiError::not_found()),
@@ -71,12 +73,16 @@ async fn generate<P: Platform>(
     let secrets = OriginSecrets::of(target.origin, &secrets)?;
     let id = request_id::make(started_ms, platform.random());
     let outbound = attempt::request(&target, &secrets, path, &request, &id, platform.now_ms());
+    let (stream, include_usage) = (request.stream, request.include_usage);
+    // A stream may last for minutes; the body is not held for so long.
+    drop(request);
+    drop(body);
     let answer = platform.send(outbound, limit).await;
     let head_ms = platform.now_ms();
 
     // Relay.
     let exchange = Exchange { platform, target, secrets, id: &id };
-    let outcome = exchange.relay(&request, answer).await;
+    let outcome = exchange.relay(include_usage, answer).await;
 
     // Settle.
     let record = Record {
@@ -85,16 +91,16 @@ async fn generate<P: Platform>(
         model: target.route.model.clone(),
         served_model: target.model.name.clone(),
         origin: target.origin.name.clone(),
-        stream: request.stream,
+        stream,
         status: outcome.status,
         ending: outcome.ending,
-        usage: outcome.usage.unwrap_or_default(),
-        metered: outcome.usage.is_some(),
-        cost_nanodollars: outcome.usage.map_or(Nanodollars(0), |usage| target.model.price().cost(&usage)),
+        usage: outcome.metering.usage,
+        metered: outcome.metering.exact,
+        cost_nanodollars: target.model.price().cost(&outcome.metering.usage),
         started_ms,
         head_after_ms: head_ms.saturating_sub(started_ms),
         ended_after_ms: platform.now_ms().saturating_sub(started_ms),
-        origin_time: outcome.origin_time,
+        origin_time: outcome.metering.origin_time,
     };
     settle(platform, &record).await;
     Ok(())
@@ -112,32 +118,44 @@ struct Exchange<'a, P> {
 struct Outcome {
     status: u16,
     ending: Ending,
-    /// `None`: not known.
-    usage: Option<Usage>,
+    metering: Metering,
+}
+
+/// What is known of the tokens used.
+#[derive(Clone, Copy, Default)]
+struct Metering {
+    usage: Usage,
+    /// Whether that is all: not so where nothing is known, or a generation was still running when it was asked for.
+    exact: bool,
     origin_time: Option<OriginTime>,
+}
+
+impl Metering {
+    fn exactly(usage: Usage) -> Self {
+        Self { usage, exact: true, origin_time: None }
+    }
+}
+
+impl From<&Receipt> for Metering {
+    fn from(receipt: &Receipt) -> Self {
+        let exact = receipt.ending != Ending::Running;
+        Self { usage: receipt.usage, exact, origin_time: Some(receipt.into()) }
+    }
 }
 
 impl<P: Platform> Exchange<'_, P> {
     async fn relay(
         &self,
-        request: &openai::Request<'_>,
+        include_usage: bool,
         answer: Result<Answer<P::Stream>, SendError>,
     ) -> Outcome {
         match answer {
             Err(error) => {
                 let failure = attempt::failure(&self.target, error);
                 let ending = if error == SendError::Cancelled { Ending::Cancelled } else { Ending::Error };
-                let receipt = self.receipt_after(error).await;
                 self.platform.respond(self.error_reply(failure.status), bytes(&failure)).await;
-                Outcome {
-                    status: failure.status,
-                    ending,
-                    usage: match error {
-                        SendError::Connect => Some(Usage::default()),
-                        _ => receipt.as_ref().map(|receipt| receipt.usage),
-                    },
-                    origin_time: receipt.as_ref().map(OriginTime::from),
-                }
+                // No platform tells a refused connection from one that broke while the origin worked.
+                Outcome { status: failure.status, ending, metering: self.metering(None).await }
             }
             Ok(Answer { status, headers, body: AnswerBody::Whole(body) }) => {
                 self.whole(status, &headers, body).await
@@ -146,13 +164,14 @@ impl<P: Platform> Exchange<'_, P> {
                 let reply = self.reply(status, "text/event-stream");
                 match self.target.stream_way() {
                     StreamWay::Relay => self.relayed(reply, stream).await,
-                    StreamWay::Pump => self.pumped(reply, stream, request.include_usage).await,
+                    StreamWay::Pump => self.pumped(reply, stream, include_usage).await,
                 }
             }
         }
     }
 
     async fn whole(&self, status: u16, headers: &attempt::AnswerHeaders, body: Vec<u8>) -> Outcome {
+        let nothing = attempt::used_nothing(status).then(Usage::default);
         let (mut reply, reply_body, mut ending, usage) =
             match attempt::judge(&self.target, &self.secrets, status, &body) {
                 Judgement::Pass { usage, body: changed } => {
@@ -160,16 +179,11 @@ impl<P: Platform> Exchange<'_, P> {
                     let body = changed.map_or(ReplyBody::Answered(body), ReplyBody::Bytes);
                     (reply, body, Ending::Complete, usage)
                 }
-                // Nothing was generated, so nothing was used.
-                Judgement::PassError(status) => (
-                    self.error_reply(status),
-                    ReplyBody::Answered(body),
-                    Ending::Error,
-                    Some(Usage::default()),
-                ),
+                Judgement::PassError(status) => {
+                    (self.error_reply(status), ReplyBody::Answered(body), Ending::Error, nothing)
+                }
                 Judgement::Replace(error) => {
-                    let usage = (status >= 300).then(Usage::default);
-                    (self.error_reply(error.status), bytes(&error), Ending::Error, usage)
+                    (self.error_reply(error.status), bytes(&error), Ending::Error, nothing)
                 }
             };
         if let Some(usage) = usage {
@@ -190,7 +204,7 @@ impl<P: Platform> Exchange<'_, P> {
         if delivery.ending == Ending::Cancelled {
             ending = Ending::Cancelled;
         }
-        Outcome { status, ending, usage, origin_time: None }
+        Outcome { status, ending, metering: self.metering(usage).await }
     }
 
     async fn relayed(&self, reply: Reply, stream: P::Stream) -> Outcome {
@@ -200,34 +214,44 @@ impl<P: Platform> Exchange<'_, P> {
         Outcome {
             status,
             ending: relayed_ending(delivery.ending, receipt.as_ref()),
-            usage: receipt.as_ref().map(|receipt| receipt.usage),
-            origin_time: receipt.as_ref().map(OriginTime::from),
+            metering: receipt.as_ref().map(Metering::from).unwrap_or_default(),
         }
     }
 
     async fn pumped(&self, reply: Reply, stream: P::Stream, keep_usage: bool) -> Outcome {
         let status = reply.status;
         let scanner = Scanner::new(self.target.model.price(), keep_usage);
-        let Delivery { ending, seen } = self.platform.respond(reply, ReplyBody::Pump(stream, scanner)).await;
-        Outcome { status, ending, usage: seen.and_then(|seen| seen.usage), origin_time: None }
+        let delivery = self.platform.respond(reply, ReplyBody::Pump(stream, scanner)).await;
+        let ending = pumped_ending(delivery);
+        let usage = delivery.seen.and_then(|seen| seen.usage);
+        Outcome { status, ending, metering: self.metering(usage).await }
     }
 
-    /// The receipt of our own server, asked for once more if the first question fails.
+    /// What the answer said, or else what our own server's receipt says.
+    async fn metering(&self, usage: Option<Usage>) -> Metering {
+        match usage {
+            Some(usage) => Metering::exactly(usage),
+            None if self.target.origin.kind == Kind::Moegate => {
+                self.receipt().await.as_ref().map(Metering::from).unwrap_or_default()
+            }
+            None => Metering::default(),
+        }
+    }
+
+    /// The receipt of our own server; asked for again if the first question fails or finds it still running.
     async fn receipt(&self) -> Option<Receipt> {
-        for _ in 0..2 {
+        let mut last = None;
+        for _ in 0..3 {
             let request: Outbound = attempt::receipt_request(&self.target, &self.secrets, self.id);
             let Ok(answer) = self.platform.send(request, 64 * 1024).await else { continue };
             if let Answer { status: 200, headers, body: AnswerBody::Whole(body) } = answer {
-                return attempt::read_receipt(&headers, &body, &self.secrets, self.id);
+                last = attempt::read_receipt(&headers, &body, &self.secrets, self.id);
+                if !last.as_ref().is_some_and(|receipt| receipt.ending == Ending::Running) {
+                    break;
+                }
             }
         }
-        None
-    }
-
-    /// Our own server may have computed something though its answer did not come.
-    async fn receipt_after(&self, error: SendError) -> Option<Receipt> {
-        let reached = !matches!(error, SendError::Connect);
-        if reached && self.target.origin.kind == Kind::Moegate { self.receipt().await } else { None }
+        last
     }
 
     /// The head of a reply that says who answered.
@@ -271,7 +295,7 @@ async fn models<P: Platform>(
         None => openai::model_list(route::models(config, key)),
         Some(name) => {
             let target = route::plan(config, key, name)?;
-            openai::model_entry(&target.route.model).to_string()
+            openai::model_entry(&target.route.model)
         }
     };
     json(platform, body).await
@@ -345,6 +369,9 @@ async fn refuse<P: Platform>(platform: &P, error: &ApiError) {
         vec![("content-type", "application/json".to_owned()), ("cache-control", "no-store".to_owned())];
     if error.status == 401 {
         headers.push(("www-authenticate", "Bearer".to_owned()));
+    }
+    if let Some(methods) = error.allow {
+        headers.push(("allow", methods.to_owned()));
     }
     platform.respond(Reply { status: error.status, headers }, bytes(error)).await;
 }

@@ -22,7 +22,7 @@ pub struct Origin {
     /// Further headers whose values are platform secrets (tunnels and access proxies want them): header → secret name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secret_headers: BTreeMap<String, String>,
-    /// Seconds until the first byte of the answer must have come.
+    /// Seconds until a stream's first byte, or the whole of an unstreamed answer, must have come.
     #[serde(default = "first_byte_timeout_s")]
     pub first_byte_timeout_s: u32,
     /// The models it serves and what they cost.

@@ -189,32 +189,39 @@ fn accumulate_at<V: Vector, const T: usize, const D: usize>(
     let queries = &queries[q..q + T];
     let weights = &weights[q..q + T];
     let mut acc = [[V::zero(); D]; T];
-    for (t, acc) in acc.iter_mut().enumerate() {
+    for t in 0..T {
         // A query that sees nothing of this block keeps what it has.
-        let shrink = if queries[t].visible > 0 { queries[t].shrink } else { 1.0 };
-        for (d, acc) in acc.iter_mut().enumerate() {
-            *acc = V::load(&out[(q + t) * vectors + vector + d]).mul(V::splat(shrink));
+        let shrink = V::splat(if queries[t].visible > 0 { queries[t].shrink } else { 1.0 });
+        for d in 0..D {
+            acc[t][d] = V::load(&out[(q + t) * vectors + vector + d]).mul(shrink);
         }
     }
-    let common = queries.iter().map(|query| query.visible).min().unwrap_or(0);
+    let mut common = queries[0].visible;
+    for query in queries {
+        common = common.min(query.visible);
+    }
+    let mut v = [V::zero(); D];
     for key in 0..common {
-        let v: [V; D] = std::array::from_fn(|d| V::load(&values[key * vectors + vector + d]));
-        for (acc, weights) in acc.iter_mut().zip(weights) {
-            let weight = V::splat(weights[key]);
-            for (acc, v) in acc.iter_mut().zip(v) {
-                *acc = acc.fma(weight, v);
+        let row = &values[key * vectors + vector..][..D];
+        for d in 0..D {
+            v[d] = V::load(&row[d]);
+        }
+        for t in 0..T {
+            let weight = V::splat(weights[t][key]);
+            for d in 0..D {
+                acc[t][d] = acc[t][d].fma(weight, v[d]);
             }
         }
     }
-    for (t, acc) in acc.iter_mut().enumerate() {
+    for t in 0..T {
         for key in common..queries[t].visible {
             let weight = V::splat(weights[t][key]);
-            for (d, acc) in acc.iter_mut().enumerate() {
-                *acc = acc.fma(weight, V::load(&values[key * vectors + vector + d]));
+            for d in 0..D {
+                acc[t][d] = acc[t][d].fma(weight, V::load(&values[key * vectors + vector + d]));
             }
         }
-        for (d, acc) in acc.iter().enumerate() {
-            acc.store(&mut out[(q + t) * vectors + vector + d]);
+        for d in 0..D {
+            acc[t][d].store(&mut out[(q + t) * vectors + vector + d]);
         }
     }
 }

@@ -22,19 +22,21 @@ pub(crate) unsafe fn tile<V: Vector, D: Decode, const R: usize, const T: usize>(
     out_stride: usize,
 ) {
     let mut acc = [[V::zero(); T]; R];
+    let mut xs = [V::zero(); T];
     let unit_columns = D::UNIT_VECTORS * LANES;
     let units = columns / unit_columns;
     for unit in 0..units {
         for index in 0..D::UNIT_VECTORS {
             let at = unit * unit_columns + index * LANES;
-            // SAFETY: `at + LANES <= columns`; units before the last whole one are inside the row.
-            let xs: [V; T] =
-                std::array::from_fn(|t| unsafe { V::load(&*x.start.add(t * x.stride + at).cast()) });
-            for (r, acc) in acc.iter_mut().enumerate() {
-                // SAFETY: likewise.
+            for t in 0..T {
+                // SAFETY: `at + LANES <= columns`.
+                xs[t] = V::load(unsafe { &*x.start.add(t * x.stride + at).cast() });
+            }
+            for r in 0..R {
+                // SAFETY: this unit is a whole one of the row.
                 let w = unsafe { D::vector::<V>(w.start.add(r * w.stride + unit * D::UNIT_BYTES), index) };
-                for (acc, x) in acc.iter_mut().zip(xs) {
-                    *acc = acc.fma(w, x);
+                for t in 0..T {
+                    acc[r][t] = acc[r][t].fma(w, xs[t]);
                 }
             }
         }
@@ -44,9 +46,11 @@ pub(crate) unsafe fn tile<V: Vector, D: Decode, const R: usize, const T: usize>(
         // Only the unblocked types get here: a row of blocks is whole. Missing elements count as zero.
         let bytes = rest * (D::UNIT_BYTES / LANES);
         let at = units * unit_columns;
-        // SAFETY: activations are padded.
-        let xs: [V; T] = std::array::from_fn(|t| unsafe { V::load(&*x.start.add(t * x.stride + at).cast()) });
-        for (r, acc) in acc.iter_mut().enumerate() {
+        for t in 0..T {
+            // SAFETY: activations are padded.
+            xs[t] = V::load(unsafe { &*x.start.add(t * x.stride + at).cast() });
+        }
+        for r in 0..R {
             let mut unit = [0_u8; 4 * LANES];
             // SAFETY: the row's last `bytes` bytes, fewer than the buffer's.
             let w = unsafe {
@@ -54,14 +58,14 @@ pub(crate) unsafe fn tile<V: Vector, D: Decode, const R: usize, const T: usize>(
                 std::ptr::copy_nonoverlapping(from, unit.as_mut_ptr(), bytes);
                 D::vector::<V>(unit.as_ptr(), 0)
             };
-            for (acc, x) in acc.iter_mut().zip(xs) {
-                *acc = acc.fma(w, x);
+            for t in 0..T {
+                acc[r][t] = acc[r][t].fma(w, xs[t]);
             }
         }
     }
-    for (r, acc) in acc.iter().enumerate() {
-        for (t, acc) in acc.iter().enumerate() {
-            out[r * out_stride + t] = acc.sum();
+    for r in 0..R {
+        for t in 0..T {
+            out[r * out_stride + t] = acc[r][t].sum();
         }
     }
 }

@@ -13,7 +13,7 @@ pub fn exp(x: f32) -> f32 {
     let rounded = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = rounded - ROUND;
     // ln 2 in two parts, the first of few bits.
-    let r = n.mul_add(-0.693_359_375, clamped);
+    let r = n.mul_add(-0.693_359_4, clamped);
     let r = n.mul_add(2.121_944_4e-4, r);
     let mut p = 1.987_569_1e-4_f32;
     p = p.mul_add(r, 1.398_199_9e-3);

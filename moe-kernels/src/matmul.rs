@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    Isa,
+    Isa, LANES,
     dot::{Stack, tile},
     isa::dispatch,
     padded,
@@ -65,7 +65,7 @@ pub fn matmul(isa: Isa, w: &Matrix<'_>, rows: Range<usize>, x: &Activations<'_>,
 
 /// The same through a panel of a few rows as `f32`. Dequantisation is exact, so the bits are the same.
 fn expanded(isa: Isa, w: &Matrix<'_>, rows: Range<usize>, x: &Activations<'_>, out: &mut [f32]) {
-    const PANEL: usize = 4;
+    const PANEL: usize = 8;
     let stride = padded(w.columns());
     let mut panel = vec![0.0_f32; PANEL * stride];
     for (first, out) in rows.clone().step_by(PANEL).zip(out.chunks_mut(PANEL * x.count)) {
@@ -81,9 +81,37 @@ dispatch! { fn dequantise(w: &Matrix<'_>, first: usize, panel: &mut [f32]) = deq
 
 #[inline(always)]
 fn dequantise_rows<V: Vector>(w: &Matrix<'_>, first: usize, panel: &mut [f32]) {
-    for (row, out) in panel.chunks_exact_mut(padded(w.columns())).enumerate() {
-        w.dequantise_row(first + row, out);
+    let rows = panel.chunks_exact_mut(padded(w.columns())).enumerate();
+    for (index, out) in rows {
+        let row = w.row(first + index);
+        let done = match w.dtype() {
+            DType::F32 => expand::<V, F32>(row, out),
+            DType::F16 => expand::<V, F16>(row, out),
+            DType::BF16 => expand::<V, Bf16>(row, out),
+            DType::Q8_0 => expand::<V, Q8>(row, out),
+        };
+        if !done {
+            w.dequantise_row(first + index, out);
+        }
     }
+}
+
+/// Vector by vector; false, doing nothing, for a row that is no whole number of them.
+#[inline(always)]
+fn expand<V: Vector, D: Decode>(row: &[u8], out: &mut [f32]) -> bool {
+    if !row.len().is_multiple_of(D::UNIT_BYTES) {
+        return false;
+    }
+    let vectors = row.len() / D::UNIT_BYTES * D::UNIT_VECTORS;
+    let (out, _) = out.as_chunks_mut::<LANES>();
+    assert_eq!(out.len(), vectors);
+    for i in 0..vectors {
+        let unit = i / D::UNIT_VECTORS * D::UNIT_BYTES;
+        // SAFETY: `unit` is the start of one of the row's units.
+        let v = unsafe { D::vector::<V>(row.as_ptr().add(unit), i % D::UNIT_VECTORS) };
+        v.store(&mut out[i]);
+    }
+    true
 }
 
 dispatch! {
@@ -128,7 +156,7 @@ fn blocks<V: Vector, D: Decode>(
     } else {
         row = w.strips::<V, D, 4, 2, 2>(row, rows, out);
     }
-    w.strips::<V, D, 1, 1, 1>(row, rows, out);
+    w.strips::<V, D, 1, 1, 4>(row, rows, out);
 }
 
 struct Blocks<'a> {

@@ -170,10 +170,14 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn load_bf16(from: &[u8; 32]) -> Self {
         let p = from.as_ptr().cast::<__m128i>();
-        let widen = |half| unsafe {
-            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(half))))
-        };
-        unsafe { Self(widen(p), widen(p.add(1))) }
+        unsafe {
+            let low = _mm256_cvtepu16_epi32(_mm_loadu_si128(p));
+            let high = _mm256_cvtepu16_epi32(_mm_loadu_si128(p.add(1)));
+            Self(
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(low)),
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(high)),
+            )
+        }
     }
 
     #[inline(always)]
@@ -185,8 +189,11 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn load_i8(from: &[u8; 16]) -> Self {
         let p = from.as_ptr();
-        let widen = |half| unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(half))) };
-        unsafe { Self(widen(p.cast()), widen(p.add(8).cast())) }
+        unsafe {
+            let low = _mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast()));
+            let high = _mm256_cvtepi8_epi32(_mm_loadl_epi64(p.add(8).cast()));
+            Self(_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high))
+        }
     }
 
     #[inline(always)]

@@ -121,7 +121,8 @@ impl<'a> Matrix<'a> {
                 }
             }
             DType::Q8_0 => {
-                for (o, b) in out.chunks_exact_mut(Q8_BLOCK).zip(row.as_chunks::<Q8_BYTES>().0) {
+                for (o, b) in out.as_chunks_mut::<Q8_BLOCK>().0.iter_mut().zip(row.as_chunks::<Q8_BYTES>().0)
+                {
                     let scale = f16_to_f32(u16::from_le_bytes([b[0], b[1]]));
                     for (o, q) in o.iter_mut().zip(&b[2..]) {
                         *o = scale * f32::from(q.cast_signed());

@@ -159,7 +159,9 @@ fn faults_of_the_request_name_the_field() {
 
 #[test]
 fn broken_templates_are_the_models_fault() {
-    for source in ["{% if %}", "{{", "{% for x in y %}", "{{ x | nosuchfilter }}"] {
+    for source in
+        ["{% if %}", "{{", "{% for x in y %}", "{{ x | nosuchfilter }}", "{{ 1 | tojson(sort_keys=true) }}"]
+    {
         let error =
             load(Some(source)).map(|template| template.render(&hi(), None, true).unwrap_err().to_string());
         let text = error.unwrap_or_else(|error| error.to_string());

@@ -71,6 +71,23 @@ fn special_tokens() {
     }
 }
 
+/// A user-defined token is parsed like a control token, and shown.
+#[test]
+fn user_defined_tokens_are_shown() {
+    let mut bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny.gguf")).unwrap();
+    let token = tokenizer().encode("<|python_start|>", Special::Parse)[0];
+    let key = b"tokenizer.ggml.token_type";
+    let at = bytes.windows(key.len()).position(|window| window == key).unwrap() + key.len();
+    // Type, element type, count.
+    let at = at + 4 + 4 + 8 + 4 * token as usize;
+    assert_eq!(bytes[at], 3);
+    bytes[at] = 4;
+    let tokenizer = Tokenizer::from_gguf(&Gguf::from_bytes(bytes).unwrap()).unwrap();
+    assert_eq!(tokenizer.encode("<|python_start|>", Special::Parse), [token]);
+    assert!(tokenizer.encode("<|python_start|>", Special::AsText).len() > 1);
+    assert_eq!(decode(&tokenizer, &[token]), "<|python_start|>");
+}
+
 #[test]
 fn the_decoder_holds_back_torn_characters() {
     let tokenizer = tokenizer();

@@ -3,8 +3,8 @@
 //! Everything else in a body passes untouched, byte for byte: only the spans that must differ are replaced.
 
 use crate::core::error::ApiError;
-use crate::core::usage::span;
-use serde::{Deserialize, Deserializer};
+use crate::core::usage::{present, span};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -29,11 +29,6 @@ struct Envelope<'a> {
     stream: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     stream_options: Option<&'a RawValue>,
-}
-
-/// An explicit null is there too: its span may have to be replaced.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -109,21 +104,30 @@ impl<'a> Request<'a> {
     }
 
     fn usage_edit(&self) -> (Range<usize>, String) {
-        let object = self.stream_options.map(|raw| (raw, serde_json::from_str(raw.get())));
-        match object {
-            Some((raw, Ok(serde_json::Value::Object(mut options)))) => {
-                options.insert("include_usage".to_owned(), true.into());
-                (span(self.body, raw), serde_json::Value::Object(options).to_string())
+        const ASKED: &str = r#""include_usage":true"#;
+        let Some(raw) = self.stream_options else {
+            // The object is not empty (it has a model), so a comma after the new member is right.
+            let brace = self.body.iter().position(|&b| b == b'{').unwrap_or(0) + 1;
+            return (brace..brace, format!(r#""stream_options":{{{ASKED}}},"#));
+        };
+        let whole = span(self.body, raw);
+        match serde_json::from_str::<RawStreamOptions<'_>>(raw.get()) {
+            Ok(RawStreamOptions { include_usage: Some(old) }) => (span(self.body, old), "true".to_owned()),
+            Ok(RawStreamOptions { include_usage: None }) if raw.get().starts_with('{') => {
+                let empty = raw.get()[1..].trim_start().starts_with('}');
+                let at = whole.start + 1;
+                (at..at, format!("{ASKED}{}", if empty { "" } else { "," }))
             }
             // An explicit null.
-            Some((raw, _)) => (span(self.body, raw), r#"{"include_usage":true}"#.to_owned()),
-            None => {
-                // The object is not empty (it has a model), so a comma after the new member is right.
-                let brace = self.body.iter().position(|&b| b == b'{').unwrap_or(0) + 1;
-                (brace..brace, r#""stream_options":{"include_usage":true},"#.to_owned())
-            }
+            _ => (whole, format!("{{{ASKED}}}")),
         }
     }
+}
+
+#[derive(Deserialize)]
+struct RawStreamOptions<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    include_usage: Option<&'a RawValue>,
 }
 
 /// A string, borrowed where it has no escapes.
@@ -145,14 +149,39 @@ fn wrong(field: &'static str, must: &str) -> ApiError {
 /// The list that `GET /v1/models` answers.
 #[must_use]
 pub fn model_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let data: Vec<_> = names.map(model_entry).collect();
-    serde_json::json!({"object": "list", "data": data}).to_string()
+    to_json(&ModelList { object: "list", data: names.map(ModelEntry::new).collect() })
 }
 
-/// One entry of it. OpenAI clients want `created`; a route has no such date.
+/// One entry of it.
 #[must_use]
-pub fn model_entry(name: &str) -> serde_json::Value {
-    serde_json::json!({"id": name, "object": "model", "created": 0, "owned_by": "moegate"})
+pub fn model_entry(name: &str) -> String {
+    to_json(&ModelEntry::new(name))
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    // Plain strings and numbers always serialise.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct ModelList<'a> {
+    object: &'static str,
+    data: Vec<ModelEntry<'a>>,
+}
+
+#[derive(Serialize)]
+struct ModelEntry<'a> {
+    id: &'a str,
+    object: &'static str,
+    /// OpenAI clients want it; a route has no such date.
+    created: u64,
+    owned_by: &'static str,
+}
+
+impl<'a> ModelEntry<'a> {
+    fn new(id: &'a str) -> Self {
+        Self { id, object: "model", created: 0, owned_by: "moegate" }
+    }
 }
 
 #[cfg(test)]
@@ -220,6 +249,16 @@ mod tests {
         assert_eq!(
             rewritten(options, "m", true).unwrap(),
             r#"{"model":"m","stream_options":{"include_usage":true,"k":[1]},"stream":true}"#
+        );
+        let other = r#"{"model":"m","stream":true,"stream_options": { "z":1,"a":2}}"#;
+        assert_eq!(
+            rewritten(other, "m", true).unwrap(),
+            r#"{"model":"m","stream":true,"stream_options": {"include_usage":true, "z":1,"a":2}}"#
+        );
+        let empty = r#"{"model":"m","stream":true,"stream_options":{ }}"#;
+        assert_eq!(
+            rewritten(empty, "m", true).unwrap(),
+            r#"{"model":"m","stream":true,"stream_options":{"include_usage":true }}"#
         );
         let null = r#"{"stream_options":null,"model":"m","stream":true}"#;
         assert_eq!(

@@ -123,6 +123,13 @@ pub fn read_receipt(
     (receipt.id == request_id).then_some(receipt)
 }
 
+/// Whether an answer of this status shows that nothing was computed: the request itself was refused, or Cloudflare says
+/// that it never reached the origin.
+#[must_use]
+pub fn used_nothing(status: u16) -> bool {
+    matches!(status, 300..=499 | 521..=523 | 525 | 526 | 530)
+}
+
 /// What an unstreamed answer means for the client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Judgement {
@@ -166,6 +173,13 @@ pub fn judge(target: &Target<'_>, secrets: &OriginSecrets<'_>, status: u16, body
             "origin_answer_invalid",
             format!("origin `{origin}` answered {status} with something that is not a JSON object"),
         )),
+        // Moderation and region blocks are the origin's word to the client; without such a body it is about the key.
+        (403, Ok(Answer { error: Some(error), .. })) if error.get().starts_with('{') => {
+            Judgement::PassError(status)
+        }
+        (401 | 403 | 407, Err(_)) if body.starts_with(b"error code: 1") => {
+            Judgement::Replace(failure(target, SendError::Connect))
+        }
         (401 | 403 | 407, _) => Judgement::Replace(ApiError::upstream(
             502,
             "origin_refused_key",
@@ -180,8 +194,11 @@ pub fn judge(target: &Target<'_>, secrets: &OriginSecrets<'_>, status: u16, body
                 "origin `{origin}` answered with a redirect ({status}), which is never followed: put the final URL into moegate.toml"
             ),
         )),
-        // What Cloudflare answers in an origin's place: refused, unreachable, no TLS, unresolvable.
-        (520..=527 | 530, Err(_)) => Judgement::Replace(failure(target, SendError::Connect)),
+        // What Cloudflare answers in an origin's place: refused, unreachable, no TLS, unresolvable; and where the
+        // origin was reached: an empty answer, a late one.
+        (521..=523 | 525 | 526 | 530, Err(_)) => Judgement::Replace(failure(target, SendError::Connect)),
+        (520 | 527, Err(_)) => Judgement::Replace(failure(target, SendError::Broken)),
+        (524, Err(_)) => Judgement::Replace(failure(target, SendError::Timeout)),
         (400..=599, Ok(Answer { error: Some(error), .. })) if error.get().starts_with('{') => {
             Judgement::PassError(status)
         }
@@ -215,12 +232,14 @@ pub fn failure(target: &Target<'_>, error: SendError) -> ApiError {
         SendError::Connect => ApiError::upstream(
             502,
             "origin_unreachable",
-            format!("origin `{origin}` cannot be reached: it is down, or its URL in moegate.toml is wrong"),
+            format!(
+                "origin `{origin}` cannot be reached or broke off before it answered: see that it runs, and that its URL in moegate.toml is right (on Workers, no IP addresses)"
+            ),
         ),
         SendError::Timeout => ApiError::upstream(
             504,
             "origin_timeout",
-            format!("origin `{origin}` sent nothing within {} s", target.origin.first_byte_timeout_s),
+            format!("origin `{origin}` did not answer within {} s", target.origin.first_byte_timeout_s),
         ),
         SendError::Broken => ApiError::upstream(
             502,

@@ -36,7 +36,7 @@ fn with<T>(model: &str, f: impl FnOnce(&Target<'_>, &OriginSecrets<'_>) -> T) ->
     let config = config();
     let target = route::plan(&config, &config.keys[0], model).unwrap();
     let mut secrets = Secrets::default();
-    for (name, value) in [("OWN", "sk-own"), ("FAR", "sk-far")] {
+    for (name, value) in [("OWN", "sk-own-0123456789"), ("FAR", "sk-far-0123456789")] {
         secrets.insert(name, Secret::new(value).unwrap());
     }
     f(&target, &OriginSecrets::of(target.origin, &secrets).ok().unwrap())
@@ -56,8 +56,9 @@ fn to_our_own_server_goes_a_ticket() {
     let outbound = sent("own", r#"{"model":"own-model","stream":true}"#);
     assert_eq!(outbound.url, "https://own.example/v1/chat/completions");
     assert_eq!(outbound.body, OutboundBody::AsReceived);
-    assert_eq!(header_of(&outbound, "authorization"), Some("Bearer sk-own"));
-    let ticket = Ticket::decode(header_of(&outbound, header::TICKET).unwrap(), b"sk-own", 5).unwrap();
+    assert_eq!(header_of(&outbound, "authorization"), Some("Bearer sk-own-0123456789"));
+    let ticket =
+        Ticket::decode(header_of(&outbound, header::TICKET).unwrap(), b"sk-own-0123456789", 5).unwrap();
     assert_eq!((ticket.request_id.as_str(), ticket.price.output), ("id1", 2_000_000_000));
     assert_eq!(outbound.first_byte_timeout_ms, 7_000);
 }
@@ -66,7 +67,7 @@ fn to_our_own_server_goes_a_ticket() {
 fn a_third_party_gets_none_but_is_asked_for_usage() {
     let outbound = sent("far", r#"{"model":"far","stream":true}"#);
     assert_eq!(header_of(&outbound, header::TICKET), None);
-    assert_eq!(header_of(&outbound, "authorization"), Some("Bearer sk-far"));
+    assert_eq!(header_of(&outbound, "authorization"), Some("Bearer sk-far-0123456789"));
     let OutboundBody::Bytes(body) = outbound.body else { panic!("the body must differ") };
     assert_eq!(
         String::from_utf8(body).unwrap(),
@@ -94,12 +95,16 @@ fn answers_are_judged() {
         (500, r#"{"error":"stack trace"}"#, (500, "origin_error")),
         (401, r#"{"error":{"message":"x"}}"#, (502, "origin_refused_key")),
         (403, "", (502, "origin_refused_key")),
+        (403, r#"{"error":{"message":"moderation"}}"#, (403, "pass error")),
+        (403, "error code: 1003", (502, "origin_unreachable")),
+        (520, "", (502, "origin_broke_off")),
+        (524, "", (504, "origin_timeout")),
         (302, "", (502, "origin_redirects")),
         (530, "error code: 1016", (502, "origin_unreachable")),
         (522, "", (502, "origin_unreachable")),
         (101, "", (502, "origin_answer_invalid")),
-        (400, r#"{"error":{"message":"bad key sk-far"}}"#, (502, "origin_leaked_secret")),
-        (200, r#"{"choices":[],"headers":"Bearer sk-far"}"#, (502, "origin_leaked_secret")),
+        (400, r#"{"error":{"message":"bad key sk-far-0123456789"}}"#, (502, "origin_leaked_secret")),
+        (200, r#"{"choices":[],"headers":"Bearer sk-far-0123456789"}"#, (502, "origin_leaked_secret")),
     ] {
         assert_eq!(code(status, body), expected, "{status} {body}");
     }
@@ -142,7 +147,7 @@ fn a_receipt_counts_only_with_its_signature_and_id() {
         };
         with("own", |_, secrets| read_receipt(&headers, &body, secrets, id))
     };
-    assert_eq!(read(b"sk-own", "id1"), Some(receipt.clone()));
-    assert_eq!(read(b"sk-far", "id1"), None);
-    assert_eq!(read(b"sk-own", "id2"), None);
+    assert_eq!(read(b"sk-own-0123456789", "id1"), Some(receipt.clone()));
+    assert_eq!(read(b"sk-far-0123456789", "id1"), None);
+    assert_eq!(read(b"sk-own-0123456789", "id2"), None);
 }

@@ -1,7 +1,22 @@
 //! What a client is told when something is wrong.
 
-use serde_json::json;
+use serde::Serialize;
 use std::borrow::Cow;
+
+// Structs rather than `json!`: their order of fields is the same in every build.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Fields<'a>,
+}
+
+#[derive(Serialize)]
+struct Fields<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    param: Option<&'a str>,
+    code: &'a str,
+}
 
 /// An error in OpenAI's shape, which all OpenAI clients and the AI SDK read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +28,8 @@ pub struct ApiError {
     /// The field of the request it is about.
     pub param: Option<&'static str>,
     pub message: Cow<'static, str>,
+    /// The header `Allow` of a 405.
+    pub allow: Option<&'static str>,
 }
 
 impl ApiError {
@@ -22,7 +39,7 @@ impl ApiError {
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, kind, code, param: None, message: message.into() }
+        Self { status, kind, code, param: None, message: message.into(), allow: None }
     }
 
     /// 400.
@@ -104,7 +121,9 @@ impl ApiError {
     #[must_use]
     pub fn body(&self) -> String {
         let Self { kind, code, param, message, .. } = self;
-        json!({"error": {"message": message, "type": kind, "param": param, "code": code}}).to_string()
+        let error = Fields { message, kind, param: *param, code };
+        // Plain strings always serialise.
+        serde_json::to_string(&Envelope { error }).unwrap_or_default()
     }
 
     /// What a client gets at the end of a stream that broke off.

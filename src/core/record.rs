@@ -70,10 +70,20 @@ pub struct Summary {
 #[must_use]
 pub fn relayed_ending(pipe: Ending, receipt: Option<&Receipt>) -> Ending {
     match (pipe, receipt.map(|receipt| receipt.ending)) {
-        // The pipe closed cleanly while the origin had not finished: something between them cut it.
-        (Ending::Complete, Some(Ending::Running)) => Ending::Truncated,
+        // The pipe closed cleanly though the origin had not finished, or saw its peer leave, or is gone: something
+        // between them cut it. Nobody vouches for its being whole.
+        (Ending::Complete, Some(Ending::Running | Ending::Cancelled) | None) => Ending::Truncated,
         (Ending::Complete, Some(ending)) => ending,
         (pipe, _) => pipe,
+    }
+}
+
+/// How a pumped stream ended. A client that closes at the end mark, as some do, has everything.
+#[must_use]
+pub fn pumped_ending(delivery: Delivery) -> Ending {
+    match delivery {
+        Delivery { ending: Ending::Cancelled, seen: Some(Seen { done: true, error: false, .. }) } => Ending::Complete,
+        Delivery { ending, .. } => ending,
     }
 }
 
@@ -87,6 +97,8 @@ impl Record {
     #[must_use]
     pub fn summary(&self) -> Summary {
         let Usage { prompt, cached, completion, reasoning } = self.usage;
+        // Metadata passes through JavaScript's numbers, which are exact up to here: nine million dollars.
+        let cost = self.cost_nanodollars.0.min((1 << 53) - 1);
         Summary {
             key: self.key.clone(),
             model: self.model.clone(),
@@ -97,7 +109,7 @@ impl Record {
                 cached,
                 completion,
                 reasoning,
-                self.cost_nanodollars.0,
+                cost,
                 u64::from(self.metered),
             ],
         }
@@ -159,7 +171,8 @@ mod tests {
             (Complete, Some(Complete), Complete),
             (Complete, Some(Error), Error),
             (Complete, Some(Running), Truncated),
-            (Complete, None, Complete),
+            (Complete, Some(Cancelled), Truncated),
+            (Complete, None, Truncated),
             (Cancelled, Some(Complete), Cancelled),
             (Cancelled, None, Cancelled),
             (Truncated, Some(Complete), Truncated),

@@ -109,10 +109,10 @@ impl Totals {
         let [prompt, cached, completion, reasoning, cost, metered] = summary.numbers;
         self.requests += 1;
         self.unmetered_requests += u64::from(metered == 0);
-        self.prompt_tokens += prompt;
-        self.cached_tokens += cached;
-        self.completion_tokens += completion;
-        self.reasoning_tokens += reasoning;
+        self.prompt_tokens = self.prompt_tokens.saturating_add(prompt);
+        self.cached_tokens = self.cached_tokens.saturating_add(cached);
+        self.completion_tokens = self.completion_tokens.saturating_add(completion);
+        self.reasoning_tokens = self.reasoning_tokens.saturating_add(reasoning);
         self.cost_nanodollars = self.cost_nanodollars.saturating_add(cost);
     }
 }

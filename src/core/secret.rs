@@ -28,10 +28,11 @@ impl Secret {
         sign(self.0.as_bytes())
     }
 
-    /// Whether it stands somewhere in `bytes`: an answer that echoes a key must not pass.
+    /// Whether it stands somewhere in `bytes`: an answer that echoes a key must not pass. Short ones (`EMPTY` is a
+    /// usual key of local servers) are ordinary words and not looked for.
     #[must_use]
     pub fn occurs_in(&self, bytes: &[u8]) -> bool {
-        memchr::memmem::find(bytes, self.0.as_bytes()).is_some()
+        self.0.len() >= 16 && memchr::memmem::find(bytes, self.0.as_bytes()).is_some()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Token counts as OpenAI-compatible origins report them.
 
 use moegate_wire::{Nanodollars, Usage};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::ops::Range;
 
@@ -25,17 +25,31 @@ struct CompletionDetails {
     reasoning_tokens: Option<u64>,
 }
 
-/// Reads a `usage` object. `None` where it is null or holds no counts: then nothing is known, which is not zero.
+/// More tokens than any request has. Sums of such counts stay exact in JavaScript's numbers too.
+const MAX_TOKENS: u64 = 1 << 40;
+
+/// Reads a `usage` object. `None` where it is null, holds no counts, or absurd ones: then nothing is known, which is
+/// not zero.
 #[must_use]
 pub fn parse(usage: &RawValue) -> Option<Usage> {
     let fields: Fields = serde_json::from_str(usage.get()).ok()?;
     let cached = fields.prompt_tokens_details.and_then(|details| details.cached_tokens);
-    Some(Usage {
+    let usage = Usage {
         prompt: fields.prompt_tokens?,
         completion: fields.completion_tokens.unwrap_or(0),
         cached: cached.or(fields.prompt_cache_hit_tokens).unwrap_or(0),
         reasoning: fields.completion_tokens_details.and_then(|details| details.reasoning_tokens).unwrap_or(0),
-    })
+    };
+    let Usage { prompt, completion, cached, reasoning } = usage;
+    [prompt, completion, cached, reasoning].iter().all(|&count| count <= MAX_TOKENS).then_some(usage)
+}
+
+/// An explicit null is there too.
+///
+/// # Errors
+/// The deserializer's own.
+pub fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Where in `body` the raw value `part`, borrowed from it, stands.
@@ -51,7 +65,7 @@ pub fn span(body: &[u8], part: &RawValue) -> Range<usize> {
 pub fn cost_insertion(body: &[u8], usage: &RawValue, cost: Nanodollars) -> Option<(usize, String)> {
     #[derive(Deserialize)]
     struct Cost<'a> {
-        #[serde(borrow)]
+        #[serde(borrow, default, deserialize_with = "present")]
         cost: Option<&'a RawValue>,
     }
     let present: Cost<'_> = serde_json::from_str(usage.get()).ok()?;
@@ -86,6 +100,7 @@ mod tests {
             ("{}", None),
             (r#"{"prompt_tokens":-1,"completion_tokens":1}"#, None),
             (r#"{"prompt_tokens":"many"}"#, None),
+            (r#"{"prompt_tokens":18446744073709551615,"completion_tokens":1}"#, None),
             ("7", None),
         ] {
             assert_eq!(usage(text), expected, "{text}");

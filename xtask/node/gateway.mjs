@@ -1,11 +1,13 @@
 // Starts the gateway in workerd, as wrangler.toml describes it, and ends it on SIGTERM or when standard input ends.
 //
 //   gateway.mjs [--config wrangler.toml] [--vars FILE] [--persist DIR] [--host H] [--port N] [--wasm FILE] [--verbose]
+//               [--control]
 //
 // Prints one JSON line {"ready":true,"url":...} once requests are answered. The worker listens on the port itself:
 // Miniflare's own front proxy would stand between a client that leaves and the worker's request.signal.
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 
 // Set before wrangler loads: it reads .dev.vars and reports usage unless told otherwise.
@@ -21,6 +23,7 @@ const { values: args } = parseArgs({
     port: { type: 'string', default: '8787' },
     wasm: { type: 'string' },
     verbose: { type: 'boolean', default: false },
+    control: { type: 'boolean', default: false },
   },
 });
 
@@ -113,8 +116,36 @@ async function start() {
   const miniflare = new Miniflare(options);
   stop.miniflare = miniflare;
   await miniflare.ready;
+  if (args.control) await control(miniflare);
   const url = await miniflare.unsafeGetDirectURL(config.name);
   return url.origin;
+}
+
+/**
+ * For tests: a line `{"keys":PREFIX}` on standard input is answered with a line `{"keys":[…]}`, and `{"record":KEY}` with
+ * `{"value":…,"summary":…}`, both from the usage store.
+ */
+async function answer(line, store) {
+  const { keys: prefix, record } = JSON.parse(line);
+  if (record !== undefined) {
+    const { value, metadata } = await store.getWithMetadata(record);
+    return { value, summary: JSON.stringify(metadata) };
+  }
+  const keys = [];
+  for (let cursor; ; ) {
+    const page = await store.list({ prefix, cursor });
+    keys.push(...page.keys.map(({ name }) => name));
+    if (page.list_complete) return { keys };
+    cursor = page.cursor;
+  }
+}
+
+async function control(miniflare) {
+  const store = await miniflare.getKVNamespace('USAGE');
+  createInterface({ input: process.stdin }).on('line', async (line) => {
+    const reply = await answer(line, store).catch((error) => ({ error: `${error}` }));
+    console.log(JSON.stringify(reply));
+  });
 }
 
 async function stop(code) {

@@ -8,22 +8,27 @@ use crate::failure::{At, Failure, Result};
 use crate::process::run_attached;
 use crate::setup::Setup;
 
-/// As [`worker`], with another configuration and without a word.
-pub(crate) fn worker_with(setup: &Setup, out: &Path, config: &Path) -> Result<PathBuf> {
-    build(setup, out, Some(config), true)
+/// What to build besides the defaults.
+#[derive(Debug, Default)]
+pub(crate) struct Variant<'a> {
+    /// A configuration instead of `MOEGATE_CONFIG` or moegate.toml, relative to the repository's root.
+    pub(crate) config: Option<&'a str>,
+    /// The gateway package's features.
+    pub(crate) features: Option<&'a str>,
+    pub(crate) quiet: bool,
 }
 
 /// Builds the module and puts it at `OUT/moegate.wasm`. `MOEGATE_CONFIG` goes through to the package's build script.
-pub(crate) fn worker(setup: &Setup, out: &Path, quiet: bool) -> Result<PathBuf> {
-    build(setup, out, None, quiet)
-}
-
-fn build(setup: &Setup, out: &Path, config: Option<&Path>, quiet: bool) -> Result<PathBuf> {
+pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
     const TARGET: &str = "wasm32-unknown-unknown";
+    let quiet = variant.quiet;
     let wasm = setup.wasm()?;
     let mut command = wasm.cargo("build");
     command.args(["--package", "moegate", "--lib", "--profile", "wasm", "--target", TARGET]);
-    if let Some(config) = config {
+    if let Some(features) = variant.features {
+        command.args(["--features", features]);
+    }
+    if let Some(config) = variant.config {
         command.env("MOEGATE_CONFIG", config);
     }
     if quiet {

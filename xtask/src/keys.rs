@@ -8,9 +8,8 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use moegate_config::key::{NewKey, hash};
 
-use crate::cache::hex;
 use crate::failure::{At, Failure, Result};
 
 const CLIENT: &str = "CLIENT_KEY_SHA256";
@@ -40,7 +39,7 @@ impl Keys {
         let (client, admin) = match (field(&stored, "client_key"), field(&stored, "admin_key")) {
             (Some(client), Some(admin)) => {
                 for (name, key) in [(CLIENT, &client), (ADMIN, &admin)] {
-                    if value_of(&text, name).is_some_and(|hash| hash != hash_of(key)) {
+                    if value_of(&text, name).is_some_and(|stored| stored != hash(key)) {
                         return Err(Failure::new(format!(
                             "{name} in .dev.vars is not the hash of the key in .moegate/keys.json"
                         ))
@@ -63,9 +62,7 @@ impl Keys {
             Some(key) if !key.is_empty() => key.to_owned(),
             _ => new_key()?,
         };
-        for (name, value) in
-            [(origin_secret, &origin), (CLIENT, &hash_of(&client)), (ADMIN, &hash_of(&admin))]
-        {
+        for (name, value) in [(origin_secret, &origin), (CLIENT, &hash(&client)), (ADMIN, &hash(&admin))] {
             text = with_value(&text, name, value);
         }
         if text != before {
@@ -79,28 +76,10 @@ impl Keys {
     }
 }
 
-/// `mg-` and 32 random bytes in base64url without padding.
 fn new_key() -> Result<String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| Failure::new(format!("no random bytes: {error}")))?;
-    Ok(format!("mg-{}", base64url(&bytes)))
-}
-
-fn base64url(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..=chunk.len() {
-            text.push(char::from(ALPHABET[(bits >> (18 - 6 * place)) as usize & 63]));
-        }
-    }
-    text
-}
-
-/// The lower-case hex SHA-256 of the whole text of a key.
-fn hash_of(key: &str) -> String {
-    hex(&Sha256::digest(key.as_bytes()))
+    Ok(NewKey::from_random(&bytes).key)
 }
 
 /// The value of a `NAME=value` line.
@@ -168,8 +147,8 @@ mod tests {
         assert!(first.client.starts_with("mg-") && first.client.len() == 46, "{}", first.client);
         let vars = fs::read_to_string(&first.vars).unwrap();
         assert!(!vars.contains(&first.client) && !vars.contains(&first.admin));
-        assert_eq!(value_of(&vars, CLIENT), Some(hash_of(&first.client).as_str()));
-        assert_eq!(value_of(&vars, ADMIN), Some(hash_of(&first.admin).as_str()));
+        assert_eq!(value_of(&vars, CLIENT), Some(hash(&first.client).as_str()));
+        assert_eq!(value_of(&vars, ADMIN), Some(hash(&first.admin).as_str()));
         let origin = fs::read_to_string(&first.origin_file).unwrap();
         assert_eq!(value_of(&vars, "ORIGIN"), Some(origin.trim()));
         for path in [&first.vars, &first.origin_file, &root.join(".moegate/keys.json")] {
@@ -191,20 +170,5 @@ mod tests {
         let text = Keys::ensure(&root, "ORIGIN").unwrap_err().to_string();
         assert!(text.contains("CLIENT_KEY_SHA256") && text.contains("keys.json"), "{text}");
         fs::remove_dir_all(root).unwrap();
-    }
-
-    #[test]
-    fn base64url_is_that_of_rfc_4648() {
-        for (bytes, text) in
-            [(&b""[..], ""), (b"f", "Zg"), (b"fo", "Zm8"), (b"foo", "Zm9v"), (&[0xfb, 0xff], "-_8")]
-        {
-            assert_eq!(base64url(bytes), text);
-        }
-    }
-
-    #[test]
-    fn the_hash_is_sha256_of_the_text() {
-        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(hash_of("abc"), expected);
     }
 }

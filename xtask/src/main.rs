@@ -13,6 +13,8 @@ mod run;
 mod setup;
 mod test;
 
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -37,6 +39,8 @@ Commands:
       --own-only      leave out worker-build, whose tools take minutes to compile
   build worker      build the gateway for Workers: build/worker/moegate.wasm
       --out DIR       another folder; with MOEGATE_CONFIG=FILE another configuration
+      --features F    features of the gateway's package (for tests)
+  wrangler ARG…     the pinned wrangler, under a Node that it runs on: `cargo xtask wrangler deploy`
   setup             set up everything now: afterwards the commands need no network
   help              print this text
 
@@ -50,7 +54,8 @@ enum Command {
     Run(run::Options),
     Test { suites: Vec<String> },
     BenchGateway(bench::Options),
-    BuildWorker { out: Option<PathBuf> },
+    BuildWorker { out: Option<PathBuf>, features: Option<String> },
+    Wrangler { arguments: Vec<OsString> },
 }
 
 fn main() -> ExitCode {
@@ -92,10 +97,19 @@ fn execute(command: Command) -> Result<ExitCode> {
             }
         }
         Command::BenchGateway(options) => bench::gateway(&Setup::new()?, &options)?,
-        Command::BuildWorker { out } => {
+        Command::BuildWorker { out, features } => {
             let setup = Setup::new()?;
             let out = out.unwrap_or_else(|| setup.root.join("build/worker"));
-            build::worker(&setup, &out, false)?;
+            let variant = build::Variant { features: features.as_deref(), ..Default::default() };
+            build::worker(&setup, &out, &variant)?;
+        }
+        Command::Wrangler { arguments } => {
+            let setup = Setup::new()?;
+            let mut wrangler = setup.node()?.wrangler();
+            wrangler.args(arguments).current_dir(&setup.root);
+            // In this process's place: wrangler asks questions at the terminal.
+            let error = wrangler.exec();
+            return Err(Failure::new(format!("wrangler cannot be started: {error}")));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -162,15 +176,17 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
                 Some(other) => return Err(other.unexpected()),
                 None => return Err("build what? `cargo xtask build worker`".into()),
             }
-            let mut out = None;
+            let (mut out, mut features) = (None, None);
             while let Some(arg) = args.next()? {
                 match arg {
                     Long("out") => out = Some(args.value()?.into()),
+                    Long("features") => features = Some(args.value()?.string()?),
                     other => return Err(other.unexpected()),
                 }
             }
-            Ok(Command::BuildWorker { out })
+            Ok(Command::BuildWorker { out, features })
         }
+        "wrangler" => Ok(Command::Wrangler { arguments: args.raw_args()?.collect() }),
         unknown => Err(format!("there is no command {unknown}").into()),
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn run(setup: &Setup, options: &Options) -> Result<()> {
     check_port(&origin)?;
     let port = gateway_port(options.port, origin.port)?;
     let node = setup.node()?;
-    let wasm = build::worker(setup, &setup.root.join("build/worker"), false)?;
+    let wasm = build::worker(setup, &setup.root.join("build/worker"), &build::Variant::default())?;
     let mut cargo = setup.cargo("build");
     cargo.args(["--release", "--package", "moe-server"]);
     run_attached("cargo build of moe-server", cargo)?;

@@ -1,16 +1,28 @@
 //! `cargo xtask test`: the suites, and what really ran in them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::build;
 use crate::failure::{Failure, Result};
-use crate::process::Running;
+use crate::process::{Running, run_attached};
 use crate::setup::Setup;
 
 /// Every suite there is; a new one is one entry here.
-const SUITES: &[Suite] =
-    &[Suite { name: "unit", what: "formatting, lints, licences, and every Rust test", checks: unit }];
+const SUITES: &[Suite] = &[
+    Suite { name: "unit", what: "formatting, lints, licences, and every Rust test", checks: unit },
+    Suite {
+        name: "contract",
+        what: "what the gateway promises, on every host, and its budget",
+        checks: contract,
+    },
+    Suite {
+        name: "clients",
+        what: "real SDKs against the gateway in workerd and moe-server",
+        checks: clients,
+    },
+];
 
 struct Suite {
     name: &'static str,
@@ -58,10 +70,48 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
         status("licences and sources", deny),
         Check {
             name: "Rust tests",
-            command: cargo(&["test", "--quiet", "--workspace", "--no-fail-fast"]),
+            command: cargo(&["test", "--quiet", "--workspace", "--exclude", "contract", "--no-fail-fast"]),
             counting: Counting::Lines,
         },
     ])
+}
+
+/// The gateway with the contract suite's configuration, which can be made to panic.
+fn contract_wasm(setup: &Setup) -> Result<PathBuf> {
+    let variant = build::Variant {
+        config: Some("tests/contract/moegate.toml"),
+        features: Some("fault-injection"),
+        quiet: true,
+    };
+    build::worker(setup, &setup.root.join("build/contract"), &variant)
+}
+
+fn contract(setup: &Setup) -> Result<Vec<Check>> {
+    let node = setup.node()?;
+    let wasm = contract_wasm(setup)?;
+    let quiet = build::Variant { quiet: true, ..Default::default() };
+    let shipped = build::worker(setup, &setup.root.join("build/worker"), &quiet)?;
+    let mut hosts = setup.cargo("test");
+    hosts.args(["--quiet", "--package", "contract", "--no-fail-fast"]);
+    node.lend(&mut hosts);
+    hosts.env("MOEGATE_CONTRACT_WASM", &wasm).env("MOEGATE_SHIPPED_WASM", shipped);
+    let mut crossings = node.script(&setup.root.join("tests/contract/crossings.mjs"));
+    crossings.env("MOEGATE_CONTRACT_WASM", &wasm);
+    let check = |name, command| Check { name, command, counting: Counting::Lines };
+    Ok(vec![check("behaviours on every host", hosts), check("crossings into wasm", crossings)])
+}
+
+fn clients(setup: &Setup) -> Result<Vec<Check>> {
+    let node = setup.node()?;
+    let python = setup.python()?;
+    let wasm = contract_wasm(setup)?;
+    let mut server = setup.cargo("build");
+    server.args(["--quiet", "--release", "--package", "moe-server"]);
+    run_attached("cargo build of moe-server", server)?;
+    let mut command = node.script(&setup.root.join("tests/clients/run.mjs"));
+    command.env("MOEGATE_CONTRACT_WASM", wasm).env("MOEGATE_PYTHON", python);
+    command.env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"));
+    Ok(vec![Check { name: "SDKs", command, counting: Counting::Lines }])
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

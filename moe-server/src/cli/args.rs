@@ -169,9 +169,9 @@ fn host(text: &str) -> Result<IpAddr, UsageError> {
     }
 }
 
-fn number<N: FromStr + PartialOrd>(parser: &mut Parser, name: &str, least: N) -> Result<N, UsageError>
+fn number<N>(parser: &mut Parser, name: &str, least: N) -> Result<N, UsageError>
 where
-    N: fmt::Display + Copy,
+    N: FromStr + PartialOrd + fmt::Display + Copy,
 {
     let text = parser.value()?.string()?;
     match text.parse() {

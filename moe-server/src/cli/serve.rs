@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
+use tokio::sync::Semaphore;
 
 /// How long streams have to say their last words once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(3);
@@ -72,6 +73,7 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         created,
         max_body_bytes: options.max_body_mb.saturating_mul(1 << 20),
         keepalive: Duration::from_secs(options.keepalive_s),
+        large_bodies: Arc::new(Semaphore::new(1)),
     };
     let stop = runtime.block_on(async { signals() }).map_err(|error| format!("no signals: {error}"))?;
     let result = runtime.block_on(http::run(listener, Arc::new(server), stop, GRACE));

@@ -132,9 +132,7 @@ impl Shape {
     #[must_use]
     pub fn piece(&self, text: &str, finish: Option<Finish>, null_usage: bool) -> String {
         let content = match self.endpoint {
-            Endpoint::Chat => {
-                Content::Delta(Delta { role: None, content: Some(text).filter(|_| finish.is_none()) })
-            }
+            Endpoint::Chat => Content::Delta(Delta { role: None, content: finish.is_none().then_some(text) }),
             Endpoint::Completions => Content::Text(text),
         };
         self.chunk(Some((content, finish)), null_usage.then_some(None))

@@ -19,6 +19,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 use tokio::sync::mpsc::unbounded_channel;
 
+/// Bodies beyond this take turns.
+const LARGE_BODY_BYTES: usize = 1 << 20;
+
 pub(super) async fn handle(server: Arc<Server>, endpoint: Endpoint, request: Request) -> Response {
     let mut id = None;
     let result = generate(&server, endpoint, request, &mut id).await;
@@ -47,10 +50,20 @@ async fn generate(
     let request_id = id.clone().or(local).unwrap_or_else(|| format!("req_{:016x}", random()));
 
     let body = read(body, server.max_body_bytes).await?;
+    let alone = if body.len() > LARGE_BODY_BYTES {
+        // An error means that it was closed, which nobody does.
+        server.large_bodies.clone().acquire_owned().await.ok()
+    } else {
+        None
+    };
     // A megabyte of text takes long to tokenise: not on the threads that serve everyone.
     let preparing = {
         let server = server.clone();
-        tokio::task::spawn_blocking(move || prepare(&server, endpoint, &body))
+        tokio::task::spawn_blocking(move || {
+            // Held to the end, also where the client has left meanwhile.
+            let _alone = alone;
+            prepare(&server, endpoint, &body)
+        })
     };
     let (request, prompt) = preparing.await.map_err(|_| {
         let message = "the request could not be read; the server's log says why";

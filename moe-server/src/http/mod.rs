@@ -37,6 +37,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 /// All that the handlers share.
 pub struct Server {
@@ -51,6 +52,8 @@ pub struct Server {
     pub max_body_bytes: usize,
     /// How long a stream may be silent.
     pub keepalive: Duration,
+    /// One large body is read into tokens at a time: its JSON takes many times its size in memory.
+    pub large_bodies: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Server {

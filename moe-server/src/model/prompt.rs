@@ -3,7 +3,8 @@
 //! Before rendering, a guard character goes behind every character with which the text of a special token begins (`<`),
 //! in every string of the messages. So no special token's text arises in or from users' text, however the template
 //! trims and joins it. The guard is a private-use character that the messages don't hold; encoding takes it out again
-//! after the prompt was split at the special tokens.
+//! after the prompt was split at the special tokens. What this costs: a template that looks for such a text *in* a
+//! message (as `</think>`, where that is special) does not find it.
 
 use std::{borrow::Cow, collections::HashSet};
 

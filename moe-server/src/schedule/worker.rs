@@ -130,13 +130,15 @@ impl Worker {
     fn drop_cancelled(&mut self) {
         let engine = &mut self.engine;
         let mut keep = |work: &mut Work| {
-            if work.cancelled() {
+            // Asked once: a client may leave at any moment, and must not be forgotten without an ending.
+            let cancelled = work.cancelled();
+            if cancelled {
                 if let Some(sequence) = work.sequence.take() {
                     engine.release(sequence);
                 }
                 work.job.track.end_generation(Ending::Cancelled);
             }
-            !work.cancelled()
+            !cancelled
         };
         self.running.retain_mut(&mut keep);
         self.waiting.retain_mut(&mut keep);

@@ -1,7 +1,12 @@
 //! The engine against Hugging Face's model, and against itself.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod failures;
 mod generator;
+mod gguf;
 mod golden;
 mod llama4;
-
+mod quantised;
 mod reference;
+mod schedules;

@@ -1,8 +1,18 @@
 //! The model again, as plainly as it can be written, one token at a time, with switches that break it.
 //!
+//! Attention itself is the kernels' own, which are checked against plain sums elsewhere: the long golden is billions of
+//! products. What is attended to, and with what, is not.
+//!
 //! It shows that a golden would notice each of the mistakes that implementations of Llama 4 have made.
 
+use moe_kernels::{
+    Isa, LANES,
+    attention::{Attention, Block, Scratch, attend},
+};
 use moe_server::model::llama4::{Config, FeedForward, Gated, Model, Tensor};
+
+/// Keys of a block.
+const BLOCK: usize = 32;
 
 /// A mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +41,8 @@ pub(crate) struct Reference<'a> {
     model: &'a Weights,
     config: &'a Config,
     frequencies: Vec<f64>,
-    /// Keys and values of each layer, token after token.
-    cache: Vec<(Vec<f32>, Vec<f32>)>,
+    /// Keys and values of each layer's KV heads, token after token, with zeros for a block behind the last.
+    cache: Vec<Vec<[Vec<f32>; 2]>>,
     position: usize,
     mutation: Option<Mutation>,
 }
@@ -92,18 +102,8 @@ impl Weights {
     }
 }
 
-/// Eight sums side by side: the long golden is many billion products.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0; 8];
-    let (a, a_rest) = a.as_chunks::<8>();
-    let (b, b_rest) = b.as_chunks::<8>();
-    for (a, b) in a.iter().zip(b) {
-        for i in 0..8 {
-            sums[i] += a[i] * b[i];
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f32>() + rest
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 fn times(w: &[f32], x: &[f32]) -> Vec<f32> {
@@ -134,7 +134,9 @@ fn gated([gate, up, down]: &[Vec<f32>; 3], index: usize, x: &[f32], width: usize
 
 impl<'a> Reference<'a> {
     pub(crate) fn new(config: &'a Config, model: &'a Weights, mutation: Option<Mutation>) -> Self {
-        let cache = vec![(Vec::new(), Vec::new()); config.layers];
+        assert!(config.head_dim.is_multiple_of(LANES), "rows need no padding");
+        let nothing = vec![0.0; BLOCK * config.head_dim];
+        let cache = vec![vec![[nothing.clone(), nothing]; config.kv_heads]; config.layers];
         let mut new = Self { model, config, frequencies: Vec::new(), cache, position: 0, mutation: None };
         new.set(mutation);
         new
@@ -210,8 +212,13 @@ impl<'a> Reference<'a> {
             let by = 1.0 + c.temperature_scale * (1.0 + steps as f64).ln();
             queries.iter_mut().for_each(|q| *q *= by as f32);
         }
-        self.cache[index].0.extend(keys);
-        self.cache[index].1.extend(values);
+        let at = self.position * c.head_dim;
+        for (head, cache) in self.cache[index].iter_mut().enumerate() {
+            for (cache, new) in cache.iter_mut().zip([&keys, &values]) {
+                cache.resize(at + (1 + BLOCK) * c.head_dim, 0.0);
+                cache[at..at + c.head_dim].copy_from_slice(&new[head * c.head_dim..(head + 1) * c.head_dim]);
+            }
+        }
         queries
     }
 
@@ -225,25 +232,25 @@ impl<'a> Reference<'a> {
         } else {
             p / c.chunk * c.chunk
         };
-        let (keys, values) = &self.cache[index];
-        let width = c.kv_heads * c.head_dim;
-        let mut mixed = Vec::with_capacity(queries.len());
-        for (head, query) in queries.chunks_exact(c.head_dim).enumerate() {
-            let at = head / (c.heads / c.kv_heads) * c.head_dim;
-            let scale = 1.0 / (c.head_dim as f32).sqrt();
-            let keys = rows_of(keys, first, width, at, c.head_dim);
-            let scores: Vec<f32> = keys.map(|key| dot(query, key) * scale).collect();
-            let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let mut sum = 0.0;
-            let mut out = vec![0.0; c.head_dim];
-            for (score, value) in scores.iter().zip(rows_of(values, first, width, at, c.head_dim)) {
-                let weight = (score - most).exp();
-                sum += weight;
-                for (o, v) in out.iter_mut().zip(value) {
-                    *o += weight * v;
-                }
-            }
-            mixed.extend(out.iter().map(|o| o / sum));
+        let size = BLOCK * c.head_dim;
+        let shared = c.heads / c.kv_heads;
+        let mut mixed = vec![0.0; queries.len()];
+        let heads = queries.chunks(shared * c.head_dim).zip(mixed.chunks_mut(shared * c.head_dim));
+        for ([keys, values], (queries, out)) in self.cache[index].iter().zip(heads) {
+            let blocks: Vec<Block<'_>> = (first..=p)
+                .step_by(BLOCK)
+                .map(|at| at * c.head_dim..at * c.head_dim + size)
+                .map(|at| Block { keys: &keys[at.clone()], values: &values[at] })
+                .collect();
+            let by = 1.0 / (c.head_dim as f32).sqrt();
+            let attention = Attention {
+                queries: &queries.iter().map(|q| q * by).collect::<Vec<_>>(),
+                visible: &vec![p + 1 - first; shared],
+                blocks: &blocks,
+                block_len: BLOCK,
+                head_dim: c.head_dim,
+            };
+            attend(Isa::detect(), &attention, &mut Scratch::default(), out);
         }
         mixed
     }
@@ -267,9 +274,4 @@ impl<'a> Reference<'a> {
         let shared = gated(&layer.plain, 0, x, c.expert_ff);
         routed.iter().zip(shared).map(|(r, s)| r * after + s).collect()
     }
-}
-
-/// One head's rows of a cache, from token `first` on.
-fn rows_of(cache: &[f32], first: usize, width: usize, at: usize, dim: usize) -> impl Iterator<Item = &[f32]> {
-    cache[first * width..].chunks_exact(width).map(move |row| &row[at..at + dim])
 }

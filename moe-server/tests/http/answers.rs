@@ -198,6 +198,10 @@ async fn models_and_health() {
     let steps = server.metric("moe_server_step_seconds_count").await;
     assert!(steps >= 4.0);
     assert!((server.metric("moe_server_step_seconds_bucket{le=\"+Inf\"}").await - steps).abs() < 0.1);
-    assert!((server.metric("moe_server_kv_free_tokens").await - 500.0).abs() < 0.1);
+    // Gauges follow after the step, the answer may be faster.
+    crate::support::eventually("all of the KV cache is free", async || {
+        server.metric("moe_server_kv_free_tokens").await > 499.5
+    })
+    .await;
     assert_eq!(chat("x", &json!({}))["model"], "tiny");
 }

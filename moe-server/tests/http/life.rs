@@ -31,7 +31,7 @@ async fn a_client_that_leaves_a_stream_stops_the_engine() {
         server.metric("moe_server_requests_total{ending=\"cancelled\"}").await > 0.5
     })
     .await;
-    assert!(server.metric("moe_server_running").await < 0.5);
+    eventually("the gauge follows", async || server.metric("moe_server_running").await < 0.5).await;
 }
 
 #[tokio::test]
@@ -195,7 +195,7 @@ async fn a_full_kv_cache_makes_the_younger_wait() {
     }
     assert!(server.metric("moe_server_preemptions_total").await > 0.5);
     released(&server).await;
-    assert!((server.metric("moe_server_kv_free_tokens").await - 400.0).abs() < 0.1);
+    eventually("all of it is free", async || server.metric("moe_server_kv_free_tokens").await > 399.5).await;
 }
 
 #[tokio::test]

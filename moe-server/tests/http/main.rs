@@ -1,7 +1,8 @@
-//! The whole upper half of the server, over HTTP on a loopback port; only the model is scripted.
+//! The whole upper half of the server, over HTTP on a loopback port, with a scripted model; and the command with a real one.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod answers;
+mod binary;
 mod engine;
 mod life;
 mod receipts;

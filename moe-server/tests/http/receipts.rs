@@ -6,8 +6,9 @@ use hyper::Request;
 use hyper::header::HeaderValue;
 use moegate_wire::{Ending, Nanodollars, Price, Receipt, Ticket, Usage, receipt};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const PRICE: Price = Price { input: 150_000_000, cached_input: 75_000_000, output: 600_000_000 };
 
@@ -112,4 +113,36 @@ async fn receipts_that_are_not_there() {
     assert_eq!(server.get("/v1/receipts/refused").await.status, 404);
     let waits = server.get("/v1/receipts/none?wait_ms=99999").await;
     assert_eq!(waits.error(), (400, "invalid_value".into(), Some("wait_ms".into())));
+}
+
+/// None is forgotten, wherever its client left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_may_leave_at_any_moment() {
+    let server = Arc::new(TestServer::usual().await);
+    let visit = |number: u64| {
+        let server = server.clone();
+        async move {
+            let visit = async {
+                let request = with_ticket(&format!("r{number}"), post_chat("a", &json!({"stream": true})));
+                let mut open = server.open(request).await;
+                let letter = char::from(b'b' + u8::try_from(number % 20).unwrap());
+                open.until(&format!("\"{letter}\"")).await;
+            };
+            // Every third leaves wherever it is by then.
+            let patience = if number.is_multiple_of(3) { number * 200 } else { 10_000_000 };
+            let _ = tokio::time::timeout(Duration::from_micros(patience), visit).await;
+        }
+    };
+    let visits: Vec<_> = (0..60_u64).map(|number| tokio::spawn(visit(number))).collect();
+    for visit in visits {
+        visit.await.unwrap();
+    }
+    eventually("all are released", async || server.control.live.load(SeqCst) == 0).await;
+    for number in 0..60 {
+        let reply = server.get(&format!("/v1/receipts/r{number}?wait_ms=2000")).await;
+        if reply.status != 404 {
+            assert_eq!(reply.json()["ending"], "cancelled", "r{number}");
+        }
+    }
+    assert!(server.metric("moe_server_queue_depth").await < 0.5);
 }

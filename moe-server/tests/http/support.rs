@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 pub(crate) const KEY: &str = "test-key";
@@ -135,6 +135,7 @@ impl TestServer {
             created: 7,
             max_body_bytes: 100_000,
             keepalive: setup.keepalive,
+            large_bodies: Arc::new(Semaphore::new(1)),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

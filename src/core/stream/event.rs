@@ -15,7 +15,9 @@ pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
     }
 }
 
-/// The event's `data`: its one data line, or several joined by newlines. `None` for comments and other fields.
+/// The event's `data`: its one data line, or several joined. `None` for comments and other fields.
+///
+/// Joined by a blank where the standard has a newline: in JSON it is the same, and it can be sent on as one line.
 pub(super) fn data(event: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
     use std::borrow::Cow;
     let mut data: Option<Cow<'_, [u8]>> = None;
@@ -26,13 +28,19 @@ pub(super) fn data(event: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
             None => Cow::Borrowed(value),
             Some(first) => {
                 let mut joined = first.into_owned();
-                joined.push(b'\n');
+                joined.push(b' ');
                 joined.extend_from_slice(value);
                 Cow::Owned(joined)
             }
         });
     }
     data
+}
+
+/// Its lines that are not data: `event`, `id`, `retry`, comments.
+pub(super) fn other_lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let lines = event.split(|&b| b == b'\n' || b == b'\r');
+    lines.filter(|line| !line.is_empty() && !line.starts_with(b"data:"))
 }
 
 #[cfg(test)]
@@ -62,7 +70,7 @@ mod tests {
         for (event, expected) in [
             (&b"data: {}\n\n"[..], Some(&b"{}"[..])),
             (b"data:{}\r\n\r\n", Some(b"{}")),
-            (b"event: x\ndata: a\ndata: b\n\n", Some(b"a\nb")),
+            (b"event: x\ndata: a\ndata: b\n\n", Some(b"a b")),
             (b": waiting\n\n", None),
             (b"\n", None),
             (b"data\n\n", None),

@@ -171,7 +171,11 @@ impl Scanner {
         match usage::cost_insertion(&data, raw, self.price.cost(&usage)) {
             None => Verdict::Keep,
             Some((at, text)) => {
-                let mut out = Vec::with_capacity(data.len() + text.len() + 8);
+                let mut out = Vec::with_capacity(event.len() + text.len() + 8);
+                for line in event::other_lines(event) {
+                    out.extend_from_slice(line);
+                    out.push(b'\n');
+                }
                 out.extend_from_slice(b"data: ");
                 out.extend_from_slice(&data[..at]);
                 out.extend_from_slice(text.as_bytes());

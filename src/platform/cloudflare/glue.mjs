@@ -166,7 +166,7 @@ class Exchange {
 
   async readBody(limit) {
     try {
-      const body = await collect(this.request.body, limit, () => this.request.arrayBuffer(), this.request.headers);
+      const body = await collect(this.request, limit);
       if (body === null) return this.resume(BODY.tooLarge);
       this.received = body;
     } catch {
@@ -192,7 +192,7 @@ class Exchange {
     try {
       const answer = await fetch(url, {
         method,
-        headers: pairs(lines),
+        headers: named(lines),
         body,
         redirect: "manual",
         signal: abort.signal,
@@ -206,14 +206,14 @@ class Exchange {
         headers.get("retry-after-ms") ?? "",
         headers.get("x-moegate-signature") ?? "",
       ].join("\n");
-      if (answer.status === 200 && answer.body && type.startsWith("text/event-stream")) {
+      if (answer.status === 200 && type.startsWith("text/event-stream") && answer.body) {
         const reader = answer.body.getReader();
         const first = await reader.read();
         if (first.done) return this.resume(SENT.broken);
         this.stream = { body: answer.body, reader, first: first.value };
         return this.resume(SENT.stream, answer.status, NOTHING, head);
       }
-      const whole = answer.body ? await collect(answer.body, limit, () => answer.arrayBuffer(), headers) : NOTHING;
+      const whole = await collect(answer, limit);
       if (whole === null) {
         abort.abort("too large");
         return this.resume(SENT.tooLarge);
@@ -232,7 +232,7 @@ class Exchange {
 
   async respond(text, bytes, way) {
     const [status, ...lines] = text.split("\n");
-    const init = { status: Number(status), headers: pairs(lines) };
+    const init = { status: Number(status), headers: named(lines) };
     this.responded = true;
     switch (way) {
       case 0:
@@ -310,10 +310,13 @@ class Exchange {
   }
 }
 
-/** Name and value in turn → pairs. */
-function pairs(lines) {
-  const headers = [];
-  for (let i = 0; i + 1 < lines.length; i += 2) headers.push([lines[i], lines[i + 1]]);
+/**
+ * Name and value in turn → an object, which the runtime reads in a third of the time that pairs take. The core sends no
+ * name twice.
+ */
+function named(lines) {
+  const headers = {};
+  for (let i = 0; i + 1 < lines.length; i += 2) headers[lines[i]] = lines[i + 1];
   return headers;
 }
 
@@ -321,13 +324,16 @@ function pairs(lines) {
  * A whole body as bytes; null if it is over the limit. With a declared length within the limit the runtime collects it;
  * without one it is counted as it comes.
  */
-async function collect(body, limit, runtimeCollects, headers) {
-  if (!body) return NOTHING;
+async function collect(message, limit) {
+  const { headers } = message;
   const declared = headers.get("content-length");
   const encoded = headers.get("content-encoding");
   if (declared !== null && encoded === null) {
-    return Number(declared) > limit ? null : new Uint8Array(await runtimeCollects());
+    return Number(declared) > limit ? null : new Uint8Array(await message.arrayBuffer());
   }
+  // Only now: asking for `body` makes a stream.
+  const { body } = message;
+  if (!body) return NOTHING;
   const chunks = [];
   let total = 0;
   const reader = body.getReader();

@@ -1,5 +1,6 @@
 //! Files that follow from others and are checked in all the same: each must be what its source asks for.
 
+use moegate_config::authoring;
 use serde_json::Value;
 
 /// Reads a file of the repository by its path.
@@ -18,7 +19,25 @@ pub struct Generated {
 pub const GENERATED: &[Generated] = &[
     Generated { path: "xtask/node/package-lock.json", check: npm_lock },
     Generated { path: "xtask/python/requirements.txt", check: python_requirements },
+    Generated { path: "docs/reference/configuration.md", check: configuration_reference },
+    Generated { path: "docs/reference/moegate.schema.json", check: configuration_schema },
 ];
+
+fn configuration_reference(read: Read<'_>) -> Result<(), String> {
+    same(read, "docs/reference/configuration.md", &authoring::reference(), "reference")
+}
+
+fn configuration_schema(read: Read<'_>) -> Result<(), String> {
+    same(read, "docs/reference/moegate.schema.json", &authoring::schema(), "schema")
+}
+
+/// Whether a file is what the command `moegate` prints.
+fn same(read: Read<'_>, path: &str, fresh: &str, command: &str) -> Result<(), String> {
+    if read(path)? == fresh {
+        return Ok(());
+    }
+    Err(format!("lags behind config/: run `cargo run -p moegate-cli -- {command} > {path}`"))
+}
 
 /// The lock file names the same direct dependencies as the manifest, at exact versions.
 fn npm_lock(read: Read<'_>) -> Result<(), String> {
@@ -83,6 +102,13 @@ mod tests {
         assert_eq!(with("1.0.0", "1.0.0"), Ok(()));
         assert!(with("1.0.1", "1.0.0").is_err());
         assert!(with("^1.0.0", "^1.0.0").is_err());
+    }
+
+    #[test]
+    fn a_page_that_lags_behind_is_found() {
+        let with = |page: String| configuration_reference(&move |_| Ok(page.clone()));
+        assert_eq!(with(authoring::reference()), Ok(()));
+        assert!(with(format!("{}more\n", authoring::reference())).is_err());
     }
 
     #[test]

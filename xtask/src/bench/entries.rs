@@ -37,14 +37,14 @@ fn own_modules(setup: &Setup, module: &Path) -> Vec<(&'static str, PathBuf)> {
 
 /// The gateway behind worker-build's entry, built into `bench/entry-worker-build/build`. As for the entry that ships,
 /// `wasm-opt` is left out.
-pub(super) fn worker_build(setup: &Setup, node: &Node, config: &Path) -> Result<Subject> {
+pub(super) fn worker_build(setup: &Setup, node: &Node) -> Result<Subject> {
     let package = setup.root.join("bench/entry-worker-build");
     let tools = tools(setup, &package.join("Cargo.lock"))?;
     let mut command = Command::new(tools.join("bin/worker-build"));
     command
         .args(["--profile", "wasm", "--no-opt", "--out-dir", "build"])
         .current_dir(&package)
-        .env("MOEGATE_CONFIG", config)
+        .env("MOEGATE_CONFIG", "bench/gateway/moegate.toml")
         .env("WASM_BINDGEN_BIN", tools.join("bin/wasm-bindgen"))
         .env("ESBUILD_BIN", node.modules().join("esbuild/bin/esbuild"));
     setup.wasm()?.equip(&mut command);

@@ -87,8 +87,10 @@ mod tests {
         let mut from = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (to, _) = listener.accept().unwrap();
         from.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Moegate-Request-Id: a\r\n\r\nhi").unwrap();
-        from.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n")
-            .unwrap();
+        from.write_all(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n",
+        )
+        .unwrap();
         from.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nx\r\n").unwrap();
         drop(from);
         let mut reader = Reader::new(to);

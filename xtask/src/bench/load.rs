@@ -21,11 +21,8 @@ pub(super) struct Load {
 impl Load {
     /// A chat request of 1 KB.
     fn request(&self, key: &str) -> String {
-        let stream = if self.stream {
-            "\"stream\":true,\"stream_options\":{\"include_usage\":true},"
-        } else {
-            ""
-        };
+        let stream =
+            if self.stream { "\"stream\":true,\"stream_options\":{\"include_usage\":true}," } else { "" };
         let mut body = format!(
             "{{\"model\":\"{}\",{stream}\"max_tokens\":500,\"messages\":[{{\"role\":\"user\",\"content\":\"",
             self.model

@@ -116,8 +116,9 @@ pub(crate) fn gateway(setup: &Setup, options: &Options) -> Result<()> {
 
 /// The pass-through first: it is what the others are compared with.
 fn subjects(setup: &Setup, node: &Node, folder: &Path, options: &Options) -> Result<Vec<Subject>> {
-    let config = setup.root.join("bench/gateway/moegate.toml");
-    let module = build::worker_with(setup, folder, &config)?;
+    let variant =
+        build::Variant { config: Some("bench/gateway/moegate.toml"), quiet: true, ..Default::default() };
+    let module = build::worker(setup, folder, &variant)?;
     let script = |name, file| Subject { name, modules: vec![(file, setup.root.join(file))] };
     let mut subjects = vec![
         script("pass-through", "bench/gateway/pass-through.mjs"),
@@ -126,7 +127,7 @@ fn subjects(setup: &Setup, node: &Node, folder: &Path, options: &Options) -> Res
         entries::own_without_record(setup, &module),
     ];
     if !options.own_only {
-        subjects.push(entries::worker_build(setup, node, &config)?);
+        subjects.push(entries::worker_build(setup, node)?);
     }
     Ok(subjects)
 }

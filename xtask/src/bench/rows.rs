@@ -100,8 +100,11 @@ pub(super) fn table(rows: &[Row]) -> String {
         let met = row.met().map_or("", |met| if met { "met" } else { "missed" });
         let value =
             if row.value >= 100.0 { format!("{:.0}", row.value) } else { format!("{:.1}", row.value) };
-        let _infallible =
-            writeln!(text, "| {} | {} | {value} {} | {ratio} | {target}{met} |", row.what, row.subject, row.unit);
+        let _infallible = writeln!(
+            text,
+            "| {} | {} | {value} {} | {ratio} | {target}{met} |",
+            row.what, row.subject, row.unit
+        );
     }
     text
 }
@@ -112,19 +115,13 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_round_by_round() {
-        let row = Row::compared(
-            "w",
-            "s",
-            "u",
-            &[1.0, 4.0, 3.0],
-            &[2.0, 4.0, 4.0],
-            Some(Target::AtLeast(0.75)),
-        );
+        let row =
+            Row::compared("w", "s", "u", &[1.0, 4.0, 3.0], &[2.0, 4.0, 4.0], Some(Target::AtLeast(0.75)));
         assert_eq!((row.value, row.ratio, row.spread, row.met()), (3.0, Some(0.75), Some(0.5), Some(true)));
         let row = Row { target: Some(Target::AtMost(0.7)), ..row };
         assert_eq!(row.met(), Some(false));
         assert_eq!(
-            json(&[row.clone()]),
+            json(std::slice::from_ref(&row)),
             "[\n  {\"what\":\"w\",\"subject\":\"s\",\"value\":3.000,\"unit\":\"u\",\"ratio\":0.7500,\"spread\":0.5000,\"target\":\"<= 0.7\",\"met\":false}\n]\n"
         );
         assert!(table(&[row]).ends_with("| w | s | 3.0 u | 0.75 (0.50) | ≤ 0.7: missed |\n"));

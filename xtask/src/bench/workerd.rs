@@ -54,8 +54,9 @@ impl Workerd {
             // A thread may have ended meanwhile.
             let Ok(text) = fs::read_to_string(&file) else { continue };
             let time = text.split(' ').next().and_then(|field| field.parse::<u64>().ok());
-            total += time
-                .ok_or_else(|| Failure::new(format!("{} is not what it should be: {text}", file.display())))?;
+            total += time.ok_or_else(|| {
+                Failure::new(format!("{} is not what it should be: {text}", file.display()))
+            })?;
         }
         Ok(Duration::from_nanos(total))
     }

@@ -121,16 +121,15 @@ fn private_lists(setup: &Setup) -> Result<Vec<String>> {
         let folder = apt.join(folder);
         fs::create_dir_all(&folder).at("create", &folder)?;
     }
-    let options: Vec<String> = [
-        format!("Dir::State::Lists={}", apt.join("lists").display()),
-        format!("Dir::Cache={}", apt.join("cache").display()),
-        "APT::Sandbox::User=".to_owned(),
-        "APT::Update::Post-Invoke::=".to_owned(),
-    ]
-    .into_iter()
-    .flat_map(|option| ["-o".to_owned(), option])
-    .collect();
-    eprintln!("    fetching package lists into {} (about 20 MB)", apt.display());
+    let settings = apt.join("apt.conf");
+    let text = format!(
+        "Dir::State::Lists \"{}\";\nDir::Cache \"{}\";\nAPT::Sandbox::User \"\";\n#clear APT::Update::Post-Invoke;\n",
+        apt.join("lists").display(),
+        apt.join("cache").display()
+    );
+    fs::write(&settings, text).at("write", &settings)?;
+    let options = vec!["--config-file".to_owned(), settings.display().to_string()];
+    eprintln!("    fetching package lists into {} (about 15 MB)", apt.display());
     let mut command = Command::new("apt-get");
     command.args(&options).arg("update").env("LC_ALL", "C");
     run_tool("apt-get update", command)?;

@@ -42,6 +42,7 @@ impl Setup {
     pub(crate) fn cargo(&self, subcommand: &str) -> Command {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.arg(subcommand).current_dir(&self.root);
+        forbid_auto_install(&mut command);
         command
     }
 
@@ -60,4 +61,10 @@ impl Setup {
     pub(crate) fn cargo_deny(&self) -> Result<PathBuf> {
         cargo_deny::set_up(self)
     }
+}
+
+/// Keeps rustup's stand-ins for cargo and rustc from installing or updating a toolchain as a side effect: whatever
+/// set-up installs, it announces first.
+fn forbid_auto_install(command: &mut Command) {
+    command.env("RUSTUP_AUTO_INSTALL", "0");
 }

@@ -44,6 +44,16 @@ impl Node {
         &self.modules
     }
 
+    /// What a command needs to run scripts the same way itself.
+    pub(crate) fn lend(&self, command: &mut Command) {
+        command.env("MOEGATE_NODE", &self.node).env("MOEGATE_NODE_MODULES", &self.modules);
+    }
+
+    /// The pinned wrangler.
+    pub(crate) fn wrangler(&self) -> Command {
+        self.script(&self.modules.join("wrangler/bin/wrangler.js"))
+    }
+
     /// PATH with this Node and the packages' programs in front.
     fn path(&self) -> std::ffi::OsString {
         let mut folders = vec![self.modules.join(".bin")];

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Setup, debian};
+use super::{Setup, debian, forbid_auto_install};
 use crate::failure::{Failure, Result};
 use crate::process::{output_of, run_tool};
 
@@ -32,6 +32,7 @@ impl Wasm {
             command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &toolchain.linker);
         }
         command.arg(subcommand).current_dir(&self.root).env("CARGO_TARGET_DIR", self.target_dir());
+        forbid_auto_install(&mut command);
         command
     }
 
@@ -92,6 +93,7 @@ fn has_targets(setup: &Setup, targets: &[String]) -> bool {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut command = Command::new(rustc);
     command.args(["--print", "sysroot"]).current_dir(&setup.root);
+    forbid_auto_install(&mut command);
     let Some(sysroot) = output_of(command) else { return false };
     targets.iter().all(|target| Path::new(&sysroot).join("lib/rustlib").join(target).join("lib").is_dir())
 }

@@ -216,6 +216,9 @@ impl Pass<'_> {
             };
             wanted.extend(rows.by_ref().take(part.tokens.len()).skip(first).flatten());
         }
+        if wanted.is_empty() {
+            return Vec::new();
+        }
         let normed = self.norm(&wanted, &self.model.output_norm);
         let input = self.activations(&normed, c.hidden);
         let w = self.model.output.matrix(0);

@@ -211,6 +211,9 @@ impl Engine for CpuEngine {
     fn step(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError> {
         self.check(spans)?;
         logits.clear();
+        if spans.is_empty() {
+            return Ok(());
+        }
         let mut parts: Vec<Part<'_>> = Vec::with_capacity(spans.len());
         for span in spans {
             let held =

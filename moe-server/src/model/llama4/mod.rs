@@ -15,6 +15,9 @@ pub use tensor::{Tensor, TensorBytes};
 /// Layers with `(index + 1) % NOPE_INTERVAL == 0` have no rope and see all positions.
 pub const NOPE_INTERVAL: usize = 4;
 
+/// More than any model has.
+const MOST_LAYERS: usize = 4096;
+
 /// The shape and constants of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -101,6 +104,9 @@ impl Config {
                 return Err(ModelError::Config(format!("the {what} is {value}")));
             }
         }
+        if self.layers > MOST_LAYERS {
+            return Err(ModelError::Config(format!("the block count is {}", self.layers)));
+        }
         let needs_experts = (0..self.layers).any(|i| self.is_moe(i));
         let needs_dense = (0..self.layers).any(|i| !self.is_moe(i));
         let odd = if !self.heads.is_multiple_of(self.kv_heads) {
@@ -134,6 +140,7 @@ pub struct Gated {
 
 /// What follows attention.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there is one per layer")]
 pub enum FeedForward {
     Dense(Gated),
     Moe {

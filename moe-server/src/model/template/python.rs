@@ -22,8 +22,11 @@ pub(super) fn tojson(value: &Value, indent: Option<Value>, options: Kwargs) -> R
         Some(indent) if indent.kind() == ValueKind::Number => Some(usize::try_from(indent)?.min(16)),
         _ => None,
     };
-    for ignored in ["ensure_ascii", "separators", "sort_keys"] {
-        let _ = options.get::<Option<Value>>(ignored)?;
+    // Often written out, as they are by default.
+    for option in ["ensure_ascii", "sort_keys"] {
+        if options.get::<Option<bool>>(option)? == Some(true) {
+            return Err(Error::new(ErrorKind::InvalidOperation, format!("tojson does not support {option}")));
+        }
     }
     options.assert_all_used()?;
     let json = serde_json::to_value(value)

@@ -19,7 +19,7 @@ impl Decoder {
         Self { vocabulary, held: Vec::new() }
     }
 
-    /// The text that this token completes. Special tokens yield none, bytes that cannot be UTF-8 yield U+FFFD.
+    /// The text that this token completes. Control tokens yield none, bytes that cannot be UTF-8 yield U+FFFD.
     pub fn push(&mut self, token: TokenId) -> String {
         self.held.extend_from_slice(self.vocabulary.text(token));
         let mut text = String::new();

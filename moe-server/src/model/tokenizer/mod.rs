@@ -23,11 +23,13 @@ use bpe::Merges;
 use byte_level::ByteLevel;
 pub use decoder::Decoder;
 use split::Splitter;
-use vocabulary::{Kind, Vocabulary};
+use vocabulary::Vocabulary;
 
-/// llama.cpp's token types.
+// llama.cpp's token types. The others are in the vocabulary for its size only.
 const NORMAL: i32 = 1;
+/// Special, and no text when generated.
 const CONTROL: i32 = 3;
+/// Special, and its own text when generated.
 const USER_DEFINED: i32 = 4;
 
 /// Texts that end a turn in any model that has them as special tokens, whatever its metadata say.
@@ -198,21 +200,22 @@ fn read_vocabulary<'a>(
     let mut specials = Vec::new();
     let mut bytes = Vec::new();
     for (token, (text, token_type)) in (0..).zip(tokens.iter().zip(types)) {
-        bytes.clear();
-        let kind = match token_type {
-            NORMAL if !level.decode_into(text, &mut bytes) || bytes.is_empty() => {
-                return Err(broken(format!("token {token}, {text:?}, is not in byte-level spelling")));
+        // The guard of users' text breaks up special texts of two characters or more (`prompt`).
+        if matches!(token_type, CONTROL | USER_DEFINED) && text.chars().nth(1).is_some() {
+            specials.push((*text, token));
+        }
+        match token_type {
+            NORMAL => {
+                bytes.clear();
+                if !level.decode_into(text, &mut bytes) || bytes.is_empty() {
+                    return Err(broken(format!("token {token}, {text:?}, is not in byte-level spelling")));
+                }
+                if !vocabulary.push(token, &bytes) {
+                    return Err(broken(format!("token {token}, {text:?}, occurs twice")));
+                }
             }
-            NORMAL => Kind::Text,
-            // The guard of users' text breaks up texts of two characters or more (`prompt`).
-            CONTROL | USER_DEFINED if text.chars().nth(1).is_some() => {
-                specials.push((*text, token));
-                Kind::Special
-            }
-            _ => Kind::Unused,
-        };
-        if !vocabulary.push(token, &bytes, kind) {
-            return Err(broken(format!("token {token}, {text:?}, occurs twice")));
+            USER_DEFINED => vocabulary.push_unfindable(text.as_bytes()),
+            _ => vocabulary.push_unfindable(&[]),
         }
     }
     Ok((vocabulary, specials))

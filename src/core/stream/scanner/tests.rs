@@ -72,6 +72,14 @@ fn usage_beside_content_stays_and_its_cost_is_told() {
 }
 
 #[test]
+fn an_event_of_several_lines_stays_whole() {
+    let usage = "event: message\nid: 7\ndata: {\"choices\":[],\ndata: \"usage\":{\"prompt_tokens\":4,\"completion_tokens\":2}}\n\n";
+    let (out, _, seen) = each_cut(&[FINISH, usage, DONE].concat(), true, true);
+    let expected = "event: message\nid: 7\ndata: {\"choices\":[], \"usage\":{\"prompt_tokens\":4,\"completion_tokens\":2,\"cost\":0.000008}}\n\n";
+    assert_eq!((out, seen.usage.is_some()), ([FINISH, expected, DONE].concat(), true));
+}
+
+#[test]
 fn an_origin_that_tells_its_cost_keeps_its_word() {
     let usage =
         "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1,\"cost\":0.5}}\n\n";

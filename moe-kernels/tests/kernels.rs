@@ -1,0 +1,226 @@
+//! Each kernel against plain `f64` sums, and every instruction set and tiling against each other, bit for bit.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use moe_kernels::{
+    Isa,
+    attention::{Attention, Block, Scratch, attend},
+    elementwise::{exp, rms_norm, rms_norm_in_place, rope, swiglu},
+    matmul::{Activations, matmul},
+    padded,
+    weights::{DType, Matrix},
+};
+
+/// Values in (−1, 1) by splitmix64.
+fn noise(seed: u64, count: usize) -> Vec<f32> {
+    let one = |i: u64| {
+        let z = (seed << 32).wrapping_add(i).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..count as u64).map(one).collect()
+}
+
+fn bits(x: &[f32]) -> Vec<u32> {
+    x.iter().map(|x| x.to_bits()).collect()
+}
+
+fn encoded(dtype: DType, values: &[f32]) -> Vec<u8> {
+    match dtype {
+        DType::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        DType::BF16 => values.iter().flat_map(|v| [v.to_le_bytes()[2], v.to_le_bytes()[3]]).collect(),
+        // Any pattern with a middling exponent will do.
+        DType::F16 => {
+            values.iter().flat_map(|v| ((v.to_bits() >> 9) as u16 & 0xBFFF | 0x2000).to_le_bytes()).collect()
+        }
+        DType::Q8_0 => values
+            .as_chunks::<32>()
+            .0
+            .iter()
+            .flat_map(|block| {
+                let quants = block.iter().map(|v| (v * 127.0) as i8 as u8);
+                (0x2000 + (block[0].to_bits() >> 9 & 0x3FF) as u16).to_le_bytes().into_iter().chain(quants)
+            })
+            .collect(),
+    }
+}
+
+#[test]
+fn products() {
+    let cases = [
+        (DType::F32, 100),
+        (DType::F32, 5),
+        (DType::F16, 100),
+        (DType::F16, 64),
+        (DType::BF16, 37),
+        (DType::BF16, 256),
+        (DType::Q8_0, 96),
+        (DType::Q8_0, 256),
+    ];
+    for (dtype, columns) in cases {
+        let rows = 21;
+        let count = 19;
+        let bytes = encoded(dtype, &noise(1, rows * columns));
+        let w = Matrix::new(dtype, rows, columns, &bytes).unwrap();
+        let stride = padded(columns);
+        let mut x = noise(2, count * stride);
+        for row in x.chunks_mut(stride) {
+            row[columns..].fill(0.0);
+        }
+        let mut exact = vec![0.0_f64; rows * count];
+        let mut scale = 0.0_f64;
+        for (r, out) in exact.chunks_mut(count).enumerate() {
+            let mut row = vec![0.0; columns];
+            w.dequantise_row(r, &mut row);
+            for (t, out) in out.iter_mut().enumerate() {
+                *out = row.iter().zip(&x[t * stride..]).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+                scale = scale.max(out.abs());
+            }
+        }
+        let mut first: Option<Vec<u32>> = None;
+        for isa in Isa::available() {
+            let mut out = vec![f32::NAN; rows * count];
+            matmul(isa, &w, 0..rows, &Activations::new(&x, count, columns), &mut out);
+            for (e, o) in exact.iter().zip(&out) {
+                assert!((e - f64::from(*o)).abs() < 1e-6 * scale.max(1.0), "{dtype:?} {isa}: {e} and {o}");
+            }
+            let all = bits(&out);
+            assert_eq!(first.get_or_insert_with(|| all.clone()), &all, "{dtype:?} on {isa}");
+            // Any part alone gives the same bits.
+            for (range, tokens) in
+                [(0..1, 0..1), (3..20, 2..3), (5..14, 0..19), (20..21, 7..12), (2..12, 1..17)]
+            {
+                let part = &x[tokens.start * stride..tokens.end * stride];
+                let mut out = vec![f32::NAN; range.len() * tokens.len()];
+                matmul(isa, &w, range.clone(), &Activations::new(part, tokens.len(), columns), &mut out);
+                for (i, out) in out.iter().enumerate() {
+                    let (r, t) = (range.start + i / tokens.len(), tokens.start + i % tokens.len());
+                    assert_eq!(out.to_bits(), all[r * count + t], "{dtype:?} {isa} row {r} token {t}");
+                }
+            }
+        }
+    }
+}
+
+/// Softmax attention as it is written down.
+fn plain(q: &[f32], keys: &[f32], values: &[f32], stride: usize, visible: usize) -> Vec<f64> {
+    let rows = |of: &[f32]| -> Vec<Vec<f64>> {
+        of.chunks(stride).take(visible).map(|r| r.iter().map(|x| f64::from(*x)).collect()).collect()
+    };
+    let scores: Vec<f64> =
+        rows(keys).iter().map(|k| k.iter().zip(q).map(|(k, q)| k * f64::from(*q)).sum()).collect();
+    let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
+    let sum: f64 = weights.iter().sum();
+    let mut out = vec![0.0; stride];
+    for (w, v) in weights.iter().zip(rows(values)) {
+        for (o, v) in out.iter_mut().zip(v) {
+            *o += w / sum * v;
+        }
+    }
+    out
+}
+
+#[test]
+fn attention() {
+    for (head_dim, block_len) in [(16, 16), (64, 32), (128, 32), (20, 8), (80, 1)] {
+        let stride = padded(head_dim);
+        let held = 6 * block_len;
+        let zero_padded = |seed, count: usize, by: f32| {
+            let mut all = noise(seed, count * stride);
+            for row in all.chunks_mut(stride) {
+                row[head_dim..].fill(0.0);
+                row.iter_mut().for_each(|x| *x *= by);
+            }
+            all
+        };
+        let (mut keys, values) = (zero_padded(3, held, 4.0), zero_padded(4, held, 1.0));
+        let visible: Vec<usize> =
+            [1, 2, held, held - 1, held / 2, held / 3 + 1, held].map(|n| n.clamp(1, held)).to_vec();
+        let queries = zero_padded(5, visible.len(), 2.0);
+        let exact: Vec<Vec<f64>> = visible
+            .iter()
+            .zip(queries.chunks(stride))
+            .map(|(n, q)| plain(q, &keys, &values, stride, *n))
+            .collect();
+        // What no query sees may be anything.
+        let seen = *visible.iter().max().unwrap();
+        keys.iter_mut().skip(seen * stride).for_each(|k| *k = f32::NAN);
+        let size = block_len * stride;
+        let blocks: Vec<Block<'_>> =
+            keys.chunks(size).zip(values.chunks(size)).map(|(keys, values)| Block { keys, values }).collect();
+        let mut first: Option<Vec<u32>> = None;
+        for isa in Isa::available() {
+            let run = |range: std::ops::Range<usize>| {
+                let what = Attention {
+                    queries: &queries[range.start * stride..range.end * stride],
+                    visible: &visible[range.clone()],
+                    blocks: &blocks,
+                    block_len,
+                    head_dim,
+                };
+                let mut out = vec![f32::NAN; range.len() * stride];
+                attend(isa, &what, &mut Scratch::default(), &mut out);
+                out
+            };
+            let all = run(0..visible.len());
+            for (e, o) in exact.iter().flatten().zip(&all) {
+                assert!((e - f64::from(*o)).abs() < 2e-6, "{head_dim} {isa}: {e} and {o}");
+            }
+            let all = bits(&all);
+            assert_eq!(first.get_or_insert_with(|| all.clone()), &all, "head of {head_dim} on {isa}");
+            for range in [0..1, 2..3, 1..6, 3..7] {
+                let part = bits(&run(range.clone()));
+                assert_eq!(part, all[range.start * stride..range.end * stride], "{range:?} alone on {isa}");
+            }
+        }
+    }
+}
+
+#[test]
+fn exponential() {
+    let mut worst = 0.0_f64;
+    for i in -87_000..88_000 {
+        let x = i as f32 / 1000.0;
+        let exact = f64::from(x).exp();
+        worst = worst.max((f64::from(exp(x)) - exact).abs() / exact);
+    }
+    assert!(worst < 1.5e-7, "off by {worst:.2e}");
+    assert_eq!(exp(0.0).to_bits(), 1.0_f32.to_bits());
+    assert_eq!([exp(f32::NEG_INFINITY), exp(-1000.0)], [0.0, 0.0]);
+    assert!(exp(f32::NAN).is_nan());
+    assert!(exp(f32::INFINITY) > 1e38);
+}
+
+#[test]
+fn between_the_products() {
+    let x = noise(6, 77);
+    let weight = noise(7, 77);
+    let mean = x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / 77.0;
+    let mut first: Option<[Vec<u32>; 3]> = None;
+    for isa in Isa::available() {
+        let mut normed = vec![0.0; 77];
+        rms_norm(isa, &x, &weight, 1e-5, &mut normed);
+        for ((n, x), w) in normed.iter().zip(&x).zip(&weight) {
+            let exact = f64::from(*x) * f64::from(*w) / (mean + 1e-5).sqrt();
+            assert!((f64::from(*n) - exact).abs() < 1e-6);
+        }
+        let mut plain = x.clone();
+        rms_norm_in_place(isa, &mut plain, 1e-5);
+        for (p, x) in plain.iter().zip(&x) {
+            assert!((f64::from(*p) - f64::from(*x) / (mean + 1e-5).sqrt()).abs() < 1e-6);
+        }
+        let mut gate = x.clone();
+        swiglu(isa, &mut gate, &weight);
+        for ((o, g), u) in gate.iter().zip(&x).zip(&weight) {
+            let g = f64::from(*g);
+            assert!((f64::from(*o) - g / (1.0 + (-g).exp()) * f64::from(*u)).abs() < 1e-6);
+        }
+        let all = [bits(&normed), bits(&plain), bits(&gate)];
+        assert_eq!(first.get_or_insert_with(|| all.clone()), &all, "{isa}");
+    }
+    let mut head = [1.0, 0.0, 0.0, 2.0];
+    rope(&mut head, &[[0.0, 1.0], [0.0, 1.0]]);
+    assert_eq!(head, [0.0, 1.0, -2.0, 0.0]);
+}

@@ -1,0 +1,64 @@
+// Real SDKs against the gateway and moe-server: `cargo xtask test clients`.
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { cases as aiCases } from './ai.mjs';
+import { cases as openaiCases } from './openai.mjs';
+import { cases as accountCases } from './account.mjs';
+import { World } from './world.mjs';
+
+let passed = 0;
+let failed = 0;
+const world = new World();
+
+async function play(suite, cases) {
+  for (const [name, act] of Object.entries(cases)) {
+    try {
+      await act(world);
+      passed += 1;
+      console.log(`${suite}: ${name} ... ok`);
+    } catch (error) {
+      failed += 1;
+      console.log(`${suite}: ${name} ... FAILED\n${error.stack ?? error}`);
+    }
+  }
+}
+
+/** The Python script says its own lines; its last one has the numbers. */
+async function python() {
+  const script = fileURLToPath(new URL('openai_client.py', import.meta.url));
+  const child = spawn(process.env.MOEGATE_PYTHON ?? 'python3', ['-I', '-B', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: {
+      PATH: process.env.PATH,
+      GATEWAY_URL: world.url,
+      CLIENT_KEY: world.clientKey,
+      ADMIN_KEY: world.adminKey,
+      MODEL: world.model,
+    },
+  });
+  let text = '';
+  child.stdout.on('data', (bytes) => {
+    text += bytes;
+  });
+  await new Promise((ended) => child.once('close', ended));
+  const lines = text.trimEnd().split('\n');
+  const [, ok, bad] = /^(\d+) passed, (\d+) failed$/.exec(lines.pop()) ?? [null, 0, 1];
+  console.log(lines.join('\n'));
+  passed += Number(ok);
+  failed += Number(bad);
+}
+
+try {
+  await world.start();
+  await play('npm ai', aiCases);
+  await play('npm openai', openaiCases);
+  await python();
+  await play('account', accountCases);
+} catch (error) {
+  failed += 1;
+  console.log(`${error.stack ?? error}`);
+} finally {
+  await world.stop();
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 && passed > 0 ? 0 : 1);

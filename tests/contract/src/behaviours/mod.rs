@@ -1,0 +1,29 @@
+//! The list. Each behaviour is played on every host that can.
+
+mod admission;
+mod endings;
+mod faults;
+mod leaving;
+mod pump;
+mod relay;
+mod secrets;
+mod unstreamed;
+mod usage;
+
+use crate::stage::Behaviour;
+
+/// In the order in which they are played; those of [`usage`] come last, since they add up what all others left.
+#[must_use]
+pub fn all() -> Vec<(&'static str, &'static [Behaviour])> {
+    vec![
+        ("Admission", admission::ALL),
+        ("Secrets", secrets::ALL),
+        ("Unstreamed answers", unstreamed::ALL),
+        ("Relayed streams", relay::ALL),
+        ("Pumped streams", pump::ALL),
+        ("Clients that leave", leaving::ALL),
+        ("Origins that fail", faults::ALL),
+        ("Endings and money", endings::ALL),
+        ("The usage store", usage::ALL),
+    ]
+}

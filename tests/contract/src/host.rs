@@ -1,0 +1,137 @@
+//! What a host of the gateway is to the suite.
+
+use moegate::platform::fake::{Arrived, Responder};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Whether a client stays, by the body that has come so far.
+pub type Stays = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
+/// One client's request.
+#[derive(Clone)]
+pub struct Call {
+    pub method: &'static str,
+    /// With the query.
+    pub path: String,
+    pub authorization: Option<String>,
+    pub body: Vec<u8>,
+    pub framing: Framing,
+    /// Leaves as soon as an origin has the request.
+    pub leaves_before_answer: bool,
+    /// Asked after each chunk of the reply, with all of the body that has come: whether the client stays.
+    pub stays: Stays,
+    pub parting: Parting,
+}
+
+/// How a client leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parting {
+    /// Its system resets the connection: the gateway can know at once.
+    Reset,
+    /// It closes its side. workerd on its own port notices that when it next writes; at the edge the stream of HTTP/2
+    /// or 3 is reset.
+    Orderly,
+}
+
+/// How a request's body is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    Length,
+    Chunked,
+}
+
+/// What the client got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// 0: not even a head.
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub ended: Ended,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// As HTTP wants it.
+    Whole,
+    /// The connection broke.
+    Broken,
+    /// The client left.
+    Left,
+}
+
+impl Reply {
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value)
+    }
+
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// What only some hosts can do or show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    Nothing,
+    /// A store that fails on demand.
+    FaultyStore,
+    /// Several requests in flight at once.
+    Concurrency,
+    /// To outlive a panic.
+    Isolation,
+    /// To be ended and started again with the same store.
+    Restart,
+}
+
+/// A record as the store has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRecord {
+    pub value: String,
+    /// The key's metadata.
+    pub summary: String,
+}
+
+/// A gateway with the suite's configuration, its origins and its store. Another platform is another implementation.
+pub trait Host: Sync {
+    fn name(&self) -> &'static str;
+
+    fn can(&self, needs: Needs) -> bool;
+
+    /// From now on the origins do what `responder` says; what has arrived is forgotten.
+    fn answer(&self, responder: Responder);
+
+    fn call(&self, call: &Call) -> Reply;
+
+    /// All at once where the host can.
+    fn call_all(&self, calls: &[Call]) -> Vec<Reply>;
+
+    /// What has arrived at origins since [`Host::answer`].
+    fn arrived(&self) -> Vec<Arrived>;
+
+    /// How long after the client left the gateway closed its connection for the arrived request of that number. `None`:
+    /// not within ten seconds.
+    fn dropped_after(&self, number: usize) -> Option<Duration>;
+
+    /// The store's keys.
+    fn keys(&self) -> Vec<String>;
+
+    fn record(&self, key: &str) -> StoredRecord;
+
+    /// The next `count` calls of the store fail.
+    fn fail_store(&self, _count: usize) {
+        unreachable!("only where `can(FaultyStore)`")
+    }
+
+    fn restart(&self) {
+        unreachable!("only where `can(Restart)`")
+    }
+
+    /// What the host said meanwhile, for whoever has to find out why something failed.
+    fn said(&self) -> String {
+        String::new()
+    }
+}

@@ -1,0 +1,19 @@
+//! What the gateway promises, as one list of behaviours that every host has to show.
+//!
+//! - [`host`]: what a host is to the suite. [`fake_host`] runs the gateway in process, [`workerd`] as it runs on Workers.
+//! - [`origin`], [`client`]: both ends of the gateway at real sockets, HTTP/1.1 by hand, so that faults are exact.
+//! - [`stage`], [`fixtures`]: what behaviours are written with.
+//! - [`behaviours`]: the list.
+//! - [`table`]: the list as a page of the documentation.
+#![allow(clippy::unwrap_used, reason = "this is a test suite")]
+
+pub mod behaviours;
+pub mod client;
+pub mod fake_host;
+pub mod fixtures;
+pub mod host;
+pub mod origin;
+pub mod runner;
+pub mod stage;
+pub mod table;
+pub mod workerd;

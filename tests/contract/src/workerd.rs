@@ -1,0 +1,216 @@
+//! The gateway as it runs on Workers: wasm in workerd, real sockets on both sides, KV on disk.
+
+use crate::client;
+use crate::fixtures;
+use crate::host::{Call, Host, Needs, Reply, StoredRecord};
+use crate::origin::{self, Progress};
+use moegate::platform::fake::{Arrived, Responder};
+use serde_json::{Value, json};
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The gateway's own port; the origins' are in moegate.toml.
+const PORT: u16 = 28710;
+const ORIGIN_PORTS: [u16; 3] = [28711, 28712, 28713];
+/// Starting workerd takes a second or two, on a busy machine more.
+const START: Duration = Duration::from_secs(120);
+const DROP: Duration = Duration::from_secs(10);
+
+pub struct Workerd {
+    tools: Tools,
+    folder: PathBuf,
+    progress: Arc<Progress>,
+    process: Mutex<Option<Process>>,
+    said: Arc<Mutex<String>>,
+}
+
+/// What set-up has made, handed over by `cargo xtask test contract`.
+struct Tools {
+    node: OsString,
+    wasm: PathBuf,
+}
+
+struct Process {
+    child: Child,
+    input: ChildStdin,
+    lines: Receiver<String>,
+}
+
+impl Tools {
+    fn from_env() -> Result<Self, String> {
+        let variable = |name: &str| {
+            env::var_os(name).ok_or_else(|| {
+                format!("{name} is not set: this needs what set-up makes; run `cargo xtask test contract`")
+            })
+        };
+        variable("MOEGATE_NODE_MODULES")?;
+        Ok(Self { node: variable("MOEGATE_NODE")?, wasm: variable("MOEGATE_CONTRACT_WASM")?.into() })
+    }
+}
+
+/// The repository's root.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+impl Workerd {
+    /// # Errors
+    /// What is missing or taken, and what to do.
+    pub fn start() -> Result<Self, String> {
+        let tools = Tools::from_env()?;
+        TcpListener::bind(("127.0.0.1", PORT)).map_err(|error| {
+            format!("port {PORT} cannot be listened on ({error}); the contract suite's gateway needs it: end what uses it (`ss -ltnp 'sport = :{PORT}'` names it)")
+        })?;
+        let progress = origin::listen(&ORIGIN_PORTS)?;
+        let folder = env::temp_dir().join(format!("moegate-contract-{}", std::process::id()));
+        let vars: String =
+            fixtures::secrets().into_iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        fs::create_dir_all(&folder)
+            .and_then(|()| fs::write(folder.join("vars"), vars))
+            .map_err(|error| format!("cannot write to {}: {error}", folder.display()))?;
+        let host = Self { tools, folder, progress, process: Mutex::new(None), said: Arc::default() };
+        host.launch()?;
+        Ok(host)
+    }
+
+    fn launch(&self) -> Result<(), String> {
+        let node = root().join("xtask/node");
+        let mut child = Command::new(&self.tools.node)
+            .arg("--import")
+            .arg(node.join("resolve.mjs"))
+            .arg(node.join("gateway.mjs"))
+            .arg("--config")
+            .arg(root().join("wrangler.toml"))
+            .arg("--vars")
+            .arg(self.folder.join("vars"))
+            .arg("--persist")
+            .arg(self.folder.join("kv"))
+            .arg("--wasm")
+            .arg(&self.tools.wasm)
+            .args(["--port", &PORT.to_string(), "--control"])
+            .current_dir(&self.folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("{} cannot be started: {error}", self.tools.node.display()))?;
+        let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output.unwrap()).lines().map_while(Result::ok) {
+                let _ended = sender.send(line);
+            }
+        });
+        let said = Arc::clone(&self.said);
+        std::thread::spawn(move || {
+            for line in BufReader::new(errors.unwrap()).lines().map_while(Result::ok) {
+                let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+                said.push_str(&line);
+                said.push('\n');
+            }
+        });
+        let process = Process { child, input: input.unwrap(), lines };
+        let first = process.lines.recv_timeout(START).unwrap_or_default();
+        *self.process.lock().unwrap() = Some(process);
+        if first.starts_with("{\"ready\":true") {
+            Ok(())
+        } else {
+            self.end();
+            Err(format!("the gateway did not start in workerd: {first}\n{}", self.said()))
+        }
+    }
+
+    /// Ends it in an orderly way: what it has begun to write is written.
+    fn end(&self) {
+        let taken = self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Process { mut child, input, lines }) = taken {
+            drop(input);
+            let _ended = child.wait();
+            drop(lines);
+        }
+    }
+
+    fn ask(&self, question: &Value) -> Value {
+        let mut guard = self.process.lock().unwrap();
+        let process = guard.as_mut().expect("the gateway runs");
+        writeln!(process.input, "{question}").expect("the gateway's process listens");
+        let line = process.lines.recv_timeout(START).expect("the gateway's process answers");
+        let answer: Value = serde_json::from_str(&line).unwrap();
+        assert!(answer.get("error").is_none(), "the store: {answer}");
+        answer
+    }
+}
+
+impl Drop for Workerd {
+    fn drop(&mut self) {
+        self.end();
+        let _left_behind = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// What this host can do or show.
+#[must_use]
+pub fn can(needs: Needs) -> bool {
+    needs != Needs::FaultyStore
+}
+
+impl Host for Workerd {
+    fn name(&self) -> &'static str {
+        "workerd"
+    }
+
+    fn can(&self, needs: Needs) -> bool {
+        can(needs)
+    }
+
+    fn answer(&self, responder: Responder) {
+        self.progress.answer(responder);
+    }
+
+    fn call(&self, call: &Call) -> Reply {
+        client::call(PORT, call, &self.progress)
+    }
+
+    fn call_all(&self, calls: &[Call]) -> Vec<Reply> {
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = calls.iter().map(|call| scope.spawn(move || self.call(call))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        })
+    }
+
+    fn arrived(&self) -> Vec<Arrived> {
+        self.progress.arrived()
+    }
+
+    fn dropped_after(&self, number: usize) -> Option<Duration> {
+        self.progress.dropped_after(number, DROP)
+    }
+
+    fn keys(&self) -> Vec<String> {
+        serde_json::from_value(self.ask(&json!({"keys": "usage/"}))["keys"].take()).unwrap()
+    }
+
+    fn record(&self, key: &str) -> StoredRecord {
+        let answer = self.ask(&json!({"record": key}));
+        let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
+        StoredRecord { value: text("value"), summary: text("summary") }
+    }
+
+    fn restart(&self) {
+        self.end();
+        self.launch().unwrap();
+    }
+
+    fn said(&self) -> String {
+        std::mem::take(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
