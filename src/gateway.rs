@@ -144,11 +144,7 @@ impl From<&Receipt> for Metering {
 }
 
 impl<P: Platform> Exchange<'_, P> {
-    async fn relay(
-        &self,
-        include_usage: bool,
-        answer: Result<Answer<P::Stream>, SendError>,
-    ) -> Outcome {
+    async fn relay(&self, include_usage: bool, answer: Result<Answer<P::Stream>, SendError>) -> Outcome {
         match answer {
             Err(error) => {
                 let failure = attempt::failure(&self.target, error);
@@ -222,7 +218,7 @@ impl<P: Platform> Exchange<'_, P> {
         let status = reply.status;
         let scanner = Scanner::new(self.target.model.price(), keep_usage);
         let delivery = self.platform.respond(reply, ReplyBody::Pump(stream, scanner)).await;
-        let ending = pumped_ending(delivery);
+        let ending = pumped_ending(delivery.ending, delivery.seen);
         let usage = delivery.seen.and_then(|seen| seen.usage);
         Outcome { status, ending, metering: self.metering(usage).await }
     }
@@ -294,7 +290,8 @@ async fn models<P: Platform>(
     let body = match name {
         None => openai::model_list(route::models(config, key)),
         Some(name) => {
-            let target = route::plan(config, key, name)?;
+            let name = route::decode_name(name).ok_or_else(ApiError::not_found)?;
+            let target = route::plan(config, key, &name)?;
             openai::model_entry(&target.route.model)
         }
     };
@@ -312,10 +309,16 @@ async fn usage<P: Platform>(platform: &P, config: &Config, head: &Head) -> Resul
         let page = platform.list_records(&query.prefix(), cursor.as_deref()).await.map_err(|_| {
             ApiError::internal("store_unavailable", "the usage store did not answer; try again in a moment")
         })?;
-        for summary in &page.summaries {
+        for entry in &page.entries {
             // One that cannot be read would make the sums wrong in silence.
-            let summary = serde_json::from_str(summary.get()).map_err(|_| {
-                ApiError::internal("record_unreadable", format!("a stored summary cannot be read: {summary}"))
+            let summary = serde_json::from_str(entry.summary.get()).map_err(|_| {
+                let name = &entry.name;
+                ApiError::internal(
+                    "record_unreadable",
+                    format!(
+                        "the metadata of the stored key `{name}` is not a usage summary: delete that key"
+                    ),
+                )
             })?;
             report.add(&summary);
         }

@@ -89,6 +89,12 @@ fn check(file: &Path) -> Result<(), String> {
             if !secrets.is_empty() {
                 print(&format!("Platform secrets it needs: {}.\n", secrets.join(", ")))?;
             }
+            for origin in config.origins.iter().filter(|o| o.authority().is_some_and(|a| a.is_address())) {
+                print(&format!(
+                    "Origin `{}` has an IP address: fine locally, but deployed Workers reach host names only.\n",
+                    origin.name
+                ))?;
+            }
             if keys == 0 {
                 print("Without a key every call is answered 401: `moegate keys new` makes one.\n")?;
             }

@@ -82,15 +82,27 @@ pub struct Authority<'a> {
 
 impl<'a> Authority<'a> {
     /// Scheme and authority of an absolute `http(s)` URL in the plain form that the validator lets through: lower-case
-    /// scheme, no user info, no backslash, nothing but `[A-Za-z0-9.:[]-]` in the authority.
+    /// scheme and host, a port of 1 to 65535, no user info, nothing but letters, digits and `-` in a label.
     #[must_use]
     pub fn of(url: &'a str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b".:[]-".contains(&b);
-        let good =
-            matches!(scheme, "http" | "https") && !authority.is_empty() && authority.bytes().all(plain);
-        good.then_some(Self { scheme, authority })
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            _ => (authority, None),
+        };
+        let label = |label: &str| {
+            !label.is_empty()
+                && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        let good_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => host.split('.').all(label),
+        };
+        let good_port = port.is_none_or(|port| {
+            port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+        });
+        (matches!(scheme, "http" | "https") && good_host && good_port).then_some(Self { scheme, authority })
     }
 
     /// The host without its port.
@@ -100,6 +112,12 @@ impl<'a> Authority<'a> {
             Some((host, port)) if !port.contains(']') => host,
             _ => self.authority,
         }
+    }
+
+    /// Whether the host is an IP address.
+    #[must_use]
+    pub fn is_address(&self) -> bool {
+        self.host().starts_with('[') || self.host().parse::<std::net::Ipv4Addr>().is_ok()
     }
 
     /// Whether the host is this machine.
@@ -149,6 +167,14 @@ mod tests {
             ("https://a%2fb", None),
             ("HTTPS://host", None),
             ("ftp://host", None),
+            ("https://Host", None),
+            ("https://host:", None),
+            ("https://host:0", None),
+            ("https://host:99999", None),
+            ("https://:80", None),
+            ("https://a..b", None),
+            ("https://[::1/v1", None),
+            ("https://[zz]/v1", None),
             ("https:///v1", None),
             ("host/v1", None),
         ] {

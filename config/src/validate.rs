@@ -20,16 +20,19 @@ impl fmt::Display for Problem {
 
 /// Headers that the gateway sets itself or that belong to one connection.
 const RESERVED_HEADERS: &[&str] = &[
+    "accept-encoding",
     "authorization",
     "connection",
     "content-length",
     "content-type",
+    "expect",
     "host",
     "keep-alive",
     "te",
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "user-agent",
 ];
 
 #[derive(Default)]
@@ -97,13 +100,15 @@ impl Problems {
         match Authority::of(&origin.url) {
             None => self.add(
                 format!("{path}.url"),
-                format!("`{}` is not a plain absolute URL: write it as https://host[:port]/path, without user name, query or escapes in the host", origin.url),
+                format!("`{}` is not a plain absolute URL: write it as https://host[:port]/path, in lower case, without user name or escapes in the host", origin.url),
             ),
             Some(authority) if authority.scheme == "http" && !authority.is_loopback() => self.add(
                 format!("{path}.url"),
                 "would send the key in the clear: use https (http is for loopback addresses only)",
             ),
-            Some(_) if origin.url.contains(['?', '#', '%', '\\', ' ']) || origin.url.contains("..") => {
+            Some(_) if origin.url.contains(['?', '#', '%', '\\'])
+                || origin.url.contains("..")
+                || !origin.url.bytes().all(|b| b.is_ascii_graphic()) => {
                 self.add(format!("{path}.url"), "must have a plain path: no query, fragment, escapes or `..`");
             }
             Some(_) if origin.url.ends_with('/') => {
@@ -119,6 +124,12 @@ impl Problems {
         }
         if let Some(name) = &origin.secret {
             self.secret_name(&format!("{path}.secret"), name);
+        }
+        let mut lower: Vec<_> =
+            origin.secret_headers.keys().map(|header| header.to_ascii_lowercase()).collect();
+        lower.sort_unstable();
+        if lower.windows(2).any(|pair| pair[0] == pair[1]) {
+            self.add(format!("{path}.secret_headers"), "names one header twice, in different case");
         }
         for (header, name) in &origin.secret_headers {
             let path = format!("{path}.secret_headers.{header}");
@@ -164,8 +175,11 @@ impl Config {
     /// All problems found, in the file's order of sections.
     pub fn validate(&self) -> Result<(), Vec<Problem>> {
         let mut problems = Problems::default();
-        if !(1..=64).contains(&self.gateway.max_body_mib) {
-            problems.add("gateway.max_body_mib", "must be 1 to 64: a Worker has 128 MB in all");
+        if !(1..=32).contains(&self.gateway.max_body_mib) {
+            problems.add(
+                "gateway.max_body_mib",
+                "must be 1 to 32: a Worker has 128 MB in all, and a body stands there up to three times",
+            );
         }
         for (i, origin) in self.origins.iter().enumerate() {
             problems.origin(&format!("origins[{i}]"), origin);

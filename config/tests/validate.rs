@@ -81,6 +81,19 @@ fn each_mistake_is_named_with_its_place() {
             "must not end in `/`",
         ),
         ("https://api.example.com/v1", "https://api.example.com/v1?k=1", "origins[1].url", "plain path"),
+        (
+            "https://api.example.com/v1",
+            "https://api.example.com:99999/v1",
+            "origins[1].url",
+            "not a plain absolute URL",
+        ),
+        ("https://api.example.com/v1", "https://api.example.com/v 1", "origins[1].url", "plain path"),
+        (
+            "\"FAR_ACCESS\" }",
+            "\"FAR_ACCESS\", \"cf-access-client-secret\" = \"FAR_KEY\" }",
+            "origins[1].secret_headers",
+            "twice",
+        ),
         ("secret = \"OWN_KEY\"", "", "origins[0].secret", "is missing"),
         ("secret = \"OWN_KEY\"", "secret = \"sk-abc\"", "origins[0].secret", "never stands in this file"),
         ("secret = \"FAR_KEY\"", "secret = \"OWN_KEY\"", "origins[1]", "belongs to origin `own`"),
@@ -111,7 +124,7 @@ fn each_mistake_is_named_with_its_place() {
             "admin",
             "same hash as another key",
         ),
-        ("[admin]", "[gateway]\nmax_body_mib = 500\n[admin]", "gateway.max_body_mib", "1 to 64"),
+        ("[admin]", "[gateway]\nmax_body_mib = 500\n[admin]", "gateway.max_body_mib", "1 to 32"),
     ];
     for (from, to, path, message) in table {
         assert!(GOOD.contains(from), "{from}");

@@ -84,12 +84,11 @@ impl ApiError {
     /// 405.
     #[must_use]
     pub fn method(allowed: &'static str) -> Self {
-        Self::new(
-            405,
-            "invalid_request_error",
-            "method_not_allowed",
-            format!("this path takes {allowed} only"),
-        )
+        let message = format!("this path takes {allowed} only");
+        Self {
+            allow: Some(allowed),
+            ..Self::new(405, "invalid_request_error", "method_not_allowed", message)
+        }
     }
 
     /// 413.

@@ -3,6 +3,7 @@
 //! Nothing is read before it is written, so concurrent requests lose nothing. What sums need rides in the key's
 //! metadata (at most 1,024 bytes on Workers KV), so that `GET /usage` lists without reading each record.
 
+use super::stream::Seen;
 use moegate_wire::{Ending, Nanodollars, Receipt, Usage};
 use serde::{Deserialize, Serialize};
 
@@ -78,12 +79,13 @@ pub fn relayed_ending(pipe: Ending, receipt: Option<&Receipt>) -> Ending {
     }
 }
 
-/// How a pumped stream ended. A client that closes at the end mark, as some do, has everything.
+/// How a pumped stream ended: what the gateway saw of the connections, and what the scanner saw. A client that closes at
+/// the end mark, as some do, has everything.
 #[must_use]
-pub fn pumped_ending(delivery: Delivery) -> Ending {
-    match delivery {
-        Delivery { ending: Ending::Cancelled, seen: Some(Seen { done: true, error: false, .. }) } => Ending::Complete,
-        Delivery { ending, .. } => ending,
+pub fn pumped_ending(connection: Ending, seen: Option<Seen>) -> Ending {
+    match (connection, seen) {
+        (Ending::Cancelled, Some(Seen { done: true, error: false, .. })) => Ending::Complete,
+        (connection, _) => connection,
     }
 }
 
@@ -104,14 +106,7 @@ impl Record {
             model: self.model.clone(),
             origin: self.origin.clone(),
             ending: self.ending,
-            numbers: [
-                prompt,
-                cached,
-                completion,
-                reasoning,
-                cost,
-                u64::from(self.metered),
-            ],
+            numbers: [prompt, cached, completion, reasoning, cost, u64::from(self.metered)],
         }
     }
 }
@@ -180,6 +175,20 @@ mod tests {
         ] {
             let receipt = receipt_ending.map(receipt);
             assert_eq!(relayed_ending(pipe, receipt.as_ref()), expected, "{pipe:?} {receipt_ending:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_closes_at_the_end_mark_has_everything() {
+        let seen = |done, error| Some(Seen { done, error, ..Seen::default() });
+        for (connection, seen, expected) in [
+            (Ending::Cancelled, seen(true, false), Ending::Complete),
+            (Ending::Cancelled, seen(false, false), Ending::Cancelled),
+            (Ending::Cancelled, seen(true, true), Ending::Cancelled),
+            (Ending::Cancelled, None, Ending::Cancelled),
+            (Ending::Truncated, seen(true, false), Ending::Truncated),
+        ] {
+            assert_eq!(pumped_ending(connection, seen), expected);
         }
     }
 

@@ -58,3 +58,44 @@ pub fn plan<'a>(config: &'a Config, key: &Key, model: &str) -> Result<Target<'a>
     }
     Ok(target)
 }
+
+/// A model's name as it stands in a path, with its `%XX` decoded. `None` if that is not UTF-8 text.
+#[must_use]
+pub fn decode_name(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        if first == b'%' {
+            let (digits, tail) = tail.split_at_checked(2)?;
+            let digit = |at: usize| char::from(digits[at]).to_digit(16);
+            bytes.push(u8::try_from(digit(0)? << 4 | digit(1)?).ok()?);
+            rest = tail;
+        } else {
+            bytes.push(first);
+            rest = tail;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_paths() {
+        for (text, name) in [
+            ("tiny", Some("tiny")),
+            ("meta-llama%2FLlama-4", Some("meta-llama/Llama-4")),
+            ("meta-llama/Llama-4", Some("meta-llama/Llama-4")),
+            ("%c3%A9", Some("é")),
+            ("%", None),
+            ("%2", None),
+            ("%zz", None),
+            ("%ff", None),
+            ("%+1", None),
+        ] {
+            assert_eq!(decode_name(text).as_deref(), name, "{text}");
+        }
+    }
+}

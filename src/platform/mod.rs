@@ -82,12 +82,19 @@ pub struct Delivery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreError;
 
-/// One page of stored summaries.
+/// One page of stored records.
 #[derive(Debug, Deserialize)]
 pub struct Page {
-    pub summaries: Vec<Box<RawValue>>,
+    pub entries: Vec<Entry>,
     /// Absent after the last page.
     pub cursor: Option<String>,
+}
+
+/// A stored record's key and summary.
+#[derive(Debug, Deserialize)]
+pub struct Entry {
+    pub name: String,
+    pub summary: Box<RawValue>,
 }
 
 /// See the module.

@@ -6,7 +6,7 @@ use js_sys::{ArrayBuffer, Date, Uint8Array, futures::JsFuture};
 use moegate::core::attempt::{AnswerHeaders, Outbound, OutboundBody, SendError};
 use moegate::core::secret::Secret;
 use moegate::platform::{
-    Answer, AnswerBody, BodyError, Delivery, Page, Platform, Reply, ReplyBody, StoreError,
+    Answer, AnswerBody, BodyError, Delivery, Entry, Page, Platform, Reply, ReplyBody, StoreError,
 };
 use moegate_wire::Ending;
 use std::cell::{Cell, RefCell};
@@ -245,8 +245,11 @@ impl Platform for Edge {
             list = list.cursor(cursor.to_owned());
         }
         let list = list.execute().await.map_err(|_| StoreError)?;
-        let raw = |key: worker::kv::Key| serde_json::value::to_raw_value(&key.metadata);
-        let summaries = list.keys.into_iter().map(raw).collect::<Result<_, _>>().map_err(|_| StoreError)?;
-        Ok(Page { summaries, cursor: list.cursor.filter(|_| !list.list_complete) })
+        let entry = |key: worker::kv::Key| {
+            let summary = serde_json::value::to_raw_value(&key.metadata).map_err(|_| StoreError)?;
+            Ok(Entry { name: key.name, summary })
+        };
+        let entries = list.keys.into_iter().map(entry).collect::<Result<_, StoreError>>()?;
+        Ok(Page { entries, cursor: list.cursor.filter(|_| !list.list_complete) })
     }
 }

@@ -24,6 +24,7 @@ class Instance {
     this.memory = this.exports.memory;
     this.out = this.exports.out();
     this.bytes = NOTHING;
+    this.env = null;
   }
 
   /** The memory, whose buffer is another one after each growth. */
@@ -32,9 +33,12 @@ class Instance {
     return this.bytes;
   }
 
-  /** The eight words: operation, text pointer and length, bytes pointer and length, a, b, request. */
+  /**
+   * A copy of the eight words: operation, text pointer and length, bytes pointer and length, a, b, request. They are
+   * read right after each call, before anything else can run.
+   */
   words() {
-    return new Uint32Array(this.memory.buffer, this.out, 8);
+    return new Uint32Array(this.memory.buffer, this.out, 8).slice();
   }
 
   text(words) {
@@ -110,6 +114,7 @@ class Exchange {
     this.resolve = resolve;
     this.responded = false;
     this.wasm = null;
+    this.words = null;
     this.handle = -1;
     this.received = NOTHING;
     this.answered = NOTHING;
@@ -121,15 +126,17 @@ class Exchange {
     this.wasm = instance();
     this.begin();
     for (;;) {
-      const words = this.wasm.words();
+      const { words } = this;
+      if (words[7] !== this.handle) throw new Error("another request's operation");
       switch (words[0]) {
         case DONE:
+          if (!this.responded) throw new Error("the request ended without a reply");
           return;
         case READ_BODY:
           await this.readBody(words[5]);
           break;
         case SEND:
-          await this.send(this.wasm.text(words), words[4] ? this.wasm.shown(words) : NOTHING, words[5], words[6]);
+          await this.send(this.wasm.text(words), words);
           break;
         case RESPOND:
           await this.respond(this.wasm.text(words), words[4] ? this.wasm.shown(words) : NOTHING, words[5]);
@@ -155,50 +162,54 @@ class Exchange {
     const text = `${request.method}\n${path < 0 ? "/" : url.slice(path)}\n${authorization}\n${length}`;
     const [total] = wasm.put(crypto.getRandomValues(new Uint8Array(10)), text);
     wasm.exports.begin(total, Date.now());
-    this.handle = wasm.words()[7];
+    this.words = wasm.words();
+    this.handle = this.words[7];
   }
 
   /** Hands the result over and lets the request run on. */
   resume(outcome, a = 0, bytes = NOTHING, text = "") {
     const [length, textLength] = this.wasm.put(bytes, text);
     this.wasm.exports.resume(this.handle, Date.now(), outcome, a, length, textLength);
+    this.words = this.wasm.words();
   }
 
   async readBody(limit) {
+    let body;
     try {
-      const body = await collect(this.request, limit);
-      if (body === null) return this.resume(BODY.tooLarge);
-      this.received = body;
+      body = await collect(this.request, limit);
     } catch {
       return this.resume(BODY.broken);
     }
-    this.resume(OK, 0, this.received);
+    if (body === null) return this.resume(BODY.tooLarge);
+    this.received = body;
+    this.resume(OK, 0, body);
   }
 
-  async send(text, bytes, timeout, limit) {
+  async send(text, words) {
     const [kind, method, url, ...lines] = text.split("\n");
-    const body = kind === "empty" ? undefined : kind === "received" ? this.received : bytes;
-    const abort = (this.abort = new AbortController());
-    const { signal } = this.request;
+    let body;
+    if (kind === "received") body = this.received;
+    // It is sent once, and a stream may last for minutes: the bytes are not held for so long.
+    if (method !== "GET") this.received = NOTHING;
+    if (kind === "bytes") body = this.wasm.shown(words);
     // A receipt is still asked for when the client has gone; an answer is not.
-    const watched = method !== "GET" && signal;
+    const signal = method === "GET" ? null : this.request.signal;
+    const result = await this.exchange(url, { method, headers: named(lines), body }, signal, words[5], words[6]);
+    this.resume(result.outcome, result.status, result.bytes, result.head);
+  }
+
+  /** One request to an origin: what `resume` shall get. Never throws. */
+  async exchange(url, init, signal, timeout, limit) {
+    if (signal?.aborted) return { outcome: SENT.cancelled };
+    const abort = (this.abort = new AbortController());
     const left = () => abort.abort("left");
-    if (watched) {
-      if (signal.aborted) return this.resume(SENT.cancelled);
-      signal.addEventListener("abort", left);
-    }
+    signal?.addEventListener("abort", left);
     const timer = setTimeout(() => abort.abort("late"), timeout);
     let outcome = SENT.connect;
     try {
-      const answer = await fetch(url, {
-        method,
-        headers: named(lines),
-        body,
-        redirect: "manual",
-        signal: abort.signal,
-      });
+      const answer = await fetch(url, { ...init, redirect: "manual", signal: abort.signal });
       outcome = SENT.broken;
-      const { headers } = answer;
+      const { status, headers } = answer;
       const type = headers.get("content-type") ?? "";
       const head = [
         type,
@@ -206,47 +217,51 @@ class Exchange {
         headers.get("retry-after-ms") ?? "",
         headers.get("x-moegate-signature") ?? "",
       ].join("\n");
-      if (answer.status === 200 && type.startsWith("text/event-stream") && answer.body) {
-        const reader = answer.body.getReader();
+      const body = status === 200 && type.startsWith("text/event-stream") ? answer.body : null;
+      if (body) {
+        const reader = body.getReader();
         const first = await reader.read();
-        if (first.done) return this.resume(SENT.broken);
-        this.stream = { body: answer.body, reader, first: first.value };
-        return this.resume(SENT.stream, answer.status, NOTHING, head);
+        if (first.done) return { outcome };
+        this.stream = { body, reader, first: first.value };
+        // The listener stays: a client that leaves later ends the stream.
+        signal = null;
+        return { outcome: SENT.stream, status, head };
       }
-      const whole = await collect(answer, limit);
-      if (whole === null) {
+      const bytes = await collect(answer, limit);
+      if (bytes === null) {
         abort.abort("too large");
-        return this.resume(SENT.tooLarge);
+        return { outcome: SENT.tooLarge };
       }
-      this.answered = whole;
-      this.resume(SENT.whole, answer.status, whole, head);
-    } catch (error) {
-      if (error instanceof WebAssembly.RuntimeError) throw error;
+      this.answered = bytes;
+      return { outcome: SENT.whole, status, bytes, head };
+    } catch {
       const { reason } = abort.signal;
-      this.resume(reason === "left" ? SENT.cancelled : reason === "late" ? SENT.timeout : outcome);
+      return { outcome: reason === "left" ? SENT.cancelled : reason === "late" ? SENT.timeout : outcome };
     } finally {
       clearTimeout(timer);
-      if (watched && this.stream === null) signal.removeEventListener("abort", left);
+      signal?.removeEventListener("abort", left);
     }
   }
 
   async respond(text, bytes, way) {
     const [status, ...lines] = text.split("\n");
     const init = { status: Number(status), headers: named(lines) };
-    this.responded = true;
-    switch (way) {
-      case 0:
-        this.resolve(new Response(bytes, init));
-        break;
-      case 1:
-        this.resolve(new Response(this.answered, init));
-        break;
-      case 2:
-        return this.resume(await relay(this.stream, init, this.resolve, bytes, this.request.signal, this.abort));
-      default:
-        return this.resume(await pump(this.stream, init, this.resolve, this.scanner(), this.request.signal, this.abort));
+    const reply = (response) => {
+      this.resolve(response);
+      this.responded = true;
+    };
+    const { signal } = this.request;
+    let outcome;
+    if (way === 2) {
+      outcome = await relay(this.stream, init, reply, bytes, signal, this.abort);
+    } else if (way === 3) {
+      outcome = await pump(this.stream, init, reply, this.scanner(), signal, this.abort);
+    } else {
+      reply(new Response(way === 1 ? this.answered : bytes, init));
+      this.answered = NOTHING;
+      outcome = signal?.aborted ? ENDED.cancelled : ENDED.complete;
     }
-    this.resume(this.request.signal?.aborted ? ENDED.cancelled : ENDED.complete);
+    this.resume(outcome);
   }
 
   /** The core's scanner, fed chunk by chunk. */
@@ -269,17 +284,19 @@ class Exchange {
 
   async putRecord(text) {
     const [key, summary, value] = text.split("\n");
-    const metadata = JSON.parse(summary);
+    this.resume(await this.store(key, value, JSON.parse(summary)));
+  }
+
+  async store(key, value, metadata) {
     for (let tries = 1; ; tries += 1) {
       try {
         await this.env.USAGE.put(key, value, { metadata });
-        return this.resume(OK);
+        return OK;
       } catch (error) {
-        if (error instanceof WebAssembly.RuntimeError) throw error;
         if (tries === PUT_TRIES) {
           // Numbers and names only. The log is the last place where this request's cost is not lost.
           console.error(`moegate: a usage record could not be stored: ${value} (${error})`);
-          return this.resume(1);
+          return 1;
         }
         await new Promise((wake) => setTimeout(wake, 2 ** tries * 100 * (0.5 + Math.random())));
       }
@@ -291,7 +308,8 @@ class Exchange {
     let page;
     try {
       const list = await this.env.USAGE.list({ prefix, cursor: cursor || undefined });
-      page = { summaries: list.keys.map((key) => key.metadata ?? null), cursor: list.list_complete ? null : list.cursor };
+      const entries = list.keys.map(({ name, metadata }) => ({ name, summary: metadata ?? null }));
+      page = { entries, cursor: list.list_complete ? null : list.cursor };
     } catch (error) {
       console.error(`moegate: the usage store did not answer: ${error}`);
       return this.resume(1);
@@ -303,6 +321,11 @@ class Exchange {
   fail(error) {
     console.error(`moegate: a request failed inside the gateway: ${error?.stack ?? error}`);
     this.abort?.abort("failed");
+    try {
+      if (this.handle >= 0) this.wasm.exports.abandon(this.handle);
+    } catch {
+      // The instance is retired anyway.
+    }
     if (this.responded) return;
     const message = "the gateway failed on this request; it is ready for the next one";
     const body = { error: { message, type: "internal_server_error", param: null, code: "internal" } };

@@ -2,7 +2,7 @@
 
 use super::script::{Arrived, Responder, Script};
 use crate::core::secret::Secret;
-use crate::platform::{Page, StoreError};
+use crate::platform::{Entry, Page, StoreError};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -156,9 +156,12 @@ impl World {
             .range::<str, _>((from, Bound::Unbounded))
             .take_while(|(key, _)| key.starts_with(prefix));
         let page: Vec<_> = found.by_ref().take(PAGE).collect();
-        let summaries = page.iter().map(|(_, stored)| RawValue::from_string(stored.summary.clone()));
+        let entries = page.iter().map(|(key, stored)| {
+            let summary = RawValue::from_string(stored.summary.clone()).map_err(|_| StoreError)?;
+            Ok(Entry { name: (*key).clone(), summary })
+        });
         Ok(Page {
-            summaries: summaries.collect::<Result<_, _>>().map_err(|_| StoreError)?,
+            entries: entries.collect::<Result<_, _>>()?,
             cursor: found.next().and_then(|_| page.last().map(|(key, _)| (*key).clone())),
         })
     }
