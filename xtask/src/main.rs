@@ -1,5 +1,6 @@
 //! `cargo xtask`: set-up, build, run and test of this repository.
 
+mod bench;
 mod build;
 mod cache;
 mod failure;
@@ -32,6 +33,10 @@ Commands:
       --model FILE    the GGUF file to serve (default: the small one of this repository)
       --verbose       show what the servers print
   test [SUITE…]     set up what is missing and run the suites (default: all)
+  bench gateway     compare the gateway in workerd with a bare pass-through and with worker-build's entry
+      --json FILE     also write the rows to a file
+      --rounds N      (default: 9)
+      --own-only      leave out worker-build, whose tools take minutes to compile
   build worker      build the gateway for Workers: build/worker/moegate.wasm
       --out DIR       another folder; with MOEGATE_CONFIG=FILE another configuration
       --features F    features of the gateway's package (for tests)
@@ -48,6 +53,7 @@ enum Command {
     Setup,
     Run(run::Options),
     Test { suites: Vec<String> },
+    BenchGateway(bench::Options),
     BuildWorker { out: Option<PathBuf>, features: Option<String> },
     Wrangler { arguments: Vec<OsString> },
 }
@@ -90,6 +96,7 @@ fn execute(command: Command) -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::BenchGateway(options) => bench::gateway(&Setup::new()?, &options)?,
         Command::BuildWorker { out, features } => {
             let setup = Setup::new()?;
             let out = out.unwrap_or_else(|| setup.root.join("build/worker"));
@@ -145,6 +152,23 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
                 }
             }
             Ok(Command::Test { suites })
+        }
+        "bench" => {
+            match args.next()? {
+                Some(Value(value)) if value == "gateway" => {}
+                Some(other) => return Err(other.unexpected()),
+                None => return Err("bench what? `cargo xtask bench gateway`".into()),
+            }
+            let mut options = bench::Options::default();
+            while let Some(arg) = args.next()? {
+                match arg {
+                    Long("json") => options.json = Some(args.value()?.into()),
+                    Long("rounds") => options.rounds = args.value()?.parse::<std::num::NonZeroUsize>()?.get(),
+                    Long("own-only") => options.own_only = true,
+                    other => return Err(other.unexpected()),
+                }
+            }
+            Ok(Command::BenchGateway(options))
         }
         "build" => {
             match args.next()? {

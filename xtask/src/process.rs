@@ -160,6 +160,11 @@ impl Running {
         Ok(Self { name: name.to_owned(), child, group, readers, tail })
     }
 
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The exit status, if the child has ended.
     pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.child

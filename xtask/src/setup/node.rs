@@ -39,6 +39,11 @@ impl Node {
         command
     }
 
+    /// The folder with the installed packages.
+    pub(crate) fn modules(&self) -> &Path {
+        &self.modules
+    }
+
     /// What a command needs to run scripts the same way itself.
     pub(crate) fn lend(&self, command: &mut Command) {
         command.env("MOEGATE_NODE", &self.node).env("MOEGATE_NODE_MODULES", &self.modules);

@@ -1,0 +1,135 @@
+//! The result: rows for a file and a table for a reader.
+
+use std::fmt::Write;
+
+/// One measured quantity of one subject.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    pub(super) what: &'static str,
+    pub(super) subject: &'static str,
+    /// The median over the rounds.
+    pub(super) value: f64,
+    pub(super) unit: &'static str,
+    /// The median of its ratio to the pass-through of the same round.
+    pub(super) ratio: Option<f64>,
+    /// The largest of these ratios less the smallest.
+    pub(super) spread: Option<f64>,
+    pub(super) target: Option<Target>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Target {
+    /// Of the ratio.
+    AtLeast(f64),
+    /// Of the ratio.
+    AtMost(f64),
+}
+
+impl Row {
+    /// From one value a round of the subject and of the pass-through.
+    pub(super) fn compared(
+        what: &'static str,
+        subject: &'static str,
+        unit: &'static str,
+        values: &[f64],
+        base: &[f64],
+        target: Option<Target>,
+    ) -> Self {
+        let mut ratios: Vec<f64> = values.iter().zip(base).map(|(value, base)| value / base).collect();
+        let ratio = median(&mut ratios);
+        let spread = ratios.last().zip(ratios.first()).map(|(most, least)| most - least);
+        Self { what, subject, value: median(&mut values.to_vec()), unit, ratio: Some(ratio), spread, target }
+    }
+
+    fn met(&self) -> Option<bool> {
+        match (self.target?, self.ratio?) {
+            (Target::AtLeast(target), ratio) => Some(ratio >= target),
+            (Target::AtMost(target), ratio) => Some(ratio <= target),
+        }
+    }
+}
+
+/// Of at least one value; sorts them.
+pub(super) fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
+}
+
+pub(super) fn json(rows: &[Row]) -> String {
+    let number = |value: Option<f64>| value.map_or("null".to_owned(), |value| format!("{value:.4}"));
+    let mut text = String::from("[\n");
+    for (index, row) in rows.iter().enumerate() {
+        let target = match row.target {
+            None => "null".to_owned(),
+            Some(Target::AtLeast(target)) => format!("\">= {target}\""),
+            Some(Target::AtMost(target)) => format!("\"<= {target}\""),
+        };
+        let met = row.met().map_or("null".to_owned(), |met| met.to_string());
+        let comma = if index + 1 < rows.len() { "," } else { "" };
+        // Names and units are this program's own and hold nothing to escape; writing to a String cannot fail.
+        let _infallible = writeln!(
+            text,
+            "  {{\"what\":\"{}\",\"subject\":\"{}\",\"value\":{:.3},\"unit\":\"{}\",\"ratio\":{},\"spread\":{},\"target\":{target},\"met\":{met}}}{comma}",
+            row.what,
+            row.subject,
+            row.value,
+            row.unit,
+            number(row.ratio),
+            number(row.spread),
+        );
+    }
+    text.push_str("]\n");
+    text
+}
+
+/// Markdown.
+pub(super) fn table(rows: &[Row]) -> String {
+    let mut text =
+        String::from("| what | subject | value | ratio (spread) | target |\n|---|---|---:|---:|---|\n");
+    for row in rows {
+        let ratio = match (row.ratio, row.spread) {
+            (Some(ratio), Some(spread)) => format!("{ratio:.2} ({spread:.2})"),
+            _ => String::new(),
+        };
+        let target = match row.target {
+            None => String::new(),
+            Some(Target::AtLeast(target)) => format!("≥ {target}: "),
+            Some(Target::AtMost(target)) => format!("≤ {target}: "),
+        };
+        let met = row.met().map_or("", |met| if met { "met" } else { "missed" });
+        let value =
+            if row.value >= 100.0 { format!("{:.0}", row.value) } else { format!("{:.1}", row.value) };
+        let _infallible = writeln!(
+            text,
+            "| {} | {} | {value} {} | {ratio} | {target}{met} |",
+            row.what, row.subject, row.unit
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_are_taken_round_by_round() {
+        let row =
+            Row::compared("w", "s", "u", &[1.0, 4.0, 3.0], &[2.0, 4.0, 4.0], Some(Target::AtLeast(0.75)));
+        assert_eq!((row.value, row.ratio, row.spread, row.met()), (3.0, Some(0.75), Some(0.5), Some(true)));
+        let row = Row { target: Some(Target::AtMost(0.7)), ..row };
+        assert_eq!(row.met(), Some(false));
+        assert_eq!(
+            json(std::slice::from_ref(&row)),
+            "[\n  {\"what\":\"w\",\"subject\":\"s\",\"value\":3.000,\"unit\":\"u\",\"ratio\":0.7500,\"spread\":0.5000,\"target\":\"<= 0.7\",\"met\":false}\n]\n"
+        );
+        assert!(table(&[row]).ends_with("| w | s | 3.0 u | 0.75 (0.50) | ≤ 0.7: missed |\n"));
+    }
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+}
