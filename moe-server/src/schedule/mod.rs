@@ -18,7 +18,7 @@ use stats::Stats;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use text::Decode;
 use tokio::sync::mpsc::UnboundedSender;
@@ -116,6 +116,14 @@ pub(crate) struct Shared {
     pub(crate) stats: Arc<Stats>,
     pub(crate) dead: OnceLock<&'static str>,
     pub(crate) closing: AtomicBool,
+    /// Whether the thread takes nothing more from the channel; held while something is sent.
+    ended: Mutex<bool>,
+}
+
+impl Shared {
+    pub(crate) fn ended(&self) -> MutexGuard<'_, bool> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 pub(crate) enum Message {
@@ -162,8 +170,13 @@ impl Scheduler {
         self.ready()?;
         let place = self.places.clone().try_acquire_owned().map_err(|_| Refused::QueueFull)?;
         let queued = Queued { job, since: Instant::now(), place };
+        let ended = self.shared.ended();
         // The channel has room for all places: it can only be closed.
-        self.sender.try_send(Message::Job(Box::new(queued))).map_err(|_| Refused::EngineDead)
+        if *ended || self.sender.try_send(Message::Job(Box::new(queued))).is_err() {
+            drop(ended);
+            return Err(self.ready().err().unwrap_or(Refused::EngineDead));
+        }
+        Ok(())
     }
 
     /// Whether requests are taken (the queue may still be full).
@@ -171,11 +184,13 @@ impl Scheduler {
     /// # Errors
     /// Why not.
     pub fn ready(&self) -> Result<(), Refused> {
-        if self.shared.dead.get().is_some() {
-            return Err(Refused::EngineDead);
-        }
+        // In this order: where the thread ended because of a shutdown, `closing` was set before.
+        let gone = self.shared.dead.get().is_some() || *self.shared.ended();
         if self.shared.closing.load(Ordering::Acquire) {
             return Err(Refused::ShuttingDown);
+        }
+        if gone {
+            return Err(Refused::EngineDead);
         }
         Ok(())
     }
