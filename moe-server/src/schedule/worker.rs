@@ -297,6 +297,7 @@ impl Worker {
             match outcome {
                 Ok(finish) => {
                     if let Some(work) = self.remove(sequence) {
+                        self.shared.nan_streak.store(0, Ordering::Relaxed);
                         work.finish(finish);
                     }
                 }
@@ -318,6 +319,10 @@ impl Worker {
     }
 
     fn fail(&mut self, sequence: SequenceId, failure: Failure) {
+        if failure == Failure::NotANumber {
+            // Before its client hears of it.
+            self.shared.nan_streak.fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(work) = self.remove(sequence) {
             work.fail(failure);
         }

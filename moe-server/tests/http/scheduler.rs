@@ -6,7 +6,7 @@ use moe_server::http::codec::Codec;
 use moe_server::schedule::sample::Sampling;
 use moe_server::schedule::text::Decode;
 use moe_server::schedule::track::Track;
-use moe_server::schedule::{Config, Event, Failure, Job, Refused, Scheduler};
+use moe_server::schedule::{Config, Event, Failure, Job, Refused, Scheduler, Unready};
 use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -94,7 +94,7 @@ fn a_lost_thread_is_not_ready() {
     let (job_, events) = job(&scheduler, &format!("x{PANIC}"), Box::new(Cursed));
     scheduler.submit(job_).unwrap();
     assert_eq!(last(events), Some(Event::Failed(Failure::EngineDead)));
-    assert_eq!(scheduler.ready(), Err(Refused::EngineDead));
+    assert_eq!(scheduler.ready(), Err(Unready::Refusing(Refused::EngineDead)));
     assert_eq!(scheduler.dead(), Some("the compute thread panicked"));
     let (job_, events) = job(&scheduler, "a", Bytes.decoder());
     assert_eq!(scheduler.submit(job_), Err(Refused::EngineDead));
