@@ -159,6 +159,20 @@ fn an_empty_a_missing_file_and_a_folder_are_errors() {
     }
 }
 
+/// To open one would wait for a writer, who may never come.
+#[cfg(unix)]
+#[test]
+fn what_is_not_a_file_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.gguf");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [pipe.as_path(), folder.path(), "/dev/null".as_ref()] {
+        let error = Gguf::open(path).unwrap_err();
+        assert!(matches!(error, GgufError::Io { .. }), "{error}");
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    }
+}
+
 /// Reads everything of an open file, as loaders would.
 fn walk(gguf: &Gguf) {
     for key in gguf.keys().map(str::to_owned).collect::<Vec<_>>() {

@@ -6,17 +6,19 @@ mod serve;
 
 use args::Command;
 use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Runs the command line; errors go to stderr.
 pub(crate) fn run() -> ExitCode {
     match args::parse(std::env::args_os().skip(1)) {
         Ok(Command::Help) => {
-            print!("{}", args::HELP);
+            // Here and below: whoever reads it may have read enough.
+            let _ = write!(std::io::stdout(), "{}", args::HELP);
             ExitCode::SUCCESS
         }
         Ok(Command::Version) => {
-            println!("moe-server {}", env!("CARGO_PKG_VERSION"));
+            let _ = writeln!(std::io::stdout(), "moe-server {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
         }
         Ok(Command::Serve(options)) => match serve::serve(&options) {
@@ -28,6 +30,6 @@ pub(crate) fn run() -> ExitCode {
 }
 
 fn fail(code: u8, error: &dyn Display) -> ExitCode {
-    eprintln!("moe-server: {error}");
+    let _ = writeln!(std::io::stderr(), "moe-server: {error}");
     ExitCode::from(code)
 }

@@ -12,12 +12,14 @@ use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 
 /// How long streams have to say their last words once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(3);
+/// Connections that the system holds until they are accepted.
+const BACKLOG: u32 = 1024;
 
 /// Loads the model and serves until a signal.
 ///
@@ -35,9 +37,9 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         .build()
         .map_err(|error| format!("no threads for HTTP: {error}"))?;
     let address = SocketAddr::new(options.host, options.port);
-    // Before the model, so that a taken port is told at once.
-    let listener = runtime.block_on(TcpListener::bind(address)).map_err(|error| taken(address, &error))?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    // Before the model, so that a taken port is told at once; but nobody is let in before there is an answer.
+    let socket = reserve(address).map_err(|error| taken(address, &error))?;
+    let address = socket.local_addr().map_err(|error| error.to_string())?;
 
     let defaults = CpuOptions::default();
     let cpu = CpuOptions {
@@ -62,7 +64,6 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
             models.push(alias.clone());
         }
     }
-    announce(options, address, &models, scheduler.context_length());
     let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let server = Server {
         codec: Arc::new(ModelCodec { tokenizer: model.tokenizer, template: model.template }),
@@ -75,11 +76,28 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         keepalive: Duration::from_secs(options.keepalive_s),
         large_bodies: Arc::new(Semaphore::new(1)),
     };
-    let stop = runtime.block_on(async { signals() }).map_err(|error| format!("no signals: {error}"))?;
+    let context = server.scheduler.context_length();
+    // Inside of the runtime, to which they register.
+    let (stop, listener) = runtime.block_on(async {
+        let stop = signals().map_err(|error| format!("no signals: {error}"))?;
+        let listener = socket.listen(BACKLOG).map_err(|error| taken(address, &error))?;
+        Ok::<_, String>((stop, listener))
+    })?;
+    announce(options, address, &server.models, context);
     let result = runtime.block_on(http::run(listener, Arc::new(server), stop, GRACE));
     // What still runs may be deep in a computation; nobody waits for it.
     runtime.shutdown_background();
     result.map_err(|error| format!("{address}: {error}"))
+}
+
+/// Takes an address without listening: until then, connections are refused.
+fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Not to wait for the old connections of a server that was stopped. (Elsewhere it would share the port.)
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 fn taken(address: SocketAddr, error: &io::Error) -> String {
@@ -137,4 +155,21 @@ fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static> {
             std::future::pending::<()>().await;
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpStream};
+
+    #[tokio::test]
+    async fn nobody_is_let_in_before_the_model_is_loaded() {
+        let socket = reserve((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = socket.local_addr().unwrap();
+        assert_eq!(TcpStream::connect(address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        let listener = socket.listen(BACKLOG).unwrap();
+        assert_eq!(listener.local_addr().unwrap(), address);
+        TcpStream::connect(address).unwrap();
+        assert_eq!(reserve(address).unwrap_err().kind(), ErrorKind::AddrInUse);
+    }
 }

@@ -14,7 +14,7 @@ mod metrics;
 pub mod receipts;
 pub mod request;
 
-use crate::schedule::{Refused, Scheduler};
+use crate::schedule::{Refused, Scheduler, Unready};
 use auth::Auth;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, Request, State};
@@ -159,8 +159,14 @@ async fn ready(State(server): State<Arc<Server>>) -> Result<Response, ApiError> 
     let unready = |code, why: String| Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, why));
     match server.scheduler.ready() {
         Ok(()) => Ok(json_response(&json!({"status": "ready", "models": server.models}))),
-        Err(Refused::ShuttingDown) => unready("shutting_down", "the server is shutting down".into()),
-        Err(_) => {
+        Err(Unready::Refusing(Refused::ShuttingDown)) => unready("shutting_down", "the server is shutting down".into()),
+        Err(Unready::NotANumber) => unready(
+            "not_a_number",
+            "the last generations all failed on values that are not numbers; requests are still taken, and one that \
+             is completed makes the server ready again; check the model file, then the machine's memory"
+                .into(),
+        ),
+        Err(Unready::Refusing(_)) => {
             let why = server.scheduler.dead().unwrap_or("the compute thread has ended");
             unready("engine_dead", format!("{why}; restart the server"))
         }

@@ -16,9 +16,9 @@ use crate::engine::{Engine, TokenId};
 use sample::Sampling;
 use stats::Stats;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use text::Decode;
 use tokio::sync::mpsc::UnboundedSender;
@@ -103,6 +103,18 @@ pub enum Refused {
     ShuttingDown,
 }
 
+/// Why the scheduler is not [`Scheduler::ready`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unready {
+    /// [`MAX_NAN_STREAK`] generations or more in a row. Requests are still taken: one that is completed ends it.
+    NotANumber,
+    /// Requests are refused.
+    Refusing(Refused),
+}
+
+/// One failure may be a request's own; so many without an answer between them are the model's or the machine's.
+pub const MAX_NAN_STREAK: u32 = 3;
+
 pub(crate) struct Queued {
     pub(crate) job: Job,
     pub(crate) since: Instant,
@@ -116,6 +128,16 @@ pub(crate) struct Shared {
     pub(crate) stats: Arc<Stats>,
     pub(crate) dead: OnceLock<&'static str>,
     pub(crate) closing: AtomicBool,
+    /// Generations that failed with NaN since the last one that was completed.
+    pub(crate) nan_streak: AtomicU32,
+    /// Whether the thread takes nothing more from the channel; held while something is sent.
+    ended: Mutex<bool>,
+}
+
+impl Shared {
+    pub(crate) fn ended(&self) -> MutexGuard<'_, bool> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 pub(crate) enum Message {
@@ -159,23 +181,38 @@ impl Scheduler {
     /// # Errors
     /// See [`Refused`]; nothing is sent to the job's events then.
     pub fn submit(&self, job: Job) -> Result<(), Refused> {
-        self.ready()?;
+        self.taking()?;
         let place = self.places.clone().try_acquire_owned().map_err(|_| Refused::QueueFull)?;
         let queued = Queued { job, since: Instant::now(), place };
+        let ended = self.shared.ended();
         // The channel has room for all places: it can only be closed.
-        self.sender.try_send(Message::Job(Box::new(queued))).map_err(|_| Refused::EngineDead)
+        if *ended || self.sender.try_send(Message::Job(Box::new(queued))).is_err() {
+            drop(ended);
+            return Err(self.taking().err().unwrap_or(Refused::EngineDead));
+        }
+        Ok(())
     }
 
-    /// Whether requests are taken (the queue may still be full).
+    /// Whether requests are taken, and likely to be answered (the queue may still be full).
     ///
     /// # Errors
     /// Why not.
-    pub fn ready(&self) -> Result<(), Refused> {
-        if self.shared.dead.get().is_some() {
-            return Err(Refused::EngineDead);
+    pub fn ready(&self) -> Result<(), Unready> {
+        self.taking().map_err(Unready::Refusing)?;
+        if self.shared.nan_streak.load(Ordering::Relaxed) >= MAX_NAN_STREAK {
+            return Err(Unready::NotANumber);
         }
+        Ok(())
+    }
+
+    fn taking(&self) -> Result<(), Refused> {
+        // In this order: where the thread ended because of a shutdown, `closing` was set before.
+        let gone = self.shared.dead.get().is_some() || *self.shared.ended();
         if self.shared.closing.load(Ordering::Acquire) {
             return Err(Refused::ShuttingDown);
+        }
+        if gone {
+            return Err(Refused::EngineDead);
         }
         Ok(())
     }

@@ -8,6 +8,8 @@ use super::{Config, Failure, Message, Shared};
 use crate::engine::{Engine, EngineError, SequenceId, Span, Wanted};
 use moegate_wire::Ending;
 use std::collections::VecDeque;
+use std::fmt::Display;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,6 +18,21 @@ use std::time::Instant;
 
 /// The engine can do no more, and why (for operators, without detail of any request).
 struct Dead(&'static str);
+
+/// For operators. Whoever read stderr may have gone: that must not end the engine, as a panic of `eprintln!` would.
+fn log(message: impl Display) {
+    let _ = writeln!(std::io::stderr(), "moe-server: {message}");
+}
+
+/// Tells the handles that the thread has gone, for whatever reason.
+struct Gone(Arc<Shared>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        *self.0.ended() = true;
+        self.0.dead.get_or_init(|| "the compute thread has ended");
+    }
+}
 
 pub(super) struct Worker {
     engine: Box<dyn Engine>,
@@ -61,6 +78,7 @@ impl Worker {
 
     /// Works until the last handle is gone, the scheduler is shut down, or the engine dies.
     pub(super) fn run(mut self) {
+        let _gone = Gone(self.shared.clone());
         let outcome = catch_unwind(AssertUnwindSafe(|| self.serve()));
         let dead = match outcome {
             Ok(Ok(())) => None,
@@ -68,12 +86,14 @@ impl Worker {
             Err(_) => Some("the compute thread panicked"),
         };
         let failure = if let Some(why) = dead {
-            eprintln!("moe-server: {why}; no request can be served until a restart");
             let _ = self.shared.dead.set(why);
+            log(format_args!("{why}; no request can be served until a restart"));
             Failure::EngineDead
         } else {
             Failure::ShuttingDown
         };
+        // Whatever was sent is in the channel then, and nothing comes after it.
+        *self.shared.ended() = true;
         let queued = self.receiver.try_iter().filter_map(|message| match message {
             Message::Job(queued) => Some(Work::new(*queued)),
             Message::Close => None,
@@ -210,7 +230,7 @@ impl Worker {
         };
         let at_fault: Vec<SequenceId> = match error {
             EngineError::Broken(why) => {
-                eprintln!("moe-server: {why}");
+                log(why);
                 return Err(Dead("the engine's state is torn"));
             }
             EngineError::OutOfBlocks { .. } => {
@@ -225,7 +245,7 @@ impl Worker {
             // Whose fault it is cannot be told: end them all rather than try the same for ever.
             _ => spans.iter().map(|span| span.sequence).collect(),
         };
-        eprintln!("moe-server: a step failed: {error}");
+        log(format_args!("a step failed: {error}"));
         for sequence in at_fault {
             self.fail(sequence, failure_of(&error));
         }
@@ -277,6 +297,7 @@ impl Worker {
             match outcome {
                 Ok(finish) => {
                     if let Some(work) = self.remove(sequence) {
+                        self.shared.nan_streak.store(0, Ordering::Relaxed);
                         work.finish(finish);
                     }
                 }
@@ -298,6 +319,10 @@ impl Worker {
     }
 
     fn fail(&mut self, sequence: SequenceId, failure: Failure) {
+        if failure == Failure::NotANumber {
+            // Before its client hears of it.
+            self.shared.nan_streak.fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(work) = self.remove(sequence) {
             work.fail(failure);
         }
@@ -319,5 +344,23 @@ fn failure_of(error: &EngineError) -> Failure {
         EngineError::NotANumber { .. } => Failure::NotANumber,
         EngineError::OutOfBlocks { .. } => Failure::KvExhausted,
         _ => Failure::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_is_lost_is_seen() {
+        let shared = Arc::new(Shared::default());
+        let gone = Gone(shared.clone());
+        let lost = std::thread::spawn(move || {
+            let _gone = gone;
+            std::panic::panic_any("lost");
+        });
+        assert!(lost.join().is_err());
+        assert!(*shared.ended());
+        assert_eq!(shared.dead.get(), Some(&"the compute thread has ended"));
     }
 }

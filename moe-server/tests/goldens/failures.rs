@@ -2,7 +2,7 @@
 
 use moe_server::{
     engine::{Engine, EngineError, SequenceId, Span, Wanted},
-    model::llama4::Model,
+    model::llama4::{FeedForward, Model},
 };
 
 use crate::{
@@ -40,6 +40,24 @@ fn an_odd_logit_is_an_error_and_changes_nothing() {
         let mut expected = Vec::new();
         fresh.step(&[span(c, &[3, 4, 5])], &mut expected).unwrap();
         assert_eq!(logits[logits.len() / 2..], expected);
+    }
+}
+
+/// Whichever expert's row of the router it is in.
+#[test]
+fn a_nan_in_the_router_is_noticed() {
+    let c = small_config();
+    let layer = (0..c.layers).find(|layer| c.is_moe(*layer)).unwrap();
+    for expert in 0..c.experts {
+        let mut model = generator::model(&c, 1);
+        let FeedForward::Moe { router, .. } = &mut model.layers[layer].feed_forward else { panic!("dense") };
+        let mut values = vec![0.01; c.experts * c.hidden];
+        values[expert * c.hidden] = f32::NAN;
+        *router = generator::f32_tensor([1, c.experts, c.hidden], &values);
+        let mut engine = engine(&model, 1, 64);
+        let a = engine.create().unwrap();
+        let failed = engine.step(&[span(a, &[1, 2])], &mut Vec::new());
+        assert_eq!(failed, Err(EngineError::NotANumber { sequence: a }), "expert {expert}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The model again, as plainly as it can be written, one token at a time, with switches that break it.
+//! The model again, as plainly as it can be written, with switches that break it.
 //!
 //! Attention itself is the kernels' own, which are checked against plain sums elsewhere: the long golden is billions of
 //! products. What is attended to, and with what, is not.
@@ -156,10 +156,10 @@ impl<'a> Reference<'a> {
         self.mutation == Some(mutation)
     }
 
-    fn rope(&self, head: &mut [f32]) {
+    fn rope(&self, head: &mut [f32], position: usize) {
         let half = head.len() / 2;
         for (i, frequency) in self.frequencies.iter().enumerate() {
-            let angle = self.position as f64 * frequency;
+            let angle = position as f64 * frequency;
             let (sin, cos) = (angle.sin() as f32, angle.cos() as f32);
             let (a, b) = if self.is(Mutation::HalfSplitRope) { (i, i + half) } else { (2 * i, 2 * i + 1) };
             (head[a], head[b]) = (head[a] * cos - head[b] * sin, head[a] * sin + head[b] * cos);
@@ -168,28 +168,45 @@ impl<'a> Reference<'a> {
 
     /// The next token; its logits where they are wanted.
     pub(crate) fn next(&mut self, token: u32, wanted: bool) -> Option<Vec<f32>> {
+        self.pass(&[token], wanted)
+    }
+
+    /// The next tokens, without their logits. Many together, since each key is then read once for all of them.
+    pub(crate) fn skip(&mut self, tokens: &[u32]) {
+        for tokens in tokens.chunks(64) {
+            self.pass(tokens, false);
+        }
+    }
+
+    /// The last token's logits where they are wanted.
+    fn pass(&mut self, tokens: &[u32], wanted: bool) -> Option<Vec<f32>> {
         let c = self.config;
-        let mut x = self.model.embedding[token as usize * c.hidden..][..c.hidden].to_vec();
+        let row = |token: &u32| self.model.embedding[*token as usize * c.hidden..][..c.hidden].to_vec();
+        let mut xs: Vec<Vec<f32>> = tokens.iter().map(row).collect();
+        let start = self.position;
         for (index, layer) in self.model.layers.iter().enumerate() {
-            let queries = self.project(index, layer, &x);
+            let project = |(i, x): (usize, &Vec<f32>)| self.project(index, layer, x, start + i);
+            let queries: Vec<Vec<f32>> = xs.iter().enumerate().map(project).collect();
             if index + 1 == c.layers && !wanted {
                 break; // Nothing sees this token's last layer but its own logits.
             }
-            let mixed = self.attend(index, &queries);
-            for (x, y) in x.iter_mut().zip(times(&layer.attention[3], &mixed)) {
-                *x += y;
-            }
-            let y = self.feed_forward(layer, &weighted_norm(&x, &layer.ffn_norm, c.norm_eps), index);
-            for (x, y) in x.iter_mut().zip(y) {
-                *x += y;
+            for (x, mixed) in xs.iter_mut().zip(self.attend(index, &queries)) {
+                for (x, y) in x.iter_mut().zip(times(&layer.attention[3], &mixed)) {
+                    *x += y;
+                }
+                let y = self.feed_forward(layer, &weighted_norm(x, &layer.ffn_norm, c.norm_eps), index);
+                for (x, y) in x.iter_mut().zip(y) {
+                    *x += y;
+                }
             }
         }
-        self.position += 1;
-        wanted.then(|| times(&self.model.output, &weighted_norm(&x, &self.model.output_norm, c.norm_eps)))
+        self.position += tokens.len();
+        let last = xs.last().filter(|_| wanted)?;
+        Some(times(&self.model.output, &weighted_norm(last, &self.model.output_norm, c.norm_eps)))
     }
 
     /// Caches key and value and returns the queries.
-    fn project(&mut self, index: usize, layer: &LayerWeights, x: &[f32]) -> Vec<f32> {
+    fn project(&mut self, index: usize, layer: &LayerWeights, x: &[f32], position: usize) -> Vec<f32> {
         let c = self.config;
         let x = weighted_norm(x, &layer.attn_norm, c.norm_eps);
         let [mut queries, mut keys, values] = [0, 1, 2].map(|i| times(&layer.attention[i], &x));
@@ -201,18 +218,18 @@ impl<'a> Reference<'a> {
         };
         for head in queries.chunks_mut(c.head_dim).chain(keys.chunks_mut(c.head_dim)) {
             if rope {
-                self.rope(head);
+                self.rope(head, position);
             }
             if norm {
                 head.copy_from_slice(&normed(head, c.norm_eps));
             }
         }
         if !c.is_chunked(index) && !self.is(Mutation::NoTemperature) {
-            let steps = (self.position + 1) / c.temperature_floor;
+            let steps = (position + 1) / c.temperature_floor;
             let by = 1.0 + c.temperature_scale * (1.0 + steps as f64).ln();
             queries.iter_mut().for_each(|q| *q *= by as f32);
         }
-        let at = self.position * c.head_dim;
+        let at = position * c.head_dim;
         for (head, cache) in self.cache[index].iter_mut().enumerate() {
             for (cache, new) in cache.iter_mut().zip([&keys, &values]) {
                 cache.resize(at + (1 + BLOCK) * c.head_dim, 0.0);
@@ -222,35 +239,66 @@ impl<'a> Reference<'a> {
         queries
     }
 
-    fn attend(&self, index: usize, queries: &[f32]) -> Vec<f32> {
+    /// The first token that the one at `p` sees.
+    fn first(&self, index: usize, p: usize) -> usize {
         let c = self.config;
-        let p = self.position;
-        let first = if !c.is_chunked(index) || self.is(Mutation::NoChunks) {
+        if !c.is_chunked(index) || self.is(Mutation::NoChunks) {
             0
         } else if self.is(Mutation::SlidingWindow) {
             (p + 1).saturating_sub(c.chunk)
         } else {
             p / c.chunk * c.chunk
-        };
+        }
+    }
+
+    /// For the queries of one token after the other, from the present position on.
+    fn attend(&self, index: usize, queries: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        let positions: Vec<usize> = (self.position..self.position + queries.len()).collect();
+        let mut mixed = Vec::new();
+        for same in positions.chunk_by(|a, b| self.first(index, *a) == self.first(index, *b)) {
+            let queries = &queries[mixed.len()..mixed.len() + same.len()];
+            mixed.extend(self.attend_from(index, self.first(index, same[0]), same, queries));
+        }
+        mixed
+    }
+
+    /// For the tokens at `positions`, all of which see what is from `first` on.
+    fn attend_from(
+        &self,
+        index: usize,
+        first: usize,
+        positions: &[usize],
+        queries: &[Vec<f32>],
+    ) -> Vec<Vec<f32>> {
+        let c = self.config;
         let size = BLOCK * c.head_dim;
         let shared = c.heads / c.kv_heads;
-        let mut mixed = vec![0.0; queries.len()];
-        let heads = queries.chunks(shared * c.head_dim).zip(mixed.chunks_mut(shared * c.head_dim));
-        for ([keys, values], (queries, out)) in self.cache[index].iter().zip(heads) {
-            let blocks: Vec<Block<'_>> = (first..=p)
+        let width = shared * c.head_dim;
+        let by = 1.0 / (c.head_dim as f32).sqrt();
+        let mut mixed = vec![vec![0.0; c.heads * c.head_dim]; queries.len()];
+        for (head, [keys, values]) in self.cache[index].iter().enumerate() {
+            let own = head * width..(head + 1) * width;
+            let blocks: Vec<Block<'_>> = (first..=positions[positions.len() - 1])
                 .step_by(BLOCK)
                 .map(|at| at * c.head_dim..at * c.head_dim + size)
                 .map(|at| Block { keys: &keys[at.clone()], values: &values[at] })
                 .collect();
-            let by = 1.0 / (c.head_dim as f32).sqrt();
+            let scaled: Vec<f32> =
+                queries.iter().flat_map(|queries| &queries[own.clone()]).map(|q| q * by).collect();
+            let visible: Vec<usize> =
+                positions.iter().flat_map(|p| std::iter::repeat_n(p + 1 - first, shared)).collect();
             let attention = Attention {
-                queries: &queries.iter().map(|q| q * by).collect::<Vec<_>>(),
-                visible: &vec![p + 1 - first; shared],
+                queries: &scaled,
+                visible: &visible,
                 blocks: &blocks,
                 block_len: BLOCK,
                 head_dim: c.head_dim,
             };
-            attend(Isa::detect(), &attention, &mut Scratch::default(), out);
+            let mut out = vec![0.0; scaled.len()];
+            attend(Isa::detect(), &attention, &mut Scratch::default(), &mut out);
+            for (mixed, out) in mixed.iter_mut().zip(out.chunks(width)) {
+                mixed[own.clone()].copy_from_slice(out);
+            }
         }
         mixed
     }

@@ -1,5 +1,6 @@
 //! The command itself, with the small model that the repository carries.
 
+use moe_server::model::gguf::Gguf;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -28,9 +29,14 @@ impl Drop for Running {
 
 impl Running {
     fn start() -> Self {
+        Self::with(MODEL, Stdio::inherit())
+    }
+
+    fn with(model: &str, stderr: Stdio) -> Self {
         let mut command =
-            command(&["serve", MODEL, "--port", "0", "--json", "--alias", "other", "--threads", "1"]);
-        let mut child = command.env("MOE_API_KEY", "key\n").stdout(Stdio::piped()).spawn().unwrap();
+            command(&["serve", model, "--port", "0", "--json", "--alias", "other", "--threads", "1"]);
+        command.env("MOE_API_KEY", "key\n").stdout(Stdio::piped()).stderr(stderr);
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let line: Value = serde_json::from_str(&line).unwrap();
@@ -42,19 +48,25 @@ impl Running {
 
     /// The body of the answer to a chat.
     fn chat(&self, body: &str) -> String {
+        let (head, body) = self.ask("POST /v1/chat/completions", body);
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}: {body}");
+        body
+    }
+
+    /// Head and body of the answer.
+    fn ask(&self, what: &str, body: &str) -> (String, String) {
         let mut stream = TcpStream::connect(("127.0.0.1", u16::try_from(self.port).unwrap())).unwrap();
         let length = body.len();
         write!(
             stream,
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer key\r\nconnection: close\r\n\
+            "{what} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer key\r\nconnection: close\r\n\
              content-length: {length}\r\n\r\n{body}"
         )
         .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
-        body.to_owned()
+        (head.to_owned(), body.to_owned())
     }
 }
 
@@ -74,6 +86,29 @@ fn serves_a_model_file_until_it_is_told_to_stop() {
     let killed = Command::new("kill").arg(running.child.id().to_string()).status().unwrap();
     assert!(killed.success());
     assert!(running.child.wait().unwrap().success(), "SIGTERM is an orderly end");
+}
+
+/// A model without numbers, and nobody who reads what the server logs of it.
+#[cfg(unix)]
+#[test]
+fn a_lost_stderr_ends_nothing() {
+    let mut bytes = std::fs::read(MODEL).unwrap();
+    let norm = Gguf::from_bytes(bytes.clone()).unwrap().tensor("output_norm.weight").unwrap().range();
+    bytes[norm.start..norm.start + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("tiny.gguf");
+    std::fs::write(&model, bytes).unwrap();
+
+    let mut running = Running::with(model.to_str().unwrap(), Stdio::piped());
+    drop(running.child.stderr.take());
+    let body = r#"{"model": "tiny", "messages": [{"role": "user", "content": "Hello"}]}"#;
+    for _ in 0..3 {
+        let (head, body) = running.ask("POST /v1/chat/completions", body);
+        assert!(head.starts_with("HTTP/1.1 500") && body.contains("\"not_a_number\""), "{head}: {body}");
+    }
+    let (head, body) = running.ask("GET /ready", "");
+    assert!(head.starts_with("HTTP/1.1 503") && body.contains("\"not_a_number\""), "{head}: {body}");
+    assert!(running.ask("GET /health", "").0.starts_with("HTTP/1.1 200"));
 }
 
 #[test]

@@ -137,6 +137,31 @@ async fn what_is_not_a_number_fails_its_own_request_only() {
 }
 
 #[tokio::test]
+async fn a_model_that_yields_no_numbers_is_not_ready_until_it_does() {
+    let server = TestServer::usual().await;
+    let fail = async |bad| {
+        let reply = server.send(post_chat(&format!("x{bad}"), &json!({}))).await;
+        assert_eq!(reply.error(), (500, "not_a_number".into(), None), "a request is still taken");
+    };
+    let succeed = async || assert_eq!(server.send(post_chat("say:ab>", &json!({}))).await.status, 200);
+    for _ in 0..3 {
+        fail(NAN).await;
+        fail(NAN_ROW).await;
+        assert_eq!(server.get("/ready").await.status, 200, "two in a row may be the requests' own fault");
+        succeed().await;
+    }
+    for bad in [NAN_ROW, NAN, NAN, NAN] {
+        fail(bad).await;
+    }
+    assert_eq!(server.get("/ready").await.error(), (503, "not_a_number".into(), None));
+    assert!(server.metric("moe_server_ready").await < 0.5);
+    assert_eq!(server.get("/health").await.status, 200);
+    succeed().await;
+    assert_eq!(server.get("/ready").await.status, 200);
+    assert!(server.metric("moe_server_ready").await > 0.5);
+}
+
+#[tokio::test]
 async fn a_dead_engine_fails_everyone_and_the_server_lives() {
     for bad in [PANIC, BROKEN] {
         let server = TestServer::usual().await;

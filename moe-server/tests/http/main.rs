@@ -7,4 +7,5 @@ mod engine;
 mod life;
 mod receipts;
 mod refusals;
+mod scheduler;
 mod support;

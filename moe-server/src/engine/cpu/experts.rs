@@ -41,11 +41,15 @@ pub(super) fn gated(pool: &Pool, isa: Isa, all: &[Routed<'_>]) -> Vec<Vec<f32>> 
     by_token_all(outer)
 }
 
-/// The index of the highest value, of the first of equals.
+/// The index of the highest value, of the first of equals; of the first NaN where there is one, so that the token it
+/// belongs to comes out as NaN and is noticed.
 fn highest(values: impl Iterator<Item = f32>) -> (usize, f32) {
     let mut best = (0, f32::NEG_INFINITY);
     for (index, value) in values.enumerate() {
-        if value > best.1 || (index == 0 && value.is_nan()) {
+        if value.is_nan() {
+            return (index, value);
+        }
+        if value > best.1 {
             best = (index, value);
         }
     }
@@ -101,9 +105,12 @@ mod tests {
     use super::highest;
 
     #[test]
-    fn the_router_takes_the_first_of_equals_and_survives_nan() {
+    fn the_router_takes_the_first_of_equals_and_the_first_nan() {
         assert_eq!(highest([1.0, 3.0, 3.0].into_iter()), (1, 3.0));
         assert_eq!(highest([-1.0].into_iter()), (0, -1.0));
-        assert!(highest([f32::NAN, f32::NAN].into_iter()).1.is_nan());
+        for (values, first) in [([f32::NAN; 3], 0), ([1.0, f32::NAN, 3.0], 1), ([3.0, 1.0, f32::NAN], 2)] {
+            let (index, value) = highest(values.into_iter());
+            assert!(index == first && value.is_nan(), "{values:?}: {index} {value}");
+        }
     }
 }

@@ -7,10 +7,11 @@
 mod cursor;
 mod error;
 mod ggml_type;
+mod map;
 mod tensor;
 mod value;
 
-use std::{collections::HashMap, fmt, fs::File, ops::Range, path::Path};
+use std::{collections::HashMap, fmt, ops::Range, path::Path};
 
 use memmap2::Mmap;
 
@@ -103,14 +104,7 @@ impl Gguf {
     /// [`GgufError`], saying what is wrong and where.
     pub fn open(path: &Path) -> Result<Self, GgufError> {
         let io = |error| GgufError::Io { path: path.to_owned(), error };
-        let file = File::open(path).map_err(io)?;
-        if file.metadata().map_err(io)?.is_dir() {
-            return Err(io(std::io::ErrorKind::IsADirectory.into()));
-        }
-        // SAFETY: nothing here writes to the map. Another process may change the file: contents are checked again
-        // where a check matters for memory safety, and a file cut short ends this process by SIGBUS, as for any mapping.
-        let map = unsafe { Mmap::map(&file) }.map_err(io)?;
-        Self::parse(Bytes::Mapped(map))
+        Self::parse(Bytes::Mapped(map::map(path).map_err(io)?))
     }
 
     /// The same for a file that is in memory.

@@ -1,0 +1,30 @@
+//! The mapping of a file.
+
+use std::{
+    fs::{self, File},
+    io::{self, ErrorKind},
+    path::Path,
+};
+
+use memmap2::Mmap;
+
+/// Maps a regular file to be read.
+///
+/// # Errors
+/// The system's; and where it is no regular file, since opening a pipe would wait for a writer.
+pub(super) fn map(path: &Path) -> io::Result<Mmap> {
+    let kind = fs::metadata(path)?;
+    if kind.is_dir() {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    if !kind.is_file() {
+        return Err(io::Error::new(
+            ErrorKind::InvalidInput,
+            "it is not a regular file; give the path of a GGUF file",
+        ));
+    }
+    let file = File::open(path)?;
+    // SAFETY: nothing here writes to the map. Another process may change the file: contents are checked again where a
+    // check matters for memory safety, and a file cut short ends this process by SIGBUS, as for any mapping.
+    unsafe { Mmap::map(&file) }
+}
