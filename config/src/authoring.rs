@@ -21,9 +21,14 @@ pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
 /// The JSON Schema of `moegate.toml`, pretty-printed.
 #[must_use]
 pub fn schema() -> String {
-    let mut text = format!("{:#}", schemars::schema_for!(Config).to_value());
-    text.push('\n');
-    text
+    format!("{:#}\n", sorted_schema())
+}
+
+/// The schema with its keys in order, whatever features of `serde_json` other crates of the build turn on.
+fn sorted_schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(Config).to_value();
+    schema.sort_all_objects();
+    schema
 }
 
 /// The configuration as the JSON that is compiled in.

@@ -1,6 +1,5 @@
 //! The reference page, made from the schema.
 
-use crate::Config;
 use serde_json::{Map, Value};
 use std::fmt::Write;
 
@@ -15,7 +14,7 @@ serves editors (`#:schema`).
 /// A section per table, in the order in which a file has them.
 #[must_use]
 pub fn reference() -> String {
-    let schema = schemars::schema_for!(Config).to_value();
+    let schema = super::sorted_schema();
     let definitions = schema.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
     let mut page = INTRODUCTION.to_owned();
     for (title, name) in [

@@ -4,7 +4,7 @@ use crate::{File, lines_where};
 
 /// Folders in which one person's or one machine's files lie.
 const MACHINE: &[&str] =
-    &["/home/", "/root/", "/Users/", "/work/", "/mnt/", "/workspace/", "/github/", "C:\\"];
+    &["/home/", "/root/", "/Users/", "/work/", "/mnt/", "/workspace/", "/github/", "C:\\Users\\"];
 
 /// In sources also the folder for temporary files: its place is asked of the system.
 const TEMPORARY: &str = "/tmp/";
@@ -57,7 +57,9 @@ mod tests {
 
     #[test]
     fn a_machines_path_is_found() {
-        for text in ["let a = \"/home/me/x\";", "cd /root/x", "path=/Users/x/y", "open('/tmp/x')", "C:\\x"] {
+        for text in
+            ["let a = \"/home/me/x\";", "cd /root/x", "path=/Users/x/y", "open('/tmp/x')", "C:\\Users\\x"]
+        {
             assert_eq!(names_no_machine_path(File { path: "a.rs", text }).len(), 1, "{text}");
         }
         for text in
