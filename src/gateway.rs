@@ -239,12 +239,16 @@ impl<P: Platform> Exchange<'_, P> {
         let mut last = None;
         for _ in 0..3 {
             let request: Outbound = attempt::receipt_request(&self.target, &self.secrets, self.id);
-            let Ok(answer) = self.platform.send(request, 64 * 1024).await else { continue };
-            if let Answer { status: 200, headers, body: AnswerBody::Whole(body) } = answer {
-                last = attempt::read_receipt(&headers, &body, &self.secrets, self.id);
-                if !last.as_ref().is_some_and(|receipt| receipt.ending == Ending::Running) {
-                    break;
+            match self.platform.send(request, 64 * 1024).await {
+                Ok(Answer { status: 200, headers, body: AnswerBody::Whole(body) }) => {
+                    last = attempt::read_receipt(&headers, &body, &self.secrets, self.id);
+                    if !last.as_ref().is_some_and(|receipt| receipt.ending == Ending::Running) {
+                        break;
+                    }
                 }
+                // It does not know the request.
+                Ok(Answer { status: 404, .. }) => break,
+                _ => {}
             }
         }
         last

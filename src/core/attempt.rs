@@ -123,11 +123,11 @@ pub fn read_receipt(
     (receipt.id == request_id).then_some(receipt)
 }
 
-/// Whether an answer of this status shows that nothing was computed: the request itself was refused, or Cloudflare says
-/// that it never reached the origin.
+/// Whether an answer of this status shows that nothing was computed: the request was refused, or the origin is overloaded,
+/// or Cloudflare says that it never reached the origin.
 #[must_use]
 pub fn used_nothing(status: u16) -> bool {
-    matches!(status, 300..=499 | 521..=523 | 525 | 526 | 530)
+    matches!(status, 300..=499 | 503 | 521..=523 | 525 | 526 | 529 | 530)
 }
 
 /// What an unstreamed answer means for the client.

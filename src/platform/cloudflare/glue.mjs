@@ -217,8 +217,8 @@ class Exchange {
         headers.get("retry-after-ms") ?? "",
         headers.get("x-moegate-signature") ?? "",
       ].join("\n");
-      const body = status === 200 && type.startsWith("text/event-stream") ? answer.body : null;
-      if (body) {
+      if (status === 200 && type.startsWith("text/event-stream") && answer.body) {
+        const { body } = answer;
         const reader = body.getReader();
         const first = await reader.read();
         if (first.done) return { outcome };

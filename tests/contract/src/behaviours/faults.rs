@@ -13,10 +13,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) const ALL: &[Behaviour] = &[
     Behaviour::new(
         "origin_refuses",
-        "an origin where nothing listens is 502 `origin_unreachable`, and nothing was used",
+        "an origin where nothing listens is 502 `origin_unreachable`; a runtime cannot tell that from a reset, so it counts as unmetered",
         refuses,
     ),
-    Behaviour::new("origin_resets", "a connection that breaks before the answer is 502", resets),
+    Behaviour::new(
+        "origin_resets",
+        "a connection that breaks before the answer is 502; what it cost is known only from our own server's receipt",
+        resets,
+    ),
     Behaviour::new(
         "origin_is_silent",
         "no first byte in time is 504 `origin_timeout`, and the origin's connection is closed",
@@ -46,7 +50,7 @@ pub(super) const ALL: &[Behaviour] = &[
     Behaviour::new("origin_redirects", "a redirect is not followed: 502 `origin_redirects`", redirects),
     Behaviour::new(
         "origin_refuses_key",
-        "401 and 403 from an origin are 502 `origin_refused_key`: the client's key is fine",
+        "401, and 403 without an error of OpenAI's form, are 502 `origin_refused_key`: the client's key is fine",
         refuses_key,
     ),
     Behaviour::new(
@@ -83,7 +87,7 @@ fn refuses(stage: &mut Stage<'_>) {
     expect_error(&reply, 502, "origin_unreachable", "`dead`");
     assert_eq!((reply.header("x-moegate-origin"), reply.ended), ("dead", Ended::Whole));
     let record = stage.settled();
-    assert_eq!((record.ending, record.status, record.metered), (Ending::Error, 502, true));
+    assert_eq!((record.ending, record.status, record.metered), (Ending::Error, 502, false));
     assert_eq!(record.usage, Usage::default());
 }
 
@@ -93,7 +97,12 @@ fn resets(stage: &mut Stage<'_>) {
         assert_eq!(reply.status, 502);
         let record = stage.settled();
         assert_eq!((record.ending, record.status, record.usage), (Ending::Error, 502, Usage::default()));
+        assert!(!record.metered);
     }
+    let reply = stage.play(own(Script::Reset, Receipts::Signed(Ending::Cancelled)), &chat("own-model"));
+    assert_eq!(reply.status, 502);
+    let record = stage.settled();
+    assert_eq!((record.ending, record.metered, record.usage), (Ending::Error, true, USAGE));
 }
 
 fn silent(stage: &mut Stage<'_>) {
@@ -157,8 +166,9 @@ fn redirects(stage: &mut Stage<'_>) {
 }
 
 fn refuses_key(stage: &mut Stage<'_>) {
-    for status in [401, 403] {
-        let script = json(status, r#"{"error":{"message":"Incorrect API key"}}"#);
+    for (status, body) in [(401, r#"{"error":{"message":"Incorrect API key"}}"#), (403, "Incorrect API key")]
+    {
+        let script = json(status, body);
         let reply = stage.play(always(script), &chat("far-model"));
         expect_error(&reply, 502, "origin_refused_key", &status.to_string());
         assert_eq!((reply.header("www-authenticate"), reply.text().contains("Incorrect")), ("", false));
@@ -170,7 +180,7 @@ fn refuses_key(stage: &mut Stage<'_>) {
 const ERROR: &str = r#"{ "error":{"message":"no","type":"t","param":null,"code":"c" }}"#;
 
 fn error_passes(stage: &mut Stage<'_>) {
-    for (call, status) in [(chat("far-model"), 400), (chat("own-model"), 404), (streamed("far-model"), 503)] {
+    for (call, status) in [(chat("far-model"), 403), (chat("own-model"), 404), (streamed("far-model"), 503)] {
         let reply = stage.play(own(json(status, ERROR), Receipts::Missing), &call);
         assert_eq!((reply.status, reply.text().as_str()), (status, ERROR));
         let record = stage.settled();

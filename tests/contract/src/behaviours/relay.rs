@@ -32,7 +32,7 @@ pub(super) const ALL: &[Behaviour] = &[
     ),
     Behaviour::new(
         "receipt_missing",
-        "without a receipt the stream is recorded as unmetered",
+        "without a receipt nobody vouches for the stream: it is recorded as truncated and unmetered",
         receipt_missing,
     ),
     Behaviour::new(
@@ -114,7 +114,7 @@ fn unmetered(stage: &mut Stage<'_>, receipts: Receipts) {
     assert_eq!(reply.text(), chunks().concat());
     let record = stage.settled();
     assert_eq!((record.metered, record.usage), (false, Usage::default()), "{receipts:?}");
-    assert_eq!((record.ending, record.cost_nanodollars), (Ending::Complete, Nanodollars(0)));
+    assert_eq!((record.ending, record.cost_nanodollars), (Ending::Truncated, Nanodollars(0)));
 }
 
 fn receipt_says_error(stage: &mut Stage<'_>) {
