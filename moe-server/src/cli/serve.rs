@@ -5,7 +5,7 @@ use super::key::{VARIABLE, auth};
 use moe_server::engine::cpu::CpuOptions;
 use moe_server::http::codec::ModelCodec;
 use moe_server::http::receipts::{Receipts, Retention};
-use moe_server::http::{self, Server};
+use moe_server::http::{self, Limits, Server};
 use moe_server::model::{LoadOptions, load};
 use moe_server::schedule::{Config, Scheduler};
 use std::io::{self, ErrorKind, Write};
@@ -73,13 +73,14 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         created,
         max_body_bytes: options.max_body_mb.saturating_mul(1 << 20),
         keepalive: Duration::from_secs(options.keepalive_s),
+        limits: Limits::default(),
         large_bodies: Arc::new(Semaphore::new(1)),
     };
     let stop = runtime.block_on(async { signals() }).map_err(|error| format!("no signals: {error}"))?;
-    let result = runtime.block_on(http::run(listener, Arc::new(server), stop, GRACE));
+    runtime.block_on(http::run(listener, Arc::new(server), stop, GRACE));
     // What still runs may be deep in a computation; nobody waits for it.
     runtime.shutdown_background();
-    result.map_err(|error| format!("{address}: {error}"))
+    Ok(())
 }
 
 fn taken(address: SocketAddr, error: &io::Error) -> String {
