@@ -3,6 +3,7 @@
 use super::args::Options;
 use super::key::{VARIABLE, auth};
 use moe_server::engine::cpu::CpuOptions;
+use moe_server::http::body::Budget;
 use moe_server::http::codec::ModelCodec;
 use moe_server::http::receipts::{Receipts, Retention};
 use moe_server::http::{self, Limits, Server};
@@ -64,6 +65,8 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
     }
     announce(options, address, &models, scheduler.context_length());
     let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let limits = Limits::default();
+    let max_body_bytes = options.max_body_mb.saturating_mul(1 << 20);
     let server = Server {
         codec: Arc::new(ModelCodec { tokenizer: model.tokenizer, template: model.template }),
         scheduler,
@@ -71,9 +74,11 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         auth,
         models,
         created,
-        max_body_bytes: options.max_body_mb.saturating_mul(1 << 20),
+        max_body_bytes,
         keepalive: Duration::from_secs(options.keepalive_s),
-        limits: Limits::default(),
+        // One body of the largest size must have room.
+        body_budget: Budget::new(limits.body_bytes.max(max_body_bytes)),
+        limits,
         large_bodies: Arc::new(Semaphore::new(1)),
     };
     let stop = runtime.block_on(async { signals() }).map_err(|error| format!("no signals: {error}"))?;

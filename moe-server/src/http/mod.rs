@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod auth;
+pub mod body;
 pub mod codec;
 pub mod connections;
 mod delivery;
@@ -53,6 +54,7 @@ pub struct Server {
     /// How long a stream may be silent.
     pub keepalive: Duration,
     pub limits: Limits,
+    pub body_budget: body::Budget,
     /// One large body is read into tokens at a time: its JSON takes many times its size in memory.
     pub large_bodies: Arc<Semaphore>,
 }
@@ -123,10 +125,15 @@ fn json_response(body: &Value) -> Response {
     ([(header::CONTENT_TYPE, json)], body.to_string()).into_response()
 }
 
-async fn ready(State(server): State<Arc<Server>>) -> Result<Response, ApiError> {
+/// Only who shows the key learns the models' names.
+async fn ready(
+    State(server): State<Arc<Server>>,
+    caller: Result<Caller, ApiError>,
+) -> Result<Response, ApiError> {
     let unready = |code, why: String| Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, why));
     match server.scheduler.ready() {
-        Ok(()) => Ok(json_response(&json!({"status": "ready", "models": server.models}))),
+        Ok(()) if caller.is_ok() => Ok(json_response(&json!({"status": "ready", "models": server.models}))),
+        Ok(()) => Ok(json_response(&json!({"status": "ready"}))),
         Err(Refused::ShuttingDown) => unready("shutting_down", "the server is shutting down".into()),
         Err(_) => {
             let why = server.scheduler.dead().unwrap_or("the compute thread has ended");

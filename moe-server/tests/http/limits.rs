@@ -58,3 +58,45 @@ async fn a_client_that_reads_nothing_is_cut() {
     assert_eq!(server.send(post_chat("say:a>", &json!({}))).await.status, 200);
     drop(unread);
 }
+
+/// A post of `length` bytes, of which the head is all here.
+fn head(key: &str, length: usize) -> String {
+    format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\
+         content-length: {length}\r\n\r\n"
+    )
+}
+
+#[tokio::test]
+async fn a_refused_client_may_send_its_body_first() {
+    let server = TestServer::usual().await;
+    // More than what the system holds between the two ends is not needed: the server must have read all.
+    let body = "a".repeat(100_000);
+    let mut stream = raw(&server, &head("wrong", body.len())).await;
+    for part in body.as_bytes().chunks(10_000) {
+        stream.write_all(part).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(answer(stream).await.starts_with("HTTP/1.1 401"));
+    // But not for ever.
+    let server = with(Limits { drain: SHORT, ..Limits::default() }).await;
+    assert!(answer(raw(&server, &head("wrong", 100)).await).await.starts_with("HTTP/1.1 401"));
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_given_up() {
+    let server = with(Limits { body_silence: SHORT, ..Limits::default() }).await;
+    let answer = answer(raw(&server, &(head(crate::support::KEY, 100) + "{")).await).await;
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body_timeout"), "{answer}");
+}
+
+#[tokio::test]
+async fn bodies_beyond_the_budget_are_refused_until_there_is_room() {
+    let server = with(Limits { body_bytes: 60_000, ..Limits::default() }).await;
+    let mut held = raw(&server, &(head(crate::support::KEY, 50_001) + &"a".repeat(50_000))).await;
+    let ask = || server.send(post_chat(&"a".repeat(20_000), &json!({})));
+    eventually("there is no room", async || ask().await.error() == (429, "server_busy".into(), None)).await;
+    held.write_all(b"a").await.unwrap();
+    assert!(answer(held).await.contains("invalid_json"));
+    assert_eq!(ask().await.error().1, "context_length_exceeded");
+}

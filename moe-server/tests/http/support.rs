@@ -8,6 +8,7 @@ use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use moe_server::http::auth::Auth;
+use moe_server::http::body::Budget;
 use moe_server::http::receipts::{Receipts, Retention};
 use moe_server::http::{self, Limits, Server};
 use moe_server::schedule::{Config, Scheduler};
@@ -137,6 +138,7 @@ impl TestServer {
             created: 7,
             max_body_bytes: 100_000,
             keepalive: setup.keepalive,
+            body_budget: Budget::new(setup.limits.body_bytes),
             limits: setup.limits,
             large_bodies: Arc::new(Semaphore::new(1)),
         };
