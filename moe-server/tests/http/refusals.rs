@@ -199,6 +199,8 @@ async fn tickets() {
     let send = async |server: &TestServer, ticket: &str, body: &Value| {
         let mut request = request(Method::POST, "/v1/chat/completions", &body.to_string());
         request.headers_mut().insert("x-moegate-ticket", HeaderValue::from_str(ticket).unwrap());
+        request.headers_mut().insert("host", HeaderValue::from_static("127.0.0.1:80"));
+        request.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
         server.send(request).await
     };
     let good = chat("say:a>", &json!({}));
@@ -209,7 +211,19 @@ async fn tickets() {
         assert_eq!(reply.error(), (401, "invalid_ticket".into(), None), "{bad}");
     }
     assert_eq!(send(&open, &ticket("a", KEY, now), &good).await.error().1, "invalid_ticket");
-    assert_eq!(open.send(post_chat("say:a>", &json!({}))).await.status, 200);
+    let cases = [
+        ("evil.example", "application/json", 403, "host_not_allowed"),
+        ("localhost", "text/plain", 415, "unsupported_media_type"),
+        ("localhost:8080", "application/json; charset=utf-8", 200, ""),
+    ];
+    for (host, content_type, status, code) in cases {
+        let mut request = post_chat("say:a>", &json!({}));
+        request.headers_mut().insert("host", HeaderValue::from_static(host));
+        request.headers_mut().insert("content-type", HeaderValue::from_static(content_type));
+        let reply = open.send(request).await;
+        assert_eq!(reply.status, status, "{host} {content_type}");
+        assert!(status == 200 || reply.error().1 == code, "{}", reply.body);
+    }
 
     // A refused request does not use its id up; an admitted one does.
     let reply = send(&server, &ticket("once", KEY, now), &json!({})).await;
