@@ -3,9 +3,10 @@
 use super::args::Options;
 use super::key::{VARIABLE, auth};
 use moe_server::engine::cpu::CpuOptions;
+use moe_server::http::body::Budget;
 use moe_server::http::codec::ModelCodec;
 use moe_server::http::receipts::{Receipts, Retention};
-use moe_server::http::{self, Server};
+use moe_server::http::{self, Limits, Server};
 use moe_server::model::{LoadOptions, load};
 use moe_server::schedule::{Config, Scheduler};
 use std::io::{self, ErrorKind, Write};
@@ -65,6 +66,8 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         }
     }
     let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let limits = Limits::default();
+    let max_body_bytes = options.max_body_mb.saturating_mul(1 << 20);
     let server = Server {
         codec: Arc::new(ModelCodec { tokenizer: model.tokenizer, template: model.template }),
         scheduler,
@@ -72,8 +75,11 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         auth,
         models,
         created,
-        max_body_bytes: options.max_body_mb.saturating_mul(1 << 20),
+        max_body_bytes,
         keepalive: Duration::from_secs(options.keepalive_s),
+        // One body of the largest size must have room.
+        body_budget: Budget::new(limits.body_bytes.max(max_body_bytes)),
+        limits,
         large_bodies: Arc::new(Semaphore::new(1)),
     };
     let context = server.scheduler.context_length();
@@ -84,10 +90,10 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         Ok::<_, String>((stop, listener))
     })?;
     announce(options, address, &server.models, context);
-    let result = runtime.block_on(http::run(listener, Arc::new(server), stop, GRACE));
+    runtime.block_on(http::run(listener, Arc::new(server), stop, GRACE));
     // What still runs may be deep in a computation; nobody waits for it.
     runtime.shutdown_background();
-    result.map_err(|error| format!("{address}: {error}"))
+    Ok(())
 }
 
 /// Takes an address without listening: until then, connections are refused.

@@ -1,9 +1,11 @@
 //! The bearer key, and the ticket that it signs.
 
 use super::error::ApiError;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use moegate_wire::{Ticket, header::TICKET, sign};
 use std::fmt;
+use std::net::IpAddr;
 
 const LABEL: &str = "moe-server-bearer";
 
@@ -48,9 +50,9 @@ impl Auth {
     }
 
     /// # Errors
-    /// 401 without the right key.
+    /// 401 without the right key; without a key of its own, see [`Self::local`].
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let Some(key) = &self.key else { return Ok(()) };
+        let Some(key) = &self.key else { return Self::local(headers) };
         let refuse = |message: &str| Err(ApiError::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message));
         let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let Some((scheme, shown)) = value.and_then(|value| value.split_once(' ')) else {
@@ -64,6 +66,32 @@ impl Auth {
             return Ok(());
         }
         refuse("the key in the Authorization header is not this server's")
+    }
+
+    /// A server without a key is for this machine, whose browser may be led here by any web page: by a name that
+    /// resolves to loopback (the header Host tells), or by a form (no form can send JSON).
+    fn local(headers: &HeaderMap) -> Result<(), ApiError> {
+        let text =
+            |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
+        if !is_loopback(text(header::HOST)) {
+            let message = "without a key, this server takes requests for localhost only, by the header Host; to serve \
+                           other names, start it with a key";
+            return Err(ApiError::new(StatusCode::FORBIDDEN, "host_not_allowed", message));
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// 415 for a body that does not say it is JSON, on a server without a key.
+    pub(super) fn check_type(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        let value =
+            headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        if self.key.is_some() || essence.eq_ignore_ascii_case("application/json") {
+            return Ok(());
+        }
+        let message = "without a key, this server wants the header `Content-Type: application/json`";
+        Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message))
     }
 
     /// The request's ticket, if it has one.
@@ -81,6 +109,13 @@ impl Auth {
         let text = value.to_str().unwrap_or_default();
         Ticket::decode(text, key, now_s).map(Some).map_err(|error| refuse(format!("{TICKET}: {error}")))
     }
+}
+
+/// Whether a Host header, with or without a port, names this machine.
+fn is_loopback(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -116,7 +151,20 @@ mod tests {
                 headers.insert(header::AUTHORIZATION, value.parse().unwrap());
             }
             assert_eq!(auth.check(&headers).is_ok(), ok, "{value:?}");
+            headers.insert(header::HOST, HeaderValue::from_static("localhost:80"));
             assert_eq!(Auth::none().check(&headers), Ok(()));
+        }
+    }
+
+    #[test]
+    fn hosts() {
+        for host in ["localhost", "LocalHost:8080", "127.0.0.1:80", "127.1.2.3", "[::1]:8080", "[::1]"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in
+            ["", "evil.example", "localhost.evil.example:80", "127.0.0.1.evil.example", "10.0.0.1", "[::2]"]
+        {
+            assert!(!is_loopback(host), "{host}");
         }
     }
 }

@@ -21,6 +21,9 @@ pub trait Codec: Send + Sync {
     /// The chat template does not take it.
     fn encode_chat(&self, messages: &Value) -> Result<Vec<TokenId>, ApiError>;
 
+    /// The most bytes of text that one token stands for: longer texts have more tokens.
+    fn longest_token(&self) -> usize;
+
     fn decoder(&self) -> Box<dyn Decode>;
 
     /// Whether this token ends an answer.
@@ -54,6 +57,10 @@ impl Codec for ModelCodec {
             ),
         })?;
         Ok(self.tokenizer.encode_prompt(&prompt))
+    }
+
+    fn longest_token(&self) -> usize {
+        self.tokenizer.longest_token()
     }
 
     fn decoder(&self) -> Box<dyn Decode> {

@@ -53,13 +53,31 @@ impl Delivery {
                 Event::Text(piece) => text.push_str(&piece),
                 Event::Finished(finish) => {
                     let body = self.shape.whole(&text, finish, UsageBody::of(&self.track));
-                    self.track.end_delivery(Ending::Complete);
-                    let json = HeaderValue::from_static("application/json");
-                    return Ok(([(header::CONTENT_TYPE, json)], body).into_response());
+                    return Ok(self.one_piece(body));
                 }
                 Event::Failed(failure) => return Err(failure.into()),
             }
         }
+    }
+
+    /// An answer that counts as delivered once the connection has taken all but its last byte and asks for that: so
+    /// the receipt is final before the client has all.
+    fn one_piece(self, body: String) -> Response {
+        let headers = [
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (header::CONTENT_LENGTH, HeaderValue::from(body.len())),
+        ];
+        let mut most = Bytes::from(body);
+        let last = most.split_off(most.len().saturating_sub(1));
+        let body = stream::unfold((self, Some(most), Some(last)), |(delivery, most, last)| async move {
+            if let Some(most) = most {
+                return Some((Ok::<_, Infallible>(most), (delivery, None, last)));
+            }
+            let last = last?;
+            delivery.track.end_delivery(Ending::Complete);
+            Some((Ok(last), (delivery, None, None)))
+        });
+        (headers, Body::from_stream(body)).into_response()
     }
 
     /// Answers with a stream of server-sent events. The status waits for the first event, so that an error before any
@@ -143,5 +161,46 @@ impl Stream {
             }
         }
         Bytes::from(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::request::Endpoint;
+    use crate::schedule::stats::Stats;
+    use crate::schedule::track::Finish;
+    use http_body_util::BodyExt;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    /// An unstreamed answer, generated to its end.
+    async fn answer() -> (Arc<Track>, Response) {
+        let track = Track::new("a".into(), "m".into(), 0, None, Arc::new(Stats::default()));
+        let track = Arc::new(track);
+        let (sender, events) = unbounded_channel();
+        sender.send(Event::Text("text".into())).unwrap();
+        sender.send(Event::Finished(Finish::Stop)).unwrap();
+        track.end_generation(Ending::Complete);
+        let shape = Shape { endpoint: Endpoint::Chat, id: "a".into(), model: "m".into(), created: 0 };
+        let keepalive = Duration::from_secs(30);
+        let delivery = Delivery { shape, track: track.clone(), events, include_usage: false, keepalive };
+        (track, delivery.whole().await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn an_answer_in_one_piece_is_complete_when_its_last_byte_is_taken() {
+        let ending = |track: &Track| track.progress().ending();
+        let (track, mut response) = answer().await;
+        let length: usize = response.headers()[header::CONTENT_LENGTH].to_str().unwrap().parse().unwrap();
+        assert_eq!(ending(&track), Ending::Running);
+        let first = response.body_mut().frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!((first.len(), ending(&track)), (length - 1, Ending::Running));
+        let last = response.body_mut().frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!((&last[..], ending(&track)), (&b"}"[..], Ending::Complete));
+        assert!(response.body_mut().frame().await.is_none());
+
+        let (track, response) = answer().await;
+        drop(response);
+        assert_eq!(ending(&track), Ending::Cancelled);
     }
 }

@@ -83,6 +83,14 @@ impl<'a> Fields<'a> {
         } else {
             format!("an integer of at least {least}")
         };
+        if least != i64::MIN
+            && let Some(value) = self.get(name)
+            && value.as_i64().is_none()
+            && value.as_f64().is_some_and(|value| value >= 9e15)
+        {
+            let path = self.path_to(name);
+            return Err(ApiError::invalid(path.clone(), format!("`{path}` is too large: it is {value}")));
+        }
         // Some clients write whole numbers with a fraction: 16.0.
         #[expect(clippy::cast_possible_truncation, reason = "whole, and below 2^53")]
         let whole = |value: &Value| {

@@ -4,16 +4,15 @@ use super::answer::Shape;
 use super::delivery::Delivery;
 use super::error::ApiError;
 use super::request::{Endpoint, GenerationRequest, Input};
-use super::{LocalId, Server, now, random};
+use super::{LocalId, Server, body, now, random};
 use crate::engine::TokenId;
 use crate::schedule::Job;
 use crate::schedule::track::Track;
-use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
 use moegate_wire::header::REQUEST_ID;
+use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
@@ -41,16 +40,27 @@ async fn generate(
     request: Request,
     id: &mut Option<String>,
 ) -> Result<Response, ApiError> {
-    let (parts, body) = request.into_parts();
-    server.auth.check(&parts.headers)?;
-    let ticket = server.auth.ticket(&parts.headers, now().as_secs())?;
+    let (parts, unread) = request.into_parts();
+    let (limits, limit) = (&server.limits, server.max_body_bytes);
+    let admitted = server.auth.check(&parts.headers);
+    let admitted = admitted.and_then(|()| server.auth.check_type(&parts.headers));
+    let admitted = admitted.and_then(|()| server.auth.ticket(&parts.headers, now().as_secs()));
+    let ticket = match admitted {
+        Ok(ticket) => ticket,
+        Err(error) => {
+            if !body::waits_for_continue(&parts.headers) {
+                body::drain(unread, limit, limits).await;
+            }
+            return Err(error);
+        }
+    };
     let price = ticket.as_ref().map(|ticket| ticket.price);
     *id = ticket.map(|ticket| ticket.request_id);
     let local = parts.extensions.get::<LocalId>().map(|LocalId(id)| id.clone());
     let request_id = id.clone().or(local).unwrap_or_else(|| format!("req_{:016x}", random()));
 
-    let body = read(body, server.max_body_bytes).await?;
-    let alone = if body.len() > LARGE_BODY_BYTES {
+    let body = body::read(unread, limit, limits, &server.body_budget).await?;
+    let alone = if body.bytes.len() > LARGE_BODY_BYTES {
         // An error means that it was closed, which nobody does.
         server.large_bodies.clone().acquire_owned().await.ok()
     } else {
@@ -62,7 +72,7 @@ async fn generate(
         tokio::task::spawn_blocking(move || {
             // Held to the end, also where the client has left meanwhile.
             let _alone = alone;
-            prepare(&server, endpoint, &body)
+            prepare(&server, endpoint, &body.bytes)
         })
     };
     let (request, prompt) = preparing.await.map_err(|_| {
@@ -119,36 +129,6 @@ async fn generate(
     Ok(answer.unwrap_or_else(IntoResponse::into_response))
 }
 
-/// Reads the body up to `limit` bytes.
-async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
-    let too_large = || {
-        let message = format!(
-            "the body is larger than {limit} bytes; send less, or start the server with a larger --max-body-mb"
-        );
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
-    };
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    let mut whole = Vec::with_capacity(announced.min(limit));
-    let mut stream = body.into_data_stream();
-    let mut dropped = 0;
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| {
-            ApiError::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body did not arrive completely")
-        })?;
-        if announced <= limit && dropped == 0 && whole.len() + chunk.len() <= limit {
-            whole.extend_from_slice(&chunk);
-            continue;
-        }
-        // Many clients read the answer only after they have sent all: take in as much again before answering.
-        whole = Vec::new();
-        dropped += chunk.len();
-        if dropped > limit {
-            return Err(too_large());
-        }
-    }
-    if dropped > 0 { Err(too_large()) } else { Ok(whole.into()) }
-}
-
 /// Checks the body and turns it into tokens.
 fn prepare(
     server: &Server,
@@ -157,6 +137,23 @@ fn prepare(
 ) -> Result<(GenerationRequest, Vec<TokenId>), ApiError> {
     let vocab_size = server.scheduler.vocab_size();
     let mut request = GenerationRequest::parse(endpoint, body, &server.models, vocab_size)?;
+    let text = match &request.input {
+        Input::Messages(messages) => contents(messages).map(str::len).sum(),
+        Input::Text(text) => text.len(),
+        Input::Tokens(_) => 0,
+    };
+    let context = server.scheduler.context_length();
+    let longest = server.codec.longest_token();
+    if text > context.saturating_mul(longest) {
+        // Long text takes long to tokenise, and much memory.
+        return Err(exceeded(
+            &request.input,
+            format!(
+                "the text is {text} bytes long and cannot fit: the context holds {context} tokens, answer included, of \
+                 at most {longest} bytes each; shorten the prompt"
+            ),
+        ));
+    }
     let (param, prompt) = match &mut request.input {
         Input::Messages(messages) => ("messages", server.codec.encode_chat(messages)?),
         Input::Text(text) => ("prompt", server.codec.encode(text)),
@@ -168,15 +165,23 @@ fn prepare(
     Ok((request, prompt))
 }
 
+/// The messages' texts, without what templates trim.
+fn contents(messages: &Value) -> impl Iterator<Item = &str> {
+    let messages = messages.as_array().into_iter().flatten();
+    messages.filter_map(|message| message["content"].as_str()).map(str::trim)
+}
+
+fn exceeded(input: &Input, message: String) -> ApiError {
+    let param = match input {
+        Input::Messages(_) => "messages",
+        Input::Text(_) | Input::Tokens(_) => "prompt",
+    };
+    ApiError { code: "context_length_exceeded", ..ApiError::invalid(param, message) }
+}
+
 /// How many tokens may be generated.
 fn room(request: &GenerationRequest, prompt: usize, context: usize) -> Result<usize, ApiError> {
-    let exceeded = |message: String| {
-        let param = match request.input {
-            Input::Messages(_) => "messages",
-            Input::Text(_) | Input::Tokens(_) => "prompt",
-        };
-        ApiError { code: "context_length_exceeded", ..ApiError::invalid(param, message) }
-    };
+    let exceeded = |message| exceeded(&request.input, message);
     if prompt >= context {
         return Err(exceeded(format!(
             "the prompt has {prompt} tokens and the context holds {context}, answer included: shorten the prompt"

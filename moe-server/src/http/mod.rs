@@ -5,7 +5,9 @@
 
 pub mod answer;
 pub mod auth;
+pub mod body;
 pub mod codec;
+pub mod connections;
 mod delivery;
 pub mod error;
 pub mod fields;
@@ -13,9 +15,11 @@ mod generate;
 mod metrics;
 pub mod receipts;
 pub mod request;
+mod stall;
 
 use crate::schedule::{Refused, Scheduler, Unready};
 use auth::Auth;
+use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
@@ -23,9 +27,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
-use axum::{Router, serve};
 use codec::Codec;
+pub use connections::{Limits, run};
 use error::ApiError;
 use moegate_wire::header::REQUEST_ID;
 use receipts::Receipts;
@@ -33,10 +36,8 @@ use request::Endpoint;
 use serde_json::{Value, json};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 /// All that the handlers share.
@@ -52,6 +53,8 @@ pub struct Server {
     pub max_body_bytes: usize,
     /// How long a stream may be silent.
     pub keepalive: Duration,
+    pub limits: Limits,
+    pub body_budget: body::Budget,
     /// One large body is read into tokens at a time: its JSON takes many times its size in memory.
     pub large_bodies: Arc<Semaphore>,
 }
@@ -79,39 +82,6 @@ pub fn router(server: Arc<Server>) -> Router {
         .method_not_allowed_fallback(no_method)
         .with_state(server)
         .layer(from_fn(with_request_id))
-}
-
-/// Serves until `stop` resolves: then it takes no more connections, ends what runs with an error that says so, and
-/// returns when all is sent, after `grace` at the latest.
-///
-/// # Errors
-/// The listener fails.
-pub async fn run(
-    listener: TcpListener,
-    server: Arc<Server>,
-    stop: impl Future<Output = ()> + Send + 'static,
-    grace: Duration,
-) -> io::Result<()> {
-    // Events are small and must not wait for one another.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    let (stopped, mut stopping) = tokio::sync::watch::channel(false);
-    let scheduler = server.scheduler.clone();
-    let serving = serve(listener, router(server)).with_graceful_shutdown(async move {
-        stop.await;
-        scheduler.shut_down();
-        let _ = stopped.send(true);
-    });
-    let deadline = async {
-        // An error means that serving has ended, and the other branch is ready.
-        let _ = stopping.wait_for(|stopping| *stopping).await;
-        tokio::time::sleep(grace).await;
-    };
-    tokio::select! {
-        result = serving => result,
-        () = deadline => Ok(()),
-    }
 }
 
 /// The id that this server made for a request; a ticket's goes before it.
@@ -155,10 +125,15 @@ fn json_response(body: &Value) -> Response {
     ([(header::CONTENT_TYPE, json)], body.to_string()).into_response()
 }
 
-async fn ready(State(server): State<Arc<Server>>) -> Result<Response, ApiError> {
+/// Only who shows the key learns the models' names.
+async fn ready(
+    State(server): State<Arc<Server>>,
+    caller: Result<Caller, ApiError>,
+) -> Result<Response, ApiError> {
     let unready = |code, why: String| Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, why));
     match server.scheduler.ready() {
-        Ok(()) => Ok(json_response(&json!({"status": "ready", "models": server.models}))),
+        Ok(()) if caller.is_ok() => Ok(json_response(&json!({"status": "ready", "models": server.models}))),
+        Ok(()) => Ok(json_response(&json!({"status": "ready"}))),
         Err(Unready::Refusing(Refused::ShuttingDown)) => unready("shutting_down", "the server is shutting down".into()),
         Err(Unready::NotANumber) => unready(
             "not_a_number",

@@ -44,6 +44,7 @@ pub struct GenerationRequest {
 /// `OpenAI`'s default for `/v1/completions`.
 const COMPLETION_TOKENS: usize = 16;
 const MAX_STOPS: usize = 4;
+const MAX_NAME_CHARS: usize = 128;
 
 impl GenerationRequest {
     /// Reads a body for a server that serves `models`, with token ids below `vocab_size`.
@@ -97,6 +98,8 @@ impl GenerationRequest {
 /// 404 for a model that is not among `models`.
 #[must_use]
 pub fn unknown_model(model: &str, models: &[String]) -> ApiError {
+    // What a client sent comes back no longer than any name is.
+    let model: String = model.chars().take(MAX_NAME_CHARS).collect();
     let message = format!("the model `{model}` is not served here; there is: {}", models.join(", "));
     let error = ApiError::new(StatusCode::NOT_FOUND, "model_not_found", message);
     ApiError { param: Some("model".into()), ..error }
@@ -179,8 +182,8 @@ fn refuse_unsupported(fields: &Fields<'_>) -> Result<(), ApiError> {
         ("web_search_options", vec![], "web search"),
         ("suffix", none(), "a suffix"),
         ("echo", none(), "echoing the prompt"),
-        ("min_p", vec![json!(0), json!(0.0)], "min_p"),
-        ("repetition_penalty", vec![json!(1), json!(1.0)], "this penalty; there is frequency_penalty"),
+        ("min_p", vec![json!(0)], "min_p"),
+        ("repetition_penalty", vec![json!(1)], "this penalty; there is frequency_penalty"),
         ("min_tokens", vec![json!(0)], "a least length"),
         ("ignore_eos", none(), "going on after the end"),
         ("grammar", none(), "structured output"),
@@ -191,13 +194,21 @@ fn refuse_unsupported(fields: &Fields<'_>) -> Result<(), ApiError> {
     ];
     for (name, neutral, what) in table {
         if let Some(value) = fields.get(name)
-            && !neutral.contains(value)
+            && !neutral.iter().any(|neutral| same(neutral, value))
         {
             let message = format!("`{name}`: this server does not support {what}; leave it out");
             return Err(ApiError::unsupported(name, message));
         }
     }
     Ok(())
+}
+
+/// Whether two values mean the same: some clients write whole numbers with a fraction.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+        _ => a == b,
+    }
 }
 
 fn messages(fields: &Fields<'_>) -> Result<Value, ApiError> {

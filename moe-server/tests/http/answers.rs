@@ -190,7 +190,10 @@ async fn models_and_health() {
         (404, "model_not_found".into(), Some("model".into()))
     );
     assert_eq!(server.get("/health").await.json(), json!({"status": "ok"}));
-    assert_eq!(server.get("/ready").await.json()["status"], "ready");
+    assert_eq!(
+        server.get("/ready").await.json(),
+        json!({"status": "ready", "models": ["tiny", "org/alias"]})
+    );
     server.send(post_chat("say:abc>", &json!({}))).await;
     assert!((server.metric("moe_server_requests_total{ending=\"complete\"}").await - 1.0).abs() < 0.1);
     assert!((server.metric("moe_server_tokens_total{kind=\"prompt\"}").await - 8.0).abs() < 0.1);

@@ -209,6 +209,10 @@ impl Codec for Bytes {
         }
     }
 
+    fn longest_token(&self) -> usize {
+        1
+    }
+
     fn decoder(&self) -> Box<dyn Decode> {
         Box::new(Utf8::default())
     }

@@ -5,6 +5,7 @@ mod answers;
 mod binary;
 mod engine;
 mod life;
+mod limits;
 mod receipts;
 mod refusals;
 mod scheduler;

@@ -71,6 +71,10 @@ async fn bodies() {
             "unsupported_parameter",
             Some("response_format"),
         ),
+        (chat("a", &json!({"n": 1.5})), "unsupported_parameter", Some("n")),
+        (chat("a", &json!({"max_tokens": u64::MAX})), "invalid_value", Some("max_tokens")),
+        (chat("a", &json!({"max_tokens": 1e300})), "invalid_value", Some("max_tokens")),
+        (chat("a", &json!({"top_k": u64::MAX})), "invalid_value", Some("top_k")),
         (chat("a", &json!({"n": 2})), "unsupported_parameter", Some("n")),
         (chat("a", &json!({"logprobs": true})), "unsupported_parameter", Some("logprobs")),
         (chat("a", &json!({"max_tokens": 4_096})), "context_length_exceeded", Some("messages")),
@@ -106,7 +110,7 @@ async fn bodies() {
     assert_eq!(reply.error().1, "invalid_json");
     // What is neutral is not refused.
     let neutral = json!({
-        "tools": [], "tool_choice": "auto", "response_format": {"type": "text"}, "n": 1, "logprobs": false,
+        "tools": [], "tool_choice": "auto", "response_format": {"type": "text"}, "n": 1.0, "logprobs": false,
         "logit_bias": {}, "stop": null, "max_tokens": 2.0, "seed": u64::MAX,
     });
     assert_eq!(server.send(post_chat("a", &neutral)).await.status, 200);
@@ -126,7 +130,11 @@ async fn messages_say_the_numbers_and_the_names() {
     assert!(both.contains(" 3 tokens") && both.contains("4094") && both.contains("4096"), "{both}");
     assert!(both.contains("at most 4093"), "{both}");
     let long = text(&chat(&"a".repeat(5_000), &json!({}))).await;
-    assert!(long.contains("5000") && long.contains("4096"), "{long}");
+    assert!(long.contains("5000") && long.contains("4096") && long.contains("cannot fit"), "{long}");
+    let large = text(&chat("a", &json!({"max_tokens": u64::MAX}))).await;
+    assert!(large.contains("too large") && large.contains("18446744073709551615"), "{large}");
+    let name = text(&json!({"model": "é".repeat(5_000)})).await;
+    assert!(name.contains(&"é".repeat(128)) && !name.contains(&"é".repeat(129)), "{name}");
     let unknown = server.post("/v1/chat/completions", &json!({"model": "x", "messages": 1})).await;
     assert_eq!(unknown.error(), (404, "model_not_found".into(), Some("model".into())));
     assert!(unknown.body.contains("tiny, org/alias"), "{}", unknown.body);
@@ -175,7 +183,8 @@ async fn keys() {
     for path in ["/health", "/ready"] {
         let mut request = request(Method::GET, path, "");
         request.headers_mut().remove(AUTHORIZATION);
-        assert_eq!(server.send(request).await.status, 200, "{path}");
+        let reply = server.send(request).await;
+        assert!(reply.status == 200 && !reply.body.contains("tiny"), "{path}: {}", reply.body);
     }
 }
 
@@ -190,6 +199,8 @@ async fn tickets() {
     let send = async |server: &TestServer, ticket: &str, body: &Value| {
         let mut request = request(Method::POST, "/v1/chat/completions", &body.to_string());
         request.headers_mut().insert("x-moegate-ticket", HeaderValue::from_str(ticket).unwrap());
+        request.headers_mut().insert("host", HeaderValue::from_static("127.0.0.1:80"));
+        request.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
         server.send(request).await
     };
     let good = chat("say:a>", &json!({}));
@@ -200,7 +211,19 @@ async fn tickets() {
         assert_eq!(reply.error(), (401, "invalid_ticket".into(), None), "{bad}");
     }
     assert_eq!(send(&open, &ticket("a", KEY, now), &good).await.error().1, "invalid_ticket");
-    assert_eq!(open.send(post_chat("say:a>", &json!({}))).await.status, 200);
+    let cases = [
+        ("evil.example", "application/json", 403, "host_not_allowed"),
+        ("localhost", "text/plain", 415, "unsupported_media_type"),
+        ("localhost:8080", "application/json; charset=utf-8", 200, ""),
+    ];
+    for (host, content_type, status, code) in cases {
+        let mut request = post_chat("say:a>", &json!({}));
+        request.headers_mut().insert("host", HeaderValue::from_static(host));
+        request.headers_mut().insert("content-type", HeaderValue::from_static(content_type));
+        let reply = open.send(request).await;
+        assert_eq!(reply.status, status, "{host} {content_type}");
+        assert!(status == 200 || reply.error().1 == code, "{}", reply.body);
+    }
 
     // A refused request does not use its id up; an admitted one does.
     let reply = send(&server, &ticket("once", KEY, now), &json!({})).await;

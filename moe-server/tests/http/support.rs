@@ -8,8 +8,9 @@ use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use moe_server::http::auth::Auth;
+use moe_server::http::body::Budget;
 use moe_server::http::receipts::{Receipts, Retention};
-use moe_server::http::{self, Server};
+use moe_server::http::{self, Limits, Server};
 use moe_server::schedule::{Config, Scheduler};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) keepalive: Duration,
     pub(crate) auth: Auth,
+    pub(crate) limits: Limits,
 }
 
 impl Default for Setup {
@@ -38,6 +40,7 @@ impl Default for Setup {
             config: Config::default(),
             keepalive: Duration::from_secs(30),
             auth: Auth::with_key(KEY).unwrap(),
+            limits: Limits::default(),
         }
     }
 }
@@ -46,7 +49,7 @@ pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) control: Arc<Control>,
     pub(crate) stop: Option<oneshot::Sender<()>>,
-    pub(crate) serving: JoinHandle<std::io::Result<()>>,
+    pub(crate) serving: JoinHandle<()>,
 }
 
 impl Drop for TestServer {
@@ -135,6 +138,8 @@ impl TestServer {
             created: 7,
             max_body_bytes: 100_000,
             keepalive: setup.keepalive,
+            body_budget: Budget::new(setup.limits.body_bytes),
+            limits: setup.limits,
             large_bodies: Arc::new(Semaphore::new(1)),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -9,7 +9,7 @@ pub enum TemplateError {
     Field { path: String, why: String },
     /// The template refused the messages (its `raise_exception`), in its author's words.
     Refused(String),
-    /// The messages take the template more steps than any chat should.
+    /// The messages take the template more steps, or make its output longer, than any chat should.
     TooLong,
     /// The template is broken, or uses what is not supported.
     Template(String),
@@ -33,7 +33,7 @@ impl fmt::Display for TemplateError {
             Self::Field { path, why } => write!(f, "{path} {why}"),
             Self::Refused(why) => write!(f, "the model's chat template refuses these messages: {why}"),
             Self::TooLong => f.write_str(
-                "messages take the model's chat template too many steps; send fewer or shorter ones",
+                "messages take the model's chat template too many steps or make its output too long; send fewer or shorter ones",
             ),
             Self::Template(why) => write!(f, "the model's chat template does not work: {why}"),
         }

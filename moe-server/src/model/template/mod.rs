@@ -106,7 +106,7 @@ impl ChatTemplate {
         let clock = self.clock;
         let strftime_now = move |format: &str| python::strftime(format, clock());
         let template = self.environment.get_template(NAME).map_err(|error| failed(&error))?;
-        let mut output = Bounded(Vec::new());
+        let mut output = Bounded::default();
         let values = context! {
             messages => Serde(&messages),
             tools => Serde(&tools),
@@ -115,8 +115,12 @@ impl ChatTemplate {
             eos_token => &self.eos,
             strftime_now => minijinja::Value::from_function(strftime_now),
         };
-        template.render_captured_to(values, &mut output).map_err(|error| failed(&error))?;
-        let text = String::from_utf8(output.0)
+        let rendered = template.render_captured_to(values, &mut output).map(drop);
+        if output.full {
+            return Err(TemplateError::TooLong);
+        }
+        rendered.map_err(|error| failed(&error))?;
+        let text = String::from_utf8(output.bytes)
             .map_err(|_| TemplateError::Template("its output is not UTF-8".to_owned()))?;
         Ok(Prompt::new(text, guard))
     }
@@ -166,14 +170,20 @@ fn token_text(gguf: &Gguf, key: &str) -> Result<String, GgufError> {
 }
 
 /// Output that ends where it becomes absurd.
-struct Bounded(Vec<u8>);
+#[derive(Default)]
+struct Bounded {
+    bytes: Vec<u8>,
+    /// Whether more was to be written.
+    full: bool,
+}
 
 impl io::Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > MAX_OUTPUT_BYTES {
+        if self.bytes.len() + bytes.len() > MAX_OUTPUT_BYTES {
+            self.full = true;
             return Err(io::Error::other(format!("its output is longer than {MAX_OUTPUT_BYTES} bytes")));
         }
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

@@ -55,6 +55,7 @@ pub struct Tokenizer {
     special_texts: AhoCorasick,
     /// The token of each pattern of `special_texts`.
     special_tokens: Vec<TokenId>,
+    longest_token: usize,
     bos: Option<TokenId>,
     ends: Vec<TokenId>,
 }
@@ -87,6 +88,8 @@ impl Tokenizer {
         let (vocabulary, specials) = read_vocabulary(gguf, &level, &tokens)?;
         let merges = read_merges(gguf, &level, &vocabulary)?;
 
+        // A token's text in the file has one character for each byte, or is special and itself.
+        let longest_token = tokens.iter().map(|text| text.len()).max().unwrap_or(0);
         let mut ends = Vec::new();
         for key in END_KEYS {
             ends.extend(find_token(gguf, key, vocabulary.len())?);
@@ -104,6 +107,7 @@ impl Tokenizer {
             splitter,
             merges,
             special_texts,
+            longest_token,
             special_tokens: specials.into_iter().map(|(_, token)| token).collect(),
             bos: bos.filter(|_| adds_bos),
             ends,
@@ -172,6 +176,12 @@ impl Tokenizer {
     #[must_use]
     pub fn bos(&self) -> Option<TokenId> {
         self.bos
+    }
+
+    /// No token stands for more bytes of text, special ones included.
+    #[must_use]
+    pub fn longest_token(&self) -> usize {
+        self.longest_token
     }
 
     #[must_use]
