@@ -170,7 +170,13 @@ async fn a_dead_engine_fails_everyone_and_the_server_lives() {
         open.until("\"b\"").await;
         let waiting = server.send(post_chat(&format!("x{bad}"), &json!({})));
         let opening = async {
-            eventually("it waits", async || server.metric("moe_server_queue_depth").await > 0.5).await;
+            // In the queue; or in the batch, or even through it, if the engine had not begun its next step.
+            eventually("it is there", async || {
+                let queued = server.metric("moe_server_queue_depth").await;
+                let failed = server.metric("moe_server_requests_total{ending=\"error\"}").await;
+                queued + server.metric("moe_server_running").await > 1.5 || failed > 0.5
+            })
+            .await;
             server.control.open();
         };
         let (failed, ()) = tokio::join!(waiting, opening);
