@@ -191,6 +191,19 @@ impl Scenario {
                 let target = target.filter(|_| subject.name == "moegate");
                 rows.push(Row::compared(what, subject.name, unit, &column(index, of), &base, target));
             }
+            // The decision between the two entries, straight: round by round against each other.
+            let find = |name| subjects.iter().position(|subject| subject.name == name);
+            if let (Some(own), Some(other)) = (find("moegate"), find("worker-build")) {
+                let base = column(other, of);
+                rows.push(Row::compared(
+                    what,
+                    "moegate to worker-build",
+                    unit,
+                    &column(own, of),
+                    &base,
+                    None,
+                ));
+            }
         };
         if let Some((what, target)) = self.rate {
             add(what, "requests/s", target, |sample| sample.per_second);
