@@ -7,5 +7,6 @@
 
 pub mod engine;
 pub mod http;
+pub mod json_kind;
 pub mod model;
 pub mod schedule;

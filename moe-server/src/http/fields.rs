@@ -1,28 +1,16 @@
 //! Reading a request's JSON by hand, so that an error can name the field, what it must be and what it is.
 
 use super::error::ApiError;
+use crate::json_kind;
 use serde_json::{Map, Value};
 use std::ops::RangeInclusive;
-
-/// What a value is, in words.
-#[must_use]
-pub fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
-}
 
 /// The error for a value of the wrong type.
 #[must_use]
 pub fn wrong(path: &str, expected: &str, value: &Value) -> ApiError {
     ApiError {
         code: "invalid_type",
-        ..ApiError::invalid(path, format!("`{path}` must be {expected}, and is {}", kind(value)))
+        ..ApiError::invalid(path, format!("`{path}` must be {expected}, and is {}", json_kind::of(value)))
     }
 }
 

@@ -3,8 +3,9 @@
 //! What would change the answer and is not supported is refused; what is harmless or unknown is ignored.
 
 use super::error::ApiError;
-use super::fields::{Fields, kind, wrong};
+use super::fields::{Fields, wrong};
 use crate::engine::TokenId;
+use crate::json_kind;
 use crate::schedule::sample::Sampling;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -63,7 +64,10 @@ impl GenerationRequest {
             Err(error) => return bad("invalid_json", format!("the body is not JSON: {error}")),
         };
         let Value::Object(map) = &value else {
-            return bad("invalid_type", format!("the body must be a JSON object, and is {}", kind(&value)));
+            return bad(
+                "invalid_type",
+                format!("the body must be a JSON object, and is {}", json_kind::of(&value)),
+            );
         };
         let fields = Fields { path: "", map };
         let model = fields.string("model")?.ok_or_else(|| missing("model", "name the model to use"))?;

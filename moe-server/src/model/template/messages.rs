@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::TemplateError;
+use crate::json_kind;
 
 /// The messages with each `content` a string (text parts are joined as they stand), each tool call's arguments an
 /// object where they are one in JSON, and the role `developer`, which no open model knows, made `system`.
@@ -122,13 +123,5 @@ fn parse_arguments(path: &str, calls: &mut [Value]) -> Result<(), TemplateError>
 }
 
 fn wrong(expected: &str, found: &Value) -> String {
-    let found = match found {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    };
-    format!("must be {expected} and is {found}")
+    format!("must be {expected} and is {}", json_kind::of(found))
 }
