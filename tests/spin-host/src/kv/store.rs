@@ -171,7 +171,9 @@ impl KvStore {
         let store = self.clone();
         tokio::task::spawn_blocking(move || {
             let hazards = &store.database.hazards;
-            let end = if hazards.get_keys_holds {
+            let end = if let Err(error) = store.database.injected() {
+                Err(error)
+            } else if hazards.get_keys_holds {
                 store.send_keys_holding(&keys_in)
             } else {
                 store.keys().and_then(|keys| keys.into_iter().try_for_each(|key| send(&keys_in, key)))
