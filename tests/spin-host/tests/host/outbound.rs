@@ -1,5 +1,6 @@
 //! Requests that the component sends.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -125,4 +126,45 @@ fn a_broken_body_is_an_error_to_its_reader_and_a_break_to_the_client() {
     // Nothing at all instead of an answer.
     let mute = Origin::start(|_, _| false);
     assert_eq!(relay(&host, "http", &mute), (502, "ErrorCode::HttpProtocolError".to_owned()));
+}
+
+/// A TLS server for `localhost`, and its certificate in a file.
+fn secure(answer: &'static str) -> (u16, tempfile::NamedTempFile) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), made.cert.pem()).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = std::net::TcpListener::bind("localhost:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut tls = rustls::StreamOwned::new(session, stream.unwrap());
+            let mut request = [0; 1024];
+            // A client that does not trust the certificate ends the handshake here.
+            if tls.read(&mut request).is_ok_and(|length| length > 0) {
+                let _ = tls.write_all(answer.as_bytes());
+                let _ = tls.flush();
+            }
+        }
+    });
+    (port, file)
+}
+
+#[test]
+fn tls_trusts_what_it_is_told_to() {
+    let (port, certificate) = secure("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecure");
+    let path = format!("/relay/https/localhost:{port}/");
+    let distrusting = Host::start(&[]);
+    assert_eq!(distrusting.text(&path), (502, "ErrorCode::TlsProtocolError".to_owned()));
+    let trusting = Host::start(&["--ca", certificate.path().to_str().unwrap()]);
+    assert_eq!(trusting.text(&path), (200, "secure".to_owned()));
 }
