@@ -1,4 +1,4 @@
-//! `cargo xtask build worker`: the gateway as the wasm module that ships to Workers.
+//! `cargo xtask build worker|spin`: the gateway as the wasm module that ships to Workers, or as the component for Spin.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,14 @@ use std::process::{Command, Stdio};
 use crate::failure::{At, Failure, Result};
 use crate::process::run_attached;
 use crate::setup::Setup;
+
+/// A platform to build for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Host {
+    #[default]
+    Worker,
+    Spin,
+}
 
 /// What to build besides the defaults.
 #[derive(Debug, Default)]
@@ -18,31 +26,57 @@ pub(crate) struct Variant<'a> {
     pub(crate) quiet: bool,
 }
 
-/// Builds the module and puts it at `OUT/moegate.wasm`. `MOEGATE_CONFIG` goes through to the package's build script.
+/// Builds the module for Workers and puts it at `OUT/moegate.wasm`.
 pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
+    let module = module(setup, variant, variant.features)?;
+    place(setup, out, &module, variant.quiet)
+}
+
+/// Builds the component for Spin and puts it at `OUT/moegate.wasm`.
+pub(crate) fn spin(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
+    let features = ["spin"].into_iter().chain(variant.features).collect::<Vec<_>>().join(",");
+    let module = module(setup, variant, Some(&features))?;
+    let component = component(&module)?;
+    place(setup, out, &component, variant.quiet)
+}
+
+/// The module, with the names and types that wit-bindgen left in it, as a component.
+fn component(module: &[u8]) -> Result<Vec<u8>> {
+    wit_component::ComponentEncoder::default()
+        .validate(true)
+        .module(module)
+        .and_then(|mut encoder| encoder.encode())
+        .map_err(|error| Failure::new(format!("the module cannot be made a component: {error:#}")))
+}
+
+/// The gateway for wasm. `MOEGATE_CONFIG` goes through to the package's build script.
+fn module(setup: &Setup, variant: &Variant<'_>, features: Option<&str>) -> Result<Vec<u8>> {
     const TARGET: &str = "wasm32-unknown-unknown";
-    let quiet = variant.quiet;
     let wasm = setup.wasm()?;
     let mut command = wasm.cargo("build");
     command.args(["--package", "moegate", "--lib", "--profile", "wasm", "--target", TARGET]);
-    if let Some(features) = variant.features {
+    if let Some(features) = features {
         command.args(["--features", features]);
     }
     if let Some(config) = variant.config {
         command.env("MOEGATE_CONFIG", config);
     }
-    if quiet {
+    if variant.quiet {
         command.arg("--quiet");
     }
     run_attached("cargo build of the gateway for wasm", command)?;
     let built = wasm.target_dir().join(TARGET).join("wasm/moegate.wasm");
-    let bytes = fs::read(&built).at("read", &built)?;
+    fs::read(&built).at("read", &built)
+}
+
+/// Puts the bytes at `OUT/moegate.wasm`. The file is left alone when nothing has changed, so that what watches it
+/// sleeps on.
+fn place(setup: &Setup, out: &Path, bytes: &[u8], quiet: bool) -> Result<PathBuf> {
     fs::create_dir_all(out).at("create", out)?;
     let file = out.join("moegate.wasm");
-    // Left alone when nothing has changed, so that what watches the file sleeps on.
     if !fs::read(&file).is_ok_and(|old| old == bytes) {
         let partial = out.join("moegate.wasm.partial");
-        fs::write(&partial, &bytes).at("write", &partial)?;
+        fs::write(&partial, bytes).at("write", &partial)?;
         fs::rename(&partial, &file).at("move into place", &file)?;
     }
     if !quiet {

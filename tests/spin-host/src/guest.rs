@@ -235,7 +235,7 @@ impl WorkerState for Reuse {
 
     fn drop(&self, store: Store<InstanceData>, result: wasmtime::Result<()>) {
         if let Err(error) = result {
-            eprintln!("spin-host: an instance failed: {error:?}");
+            eprintln!("spin-host: an instance failed: {error:#}");
         }
         drop(store);
     }

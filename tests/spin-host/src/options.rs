@@ -39,7 +39,7 @@ Key-value hazards (on|off; all on, as in the real store):
   --kv-blocks-instance          a call keeps its instance from doing anything else
   --kv-fsync                    a write is on the disk when the call returns
   --kv-hold-limit-ms N          after how long such a wait fails instead of lasting for ever [10000]
-  --kv-fail-writes N            the first N writes fail [0]
+  --kv-fail-writes N            the first N writes and lists of keys fail [0]
   --kv-slow-ms N                added to every call [0]
 ";
 

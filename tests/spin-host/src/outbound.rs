@@ -97,7 +97,7 @@ fn request_error(error: &hyper_util::client::legacy::Error) -> Error {
     match error.source().and_then(|source| source.downcast_ref::<ConnectError>()) {
         Some(connect) => connect.code(),
         None => {
-            eprintln!("spin-host: outbound request: {error:?}");
+            eprintln!("spin-host: outbound request: {error}");
             Error::HttpProtocolError
         }
     }

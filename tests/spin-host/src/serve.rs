@@ -71,7 +71,7 @@ impl Server {
         });
         let served = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
         if let Err(error) = served {
-            eprintln!("spin-host: connection: {error:?}");
+            eprintln!("spin-host: connection: {error}");
         }
     }
 
@@ -92,7 +92,7 @@ impl Server {
         let Some(route) = route else { return Ok(empty(StatusCode::NOT_FOUND)) };
         let request = prepare(request, route, client)?;
         Ok(self.guest.handle((), request).await.unwrap_or_else(|error| {
-            eprintln!("spin-host: request failed: {error:?}");
+            eprintln!("spin-host: request failed: {error:#}");
             empty(StatusCode::INTERNAL_SERVER_ERROR)
         }))
     }

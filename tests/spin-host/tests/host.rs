@@ -1,5 +1,5 @@
 //! What the host makes of a component, seen from outside: the host runs as a process, a small component does one thing
-//! per path (`guest/`). `MOEGATE_SPIN_GUEST` names that component's core module: `cargo xtask test contract` builds it.
+//! per path (`guest/`). `MOEGATE_SPIN_GUEST` names that component: `cargo xtask test contract` builds it.
 
 #[path = "host/http.rs"]
 mod http;

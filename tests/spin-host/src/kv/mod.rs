@@ -34,7 +34,7 @@ pub(crate) struct Hazards {
     pub(crate) blocks_instance: bool,
     /// Writes reach the disk before the call returns.
     pub(crate) fsync: bool,
-    /// How many writes fail before the first that succeeds.
+    /// How many writes and lists of keys fail before the first that succeeds.
     pub(crate) fail_writes: u32,
     /// Added to every call.
     pub(crate) slow: Duration,

@@ -174,7 +174,9 @@ impl KvStore {
         // that the hazard does not depend on the threads' order.
         let held = if holds { self.database.connection.hold_for_stream_now() } else { None };
         tokio::task::spawn_blocking(move || {
-            let end = if holds {
+            let end = if let Err(error) = store.database.injected() {
+                Err(error)
+            } else if holds {
                 let held = match held {
                     Some(held) => Ok(held),
                     None => store.database.connection.hold_for_stream(),

@@ -5,7 +5,6 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::http::{Answer, get};
@@ -37,20 +36,11 @@ pub(crate) struct Host {
     _folder: tempfile::TempDir,
 }
 
-/// The component, made once from the core module.
-fn component() -> &'static Path {
-    static COMPONENT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let (_, file) = COMPONENT.get_or_init(|| {
-        let module = std::env::var_os("MOEGATE_SPIN_GUEST")
-            .expect("MOEGATE_SPIN_GUEST is not set: run `cargo xtask test contract`");
-        let module = fs::read(module).unwrap();
-        let encoder = wit_component::ComponentEncoder::default().module(&module).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("guest.wasm");
-        fs::write(&file, encoder.validate(true).encode().unwrap()).unwrap();
-        (folder, file)
-    });
-    file
+/// The component's file.
+fn component() -> PathBuf {
+    std::env::var_os("MOEGATE_SPIN_GUEST")
+        .map(PathBuf::from)
+        .expect("MOEGATE_SPIN_GUEST is not set: this needs what set-up makes; run `cargo xtask test contract`")
 }
 
 /// A folder with the test application in it.
