@@ -11,12 +11,26 @@ use crate::failure::{At, Failure, Result};
 use crate::process::run_attached;
 use crate::setup::Setup;
 
+/// What both platforms are built for.
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+
 /// A platform to build for.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Host {
     #[default]
     Worker,
     Spin,
+}
+
+impl Host {
+    /// From the command line.
+    pub(crate) fn parse(name: &str) -> std::result::Result<Self, String> {
+        match name {
+            "workerd" => Ok(Self::Worker),
+            "spin" => Ok(Self::Spin),
+            other => Err(format!("the hosts are workerd and spin, not {other}")),
+        }
+    }
 }
 
 /// What to build besides the defaults.
@@ -66,7 +80,7 @@ fn fits_manifest(config: &Path) -> Result<()> {
 }
 
 /// The module, with the names and types that wit-bindgen left in it, as a component.
-fn component(module: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn component(module: &[u8]) -> Result<Vec<u8>> {
     wit_component::ComponentEncoder::default()
         .validate(true)
         .module(module)
@@ -76,7 +90,6 @@ fn component(module: &[u8]) -> Result<Vec<u8>> {
 
 /// The gateway for wasm. `MOEGATE_CONFIG` goes through to the package's build script.
 fn module(setup: &Setup, variant: &Variant<'_>, features: Option<&str>) -> Result<Vec<u8>> {
-    const TARGET: &str = "wasm32-unknown-unknown";
     let wasm = setup.wasm()?;
     let mut command = wasm.cargo("build");
     command.args(["--package", "moegate", "--lib", "--profile", "wasm", "--target", TARGET]);

@@ -68,7 +68,9 @@ impl Sources {
     pub(crate) fn resolve(&self, declared: &BTreeMap<String, Declared>) -> Result<Values> {
         for name in self.command_line.keys() {
             if !declared.contains_key(name) {
-                return Err(Failure::new(format!("--variable {name}: the manifest declares no such variable")));
+                return Err(Failure::new(format!(
+                    "--variable {name}: the manifest declares no such variable"
+                )));
             }
         }
         let mut values = Values::new();
@@ -147,5 +149,84 @@ pub(crate) fn look_up(component: &str, values: &Values, name: &str) -> Result<St
     match values.get(name) {
         Some(value) => Ok(value.clone()),
         None => Err(LookupError::Undefined(format!("no variable for {component:?}.{name:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared(names: &[(&str, Option<&str>)]) -> BTreeMap<String, Declared> {
+        let declare = |default: &Option<&str>| Declared { default: default.map(str::to_owned) };
+        names.iter().map(|(name, default)| ((*name).to_owned(), declare(default))).collect()
+    }
+
+    fn pair(name: &str, value: &str) -> HashMap<String, String> {
+        HashMap::from([(name.to_owned(), value.to_owned())])
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_environment_before_the_file_before_the_default() {
+        let names = declared(&[("a", Some("default"))]);
+        let mut sources = Sources::default();
+        let value = |sources: &Sources| sources.resolve(&names).unwrap()["a"].clone();
+        assert_eq!(value(&sources), "default");
+        sources.env_file = pair("SPIN_VARIABLE_A", "file");
+        assert_eq!(value(&sources), "file");
+        sources.environment = pair("SPIN_VARIABLE_A", "environment");
+        assert_eq!(value(&sources), "environment");
+        // An empty value is a value.
+        sources.command_line = pair("a", "");
+        assert_eq!(value(&sources), "");
+    }
+
+    #[test]
+    fn a_missing_required_and_an_undeclared_one_stop_the_start() {
+        let names = declared(&[("a", None), ("b", None), ("c", Some(""))]);
+        let mut sources = Sources { command_line: pair("b", "x"), ..Sources::default() };
+        let error = sources.resolve(&names).unwrap_err().to_string();
+        assert_eq!(error, "no provider resolved required variable(s): a");
+        sources.command_line = pair("d", "x");
+        assert!(sources.resolve(&names).unwrap_err().to_string().contains("--variable d"));
+    }
+
+    #[test]
+    fn a_file_is_taken_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        std::fs::write(&file, "value\n").unwrap();
+        let mut sources = Sources::default();
+        sources.add_argument(&format!("a=@{}", file.display())).unwrap();
+        sources.add_argument("b=x=y").unwrap();
+        assert_eq!(sources.command_line["a"], "value\n");
+        assert_eq!(sources.command_line["b"], "x=y");
+        assert!(sources.add_argument("c").is_err());
+        assert!(sources.add_argument("c=@/nowhere").is_err());
+    }
+
+    #[test]
+    fn an_env_file_has_comments_and_quotes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(".env");
+        std::fs::write(&file, "# comment\n\nA=1\nexport B = \"two words\"\nC=''\n").unwrap();
+        let mut sources = Sources::default();
+        sources.add_env_file(&file).unwrap();
+        let value = |name: &str| sources.env_file[name].as_str();
+        assert_eq!((value("A"), value("B"), value("C")), ("1", "two words", ""));
+    }
+
+    #[test]
+    fn names_and_templates_follow_the_rules() {
+        for name in ["", "A", "1a", "a_", "a__b", "a-b", "_a"] {
+            assert!(check_name(name).is_err(), "{name:?}");
+        }
+        assert!(check_name("a1_b").is_ok());
+        let values = Values::from([("a".to_owned(), "1".to_owned())]);
+        assert_eq!(render("x{{ a }}{{a}}y", &values).unwrap(), "x11y");
+        assert!(render("{{ a", &values).is_err());
+        assert!(render("{{ b }}", &values).is_err());
+        assert_eq!(look_up("c", &values, "a"), Ok("1".to_owned()));
+        assert!(matches!(look_up("c", &values, "b"), Err(LookupError::Undefined(_))));
+        assert!(matches!(look_up("c", &values, "B"), Err(LookupError::InvalidName(_))));
     }
 }

@@ -50,7 +50,7 @@ impl wasip3::exports::http::handler::Guest for Guest {
             return Ok(whole(200, text.into_bytes()));
         }
         if words[0] == "relay" {
-            return relay::relay(&request, &words).await;
+            return relay::relay(&words).await;
         }
         let body = if matches!(request.get_method(), Method::Get) { Vec::new() } else { relay::body(request).await };
         let asked = Asked { words, body };
@@ -59,6 +59,7 @@ impl wasip3::exports::http::handler::Guest for Guest {
             "echo" => Ok(whole(200, asked.body)),
             "sleep" => {
                 wasip3::clocks::monotonic_clock::wait_for(asked.number(1) * 1_000_000).await;
+                keys::note(asked.word(2), "slept").await;
                 Ok(whole(200, requests.to_string().into_bytes()))
             }
             "panic" => panic!("asked to"),
@@ -66,10 +67,6 @@ impl wasip3::exports::http::handler::Guest for Guest {
             "stream" => Ok(streamed(asked.number(1), asked.number(2), asked.word(3).to_owned())),
             "after" => Ok(after(asked.number(1), asked.word(2).to_owned())),
             "variable" => Ok(variable(asked.word(1)).await),
-            "print" => {
-                println!("to standard output");
-                Ok(whole(200, Vec::new()))
-            }
             "kv" => Ok(keys::answer(&asked).await),
             _ => Ok(whole(404, Vec::new())),
         }

@@ -1,4 +1,4 @@
-//! Requests sent on: `/relay/URL-ENCODED-WITH-BARS`, where `|` stands for `/`.
+//! Requests sent on to where the path says.
 
 use wasip3::http::client;
 use wasip3::http::types::{ErrorCode, Fields, Request, RequestOptions, Response, Scheme};
@@ -17,7 +17,7 @@ pub(crate) async fn body(request: Request) -> Vec<u8> {
 
 /// `/relay/MODE/AUTHORITY/path…`: MODE is `http` or `https`, then options: `+copy` copies all headers of the answer,
 /// `+read` counts the answer's bytes and says how they ended, `+firstN` and `+betweenN` are time-outs in milliseconds.
-pub(crate) async fn relay(_request: &Request, words: &[String]) -> Result<Response, ErrorCode> {
+pub(crate) async fn relay(words: &[String]) -> Result<Response, ErrorCode> {
     let mut modes = words[1].split('+');
     let scheme = if modes.next() == Some("https") { Scheme::Https } else { Scheme::Http };
     let options = RequestOptions::new();

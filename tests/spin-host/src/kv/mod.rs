@@ -61,3 +61,6 @@ pub(crate) enum KvError {
     AccessDenied,
     Other(String),
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,9 +43,20 @@ impl<T> Slot<T> {
         self.take(bound, false)
     }
 
-    /// The same, and says to those who wait that a stream has it.
-    pub(crate) fn hold_for_stream(&self, bound: Duration) -> Result<Held<T>, Refused> {
-        self.take(bound, true)
+    /// Waits for the value without limit, and says to those who wait that a stream has it.
+    pub(crate) fn hold_for_stream(&self) -> Result<Held<T>, Refused> {
+        self.take(Duration::MAX, true)
+    }
+
+    /// The same where nobody holds it.
+    pub(crate) fn hold_for_stream_now(&self) -> Option<Held<T>> {
+        let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.poisoned {
+            return None;
+        }
+        let value = state.value.take()?;
+        state.held_by_stream = true;
+        Some(Held { value: Some(value), slot: self.clone() })
     }
 
     fn take(&self, bound: Duration, for_stream: bool) -> Result<Held<T>, Refused> {

@@ -169,12 +169,19 @@ impl KvStore {
         let (keys_in, keys_out) = mpsc::channel(KEYS_AHEAD);
         let (end_in, end_out) = oneshot::channel();
         let store = self.clone();
+        let holds = self.database.hazards.get_keys_holds;
+        // The real reader takes the lock a moment later, in its thread. Here a free store is held from the call on, so
+        // that the hazard does not depend on the threads' order.
+        let held = if holds { self.database.connection.hold_for_stream_now() } else { None };
         tokio::task::spawn_blocking(move || {
-            let hazards = &store.database.hazards;
             let end = if let Err(error) = store.database.injected() {
                 Err(error)
-            } else if hazards.get_keys_holds {
-                store.send_keys_holding(&keys_in)
+            } else if holds {
+                let held = match held {
+                    Some(held) => Ok(held),
+                    None => store.database.connection.hold_for_stream(),
+                };
+                store.database.granted(held).and_then(|held| store.send_keys(&held, &keys_in))
             } else {
                 store.keys().and_then(|keys| keys.into_iter().try_for_each(|key| send(&keys_in, key)))
             };
@@ -184,10 +191,7 @@ impl KvStore {
         (keys_out, end_out)
     }
 
-    fn send_keys_holding(&self, keys: &mpsc::Sender<String>) -> Result<(), KvError> {
-        let database = &self.database;
-        let connection =
-            database.granted(database.connection.hold_for_stream(database.hazards.hold_limit))?;
+    fn send_keys(&self, connection: &Connection, keys: &mpsc::Sender<String>) -> Result<(), KvError> {
         let mut statement =
             connection.prepare_cached("SELECT key FROM spin_key_value WHERE store = ?1").map_err(sql)?;
         let mut rows = statement.query([&self.name]).map_err(sql)?;
