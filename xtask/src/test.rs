@@ -20,7 +20,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "clients",
-        what: "real SDKs against the gateway in workerd and moe-server",
+        what: "real SDKs against the gateway, in workerd and in the Spin host, and moe-server",
         checks: clients,
     },
 ];
@@ -125,6 +125,8 @@ fn clients(setup: &Setup) -> Result<Vec<Check>> {
     run_attached("cargo build of moe-server", server)?;
     let mut command = node.script(&setup.root.join("tests/clients/run.mjs"));
     command.env("MOEGATE_CONTRACT_WASM", wasm).env("MOEGATE_PYTHON", python);
+    command.env("MOEGATE_CONTRACT_SPIN", contract_component(setup)?);
+    command.env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
     command.env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"));
     Ok(vec![Check { name: "SDKs", command, counting: Counting::Lines }])
 }
