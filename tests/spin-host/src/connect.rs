@@ -101,7 +101,9 @@ impl Connector {
             tokio::net::lookup_host((bare_host, port)).await.map_err(|_| ConnectError::Dns)?.collect();
         let connecting = TcpStream::connect(&addresses[..]);
         let stream = match limit {
-            Some(limit) => tokio::time::timeout(limit, connecting).await.map_err(|_| ConnectError::Timeout)?,
+            Some(limit) => {
+                tokio::time::timeout(limit, connecting).await.map_err(|_| ConnectError::Timeout)?
+            }
             None => connecting.await,
         };
         let stream = stream.map_err(|error| match error.kind() {
@@ -162,11 +164,7 @@ impl Connection for Io {
 }
 
 impl AsyncRead for Io {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),

@@ -121,8 +121,7 @@ impl Guest {
         let mut config = Config::new();
         config.wasm_component_model_async(true);
         let engine = Engine::new(&config).map_err(|error| failed("cannot set up the engine", error))?;
-        let component =
-            Component::new(&engine, bytes).map_err(|error| failed("not a component", error))?;
+        let component = Component::new(&engine, bytes).map_err(|error| failed("not a component", error))?;
         let linker = linker(&engine).map_err(|error| failed("cannot link", error))?;
         let service = linker
             .instantiate_pre(&component)
@@ -184,12 +183,7 @@ pub(crate) struct Expiration {
 }
 
 impl WorkerExpiration for Expiration {
-    fn poll(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        status: WorkerStatus,
-        start: Instant,
-    ) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, status: WorkerStatus, start: Instant) -> Poll<()> {
         let this = self.get_mut();
         let limit = match status {
             WorkerStatus::Idle => Some(this.reuse.idle),

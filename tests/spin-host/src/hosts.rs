@@ -101,7 +101,9 @@ impl AllowedHost {
         let port = Port::parse(port, scheme).ok_or_else(|| wrong("invalid allowed host port"))?;
         let host = match host {
             "*" => Host::Any,
-            "self" | "self.alt" => return Err(wrong("requests to the application itself are not modelled here")),
+            "self" | "self.alt" => {
+                return Err(wrong("requests to the application itself are not modelled here"));
+            }
             _ => match host.strip_prefix("*.") {
                 Some(domain) if !domain.is_empty() && !domain.contains('*') => {
                     Host::Below(format!(".{}", normal(domain)))
@@ -178,8 +180,15 @@ mod tests {
 
     #[test]
     fn what_spin_refuses_is_refused() {
-        for entry in ["*", "", "example.com", "https://a.example/path", "*://a.example", "http://a.*.example", "http://self"]
-        {
+        for entry in [
+            "*",
+            "",
+            "example.com",
+            "https://a.example/path",
+            "*://a.example",
+            "http://a.*.example",
+            "http://self",
+        ] {
             assert!(AllowedHosts::parse(&[entry.to_owned()], &Values::new()).is_err(), "{entry}");
         }
     }

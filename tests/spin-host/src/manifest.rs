@@ -148,7 +148,12 @@ impl Manifest {
                 ids.dedup();
                 match ids[..] {
                     [id] => id,
-                    _ => return Err(Failure::new(format!("--component is wanted, one of: {}", ids.join(", ")))),
+                    _ => {
+                        return Err(Failure::new(format!(
+                            "--component is wanted, one of: {}",
+                            ids.join(", ")
+                        )));
+                    }
                 }
             }
         };
@@ -181,7 +186,9 @@ impl Manifest {
 impl Route {
     fn parse(raw: &str) -> Result<Self> {
         if !raw.starts_with('/') || raw.contains("/:") {
-            return Err(Failure::new(format!("route {raw:?}: only fixed paths and `/...` are supported here")));
+            return Err(Failure::new(format!(
+                "route {raw:?}: only fixed paths and `/...` are supported here"
+            )));
         }
         let (path, wildcard) = match raw.strip_suffix("/...") {
             Some(path) => (path, true),

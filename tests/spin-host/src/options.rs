@@ -100,9 +100,10 @@ impl Options {
                 Long("request-timeout") => {
                     let seconds: f64 = parsed(&mut parser, "--request-timeout")?;
                     let timeout = Duration::try_from_secs_f64(seconds);
-                    reuse.request_timeout = Some(timeout.map_err(|error| {
-                        Failure::new(format!("--request-timeout {seconds}: {error}"))
-                    })?);
+                    reuse.request_timeout =
+                        Some(timeout.map_err(|error| {
+                            Failure::new(format!("--request-timeout {seconds}: {error}"))
+                        })?);
                 }
                 Long("kv-cas-missing-both-win") => {
                     hazards.cas_missing_both_win = on_off(&mut parser, "--kv-cas-missing-both-win")?;

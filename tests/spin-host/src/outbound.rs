@@ -71,7 +71,8 @@ impl Outbound {
         let connect_timeout = options.connect_timeout.unwrap_or(DEFAULT_TIMEOUT);
         let first_byte_timeout = options.first_byte_timeout.unwrap_or(DEFAULT_TIMEOUT);
         let between_bytes_timeout = options.between_bytes_timeout.unwrap_or(DEFAULT_TIMEOUT);
-        if !matches!(request.uri().scheme(), Some(scheme) if *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS) {
+        if !matches!(request.uri().scheme(), Some(scheme) if *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS)
+        {
             return Err(Error::HttpProtocolError);
         }
         let sent = CONNECT_TIMEOUT.scope(connect_timeout, self.client.request(request));
@@ -90,7 +91,11 @@ impl Outbound {
 
 /// A URL without its path and query, which may hold what isn't for a log.
 fn shown(uri: &http::Uri) -> String {
-    format!("{}://{}", uri.scheme_str().unwrap_or(""), uri.authority().map_or("", |authority| authority.as_str()))
+    format!(
+        "{}://{}",
+        uri.scheme_str().unwrap_or(""),
+        uri.authority().map_or("", |authority| authority.as_str())
+    )
 }
 
 fn request_error(error: &hyper_util::client::legacy::Error) -> Error {

@@ -68,7 +68,9 @@ impl Sources {
     pub(crate) fn resolve(&self, declared: &BTreeMap<String, Declared>) -> Result<Values> {
         for name in self.command_line.keys() {
             if !declared.contains_key(name) {
-                return Err(Failure::new(format!("--variable {name}: the manifest declares no such variable")));
+                return Err(Failure::new(format!(
+                    "--variable {name}: the manifest declares no such variable"
+                )));
             }
         }
         let mut values = Values::new();

@@ -164,7 +164,8 @@ impl<T: Send + 'static> spin::HostStoreWithStore<T> for KvData {
             let (keys, end) = access.get().table.get(&store)?.stream_keys();
             let end = async move {
                 // A reader thread that ended without a word has panicked.
-                let end = end.await.unwrap_or_else(|_| Err(KvError::Other("the reader of keys failed".to_owned())));
+                let end =
+                    end.await.unwrap_or_else(|_| Err(KvError::Other("the reader of keys failed".to_owned())));
                 wasmtime::error::Ok(end.map_err(SpinError::from))
             };
             Ok((StreamReader::new(&mut access, KeyProducer(keys))?, FutureReader::new(&mut access, end)?))
@@ -240,7 +241,11 @@ impl wasi::HostBucket for KvView<'_> {
         self.wasi_call(&bucket, |store| store.set(&key, &value))
     }
 
-    fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Result<std::result::Result<(), WasiError>> {
+    fn delete(
+        &mut self,
+        bucket: Resource<Bucket>,
+        key: String,
+    ) -> Result<std::result::Result<(), WasiError>> {
         self.wasi_call(&bucket, |store| store.delete(&key))
     }
 

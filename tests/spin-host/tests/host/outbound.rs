@@ -65,7 +65,9 @@ fn hop_by_hop_headers_in_an_answer_are_a_500() {
     let host = Host::start(&[]);
     assert_eq!(host.text("/hop"), (500, "HeaderError::Forbidden".to_owned()));
     // The component gets the origin's, and fails where it hands them on.
-    for header in ["transfer-encoding: chunked\r\n\r\n0\r\n", "connection: keep-alive\r\ncontent-length: 0\r\n"] {
+    for header in
+        ["transfer-encoding: chunked\r\n\r\n0\r\n", "connection: keep-alive\r\ncontent-length: 0\r\n"]
+    {
         let answer = format!("HTTP/1.1 200 OK\r\n{header}\r\n");
         let origin = Origin::start(move |_, stream| write(stream, &answer));
         assert_eq!(relay(&host, "http+copy", &origin), (500, String::new()));
@@ -84,7 +86,8 @@ fn a_relayed_body_is_not_held_back() {
     let origin = Origin::start(move |_, stream| {
         write(stream, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n");
         // The second piece only once the first has reached the client.
-        gone.lock().unwrap().recv_timeout(Duration::from_secs(10)).is_ok() && write(stream, "3\r\ntwo\r\n0\r\n\r\n")
+        gone.lock().unwrap().recv_timeout(Duration::from_secs(10)).is_ok()
+            && write(stream, "3\r\ntwo\r\n0\r\n\r\n")
     });
     let path = format!("/relay/http/{}/", origin.address);
     let mut answer = head(send(host.address, "GET", &path, b"")).expect("an answer");

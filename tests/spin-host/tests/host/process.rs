@@ -38,9 +38,9 @@ pub(crate) struct Host {
 
 /// The component's file.
 fn component() -> PathBuf {
-    std::env::var_os("MOEGATE_SPIN_GUEST")
-        .map(PathBuf::from)
-        .expect("MOEGATE_SPIN_GUEST is not set: this needs what set-up makes; run `cargo xtask test contract`")
+    std::env::var_os("MOEGATE_SPIN_GUEST").map(PathBuf::from).expect(
+        "MOEGATE_SPIN_GUEST is not set: this needs what set-up makes; run `cargo xtask test contract`",
+    )
 }
 
 /// A folder with the test application in it.
