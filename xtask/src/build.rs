@@ -1,14 +1,18 @@
 //! `cargo xtask build worker|spin`: the gateway as the wasm module that ships to Workers, or as the component for Spin.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{env, fs};
+
+use moegate_config::Problem;
+use moegate_config::authoring::{self, Platform, spin as manifest};
 
 use crate::failure::{At, Failure, Result};
 use crate::process::run_attached;
 use crate::setup::Setup;
 
-const TARGET: &str = "wasm32-unknown-unknown";
+/// What both platforms are built for.
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
 /// A platform to build for.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +20,17 @@ pub(crate) enum Host {
     #[default]
     Worker,
     Spin,
+}
+
+impl Host {
+    /// From the command line.
+    pub(crate) fn parse(name: &str) -> std::result::Result<Self, String> {
+        match name {
+            "workerd" => Ok(Self::Worker),
+            "spin" => Ok(Self::Spin),
+            other => Err(format!("the hosts are workerd and spin, not {other}")),
+        }
+    }
 }
 
 /// What to build besides the defaults.
@@ -36,6 +51,8 @@ pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result
 
 /// Builds the component for Spin and puts it at `OUT/moegate.wasm`.
 pub(crate) fn spin(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
+    let named = variant.config.map(Into::into).or_else(|| env::var_os("MOEGATE_CONFIG"));
+    fits_manifest(&setup.root.join(named.unwrap_or_else(|| "moegate.toml".into())))?;
     let features = ["spin"].into_iter().chain(variant.features).collect::<Vec<_>>().join(",");
     let module = module(setup, variant, Some(&features))?;
     let component = component(&module)?;
@@ -55,8 +72,28 @@ pub(crate) fn spin_guest(setup: &Setup, out: &Path) -> Result<PathBuf> {
     place(out, "guest.wasm", &component(&module)?)
 }
 
+/// Holds the `spin.toml` beside a configuration, if there is one, to it: what is missing there would otherwise show when
+/// the component is started, or only when a request comes.
+fn fits_manifest(config: &Path) -> Result<()> {
+    let beside = config.with_file_name("spin.toml");
+    if !beside.exists() {
+        return Ok(());
+    }
+    let failure = |what: String, problems: Vec<Problem>| {
+        let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
+        Failure::new(format!("{what}:\n{}", lines.join("\n")))
+    };
+    let text = fs::read_to_string(config).at("read", config)?;
+    let parsed = authoring::parse_for(&text, Some(Platform::Spin))
+        .map_err(|problems| failure(format!("{} cannot be used on spin", config.display()), problems))?;
+    let text = fs::read_to_string(&beside).at("read", &beside)?;
+    manifest::check(&text, &parsed).map_err(|problems| {
+        failure(format!("{} does not fit {}", beside.display(), config.display()), problems)
+    })
+}
+
 /// The module, with the names and types that wit-bindgen left in it, as a component.
-fn component(module: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn component(module: &[u8]) -> Result<Vec<u8>> {
     wit_component::ComponentEncoder::default()
         .validate(true)
         .module(module)
@@ -117,5 +154,31 @@ fn gzipped(file: &Path) -> Result<usize> {
         Ok(output.stdout.len())
     } else {
         Err(Failure::new(format!("gzip failed ({})", output.status)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_beside_the_configuration_must_fit_it() {
+        let folder = env::temp_dir().join(format!("moegate-build-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let config = folder.join("moegate.toml");
+        fs::write(&config, "[admin]\nsha256_secret = \"ADMIN\"\n").unwrap();
+        fits_manifest(&config).unwrap();
+        let fitting = "spin_manifest_version = 2\n[variables]\nadmin = { required = true, secret = true }\n\
+            [component.moegate]\nkey_value_stores = [\"default\"]\n\
+            [component.moegate.variables]\nadmin = \"{{ admin }}\"\n";
+        fs::write(folder.join("spin.toml"), fitting).unwrap();
+        fits_manifest(&config).unwrap();
+        fs::write(folder.join("spin.toml"), fitting.replace(", secret = true", "")).unwrap();
+        let said = fits_manifest(&config).unwrap_err().to_string();
+        assert!(said.contains("spin.toml does not fit") && said.contains("variables.admin: "), "{said}");
+        fs::write(&config, "[admin]\nsha256_secret = \"ADMIN_2\"\n").unwrap();
+        let said = fits_manifest(&config).unwrap_err().to_string();
+        assert!(said.contains("cannot be used on spin") && said.contains("admin.sha256_secret"), "{said}");
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

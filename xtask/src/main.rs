@@ -36,7 +36,9 @@ Commands:
       --model FILE    the GGUF file to serve (default: the small one of this repository)
       --verbose       show what the servers print
   test [SUITE…]     set up what is missing and run the suites (default: all)
-  bench gateway     compare the gateway in workerd with a bare pass-through and with worker-build's entry
+  bench gateway     compare the gateway with a bare pass-through, in workerd (there with worker-build's entry too) and
+                    in the test host for Spin
+      --host HOST     workerd or spin only
       --json FILE     also write the rows to a file
       --rounds N      (default: 9)
       --own-only      leave out worker-build, whose tools take minutes to compile
@@ -142,13 +144,7 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
                     Long("port") => options.port = Some(args.value()?.parse()?),
                     Long("model") => options.model = Some(args.value()?.into()),
                     Long("verbose") => options.verbose = true,
-                    Long("host") => {
-                        options.host = match args.value()?.string()?.as_str() {
-                            "workerd" => Host::Worker,
-                            "spin" => Host::Spin,
-                            other => return Err(format!("--host is workerd or spin, not {other}").into()),
-                        }
-                    }
+                    Long("host") => options.host = args.value()?.parse_with(Host::parse)?,
                     Short('h') | Long("help") => return Ok(Command::Help),
                     other => return Err(other.unexpected()),
                 }
@@ -178,6 +174,7 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
                     Long("json") => options.json = Some(args.value()?.into()),
                     Long("rounds") => options.rounds = args.value()?.parse::<std::num::NonZeroUsize>()?.get(),
                     Long("own-only") => options.own_only = true,
+                    Long("host") => options.host = Some(args.value()?.parse_with(Host::parse)?),
                     other => return Err(other.unexpected()),
                 }
             }

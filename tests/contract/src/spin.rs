@@ -227,7 +227,7 @@ impl Host for Spin {
     }
 
     fn fail_store(&self, count: usize) {
-        self.relaunch(&["--kv-fail-calls", &count.to_string()]);
+        self.relaunch(&["--kv-fail-writes", &count.to_string()]);
     }
 
     fn restart(&self) {
