@@ -9,6 +9,8 @@ use moegate::core::record::{Record, day};
 use moegate_wire::{Ending, Nanodollars};
 use serde_json::{Value, json as value};
 use std::collections::BTreeSet;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 pub(super) const ALL: &[Behaviour] = &[
     Behaviour::new(
@@ -99,8 +101,14 @@ fn down(stage: &mut Stage<'_>) {
     stage.host.fail_store(4);
     let reply = stage.play(always(json(200, answer_text())), &chat("far-model"));
     assert_eq!(reply.status, 200);
-    let said = stage.host.said();
     let id = reply.header("x-moegate-request-id");
+    let mut said = stage.host.said();
+    // It tries again for a second or two first.
+    let until = Instant::now() + Duration::from_secs(30);
+    while !said.contains(id) && Instant::now() < until {
+        sleep(Duration::from_millis(20));
+        said += &stage.host.said();
+    }
     // Beside the record the line says what the host makes of it.
     let logged = said.lines().find(|line| line.contains(id)).expect("a line with the record");
     let json = &logged[logged.find('{').unwrap()..=logged.rfind('}').unwrap()];
