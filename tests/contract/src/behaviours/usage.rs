@@ -44,6 +44,12 @@ pub(super) const ALL: &[Behaviour] = &[
     )
     .needing(Needs::Concurrency),
     Behaviour::new(
+        "usage_while_requests_run",
+        "`/usage` is asked for while others' requests write their records: nobody waits for long, nothing is lost",
+        while_requests_run,
+    )
+    .needing(Needs::Concurrency),
+    Behaviour::new(
         "thousands_of_requests_all_count",
         "of 5,000 requests, 16 at a time, each has its record, and the sums hold them all, before and after a restart",
         thousands,
@@ -152,6 +158,24 @@ fn all_count(stage: &mut Stage<'_>, count: usize, at_once: usize) -> Value {
 
 fn concurrent(stage: &mut Stage<'_>) {
     all_count(stage, 200, 200);
+}
+
+fn while_requests_run(stage: &mut Stage<'_>) {
+    let mut calls = vec![chat("far-model"); 200];
+    for at in 0..20 {
+        calls.insert(at * 10, get("/usage", ADMIN_KEY));
+    }
+    stage.host.said();
+    stage.host.answer(always(json(200, answer_text())));
+    let begun = Instant::now();
+    let replies = stage.host.call_all(&calls, 16);
+    for reply in &replies {
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    stage.settle(200);
+    let said = stage.host.said();
+    // The Spin host names what would have waited for ever in Spin.
+    assert!(!said.contains("wait for ever"), "after {:?}: {said}", begun.elapsed());
 }
 
 fn thousands(stage: &mut Stage<'_>) {
