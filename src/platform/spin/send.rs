@@ -60,8 +60,9 @@ impl Incoming {
         if declared.is_some_and(|length| length > limit) {
             return Ok(None);
         }
-        let mut body = Vec::with_capacity(declared.map_or(CHUNK, |length| length + 1));
-        loop {
+        let mut body = Vec::with_capacity(declared.unwrap_or(CHUNK));
+        // With its declared length a body is whole; to ask for its end as well would be two more waits.
+        while declared != Some(body.len()) {
             let more;
             (more, body) = self.read(body).await;
             if body.len() > limit {
@@ -71,6 +72,7 @@ impl Incoming {
                 return self.end().await.map(|()| Some(body));
             }
         }
+        Ok(Some(body))
     }
 }
 
@@ -104,6 +106,8 @@ async fn exchange(
     received: Rc<Vec<u8>>,
     limit: usize,
 ) -> Result<Answer<OriginStream>, SendError> {
+    // Only what is asked for with GET, a receipt, is signed.
+    let asks = outbound.method == "GET";
     let request = request(outbound, received).ok_or(SendError::Connect)?;
     let answer = match client::send(request).await {
         Ok(answer) => answer,
@@ -118,12 +122,16 @@ async fn exchange(
     let status = answer.get_status_code();
     let headers = answer.get_headers();
     let declared = length(&headers);
-    let headers = AnswerHeaders {
-        content_type: text(&headers, "content-type"),
-        retry_after: text(&headers, "retry-after"),
-        retry_after_ms: text(&headers, "retry-after-ms"),
-        signature: text(&headers, moegate_wire::header::SIGNATURE),
-    };
+    let mut heads =
+        AnswerHeaders { content_type: text(&headers, "content-type"), ..AnswerHeaders::default() };
+    // Each is a call of the host: only those that can matter.
+    if status >= 400 {
+        heads.retry_after = text(&headers, "retry-after");
+        heads.retry_after_ms = text(&headers, "retry-after-ms");
+    } else if asks {
+        heads.signature = text(&headers, moegate_wire::header::SIGNATURE);
+    }
+    let headers = heads;
     let mut body = Incoming::of_answer(answer);
     let body = if status == 200 && headers.content_type.starts_with("text/event-stream") {
         let (there, first) = body.read(Vec::with_capacity(CHUNK)).await;

@@ -13,8 +13,9 @@ use super::log::log;
 use crate::core::record::Record;
 use crate::platform::{Entry, Page, StoreError};
 use serde_json::value::RawValue;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use wit_bindgen::StreamResult;
 
 /// The label that spin.toml lists under `key_value_stores`.
@@ -47,6 +48,7 @@ pub(super) async fn put(key: &str, value: &str) -> Result<(), StoreError> {
 thread_local! {
     /// Streams of keys that this instance has open.
     static KEYS_OPEN: Cell<u32> = const { Cell::new(0) };
+    static STORE: RefCell<Option<Rc<Store>>> = const { RefCell::new(None) };
 }
 
 /// Keeps this instance's other calls waiting.
@@ -73,8 +75,18 @@ async fn no_keys_open() {
     }
 }
 
+/// The store, opened once per instance.
+async fn open() -> Result<Rc<Store>, Error> {
+    if let Some(store) = STORE.with_borrow(Clone::clone) {
+        return Ok(store);
+    }
+    let store = Rc::new(Store::open(LABEL.to_owned()).await?);
+    STORE.set(Some(Rc::clone(&store)));
+    Ok(store)
+}
+
 async fn put_once(key: &str, value: &str) -> Result<(), Error> {
-    let store = Store::open(LABEL.to_owned()).await?;
+    let store = open().await?;
     no_keys_open().await;
     store.set(key.to_owned(), value.as_bytes().to_vec()).await
 }
@@ -91,8 +103,7 @@ pub(super) async fn list(prefix: &str, cursor: Option<&str>) -> Result<Page, Sto
 }
 
 async fn list_once(prefix: &str, cursor: Option<&str>) -> Result<Page, Error> {
-    no_keys_open().await;
-    let store = Store::open(LABEL.to_owned()).await?;
+    let store = open().await?;
     let names = first_keys(&store, prefix, cursor).await?;
     let more = names.len() > PAGE;
     let mut entries = Vec::with_capacity(names.len().min(PAGE));
