@@ -21,8 +21,8 @@ use wit_bindgen::StreamResult;
 /// The label that spin.toml lists under `key_value_stores`.
 const LABEL: &str = "default";
 const PUT_TRIES: u32 = 4;
-/// Records on one page of a list.
-const PAGE: usize = 1000;
+/// Records on one page of a list. Each page goes through all keys, so there should be few.
+const PAGE: usize = 5000;
 /// Keys that are taken from the store at a time.
 const BATCH: usize = 64;
 /// 2 ms.
@@ -39,7 +39,11 @@ pub(super) async fn put(key: &str, value: &str) -> Result<(), StoreError> {
                 log(&format!("a usage record could not be stored: {value} ({error:?})")).await;
                 return Err(StoreError);
             }
-            Err(_) => monotonic_clock::wait_for(100_000_000 << tries).await,
+            Err(_) => {
+                // It may be the handle that is no good any more.
+                STORE.take();
+                monotonic_clock::wait_for(100_000_000 << tries).await;
+            }
         }
         tries += 1;
     }
@@ -96,6 +100,7 @@ pub(super) async fn list(prefix: &str, cursor: Option<&str>) -> Result<Page, Sto
     match list_once(prefix, cursor).await {
         Ok(page) => Ok(page),
         Err(error) => {
+            STORE.take();
             log(&format!("the usage store did not answer: {error:?}")).await;
             Err(StoreError)
         }

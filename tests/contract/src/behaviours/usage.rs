@@ -45,7 +45,7 @@ pub(super) const ALL: &[Behaviour] = &[
     .needing(Needs::Concurrency),
     Behaviour::new(
         "usage_while_requests_run",
-        "`/usage` is asked for while others' requests write their records: nobody waits for long, nothing is lost",
+        "`/usage` is asked for while others' requests write their records: nothing is lost, and nobody waits for ever",
         while_requests_run,
     )
     .needing(Needs::Concurrency),
