@@ -31,7 +31,9 @@ def vocabulary(folder: pathlib.Path) -> dict[bytes, int]:
     path = folder / "vocabulary.json"
     if not path.exists():
         some = itertools.islice(conversations(VOCABULARY_SEED), VOCABULARY_CONVERSATIONS)
-        ranks = text.train(DEMO.vocab - len(text.SPECIALS), (m["content"] for chat in some for m in chat))
+        # The roles too: each then is one token of its turn's header.
+        lines = (line for chat in some for message in chat for line in message.values())
+        ranks = text.train(DEMO.vocab - len(text.SPECIALS), lines)
         path.write_text(json.dumps([text.spell(token) for token in sorted(ranks, key=ranks.get)]))
     return {text.unspell(token): rank for rank, token in enumerate(json.loads(path.read_text()))}
 
@@ -63,9 +65,6 @@ def main():
     arguments = arguments.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     chat = Chat(vocabulary(arguments.folder))
-    held = documents(heldout(), chat)
-    held.weights[:] = held.weights == 1
-    held.save(arguments.folder / "heldout.npz")
     for shard in range(arguments.shards):
         path = arguments.folder / f"shard-{shard:02}.npz"
         if path.exists():
@@ -80,6 +79,9 @@ def main():
             f" {lengths.max()}, median {int(np.median(lengths))}, the assistant's {np.mean(made.weights == 1):.0%}",
             flush=True,
         )
+    held = documents(heldout(), chat)
+    held.weights[:] = held.weights == 1
+    held.save(arguments.folder / "heldout.npz")
 
 
 if __name__ == "__main__":
