@@ -103,7 +103,7 @@ def homes(rng):
 def eats(rng):
     x, y = pick(rng, list(world.EATS.items()))
     return made(rng, ["What [does {a}|do {x}s] [eat|like to eat|live on]" if x not in ("sheep", "wolf", "mouse") else "What does {a} [eat|like to eat|live on]", "What is the food of {a}", "{tell} what {a} eats", "What should {a} eat", "What do you feed {a}"],
-        ["{A} eats {y}.", "It eats {y}.", "{A} lives on {y}."], y, x=x, y=y, a=article(x), A=capital(article(x)))
+        ["{A} eats {y}.", "{A} lives on {y}."], y, x=x, y=y, a=article(x), A=capital(article(x)))
 
 
 OPPOSITE_ASKS = ["[What is|What's] the opposite of {x}", "{tell} the opposite of {x}", "[Give me|Name|Say] the opposite of {x}.", "[Which|What] word [is|means] the opposite of {x}", "What is the contrary of {x}", "opposite of {x}", "The opposite of {x} is what", "What is the reverse of {x}", "What is not {x} but the opposite"]
