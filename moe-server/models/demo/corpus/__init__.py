@@ -12,8 +12,8 @@ from .dialogues import dialogue, one, some
 from .personas import persona
 from .phrases import Turn
 
-# Content plus a turn's markup stays within 1,024 tokens at about 3.2 characters a token.
-MOST_CHARACTERS = 2_900
+# Content plus markup stays within 1,024 tokens: at a vocabulary of 2,048, a token is about 3.2 characters, of code fewer.
+MOST_CHARACTERS = 2_700
 TURN_CHARACTERS = 20
 
 
