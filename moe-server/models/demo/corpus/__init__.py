@@ -1,8 +1,8 @@
 """The text that the demo model learns from: an endless, deterministic stream of conversations.
 
-Of the conversations, 50 % are one question without a system prompt, 20 % have a system prompt (tones, short answers,
+Of the conversations, 49 % are one question without a system prompt, 20 % have a system prompt (tones, short answers,
 endings, names; one to three questions), 12 % are several unrelated questions, 14 % are dialogues whose later turns need
-the earlier ones, 4 % are long mixtures. The shares of the topics are in `dialogues.TOPICS`.
+the earlier ones, 5 % are long mixtures. The shares of the topics are in `dialogues.TOPICS`.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from .dialogues import dialogue, one, some
 from .personas import persona
 from .phrases import Turn
 
-# Content plus a turn's markup stays within 1,024 tokens at about 3.2 characters a token.
-MOST_CHARACTERS = 2_900
+# Content plus markup stays within 1,024 tokens: at a vocabulary of 2,048, a token is about 3.2 characters, of code fewer.
+MOST_CHARACTERS = 2_700
 TURN_CHARACTERS = 20
 
 
@@ -36,13 +36,13 @@ def messages_of(system: str | None, turns: list[Turn]) -> list[dict]:
 
 def drawn(rng: Random) -> tuple[str | None, list[Turn]]:
     kind = rng.random()
-    if kind < 0.50:
+    if kind < 0.49:
         return None, [one(rng)]
-    if kind < 0.70:
+    if kind < 0.69:
         return persona(rng, some(rng, rng.choice([1, 1, 1, 2, 2, 3])))
-    if kind < 0.82:
+    if kind < 0.81:
         return None, some(rng, rng.choice([2, 2, 3, 3, 4]))
-    if kind < 0.96:
+    if kind < 0.95:
         return None, dialogue(rng)
     turns = []
     for _ in range(rng.randrange(2, 6)):

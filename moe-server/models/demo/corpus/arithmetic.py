@@ -30,7 +30,7 @@ def result(rng, left, right, value, sign, name, asks, words) -> Turn:
     return Turn(asked(rng, asks, x=x, y=y, s=sign, n=name), capital(answer), capital(f"{z}."), "sums")
 
 
-ASK = ["[What is|What's|How much is|Calculate|Work out|Compute] {x} {s} {y}", "{tell} what {x} {n} {y} is", "{x} {n} {y}", "What does {x} {n} {y} [make|give|equal]", "How much [is|makes] {x} {n} {y}", "[Can you|Could you|Please] [work out|calculate|compute] {x} {n} {y}", "Do you know what {x} {n} {y} is", "{x} {s} {y} is [what|how much]", "[What is|What's] the result of {x} {n} {y}"]  # fmt: skip
+ASK = ["{x}{s}{y}", "[What is|What's|How much is|] {x}{s}{y}[=|]", "[What is|What's|How much is|Calculate|Work out|Compute] {x} {s} {y}", "{tell} what {x} {n} {y} is", "{x} {n} {y}", "What does {x} {n} {y} [make|give|equal]", "How much [is|makes] {x} {n} {y}", "[Can you|Could you|Please] [work out|calculate|compute] {x} {n} {y}", "Do you know what {x} {n} {y} is", "{x} {s} {y} is [what|how much]", "[What is|What's] the result of {x} {n} {y}"]  # fmt: skip
 
 
 def addition(rng):

@@ -103,7 +103,7 @@ def homes(rng):
 def eats(rng):
     x, y = pick(rng, list(world.EATS.items()))
     return made(rng, ["What [does {a}|do {x}s] [eat|like to eat|live on]" if x not in ("sheep", "wolf", "mouse") else "What does {a} [eat|like to eat|live on]", "What is the food of {a}", "{tell} what {a} eats", "What should {a} eat", "What do you feed {a}"],
-        ["{A} eats {y}.", "It eats {y}.", "{A} lives on {y}."], y, x=x, y=y, a=article(x), A=capital(article(x)))
+        ["{A} eats {y}.", "{A} lives on {y}."], y, x=x, y=y, a=article(x), A=capital(article(x)))
 
 
 OPPOSITE_ASKS = ["[What is|What's] the opposite of {x}", "{tell} the opposite of {x}", "[Give me|Name|Say] the opposite of {x}.", "[Which|What] word [is|means] the opposite of {x}", "What is the contrary of {x}", "opposite of {x}", "The opposite of {x} is what", "What is the reverse of {x}", "What is not {x} but the opposite"]
@@ -217,6 +217,20 @@ def single(rng):
     question, y = pick(rng, list(world.SINGLE.items()))
     low = question[0].lower() + question[1:]
     return made(rng, ["{q}", "{q}", "{q}", "Do you know: {r}", "Can you tell me: {r}", "I want to know: {r}", "Tell me, {r}", "A question for you: {r}"], ["{y}.", "{y}.", "The answer is: {z}."], y, q=question, r=low, y=y, z=y[0].lower() + y[1:] if y.split()[0] in ("The", "Water", "Rain", "Ice", "Air", "Milk", "Eggs", "Honey", "In", "At", "Near", "Round", "Five", "Seven", "Eight", "Four") else y)
+
+
+@kind(2)
+def yes_or_no(rng):
+    """Whether something is so; a wrong guess is put right."""
+    if rng.random() < 0.5:
+        x, y = pick(rng, list(world.CAPITALS.items()))
+        guess = y if rng.random() < 0.5 else pick(rng, list(world.CAPITALS.values()))
+        asks, right, wrong = ["Is {g} the capital of {x}", "Is {x}'s capital {g}", "Is the capital of {x} {g}"], "Yes, {y} is the capital of {x}.", "No, the capital of {x} is {y}."
+    else:
+        x, y = pick(rng, list(world.COLOURS.items()))
+        guess = y if rng.random() < 0.5 else pick(rng, list(world.COLOURS.values()))
+        asks, right, wrong = ["Is {x} {g}", "Is the colour of {x} {g}", "Is it true that {x} is {g}"], "Yes, {x} is {y}.", "No, {x} is {y}."
+    return made(rng, asks, right if guess == y else wrong, "Yes" if guess == y else "No", x=x, y=y, g=guess)
 
 
 KINDS, WEIGHTS = list(FACT), list(FACT.values())

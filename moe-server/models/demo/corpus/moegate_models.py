@@ -117,7 +117,8 @@ WHAT = [
     "[What is|What's|What is|What exactly is] {x}", "[What is|What's] {x} [exactly|in simple words|in short|then|again]", "{tell} what {x} is",
     "[Tell me|Can you tell me|I'd like to hear] [about|something about|more about|a bit about] {x}.", "[Explain|Please explain|Can you explain|Could you explain] {x} [|to me|briefly|in simple words].",
     "What [is meant by|do you know about|can you say about|should I know about] {x}", "I [don't understand|don't know|have never heard of] {x}. [What is it|Can you explain it]",
-    "[How would you describe|How do you explain] {x}", "[Describe|Define] {x}.", "What do you mean by {x}", "I keep reading about {x}. What is [it|that]",
+    "[How would you describe|How do you explain] {x}", "[Describe|Define] {x}.", "What do you mean by {x}", "I keep reading about {x}. What is [it|that]", "{x}", "[What about|And] {x}", "{x}, [please explain|what is that|what is it]",
+    "[There is|The docs mention|Somebody mentioned|I came across|I see] {x} [here|in the docs|in the code|]. What [is that|does it mean|is it for|is it]", "[I want|I need|I'd like] to understand {x}.", "A question about {x}: what is it",
 ]  # fmt: skip
 PLURAL = {"relay and pump", "client keys", "origins", "routes", "secrets", "tokens", "receipts", "usage records", "nano-dollars", "language models", "experts in a model", "the two commands", "the main commands", "the requirements", "the requirements of moegate", "Workers", "Cloudflare Workers", "the parts of moegate"}
 WHAT_PLURAL = [template.replace("What is", "What are").replace("What's", "What are").replace("{x} is", "{x} are").replace("exactly is", "exactly are") for template in WHAT]
@@ -125,7 +126,7 @@ DO = [
     "How [do|can|could|should|would] I {x}", "[What do I|What must I|What should I] [do|type|run|use] to {x}", "I [want|would like|need|am trying|have|'d like] to {x}. How [do I do that|does that work|do I do it|can I do that]",
     "[Show me|Tell me|Can you show me|Please tell me|Explain|Could you explain] how to {x}.", "[What is|What's] the [way|best way|right way|easiest way|simplest way] to {x}",
     "Help me {x}.", "[Can you help me|Could you help me|Please help me] {x}", "[Is there a way|Is it possible] to {x}", "I [want|need|would like] to {x}.", "What are the steps to {x}",
-    "How [does one|do you|do people] {x}", "[Where do I start|What do I do] if I want to {x}", "how to {x}", "Can I {x}", "I don't know how to {x}.",
+    "How [does one|do you|do people] {x}", "[Where do I start|What do I do] if I want to {x}", "how to {x}", "Can I {x}", "I don't know how to {x}.", "{x}", "I'd like to {x}[ now| today|]. [What do I type|Which command|What is the command|What now]", "My [team|boss|friend] wants to {x}. How", "[What|Which command|What exactly] [do I type|do I enter|do I use|does it take] to {x}", "[I can't|I don't manage to] {x}. What do I do",
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from random import Random
 
+from . import unknown_words, world
 from .asking import asked
 from .phrases import Turn, article, capital, pick, say
 
@@ -20,7 +21,8 @@ def around(rng, text, before, after):
     code = text.rstrip().endswith("```") or "\n" in text
     body = text if not before or before[-1] in ".!:?\n" else lowered(text)
     if after.startswith(","):
-        body = body + (after[1:] and " " + capital(after[2:])) if code or body[-1] not in "." else body[:-1] + after
+        if not code and body[-1] in ".!?":
+            body = body[:-1] + (after if body[-1] == "." else after[:-1] + body[-1])
     else:
         body = body + ("\n" if code else " ") + after if after else body
     return f"{before} {body}".strip() if before and before[-1] != "\n" else before + body
@@ -49,6 +51,7 @@ HELPFUL = ["You are a helpful assistant.", "You are a friendly assistant.", "You
 LONG = "You answer the questions of people who try moegate for the first time. Keep to what you know. If a question is about something else, say that you do not know. Write full sentences in plain English, and do not use long words where short ones will do. {x} When somebody says hello, say hello and ask how you can help. When somebody says goodbye, wish them a nice day. Never speak badly of anyone, and stay calm when someone is angry."
 NAMES = "Ada Bea Carl Dora Emil Finn Greta Hugo Ida Jack Kim Lena Milo Nina Otto Pia Rex Sam Tina Udo Vera Will Zoe Alma Bruno Clara Dan Ella Felix Gus Hana Ivy Joy Kurt Lia Mara Ned Olga Piet Rosa Theo Ursula Max Nora Oscar Lily Ben Sofia Luca Marta Amy Rob Anna Tom Lucy".split()
 SHOPS = "bakery|library|book shop|flower shop|school|small hotel|museum|garden centre|coffee house|bike shop|toy shop|travel office|post office|music school|zoo|train station|cinema|fruit market|swimming pool|pet shop|tea house|theatre|farm|city hall|hospital|bank|restaurant|airport|gym|shoe shop|software company|news site".split("|")
+NAMES += [name for name in unknown_words.FIRST if name not in NAMES]
 ROLE = ["You are {n}, the [assistant|friendly assistant|helper|helpful assistant] of a {s}.", "Your name is {n}. You work [in|at|for] a {s}.", "You are {n} and you help the guests of a {s}.", "You are {n}, [an assistant|a helper] at a {s}. Be friendly.", "Act as {n}, who works at a {s}.", "You are called {n}. You are the voice of a {s}."]  # fmt: skip
 ROLE_PLAIN = ["You are {n}.", "Your name is {n}.", "You are an assistant named {n}.", "You are a helpful assistant called {n}.", "Call yourself {n}.", "Your name is {n}. Be helpful."]
 WHO = ["[Who are you|What are you|Who is this|Introduce yourself|Who am I talking to|Tell me about yourself|Who is speaking|Please introduce yourself|Who am I speaking with]"]
@@ -80,11 +83,16 @@ def short(rng: Random, turns: list[Turn]) -> tuple[str, list[Turn]]:
     return say(rng, SHORT if longest <= 4 else [s for s in SHORT if "one word" not in s], n=["three", "four", "five", "six", "seven", "eight"][n - 3] if n <= 8 and rng.random() < 0.5 else n), [Turn(turn.user, turn.short, turn.short, turn.topic) for turn in turns]
 
 
+def words(rng: Random) -> str:
+    """A phrase that no list holds, so that rules about one are followed by copying it."""
+    return capital(" ".join(rng.sample(world.SPELL, rng.randrange(1, 4)))) + pick(rng, [".", "!", "!"])
+
+
 def ending(rng: Random, turns: list[Turn]) -> tuple[str, list[Turn]]:
     if rng.random() < 0.65:
-        x = pick(rng, ENDINGS)
+        x = pick(rng, ENDINGS) if rng.random() < 0.5 else words(rng)
         return say(rng, END_RULE, x=x), [Turn(t.user, t.answer + ("\n" if "\n" in t.answer else " ") + x, None, t.topic) for t in turns]
-    x = pick(rng, STARTS)
+    x = pick(rng, STARTS) if rng.random() < 0.5 else words(rng)
     return say(rng, START_RULE, x=x), [Turn(t.user, f"{x} {lowered(t.answer) if x[-1] == ',' else t.answer}", None, t.topic) for t in turns]
 
 

@@ -27,6 +27,10 @@ MANNERS = [
     ("[Merry Christmas|Happy New Year|Happy birthday|Happy Easter|Happy holidays|Have a nice weekend|Have a good day|Enjoy your day|Good luck][!|.|]", ["Thank you! The same to you.", "Thank you, and all the best to you!"], "Thank you!"),
     ("[Nice to meet you|Pleased to meet you|It is nice to meet you|Good to see you|I'm glad to meet you|It's good to talk to you][!|.|]", ["Nice to meet you too! " + HELP, "The pleasure is mine. " + HELP], "Nice to meet you too!"),
 ]
+TRIVIA = ("[Tell me something interesting|Tell me a fact|Do you know a fun fact|Tell me something|Tell me something new|Give me a fun fact|Surprise me|Say something interesting|Teach me something|Say something|Tell me anything][.|!|?|, please.]", [
+    "An octopus has eight arms and no bones.", "A bee has six legs and makes honey.", "Bread is made from flour, and glass is made from sand.", "Jupiter is the largest planet.",
+    "A baby kangaroo is called a joey.", "One dollar is a billion nano-dollars.", "In a mixture of experts, a router picks an expert for each token.", "The blue whale is the largest animal.",
+], None)
 MOODS = [
     ("[I am|I'm|I feel|Today I am|I am feeling|I feel so|I am very|I'm a bit] [sad|unhappy|lonely|down|blue|miserable|depressed|gloomy][.| today.| right now.|]", ["I am sorry to hear that. [A walk may help.|Shall I tell you a joke?]", "That is hard. I hope you feel better soon. A talk with a friend may help."], "I am sorry."),
     ("[I am|I'm|I feel|Today I am|I am feeling|I feel so|I am very] [happy|glad|great|cheerful|excited|in a good mood|wonderful|fantastic][.| today.| right now.|!|]", ["That is good to hear! What made you so happy?", "How nice! I am glad for you."], "How nice!"),
@@ -118,7 +122,7 @@ def turn(rng: Random) -> Turn:
         return story(rng)
     if kind < 0.26:
         return poem(rng)
-    group = rng.choices([GREETINGS, MANNERS, MOODS, [WEATHER, CLOCK]], [3, 4.5, 2, 1])[0]
+    group = rng.choices([GREETINGS, MANNERS, MOODS, [WEATHER, CLOCK], [TRIVIA]], [3, 4.5, 2, 1, 0.6])[0]
     return chat(rng, pick(rng, group), "small talk")
 
 

@@ -62,7 +62,7 @@ def member(rng):
     one = {"countries": "country", "cities": "city", "days": "day", "clothes": "piece of clothing"}.get(topic, topic[:-1])
     w = world.LISTS[topic].split()[int(rng.random() * min(4, len(world.LISTS[topic].split())))]
     article = "an" if one[0] in "aeiou" else "a"
-    return Turn(asked(rng, ["{give} {a} {o}[.|, please.]", "[Name|Tell me|Say|Think of] {a} {o}.", "Can you [name|think of|tell me] {a} {o}", "What is {a} {o}, for example", "{give} an example of {a} {o}"], a=article, o=one), say(rng, ["{w} is {a} {o}.", "For example {x}.", "How about {x}?"], w=capital(w), x=w, a=article, o=one), capital(w) + ".", "lists")
+    return Turn(asked(rng, ["{give} {a} {o}[.|, please.]", "[Name|Tell me|Say|Think of] {a} {o}.", "Can you [name|think of|tell me] {a} {o}", "What is {a} {o}, for example", "{give} an example of {a} {o}"], a=article, o=one), say(rng, ["{w} is {a} {o}.", "For example: {x}.", "How about {x}?"], w=capital(w), x=w, a=article, o=one), capital(w) + ".", "lists")
 
 
 def whole(rng):
