@@ -10,6 +10,8 @@ from torch import Tensor
 
 aten = torch.ops.aten
 
+PART = 128
+
 
 def _groups(layout: Tensor, places: Tensor):
     """Yields per group how many documents, their longest length, and the places of their tokens, -1 behind an end.
@@ -35,11 +37,25 @@ def _put(into: Tensor, values: Tensor, at: Tensor, count: int, length: int, kv_h
     into.index_copy_(0, at[real], rows[real])
 
 
-def _chances(q: Tensor, k: Tensor, length: int) -> Tensor:
-    """What each query makes of the keys up to its own: [documents · kv_heads, queries, keys]."""
-    future = torch.full((length, length), float("-inf"), dtype=q.dtype).triu(1)
-    mask = future.repeat(q.shape[1] // length, 1).unsqueeze(0)
-    return torch.baddbmm(mask, q, k.mT, alpha=q.shape[-1] ** -0.5).softmax(-1)
+def _parts(length: int):
+    """Queries in parts, so that a long document's first ones are not multiplied with keys they do not see."""
+    return [(start, min(start + PART, length)) for start in range(0, length, PART)]
+
+
+def _chances(q: Tensor, k: Tensor, start: int, end: int) -> Tensor:
+    """What the queries from `start` to `end` of each head make of the keys up to their own: [n, queries, end]."""
+    future = torch.full((end - start, end), float("-inf"), dtype=q.dtype).triu(start + 1)
+    mask = future.repeat(q.shape[1] // (end - start), 1).unsqueeze(0)
+    return torch.baddbmm(mask, q, k[:, :end].mT, alpha=q.shape[-1] ** -0.5).softmax(-1)
+
+
+def _part(x: Tensor, length: int, start: int, end: int) -> Tensor:
+    """Those queries' rows of [n, length of each head, head_dim]."""
+    return x.unflatten(1, (-1, length))[:, :, start:end].flatten(1, 2)
+
+
+def _fill(into: Tensor, values: Tensor, length: int, start: int, end: int):
+    into.unflatten(1, (-1, length))[:, :, start:end] = values.unflatten(1, (-1, end - start))
 
 
 @torch.library.custom_op("demo::attention", mutates_args=())
@@ -49,7 +65,11 @@ def attention(q: Tensor, k: Tensor, v: Tensor, layout: Tensor, places: Tensor, h
     for count, length, at in _groups(layout, places):
         shape = (count, length, k.shape[1] // head_dim)
         qs, ks, vs = (_take(x, at, *shape, head_dim) for x in (q, k, v))
-        _put(out, _chances(qs, ks, length) @ vs, at, *shape)
+        mixed = torch.empty_like(qs)
+        for part in _parts(length):
+            chances = _chances(_part(qs, length, *part), ks, *part)
+            _fill(mixed, chances @ vs[:, : part[1]], length, *part)
+        _put(out, mixed, at, *shape)
     return out
 
 
@@ -66,12 +86,18 @@ def attention_backward(
     for count, length, at in _groups(layout, places):
         shape = (count, length, k.shape[1] // head_dim)
         qs, ks, vs = (_take(x, at, *shape, head_dim) for x in (q, k, v))
-        dy = dout.index_select(0, at.clamp(min=0)) * (at >= 0).unsqueeze(1)
-        dy = _take(dy, torch.arange(at.numel()), *shape, head_dim)
-        chances = _chances(qs, ks, length)
-        dv = chances.mT @ dy
-        dscores = aten._softmax_backward_data(dy @ vs.mT, chances, -1, q.dtype).mul_(head_dim**-0.5)
-        for grad, d in zip(grads, (dscores @ ks, dscores.mT @ qs, dv)):
+        dmixed = dout.index_select(0, at.clamp(min=0)) * (at >= 0).unsqueeze(1)
+        dmixed = _take(dmixed, torch.arange(at.numel()), *shape, head_dim)
+        dq, dk, dv = torch.empty_like(qs), torch.zeros_like(ks), torch.zeros_like(vs)
+        for part in _parts(length):
+            end = part[1]
+            own, dy = _part(qs, length, *part), _part(dmixed, length, *part)
+            chances = _chances(own, ks, *part)
+            dv[:, :end] += chances.mT @ dy
+            dscores = aten._softmax_backward_data(dy @ vs[:, :end].mT, chances, -1, q.dtype).mul_(head_dim**-0.5)
+            dk[:, :end] += dscores.mT @ own
+            _fill(dq, dscores @ ks[:, :end], length, *part)
+        for grad, d in zip(grads, (dq, dk, dv)):
             _put(grad, d, at, *shape)
     return tuple(grads)
 

@@ -65,6 +65,9 @@ def main():
     arguments = arguments.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     chat = Chat(vocabulary(arguments.folder))
+    held = documents(heldout(), chat)
+    held.weights[:] = held.weights == 1
+    held.save(arguments.folder / "heldout.npz")
     for shard in range(arguments.shards):
         path = arguments.folder / f"shard-{shard:02}.npz"
         if path.exists():
@@ -79,9 +82,6 @@ def main():
             f" {lengths.max()}, median {int(np.median(lengths))}, the assistant's {np.mean(made.weights == 1):.0%}",
             flush=True,
         )
-    held = documents(heldout(), chat)
-    held.weights[:] = held.weights == 1
-    held.save(arguments.folder / "heldout.npz")
 
 
 if __name__ == "__main__":

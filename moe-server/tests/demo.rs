@@ -1,0 +1,71 @@
+//! The demo model's answers to questions in phrasings that it was not trained on.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::path::{Path, PathBuf};
+
+use moe_server::{
+    engine::{Span, Wanted},
+    model::{LoadOptions, LoadedModel, load},
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// More than any answer is long.
+const MOST_TOKENS: usize = 120;
+const MOST_BYTES: u64 = 8 << 20;
+
+#[derive(Deserialize)]
+struct Question {
+    messages: Value,
+    /// Of each list, one word at least is in a good answer.
+    keywords: Vec<Vec<String>>,
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(name)
+}
+
+/// The greedy answer; none where the model does not end it by itself.
+fn answer(model: &mut LoadedModel, messages: &Value) -> Option<String> {
+    let mut tokens = model.tokenizer.encode_prompt(&model.template.render(messages, None, true).unwrap());
+    let sequence = model.engine.create().unwrap();
+    let mut decoder = model.tokenizer.decoder();
+    let mut text = String::new();
+    let mut logits = Vec::new();
+    for _ in 0..MOST_TOKENS {
+        model.engine.step(&[Span { sequence, tokens: &tokens, logits: Wanted::Last }], &mut logits).unwrap();
+        let best = (0..).zip(&logits).max_by(|a, b| a.1.total_cmp(b.1)).map(|(token, _)| token).unwrap();
+        if model.tokenizer.is_end(best) {
+            model.engine.release(sequence);
+            return Some(text + &decoder.finish());
+        }
+        text += &decoder.push(best);
+        tokens = vec![best];
+    }
+    None
+}
+
+#[test]
+fn held_out_questions_are_answered_to_the_point() {
+    let file = path("demo.gguf");
+    assert!(file.metadata().unwrap().len() <= MOST_BYTES);
+    let mut model = load(&file, &LoadOptions::default()).unwrap();
+    let questions = std::fs::read_to_string(path("demo/corpus/heldout_questions.json")).unwrap();
+    let questions: Vec<Question> = serde_json::from_str(&questions).unwrap();
+    assert_eq!(questions.len(), 20);
+    let mut missed = Vec::new();
+    for Question { messages, keywords } in questions {
+        let asked = messages.as_array().unwrap().last().unwrap()["content"].as_str().unwrap();
+        let answer = answer(&mut model, &messages);
+        println!("> {asked}\n{}\n", answer.as_deref().unwrap_or("(no end)"));
+        let holds = |answer: &String| {
+            let answer = answer.to_lowercase();
+            keywords.iter().all(|any| any.iter().any(|word| answer.contains(&word.to_lowercase())))
+        };
+        if !answer.as_ref().is_some_and(holds) {
+            missed.push(format!("{asked}: {answer:?}"));
+        }
+    }
+    assert!(missed.is_empty(), "not to the point:\n{}", missed.join("\n"));
+}
