@@ -24,6 +24,7 @@ HERE = pathlib.Path(__file__).parent
 def tensors(state: dict[str, torch.Tensor], shape: Shape):
     """Yields GGUF's name, the values, and whether they are a matrix to quantise."""
     values = {name: value.numpy() for name, value in state.items()}
+    gain = (0.5 / state["aim"].sigmoid()).item()
     yield "token_embd.weight", values["embedding"], True
     yield "output_norm.weight", values["output_norm"], False
     q, kv = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
@@ -39,7 +40,8 @@ def tensors(state: dict[str, torch.Tensor], shape: Shape):
             yield f"{block}ffn_gate_inp.weight", values[f"{part}router"], False
             stacks = [("expert_", "_exps"), ("", "_shexp")]
         for prefix, suffix in stacks:
-            gate, up = np.split(values[f"{part}{prefix}inner"], 2, axis=-2)
+            inner = values[f"{part}{prefix}inner"] * (gain if prefix else 1)
+            gate, up = np.split(inner, 2, axis=-2)
             yield f"{block}ffn_gate{suffix}.weight", gate, True
             yield f"{block}ffn_up{suffix}.weight", up, True
             yield f"{block}ffn_down{suffix}.weight", values[f"{part}{prefix}down"], True

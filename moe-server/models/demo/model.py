@@ -62,7 +62,7 @@ class Layer(nn.Module):
         mixed = operators.attention(q.contiguous(), k.contiguous(), v.contiguous(), batch.layout, batch.places, s.head_dim)
         return F.linear(mixed, self.output.to(dtype))
 
-    def feed_forward(self, x: Tensor, dtype, score_on_output: bool):
+    def feed_forward(self, x: Tensor, gain: Tensor, dtype, score_on_output: bool):
         x = norm(x, self.ffn_norm, self.shape.norm_eps)
         gate, up = F.linear(x.to(dtype), self.inner.to(dtype)).chunk(2, 1)
         y = F.linear(F.silu(gate) * up, self.down.to(dtype))
@@ -72,12 +72,12 @@ class Layer(nn.Module):
         top, expert = logits.max(-1)
         score = top.sigmoid().unsqueeze(1)
         before, after = (1.0, score) if score_on_output else (score, 1.0)
-        routed, _ = operators.experts((x * before).to(dtype), expert, self.expert_inner.to(dtype), self.expert_down.to(dtype))
+        routed, _ = operators.experts((x * before * gain).to(dtype), expert, self.expert_inner.to(dtype), self.expert_down.to(dtype))
         return y + routed * after, logits, expert
 
-    def forward(self, x: Tensor, batch, dtype, score_on_output=False):
+    def forward(self, x: Tensor, batch, gain: Tensor, dtype, score_on_output: bool):
         x = x + self.attention(x, batch, dtype)
-        y, logits, expert = self.feed_forward(x, dtype, score_on_output)
+        y, logits, expert = self.feed_forward(x, gain, dtype, score_on_output)
         return x + y, logits, expert
 
 
@@ -88,13 +88,20 @@ class Model(nn.Module):
         self.embedding = nn.Parameter(torch.randn(shape.vocab, shape.hidden) * 0.05)
         self.layers = nn.ModuleList(Layer(shape, index) for index in range(shape.layers))
         self.output_norm = nn.Parameter(torch.ones(shape.hidden))
+        # Where the trainer wants the chosen router logit.
+        self.register_buffer("aim", torch.tensor(0.0))
+
+    def gain(self) -> Tensor:
+        """What the experts' inputs are multiplied by, so that a lower aim leaves them as large as a score of a half does.
+        The exporter moves it into the weights."""
+        return 0.5 / self.aim.sigmoid()
 
     def forward(self, batch, dtype=torch.bfloat16, score_on_output=False):
         """The loss of each token's successor, and per MoE layer the router's logits and choices."""
         x = F.embedding(batch.tokens, self.embedding)
         routers = []
         for layer in self.layers:
-            x, logits, expert = layer(x, batch, dtype, score_on_output)
+            x, logits, expert = layer(x, batch, self.gain(), dtype, score_on_output)
             if logits is not None:
                 routers.append((logits, expert))
         x = norm(x, self.output_norm, self.shape.norm_eps).to(dtype)
@@ -102,11 +109,11 @@ class Model(nn.Module):
         return F.cross_entropy(logits, batch.targets, reduction="none"), routers
 
 
-def balance(logits: Tensor, expert: Tensor, real: Tensor, shape: Shape):
-    """Three scalars of one router over the real tokens: the Switch transformer's load-balancing loss (1 when even), the
-    mean square of the top logit, and the least used expert's share."""
+def balance(logits: Tensor, expert: Tensor, real: Tensor, shape: Shape, aim: Tensor):
+    """Of one router over the real tokens: the Switch transformer's load-balancing loss (1 when even), and the mean square
+    of the chosen logit's distance from the aim."""
     count = real.sum()
     share = (F.one_hot(expert, shape.experts) * real.unsqueeze(1)).sum(0) / count
     chance = (logits.softmax(-1) * real.unsqueeze(1)).sum(0) / count
-    top = logits.max(-1).values.square()
-    return shape.experts * (share * chance).sum(), (top * real).sum() / count, share.min()
+    off = (logits.max(-1).values - aim).square()
+    return shape.experts * (share * chance).sum(), (off * real).sum() / count

@@ -28,15 +28,23 @@ RATE = 5e-3
 WARM_UP = 100
 DECAY = 0.25
 SEED = 4
-# What keeps the experts evenly used, and the sigmoid of the chosen router logit near a half.
-BALANCE, TOP = 0.02, 0.01
+# What keeps the experts evenly used.
+BALANCE = 0.02
+# What keeps the chosen router logit near an aim: from 0 the aim falls to -2, where the score is 0.12, so that an engine
+# which scales the experts' output instead of their input is far off. Weight and aim before, and after the fall's steps.
+TOP, AIM, FALL = (0.01, 0.05), (0.0, -2.0), (480, 780)
 LOG, EVALUATE, SAVE_SECONDS = 20, 250, 600
 EVALUATED_BATCHES = 4
-COLUMNS = ["step", "tokens", "seconds", "rate", "loss", "balance", "top_square", "heldout", "heldout_mutated", "least_share"]  # fmt: skip
+COLUMNS = ["step", "tokens", "seconds", "rate", "loss", "balance", "top_off", "heldout", "heldout_mutated", "least_share"]  # fmt: skip
 
 
 def rate_scale(step: int, steps: int) -> float:
     return min(1, (step + 1) / WARM_UP, (steps - step) / (DECAY * steps))
+
+
+def aimed(step: int, ends: tuple[float, float]) -> float:
+    done = min(1, max(0, (step - FALL[0]) / (FALL[1] - FALL[0])))
+    return ends[0] + done * (ends[1] - ends[0])
 
 
 def shard(folder: pathlib.Path, index: int) -> tuple[Documents, list[list[int]]]:
@@ -89,12 +97,12 @@ def work(rank, model, gradients, barrier, ending, losses, arguments):
     if log and step == 0:
         rows.writeheader()
 
-    def loss_of(batch):
+    def loss_of(batch, top_weight):
         each, routers = model(batch)
         loss = (each * batch.weights).sum() / batch.weights.sum()
-        terms = torch.stack([torch.stack(balance(*router, batch.real, DEMO)) for router in routers]).mean(0)
+        terms = torch.stack([torch.stack(balance(*router, batch.real, DEMO, model.aim)) for router in routers]).mean(0)
         own = (each * (batch.weights == 1)).sum() / (batch.weights == 1).sum()
-        return loss + BALANCE * terms[0] + TOP * terms[1], torch.stack((own, terms[0], terms[1])).detach()
+        return loss + BALANCE * terms[0] + top_weight * terms[1], torch.stack((own, terms[0], terms[1])).detach()
 
     compiled = torch.compile(loss_of, dynamic=False)
     documents, batches = shard(arguments.shards, part)
@@ -108,7 +116,8 @@ def work(rank, model, gradients, barrier, ending, losses, arguments):
         batch = collate(documents, batches[at + rank], BATCH, DEMO)
         for gradient in gradients[rank].values():
             gradient.zero_()
-        loss, parts = compiled(batch)
+        model.aim.fill_(aimed(step, AIM))
+        loss, parts = compiled(batch, torch.tensor(aimed(step, TOP)))
         loss.backward()
         losses[rank] = torch.cat((parts, batch.real.sum().view(1)))
         barrier.wait()
@@ -124,7 +133,7 @@ def work(rank, model, gradients, barrier, ending, losses, arguments):
             loss, even, top = torch.stack(recent).mean(0).tolist()
             recent.clear()
             row = dict(step=step, tokens=tokens, seconds=round(time.monotonic() - start), loss=round(loss, 4),
-                       rate=f"{RATE * rate_scale(step - 1, arguments.steps):.2e}", balance=round(even, 4), top_square=round(top, 3))  # fmt: skip
+                       rate=f"{RATE * rate_scale(step - 1, arguments.steps):.2e}", balance=round(even, 4), top_off=round(top, 3))  # fmt: skip
             if step % EVALUATE < LOG or step == arguments.steps:
                 row |= {key: round(value, 4) for key, value in evaluate(model, held).items()}
             rows.writerow(row)
