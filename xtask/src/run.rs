@@ -29,7 +29,7 @@ const GATEWAY_LIMIT: Duration = Duration::from_secs(60);
 /// Starts both, says how to use them, and runs until a signal comes or one of them ends.
 pub(crate) fn run(setup: &Setup, options: &Options) -> Result<()> {
     let origin = LocalOrigin::read(&setup.root.join("moegate.toml"))?;
-    let model = options.model.clone().unwrap_or_else(|| setup.root.join("moe-server/models/tiny.gguf"));
+    let model = options.model.clone().unwrap_or_else(|| setup.root.join("moe-server/models/demo.gguf"));
     if !model.is_file() {
         return Err(Failure::new(format!("there is no model at {}", model.display()))
             .remedy("name a GGUF file: cargo xtask run --model FILE"));
@@ -153,8 +153,8 @@ Ask it something:
 
   curl -N {gateway_url}/v1/chat/completions \
     -H 'authorization: Bearer {client}' -H 'content-type: application/json' \
-    -d '{{"model":"{model}","stream":true,"max_tokens":32,"messages":[{{"role":"user","content":"Hello"}}]}}'
-
+    -d '{{"model":"{model}","stream":true,"temperature":0,"messages":[{{"role":"user","content":"What is moegate?"}}]}}'
+{dialogue}
 See what was used:
 
   curl {gateway_url}/usage -H 'authorization: Bearer {admin}'
@@ -169,7 +169,7 @@ From an app on the AI SDK (npm i ai @ai-sdk/openai-compatible):
     baseURL: '{gateway_url}/v1',
     apiKey: '{client}',
   }});
-  const result = streamText({{ model: moegate('{model}'), prompt: 'Hello' }});
+  const result = streamText({{ model: moegate('{model}'), temperature: 0, prompt: 'What is moegate?' }});
   for await (const text of result.textStream) process.stdout.write(text);
 
 Ctrl-C ends both."#,
