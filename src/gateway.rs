@@ -62,7 +62,7 @@ async fn generate<P: Platform>(
             ApiError::invalid("body_broken", None, "the request body broke off; send it again")
         }
     })?;
-    let request = openai::Request::parse(&body)?;
+    let request = openai::Request::parse((*body).as_ref())?;
 
     // Plan.
     let target = route::plan(config, key, &request.model)?;

@@ -68,7 +68,7 @@ impl<'a> OriginSecrets<'a> {
             secrets.get(name).ok_or_else(|| {
                 ApiError::internal(
                     "secret_missing",
-                    format!("the gateway has no value for the secret `{name}` of origin `{}`: set it (`wrangler secret put {name}`, or a line in .dev.vars) and try again", origin.name),
+                    format!("the gateway has no value for the secret `{name}` of origin `{}`: set it (Workers: `wrangler secret put {name}`, or a line in .dev.vars; Spin: `SPIN_VARIABLE_{name}`) and try again", origin.name),
                 )
             })
         };

@@ -1,7 +1,7 @@
 //! What a platform must be able to do.
 //!
 //! One value of a [`Platform`] serves one request: it owns the client's connection. Bodies and streams are opaque; the
-//! core sees bytes only where it asks for them. The implementations: `cloudflare` (Workers), [`fake`] (tests).
+//! core sees bytes only where it asks for them. The implementations: `cloudflare` (Workers), `spin`, [`fake`] (tests).
 
 use crate::core::attempt::{AnswerHeaders, Outbound, SendError};
 use crate::core::secret::Secret;
@@ -10,11 +10,14 @@ use moegate_wire::Ending;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::future::Future;
+use std::ops::Deref;
 
-#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+#[cfg(all(target_arch = "wasm32", not(feature = "spin")))]
 pub mod cloudflare;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fake;
+#[cfg(all(target_arch = "wasm32", feature = "spin"))]
+pub mod spin;
 
 /// A request's head.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -99,6 +102,8 @@ pub struct Entry {
 
 /// See the module.
 pub trait Platform {
+    /// The client's body, as read.
+    type Body: Deref<Target: AsRef<[u8]>>;
     /// A stream from an origin.
     type Stream;
 
@@ -112,7 +117,7 @@ pub trait Platform {
     fn secret(&self, name: &str) -> impl Future<Output = Option<Secret>>;
 
     /// The client's body, at most `limit` bytes of it.
-    fn read_body(&self, limit: usize) -> impl Future<Output = Result<Vec<u8>, BodyError>>;
+    fn read_body(&self, limit: usize) -> impl Future<Output = Result<Self::Body, BodyError>>;
 
     /// Sends it and waits for the head, and for the whole body or a stream's first chunk. Never follows a redirect. A
     /// client that leaves ends it. `limit` bounds a whole body.

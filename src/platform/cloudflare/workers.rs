@@ -44,6 +44,7 @@ impl Workers {
 }
 
 impl Platform for Workers {
+    type Body = Vec<u8>;
     /// The glue holds it.
     type Stream = ();
 

@@ -54,6 +54,7 @@ struct Stream {
 }
 
 impl Platform for Fake<'_> {
+    type Body = Vec<u8>;
     type Stream = Stream;
 
     fn now_ms(&self) -> u64 {

@@ -44,7 +44,8 @@ def turns(rng: Random) -> list[Turn]:
     made += of_table(rng, held.OPPOSITE, "The opposite of {x} is {y}.", world.OPPOSITES, 12)
     made += of_table(rng, held.PLURAL, "The plural of {x} is {y}.", world.PLURALS, 8)
     made += of_table(rng, held.YOUNG, ["A baby {x} is called {b}.", "A young {x} is {b}."], world.YOUNG, 6)
-    made += of_table(rng, held.DAY, ["{y} comes after {x}.", "The day after {x} is {y}."], dict(zip(world.DAYS, world.DAYS[1:] + world.DAYS[:1])), 6)
+    made += of_table(rng, held.DAY, ["{y} comes after {x}.", "The day after {x} is {y}."], dict(zip(world.DAYS, world.DAYS[1:] + world.DAYS[
+        :1])), 6)
     made += arithmetic_turns(rng)
     for topic in rng.sample(sorted(world.LISTS), 8):
         words = world.LISTS[topic].split()[:3]

@@ -2,9 +2,11 @@
 
 MOEGATE = {
     "moegate": ["I just cloned moegate. What did I get there?", "My boss mentioned moegate. In two sentences, what is it?"],
-    "why": ["Convince me that I should put moegate in front of my app.", "We call the provider directly today; what would moegate improve?"],
+    "why": ["Convince me that I should put moegate in front of my app.",
+        "We call the provider directly today; what would moegate improve?"],
     "commands": ["Besides the docs, which commands do I have to remember?", "What are the only two commands to learn here?"],
-    "run": ["I have the repository open in a terminal, what do I type to see it work?", "Fresh clone, nothing built: how do I bring everything up?"],
+    "run": ["I have the repository open in a terminal, what do I type to see it work?",
+        "Fresh clone, nothing built: how do I bring everything up?"],
     "test": ["Before I send a change I'd like to run every test. How?", "What do I type so that all the suites are executed?"],
     "stop": ["I'm done for today, how do I end the running gateway?", "The gateway is running in my terminal and I want to kill it."],
     "needs": ["My laptop is brand new. What has to be on it before moegate works?"],
@@ -106,13 +108,16 @@ MOEGATE = {
     "model_short": ["My grandmother asks what a language model is. What do I tell her?"],
     "context": ["What limit is meant by the context length of a model?"],
 }
-CAPITAL = ["I'm drawing a map. Which city do I mark as the capital of {x}?", "My geography homework asks for the capital of {x}.", "If I visit the government of {x}, which city do I travel to?", "Help me with this quiz: capital of {x}?"]
+CAPITAL = ["I'm drawing a map. Which city do I mark as the capital of {x}?", "My geography homework asks for the capital of {x}.",
+    "If I visit the government of {x}, which city do I travel to?", "Help me with this quiz: capital of {x}?"]
 COLOUR = ["I want to paint {x}. Which colour do I take?", "If I look at {x}, what colour do I see?"]
-OPPOSITE = ["My crossword needs the opposite of {x}.", "Which word is as far from {x} as possible in meaning?", "Complete this: not {x} but ..."]
+OPPOSITE = ["My crossword needs the opposite of {x}.", "Which word is as far from {x} as possible in meaning?",
+    "Complete this: not {x} but ..."]
 PLURAL = ["I have one {x} here. If there were five, I would say five what?", "My homework: put {x} into the plural."]
 YOUNG = ["If a {x} has a little one, what's its name?", "On the farm I saw a very young {x}. What is the right word?"]
 DAY = ["Today is {x}. What will tomorrow be?", "If it is {x} now, which day do we have tomorrow?"]
-SUM = ["I had {x} coins and found {y} on the street. So now I own how many?", "My teacher asks for {x} plus {y}. What do I answer?", "Help me with my homework: {x} + {y} = ?", "If you put {x} and {y} together, which number comes out?"]
+SUM = ["I had {x} coins and found {y} on the street. So now I own how many?", "My teacher asks for {x} plus {y}. What do I answer?",
+    "Help me with my homework: {x} + {y} = ?", "If you put {x} and {y} together, which number comes out?"]
 PRODUCT = ["There are {x} boxes with {y} eggs in each. How many eggs is that?", "My teacher asks for {x} times {y}. What do I answer?"]
 COUNT = ["Show me the numbers between 1 and {x}, in order.", "A rocket starts soon: count down from {x} to 0 for us."]
 LIST = ["I'm writing a poem and need three {t} for it.", "Which three {t} come to your mind first?"]
@@ -130,14 +135,22 @@ CHAT = {
     "The demo model.": ["By what name may I call you, little model?"],
     "About seven million parameters.": ["Tell me your number of parameters.", "Compared with other models, how big are you?"],
     "I come with moegate.": ["Out of whose workshop do you come?"],
-    "Questions on moegate and simple facts.": ["I don't know what to ask. What are the things you can do?", "Give me an idea of what you can do for me."],
+    "Questions on moegate and simple facts.": ["I don't know what to ask. What are the things you can do?",
+        "Give me an idea of what you can do for me."],
     "I know little.": ["Can I rely on everything you say?"],
     "I am a program.": ["Be honest, is there a human typing these answers?"],
     "Only English.": ["Apart from English, which languages do you understand?"],
 }
 JOKE = ["My day was long. A joke would be nice now.", "Got any good jokes for me?", "I bet you can't make me laugh with a joke."]
 UNKNOWN = {
-    None: ["Who was the first emperor of the Ming dynasty?", "When did the Ottoman Empire end?", "Which composer wrote the opera Carmen?", "Who is Marek Wiśniewski and what has he done?", "How many moons does the dwarf planet Haumea have?", "What is a flux capacitor made of?", "Which river flows through Ljubljana and how long is it?", "Who won the Nobel Prize for chemistry in 1967?", "Explain how a nuclear submarine is powered.", "In which novel does Captain Ahab appear?", "What do I need to cook bouillabaisse?", "How do I repair the gearbox of my motorbike?", "Where can I watch the northern lights this winter?", "What is the plot of The Magic Flute?", "Tell me how vikings built their ships.", "Who discovered the element radium?", "What's the population of Greenland?", "Which philosopher wrote about the cave?"],
+    None: ["Who was the first emperor of the Ming dynasty?", "When did the Ottoman Empire end?", "Which composer wrote the opera Carmen?",
+        "Who is Marek Wiśniewski and what has he done?", "How many moons does the dwarf planet Haumea have?",
+        "What is a flux capacitor made of?", "Which river flows through Ljubljana and how long is it?",
+        "Who won the Nobel Prize for chemistry in 1967?", "Explain how a nuclear submarine is powered.",
+        "In which novel does Captain Ahab appear?", "What do I need to cook bouillabaisse?",
+        "How do I repair the gearbox of my motorbike?", "Where can I watch the northern lights this winter?",
+        "What is the plot of The Magic Flute?", "Tell me how vikings built their ships.", "Who discovered the element radium?",
+        "What's the population of Greenland?", "Which philosopher wrote about the cave?"],
     "sums": ["Please multiply 4,812 by 97 for me.", "What's 7391 + 2468?", "Could you solve x^2 - 5x + 6 = 0?"],
     "health": ["My knee hurts when I climb stairs. Which medicine should I take?", "Can I mix cough syrup with sleeping pills?"],
     "law": ["My neighbour's tree drops leaves on my car. Can I take him to court?"],

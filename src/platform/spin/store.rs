@@ -1,0 +1,89 @@
+//! Usage records in Spin's key-value store.
+//!
+//! A key has no metadata here, so a list reads each record. A call blocks the whole instance for a moment: records are
+//! written when the answer has gone out.
+
+use super::bindings::spin::key_value::key_value::{Error, Store};
+use super::bindings::wasi::clocks::monotonic_clock;
+use super::log::log;
+use crate::core::record::Record;
+use crate::platform::{Entry, Page, StoreError};
+use serde_json::value::RawValue;
+use std::collections::BTreeSet;
+
+/// The label that spin.toml lists under `key_value_stores`.
+const LABEL: &str = "default";
+const PUT_TRIES: u32 = 4;
+/// Records on one page of a list.
+const PAGE: usize = 1000;
+
+/// Writes a record; the waits between the tries are 200, 400 and 800 ms.
+pub(super) async fn put(key: &str, value: &str) -> Result<(), StoreError> {
+    let mut tries = 1;
+    loop {
+        match put_once(key, value).await {
+            Ok(()) => return Ok(()),
+            Err(error) if tries == PUT_TRIES => {
+                // Numbers and names only. The log is the last place where this request's cost is not lost.
+                log(&format!("a usage record could not be stored: {value} ({error:?})")).await;
+                return Err(StoreError);
+            }
+            Err(_) => monotonic_clock::wait_for(100_000_000 << tries).await,
+        }
+        tries += 1;
+    }
+}
+
+async fn put_once(key: &str, value: &str) -> Result<(), Error> {
+    let store = Store::open(LABEL.to_owned()).await?;
+    store.set(key.to_owned(), value.as_bytes().to_vec()).await
+}
+
+/// One page of records in the order of their keys; the cursor is the last key.
+pub(super) async fn list(prefix: &str, cursor: Option<&str>) -> Result<Page, StoreError> {
+    match list_once(prefix, cursor).await {
+        Ok(page) => Ok(page),
+        Err(error) => {
+            log(&format!("the usage store did not answer: {error:?}")).await;
+            Err(StoreError)
+        }
+    }
+}
+
+async fn list_once(prefix: &str, cursor: Option<&str>) -> Result<Page, Error> {
+    let store = Store::open(LABEL.to_owned()).await?;
+    let names = first_keys(&store, prefix, cursor).await?;
+    let more = names.len() > PAGE;
+    let mut entries = Vec::with_capacity(names.len().min(PAGE));
+    for name in names.into_iter().take(PAGE) {
+        let value = store.get(name.clone()).await?.unwrap_or_default();
+        entries.push(Entry { summary: summary(&value), name });
+    }
+    let cursor = entries.last().filter(|_| more).map(|last| last.name.clone());
+    Ok(Page { entries, cursor })
+}
+
+/// The first keys behind the cursor, one more than a page holds. The store gives all keys in any order; all of them
+/// must be taken before it is asked for anything else.
+async fn first_keys(store: &Store, prefix: &str, cursor: Option<&str>) -> Result<BTreeSet<String>, Error> {
+    let (mut keys, end) = store.get_keys().await;
+    let mut first = BTreeSet::new();
+    while let Some(key) = keys.next().await {
+        if key.starts_with(prefix) && cursor.is_none_or(|cursor| key.as_str() > cursor) {
+            first.insert(key);
+            if first.len() > PAGE + 1 {
+                first.pop_last();
+            }
+        }
+    }
+    drop(keys);
+    end.await?;
+    Ok(first)
+}
+
+/// `null` for what is no record: the core says which key it was.
+fn summary(value: &[u8]) -> Box<RawValue> {
+    let record: Option<Record> = serde_json::from_slice(value).ok();
+    let summary = record.map(|record| record.summary());
+    serde_json::value::to_raw_value(&summary).unwrap_or_default()
+}
