@@ -1,6 +1,7 @@
-//! Validates `moegate.toml` (or the file that `MOEGATE_CONFIG` names) and leaves it as JSON for the gateway to embed.
+//! Validates `moegate.toml` (or the file that `MOEGATE_CONFIG` names) for the platform that is built for, and leaves it as
+//! JSON for the gateway to embed.
 
-use moegate_config::authoring;
+use moegate_config::authoring::{self, Platform};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
@@ -23,9 +24,12 @@ fn compile() -> Result<(), String> {
     let file = root.join(env::var_os("MOEGATE_CONFIG").unwrap_or_else(|| "moegate.toml".into()));
     println!("cargo::rerun-if-changed={}", file.display());
     let text = fs::read_to_string(&file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
-    let config = authoring::parse(&text).map_err(|problems| {
+    let architecture = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
+    let platform = Platform::of_build(&architecture, env::var_os("CARGO_FEATURE_SPIN").is_some());
+    let config = authoring::parse_for(&text, platform).map_err(|problems| {
         let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
-        format!("{} cannot be used:\n{}", file.display(), lines.join("\n"))
+        let by = platform.map(|platform| format!(" on {platform}")).unwrap_or_default();
+        format!("{} cannot be used{by}:\n{}", file.display(), lines.join("\n"))
     })?;
     let json = authoring::to_json(&config).map_err(|e| e.to_string())?;
     let out: &Path = &variable("OUT_DIR")?;

@@ -1,9 +1,11 @@
 //! The command `moegate`.
 
+mod check;
+
+use check::{Check, Manifest};
 use lexopt::prelude::*;
 use moegate_config::authoring;
 use moegate_config::key::NewKey;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -11,6 +13,9 @@ moegate COMMAND
 
 Commands:
   check [FILE]      say what is wrong with a configuration (default: moegate.toml); exit 1 if anything is
+      --platform P    by the rules of workers, spin or spin-hosted too (Fermyon Wasm Functions)
+      --spin FILE     hold that Spin manifest to it (default: a spin.toml beside it, except for workers)
+      --no-spin       look at no Spin manifest
   keys new          make a client key: the key for its holder, the hash for the gateway
       --name NAME     the name that usage records will show (default: app)
   schema            print the JSON Schema of moegate.toml
@@ -20,7 +25,7 @@ Commands:
 
 enum Command {
     Help,
-    Check(PathBuf),
+    Check(Check),
     NewKey { name: String },
     Schema,
     Reference,
@@ -36,7 +41,7 @@ fn main() -> ExitCode {
     };
     let result = match command {
         Command::Help => print(HELP),
-        Command::Check(file) => check(&file),
+        Command::Check(what) => check::run(&what).and_then(|text| print(&text)),
         Command::NewKey { name } => new_key(&name),
         Command::Schema => print(&authoring::schema()),
         Command::Reference => print(&authoring::reference()),
@@ -52,23 +57,35 @@ fn main() -> ExitCode {
 
 fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
     let mut words = Vec::new();
-    let mut name = None;
+    let (mut name, mut platform, mut manifest) = (None, None, None);
     while let Some(argument) = arguments.next()? {
         match argument {
             Value(word) => words.push(word.string()?),
             Short('h') | Long("help") => return Ok(Command::Help),
             Long("name") => name = Some(arguments.value()?.string()?),
+            Long("platform") => platform = Some(arguments.value()?.parse()?),
+            Long("spin") if manifest.is_none() => {
+                manifest = Some(Manifest::At(arguments.value()?.into()));
+            }
+            Long("no-spin") if manifest.is_none() => manifest = Some(Manifest::LeftOut),
             other => return Err(other.unexpected()),
         }
     }
     let words: Vec<_> = words.iter().map(String::as_str).collect();
-    match (&words[..], name) {
-        ([] | ["help"], None) => Ok(Command::Help),
-        (["check"], None) => Ok(Command::Check("moegate.toml".into())),
-        (["check", file], None) => Ok(Command::Check(file.into())),
-        (["keys", "new"], name) => Ok(Command::NewKey { name: name.unwrap_or_else(|| "app".to_owned()) }),
-        (["schema"], None) => Ok(Command::Schema),
-        (["reference"], None) => Ok(Command::Reference),
+    if let (["check"] | ["check", _], None) = (&words[..], &name) {
+        return Ok(Command::Check(Check {
+            file: words.get(1).unwrap_or(&"moegate.toml").into(),
+            platform,
+            manifest: manifest.unwrap_or(Manifest::Beside),
+        }));
+    }
+    match (&words[..], name, platform, manifest) {
+        ([] | ["help"], None, None, None) => Ok(Command::Help),
+        (["keys", "new"], name, None, None) => {
+            Ok(Command::NewKey { name: name.unwrap_or_else(|| "app".to_owned()) })
+        }
+        (["schema"], None, None, None) => Ok(Command::Schema),
+        (["reference"], None, None, None) => Ok(Command::Reference),
         _ => Err(format!("there is no command `{}` with these options", words.join(" ")).into()),
     }
 }
@@ -76,35 +93,6 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
 fn print(text: &str) -> Result<(), String> {
     use std::io::Write;
     std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("cannot write: {error}"))
-}
-
-fn check(file: &Path) -> Result<(), String> {
-    let name = file.display();
-    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {name}: {error}"))?;
-    match authoring::parse(&text) {
-        Ok(config) => {
-            let (origins, routes, keys) = (config.origins.len(), config.routes.len(), config.keys.len());
-            print(&format!("{name}: good. Origins: {origins}, routes: {routes}, keys: {keys}.\n"))?;
-            let secrets = config.secret_names();
-            if !secrets.is_empty() {
-                print(&format!("Platform secrets it needs: {}.\n", secrets.join(", ")))?;
-            }
-            for origin in config.origins.iter().filter(|o| o.authority().is_some_and(|a| a.is_address())) {
-                print(&format!(
-                    "Origin `{}` has an IP address: fine locally, but deployed Workers reach host names only.\n",
-                    origin.name
-                ))?;
-            }
-            if keys == 0 {
-                print("Without a key every call is answered 401: `moegate keys new` makes one.\n")?;
-            }
-            Ok(())
-        }
-        Err(problems) => {
-            let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
-            Err(format!("{name} cannot be used:\n{}", lines.join("\n")))
-        }
-    }
 }
 
 fn new_key(name: &str) -> Result<(), String> {
@@ -126,7 +114,8 @@ For moegate.toml, either the hash itself:
     name = \"{name}\"
     sha256 = \"{sha256}\"
 
-or the name of a platform secret that holds it (`wrangler secret put APP_KEY_SHA256`, or a line in .dev.vars):
+or the name of a platform secret that holds it (`wrangler secret put APP_KEY_SHA256`, or a line in .dev.vars; on Spin
+the variable app_key_sha256):
 
     [[keys]]
     name = \"{name}\"

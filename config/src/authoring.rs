@@ -1,21 +1,33 @@
 //! Reading TOML, and writing schema and reference: for build scripts and the command line.
 
+mod platform;
 mod reference;
+pub mod spin;
 
+pub use platform::Platform;
 pub use reference::reference;
 
 use crate::{Config, Problem};
 
-/// Reads, types and validates a configuration.
+/// Reads, types and validates a configuration by the rules that hold on every platform.
 ///
 /// # Errors
 /// Every problem; a TOML error is one problem whose text shows line and column.
 pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
+    parse_for(text, None)
+}
+
+/// As [`parse`]; where a platform is given, by its own rules too.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_for(text: &str, platform: Option<Platform>) -> Result<Config, Vec<Problem>> {
     let config: Config = toml::from_str(text).map_err(|error| {
         vec![Problem { path: "moegate.toml".to_owned(), message: error.to_string().trim_end().to_owned() }]
     })?;
-    config.validate()?;
-    Ok(config)
+    let mut problems = config.validate().err().unwrap_or_default();
+    problems.extend(platform.into_iter().flat_map(|platform| platform.problems(&config)));
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
 /// The JSON Schema of `moegate.toml`, pretty-printed.

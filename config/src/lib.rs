@@ -46,7 +46,8 @@ pub struct Config {
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Gateway {
-    /// The largest request body in MiB; a larger one is answered 413. At most 32: a Worker has 128 MB in all.
+    /// The largest request body in MiB; a larger one is answered 413. At most 32: a Worker has 128 MB in all. On Fermyon
+    /// Wasm Functions at most 10.
     pub max_body_mib: u32,
 }
 

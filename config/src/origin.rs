@@ -16,13 +16,15 @@ pub struct Origin {
     /// The base that `/chat/completions` is appended to, such as `https://api.example.com/v1`. `http` only for
     /// loopback addresses.
     pub url: String,
-    /// The name of the platform secret that is sent as `Authorization: Bearer`. It goes to this origin and no other.
+    /// The name of the platform secret that is sent as `Authorization: Bearer`. It goes to this origin and no other. On
+    /// Spin the variable of that name in small letters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
     /// Further headers whose values are platform secrets (tunnels and access proxies want them): header → secret name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secret_headers: BTreeMap<String, String>,
-    /// Seconds until a stream's first byte, or the whole of an unstreamed answer, must have come.
+    /// Seconds until a stream's first byte, or the whole of an unstreamed answer, must have come. 1 to 600; on Fermyon
+    /// Wasm Functions less than 30.
     #[serde(default = "first_byte_timeout_s")]
     pub first_byte_timeout_s: u32,
     /// The models it serves and what they cost.

@@ -106,10 +106,11 @@ impl Problems {
                 format!("{path}.url"),
                 "would send the key in the clear: use https (http is for loopback addresses only)",
             ),
-            Some(_) if origin.url.contains(['?', '#', '%', '\\'])
+            // The second half is what RFC 3986 has no place for: one platform escapes it, another refuses it.
+            Some(_) if origin.url.contains(['?', '#', '%', '\\', '"', '<', '>', '^', '`', '{', '|', '}'])
                 || origin.url.contains("..")
                 || !origin.url.bytes().all(|b| b.is_ascii_graphic()) => {
-                self.add(format!("{path}.url"), "must have a plain path: no query, fragment, escapes or `..`");
+                self.add(format!("{path}.url"), "must have a plain path: no query, fragment, escapes, `..`, quotes, brackets, `^` or `|`");
             }
             Some(_) if origin.url.ends_with('/') => {
                 self.add(format!("{path}.url"), "must not end in `/`: `/chat/completions` is appended to it");

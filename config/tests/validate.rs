@@ -88,6 +88,10 @@ fn each_mistake_is_named_with_its_place() {
             "not a plain absolute URL",
         ),
         ("https://api.example.com/v1", "https://api.example.com/v 1", "origins[1].url", "plain path"),
+        ("https://api.example.com/v1", "https://api.example.com/<v1>", "origins[1].url", "plain path"),
+        ("https://api.example.com/v1", "https://api.example.com/{v1}", "origins[1].url", "plain path"),
+        ("https://api.example.com/v1", "https://api.example.com/`v1`", "origins[1].url", "plain path"),
+        ("https://api.example.com/v1", "https://api.example.com/v^1|2", "origins[1].url", "plain path"),
         (
             "\"FAR_ACCESS\" }",
             "\"FAR_ACCESS\", \"cf-access-client-secret\" = \"FAR_KEY\" }",

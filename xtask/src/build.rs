@@ -1,12 +1,37 @@
-//! `cargo xtask build worker`: the gateway as the wasm module that ships to Workers.
+//! `cargo xtask build worker|spin`: the gateway as the wasm module that ships to Workers, or as the component for Spin.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{env, fs};
+
+use moegate_config::Problem;
+use moegate_config::authoring::{self, Platform, spin as manifest};
 
 use crate::failure::{At, Failure, Result};
 use crate::process::run_attached;
 use crate::setup::Setup;
+
+/// What both platforms are built for.
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+
+/// A platform to build for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Host {
+    #[default]
+    Worker,
+    Spin,
+}
+
+impl Host {
+    /// From the command line.
+    pub(crate) fn parse(name: &str) -> std::result::Result<Self, String> {
+        match name {
+            "workerd" => Ok(Self::Worker),
+            "spin" => Ok(Self::Spin),
+            other => Err(format!("the hosts are workerd and spin, not {other}")),
+        }
+    }
+}
 
 /// What to build besides the defaults.
 #[derive(Debug, Default)]
@@ -18,31 +43,78 @@ pub(crate) struct Variant<'a> {
     pub(crate) quiet: bool,
 }
 
-/// Builds the module and puts it at `OUT/moegate.wasm`. `MOEGATE_CONFIG` goes through to the package's build script.
+/// Builds the module for Workers and puts it at `OUT/moegate.wasm`.
 pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
-    const TARGET: &str = "wasm32-unknown-unknown";
-    let quiet = variant.quiet;
+    let module = module(setup, variant, variant.features)?;
+    place(setup, out, &module, variant.quiet)
+}
+
+/// Builds the component for Spin and puts it at `OUT/moegate.wasm`.
+pub(crate) fn spin(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
+    let named = variant.config.map(Into::into).or_else(|| env::var_os("MOEGATE_CONFIG"));
+    fits_manifest(&setup.root.join(named.unwrap_or_else(|| "moegate.toml".into())))?;
+    let features = ["spin"].into_iter().chain(variant.features).collect::<Vec<_>>().join(",");
+    let module = module(setup, variant, Some(&features))?;
+    let component = component(&module)?;
+    place(setup, out, &component, variant.quiet)
+}
+
+/// Holds the `spin.toml` beside a configuration, if there is one, to it: what is missing there would otherwise show when
+/// the component is started, or only when a request comes.
+fn fits_manifest(config: &Path) -> Result<()> {
+    let beside = config.with_file_name("spin.toml");
+    if !beside.exists() {
+        return Ok(());
+    }
+    let failure = |what: String, problems: Vec<Problem>| {
+        let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
+        Failure::new(format!("{what}:\n{}", lines.join("\n")))
+    };
+    let text = fs::read_to_string(config).at("read", config)?;
+    let parsed = authoring::parse_for(&text, Some(Platform::Spin))
+        .map_err(|problems| failure(format!("{} cannot be used on spin", config.display()), problems))?;
+    let text = fs::read_to_string(&beside).at("read", &beside)?;
+    manifest::check(&text, &parsed).map_err(|problems| {
+        failure(format!("{} does not fit {}", beside.display(), config.display()), problems)
+    })
+}
+
+/// The module, with the names and types that wit-bindgen left in it, as a component.
+pub(crate) fn component(module: &[u8]) -> Result<Vec<u8>> {
+    wit_component::ComponentEncoder::default()
+        .validate(true)
+        .module(module)
+        .and_then(|mut encoder| encoder.encode())
+        .map_err(|error| Failure::new(format!("the module cannot be made a component: {error:#}")))
+}
+
+/// The gateway for wasm. `MOEGATE_CONFIG` goes through to the package's build script.
+fn module(setup: &Setup, variant: &Variant<'_>, features: Option<&str>) -> Result<Vec<u8>> {
     let wasm = setup.wasm()?;
     let mut command = wasm.cargo("build");
     command.args(["--package", "moegate", "--lib", "--profile", "wasm", "--target", TARGET]);
-    if let Some(features) = variant.features {
+    if let Some(features) = features {
         command.args(["--features", features]);
     }
     if let Some(config) = variant.config {
         command.env("MOEGATE_CONFIG", config);
     }
-    if quiet {
+    if variant.quiet {
         command.arg("--quiet");
     }
     run_attached("cargo build of the gateway for wasm", command)?;
     let built = wasm.target_dir().join(TARGET).join("wasm/moegate.wasm");
-    let bytes = fs::read(&built).at("read", &built)?;
+    fs::read(&built).at("read", &built)
+}
+
+/// Puts the bytes at `OUT/moegate.wasm`. The file is left alone when nothing has changed, so that what watches it
+/// sleeps on.
+fn place(setup: &Setup, out: &Path, bytes: &[u8], quiet: bool) -> Result<PathBuf> {
     fs::create_dir_all(out).at("create", out)?;
     let file = out.join("moegate.wasm");
-    // Left alone when nothing has changed, so that what watches the file sleeps on.
     if !fs::read(&file).is_ok_and(|old| old == bytes) {
         let partial = out.join("moegate.wasm.partial");
-        fs::write(&partial, &bytes).at("write", &partial)?;
+        fs::write(&partial, bytes).at("write", &partial)?;
         fs::rename(&partial, &file).at("move into place", &file)?;
     }
     if !quiet {
@@ -64,5 +136,31 @@ fn gzipped(file: &Path) -> Result<usize> {
         Ok(output.stdout.len())
     } else {
         Err(Failure::new(format!("gzip failed ({})", output.status)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_beside_the_configuration_must_fit_it() {
+        let folder = env::temp_dir().join(format!("moegate-build-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let config = folder.join("moegate.toml");
+        fs::write(&config, "[admin]\nsha256_secret = \"ADMIN\"\n").unwrap();
+        fits_manifest(&config).unwrap();
+        let fitting = "spin_manifest_version = 2\n[variables]\nadmin = { required = true, secret = true }\n\
+            [component.moegate]\nkey_value_stores = [\"default\"]\n\
+            [component.moegate.variables]\nadmin = \"{{ admin }}\"\n";
+        fs::write(folder.join("spin.toml"), fitting).unwrap();
+        fits_manifest(&config).unwrap();
+        fs::write(folder.join("spin.toml"), fitting.replace(", secret = true", "")).unwrap();
+        let said = fits_manifest(&config).unwrap_err().to_string();
+        assert!(said.contains("spin.toml does not fit") && said.contains("variables.admin: "), "{said}");
+        fs::write(&config, "[admin]\nsha256_secret = \"ADMIN_2\"\n").unwrap();
+        let said = fits_manifest(&config).unwrap_err().to_string();
+        assert!(said.contains("cannot be used on spin") && said.contains("admin.sha256_secret"), "{said}");
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -11,6 +11,7 @@ mod pins;
 mod process;
 mod run;
 mod setup;
+mod spin;
 mod test;
 
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 
 use lexopt::prelude::*;
 
+use build::Host;
 use failure::{Failure, Result};
 use setup::Setup;
 
@@ -27,17 +29,20 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
 Commands:
-  run               set up what is missing, build, start the MoE server and the gateway in workerd
+  run               set up what is missing, build, start the MoE server and the gateway
+      --host HOST     workerd (default), or spin: in `spin` where it is on PATH, else in the test host
       --json          print one line {\"gateway_url\",\"origin_url\",\"client_key\",\"admin_key\"} once both are ready
       --port N        the gateway's port (default: 8787, or the next free one)
       --model FILE    the GGUF file to serve (default: the small one of this repository)
       --verbose       show what the servers print
   test [SUITE…]     set up what is missing and run the suites (default: all)
-  bench gateway     compare the gateway in workerd with a bare pass-through and with worker-build's entry
+  bench gateway     compare the gateway with a bare pass-through, in workerd (there with worker-build's entry too) and
+                    in the test host for Spin
+      --host HOST     workerd or spin only
       --json FILE     also write the rows to a file
       --rounds N      (default: 9)
       --own-only      leave out worker-build, whose tools take minutes to compile
-  build worker      build the gateway for Workers: build/worker/moegate.wasm
+  build worker|spin build the gateway for Workers (build/worker/moegate.wasm) or for Spin (build/spin/moegate.wasm)
       --out DIR       another folder; with MOEGATE_CONFIG=FILE another configuration
       --features F    features of the gateway's package (for tests)
   wrangler ARG…     the pinned wrangler, under a Node that it runs on: `cargo xtask wrangler deploy`
@@ -54,7 +59,7 @@ enum Command {
     Run(run::Options),
     Test { suites: Vec<String> },
     BenchGateway(bench::Options),
-    BuildWorker { out: Option<PathBuf>, features: Option<String> },
+    Build { host: Host, out: Option<PathBuf>, features: Option<String> },
     Wrangler { arguments: Vec<OsString> },
 }
 
@@ -97,11 +102,14 @@ fn execute(command: Command) -> Result<ExitCode> {
             }
         }
         Command::BenchGateway(options) => bench::gateway(&Setup::new()?, &options)?,
-        Command::BuildWorker { out, features } => {
+        Command::Build { host, out, features } => {
             let setup = Setup::new()?;
-            let out = out.unwrap_or_else(|| setup.root.join("build/worker"));
             let variant = build::Variant { features: features.as_deref(), ..Default::default() };
-            build::worker(&setup, &out, &variant)?;
+            let (build, folder): (fn(&_, &_, &_) -> _, _) = match host {
+                Host::Worker => (build::worker, "build/worker"),
+                Host::Spin => (build::spin, "build/spin"),
+            };
+            build(&setup, &out.unwrap_or_else(|| setup.root.join(folder)), &variant)?;
         }
         Command::Wrangler { arguments } => {
             let setup = Setup::new()?;
@@ -136,6 +144,7 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
                     Long("port") => options.port = Some(args.value()?.parse()?),
                     Long("model") => options.model = Some(args.value()?.into()),
                     Long("verbose") => options.verbose = true,
+                    Long("host") => options.host = args.value()?.parse_with(Host::parse)?,
                     Short('h') | Long("help") => return Ok(Command::Help),
                     other => return Err(other.unexpected()),
                 }
@@ -165,17 +174,21 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
                     Long("json") => options.json = Some(args.value()?.into()),
                     Long("rounds") => options.rounds = args.value()?.parse::<std::num::NonZeroUsize>()?.get(),
                     Long("own-only") => options.own_only = true,
+                    Long("host") => options.host = Some(args.value()?.parse_with(Host::parse)?),
                     other => return Err(other.unexpected()),
                 }
             }
             Ok(Command::BenchGateway(options))
         }
         "build" => {
-            match args.next()? {
-                Some(Value(value)) if value == "worker" => {}
+            let host = match args.next()? {
+                Some(Value(value)) if value == "worker" => Host::Worker,
+                Some(Value(value)) if value == "spin" => Host::Spin,
                 Some(other) => return Err(other.unexpected()),
-                None => return Err("build what? `cargo xtask build worker`".into()),
-            }
+                None => {
+                    return Err("build what? `cargo xtask build worker` or `cargo xtask build spin`".into());
+                }
+            };
             let (mut out, mut features) = (None, None);
             while let Some(arg) = args.next()? {
                 match arg {
@@ -184,7 +197,7 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
                     other => return Err(other.unexpected()),
                 }
             }
-            Ok(Command::BuildWorker { out, features })
+            Ok(Command::Build { host, out, features })
         }
         "wrangler" => Ok(Command::Wrangler { arguments: args.raw_args()?.collect() }),
         unknown => Err(format!("there is no command {unknown}").into()),

@@ -1,17 +1,18 @@
-//! `cargo xtask run`: the MoE server and the gateway in workerd, on this machine.
+//! `cargo xtask run`: the MoE server and the gateway, in workerd or under Spin, on this machine.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::build;
+use crate::build::{self, Host};
 use crate::failure::{Failure, Result};
 use crate::keys::Keys;
 use crate::local::LocalOrigin;
 use crate::net::{is_free, wait_for_200};
 use crate::process::{Running, Show, run_attached, tick};
-use crate::setup::Setup;
+use crate::setup::{Node, Setup};
+use crate::spin::Runtime;
 
 #[derive(Debug, Default)]
 pub(crate) struct Options {
@@ -19,6 +20,7 @@ pub(crate) struct Options {
     pub(crate) port: Option<u16>,
     pub(crate) model: Option<PathBuf>,
     pub(crate) verbose: bool,
+    pub(crate) host: Host,
 }
 
 const FIRST_PORT: u16 = 8787;
@@ -36,8 +38,19 @@ pub(crate) fn run(setup: &Setup, options: &Options) -> Result<()> {
     }
     check_port(&origin)?;
     let port = gateway_port(options.port, origin.port)?;
-    let node = setup.node()?;
-    let wasm = build::worker(setup, &setup.root.join("build/worker"), &build::Variant::default())?;
+    let host = match options.host {
+        Host::Worker => {
+            let node = setup.node()?;
+            let out = setup.root.join("build/worker");
+            Prepared::Workerd(node, build::worker(setup, &out, &build::Variant::default())?)
+        }
+        Host::Spin => {
+            let runtime = Runtime::find(setup)?;
+            build::spin(setup, &setup.root.join("build/spin"), &build::Variant::default())?;
+            eprintln!("the component runs in {}", runtime.name());
+            Prepared::Spin(runtime)
+        }
+    };
     let mut cargo = setup.cargo("build");
     cargo.args(["--release", "--package", "moe-server"]);
     run_attached("cargo build of moe-server", cargo)?;
@@ -49,14 +62,21 @@ pub(crate) fn run(setup: &Setup, options: &Options) -> Result<()> {
     let mut server = Running::start("moe-server", serve(setup, &origin, &keys, &model), show)?;
     wait_for_200(&mut server, origin.port, "/ready", SERVER_LIMIT)?;
 
-    let mut command = node.script(&setup.root.join("xtask/node/gateway.mjs"));
-    command.current_dir(&setup.root).arg("--vars").arg(&keys.vars);
-    command.arg("--persist").arg(setup.root.join(".moegate/kv")).arg("--wasm").arg(&wasm);
-    command.args(["--port", &port.to_string()]);
-    if options.verbose {
-        command.arg("--verbose");
-    }
-    let mut gateway = start_gateway(command, show, &mut server)?;
+    let mut gateway = match &host {
+        Prepared::Workerd(node, wasm) => {
+            let mut command = node.script(&setup.root.join("xtask/node/gateway.mjs"));
+            command.current_dir(&setup.root).arg("--vars").arg(&keys.vars);
+            command.arg("--persist").arg(setup.root.join(".moegate/kv")).arg("--wasm").arg(wasm);
+            command.args(["--port", &port.to_string()]);
+            if options.verbose {
+                command.arg("--verbose");
+            }
+            start_gateway(command, show, &mut server)?
+        }
+        Prepared::Spin(runtime) => {
+            Running::start("the gateway (Spin)", runtime.serve(&setup.root, &keys.vars, port)?, show)?
+        }
+    };
     wait_for_200(&mut gateway, port, "/health", GATEWAY_LIMIT)?;
 
     let gateway_url = format!("http://127.0.0.1:{port}");
@@ -70,6 +90,12 @@ pub(crate) fn run(setup: &Setup, options: &Options) -> Result<()> {
         gateway.must_run()?;
         tick()?;
     }
+}
+
+/// What a host needs to start the gateway.
+enum Prepared {
+    Workerd(Node, PathBuf),
+    Spin(Runtime),
 }
 
 /// Fails if the port is taken on which the gateway expects the MoE server.

@@ -8,6 +8,7 @@ use crate::build;
 use crate::failure::{Failure, Result};
 use crate::process::{Running, run_attached};
 use crate::setup::Setup;
+use crate::spin;
 
 /// Every suite there is; a new one is one entry here.
 const SUITES: &[Suite] = &[
@@ -54,9 +55,12 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
         command.args(&arguments[1..]);
         command
     };
-    let mut wasm_clippy = wasm.cargo("clippy");
-    wasm_clippy.args(["--quiet", "--package", "moegate", "--lib", "--target", "wasm32-unknown-unknown"]);
-    wasm_clippy.args(["--", "-D", "warnings"]);
+    let wasm_clippy = |features: &str| {
+        let mut command = wasm.cargo("clippy");
+        command.args(["--quiet", "--package", "moegate", "--lib", "--target", "wasm32-unknown-unknown"]);
+        command.args(["--features", features, "--", "-D", "warnings"]);
+        command
+    };
     let mut deny = Command::new(deny);
     deny.args(["--log-level", "error", "check", "bans", "licenses", "sources"]).current_dir(&setup.root);
     let status = |name, command| Check { name, command, counting: Counting::Status };
@@ -66,7 +70,8 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
             "lints",
             cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         ),
-        status("lints for wasm", wasm_clippy),
+        status("lints for Workers", wasm_clippy("")),
+        status("lints for Spin", wasm_clippy("spin")),
         status("licences and sources", deny),
         Check {
             name: "Rust tests",
@@ -77,24 +82,34 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
 }
 
 /// The gateway with the contract suite's configuration, which can be made to panic.
+const CONTRACT: build::Variant<'_> = build::Variant {
+    config: Some("tests/contract/moegate.toml"),
+    features: Some("fault-injection"),
+    quiet: true,
+};
+
 fn contract_wasm(setup: &Setup) -> Result<PathBuf> {
-    let variant = build::Variant {
-        config: Some("tests/contract/moegate.toml"),
-        features: Some("fault-injection"),
-        quiet: true,
-    };
-    build::worker(setup, &setup.root.join("build/contract"), &variant)
+    build::worker(setup, &setup.root.join("build/contract"), &CONTRACT)
+}
+
+fn contract_component(setup: &Setup) -> Result<PathBuf> {
+    build::spin(setup, &setup.root.join("build/contract-spin"), &CONTRACT)
 }
 
 fn contract(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
     let wasm = contract_wasm(setup)?;
     let quiet = build::Variant { quiet: true, ..Default::default() };
+    let component = contract_component(setup)?;
+    let shipped_component = build::spin(setup, &setup.root.join("build/spin"), &quiet)?;
+    let spin_host = spin::test_host(setup)?;
     let shipped = build::worker(setup, &setup.root.join("build/worker"), &quiet)?;
     let mut hosts = setup.cargo("test");
     hosts.args(["--quiet", "--package", "contract", "--no-fail-fast"]);
     node.lend(&mut hosts);
     hosts.env("MOEGATE_CONTRACT_WASM", &wasm).env("MOEGATE_SHIPPED_WASM", shipped);
+    hosts.env("MOEGATE_CONTRACT_SPIN", &component).env("MOEGATE_SHIPPED_SPIN", shipped_component);
+    hosts.env("MOEGATE_SPIN_HOST", spin_host);
     let mut crossings = node.script(&setup.root.join("tests/contract/crossings.mjs"));
     crossings.env("MOEGATE_CONTRACT_WASM", &wasm);
     let check = |name, command| Check { name, command, counting: Counting::Lines };

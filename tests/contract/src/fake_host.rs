@@ -33,7 +33,7 @@ impl Default for FakeHost {
 /// What this host can do or show.
 #[must_use]
 pub fn can(needs: Needs) -> bool {
-    matches!(needs, Needs::Nothing | Needs::FaultyStore)
+    matches!(needs, Needs::Nothing | Needs::FaultyStore | Needs::SeesClientLeave)
 }
 
 impl Host for FakeHost {

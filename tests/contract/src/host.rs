@@ -81,8 +81,14 @@ pub enum Needs {
     FaultyStore,
     /// Several requests in flight at once.
     Concurrency,
-    /// To outlive a panic.
+    /// Requests in flight that outlive another one's panic.
     Isolation,
+    /// A panic on demand.
+    Panic,
+    /// To know at once that a client has left, though nothing is written to it.
+    SeesClientLeave,
+    /// Not to know it before something is written to it.
+    ServesTheGone,
     /// To be ended and started again with the same store.
     Restart,
 }

@@ -1,9 +1,11 @@
 //! What the gateway promises, as one list of behaviours that every host has to show.
 //!
-//! - [`host`]: what a host is to the suite. [`fake_host`] runs the gateway in process, [`workerd`] as it runs on Workers.
+//! - [`host`]: what a host is to the suite. [`fake_host`] runs the gateway in process, [`workerd`] as it runs on Workers,
+//!   [`spin`] as it runs on Spin.
 //! - [`origin`], [`client`]: both ends of the gateway at real sockets, HTTP/1.1 by hand, so that faults are exact.
 //! - [`stage`], [`fixtures`]: what behaviours are written with.
 //! - [`behaviours`]: the list.
+//! - [`transcript`]: what a host showed, to hold two hosts against each other.
 //! - [`table`]: the list as a page of the documentation.
 #![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
@@ -14,6 +16,8 @@ pub mod fixtures;
 pub mod host;
 pub mod origin;
 pub mod runner;
+pub mod spin;
 pub mod stage;
 pub mod table;
+pub mod transcript;
 pub mod workerd;

@@ -110,6 +110,9 @@ impl Progress {
     }
 }
 
+/// The ports that moegate.toml names.
+pub const PORTS: [u16; 3] = [28711, 28712, 28713];
+
 /// Listens on the ports, for as long as the process lives.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use crate::behaviours;
 use crate::host::Host;
 use crate::stage::{Behaviour, Stage};
+use crate::transcript::{self, Noting, Scene, Transcript, timeless};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What came of a run.
@@ -12,10 +13,20 @@ pub struct Count {
     pub failed: usize,
 }
 
+impl Count {
+    pub fn add(&mut self, holds: bool) {
+        self.passed += usize::from(holds);
+        self.failed += usize::from(!holds);
+    }
+}
+
 /// Plays what the filters name (all without one) on `host`.
-pub fn run(host: &dyn Host, filters: &[String]) -> Count {
-    let mut stage = Stage::new(host);
+pub fn run(host: &dyn Host, filters: &[String]) -> (Count, Transcript) {
+    let noting = Noting::new(host);
+    let mut stage = Stage::new(&noting);
     let mut count = Count::default();
+    let mut transcript = Transcript::new();
+    let mut seen = 0;
     for behaviour in behaviours::all().iter().flat_map(|(_, behaviours)| behaviours.iter()) {
         let name = format!("{}::{}", host.name(), behaviour.name);
         if !host.can(behaviour.needs) || !is_chosen(&name, filters) {
@@ -23,11 +34,26 @@ pub fn run(host: &dyn Host, filters: &[String]) -> Count {
         }
         let holds = play(&mut stage, behaviour);
         println!("test {name} ... {}", if holds { "ok" } else { "FAILED" });
-        if holds {
-            count.passed += 1;
-        } else {
-            count.failed += 1;
+        count.add(holds);
+        if !holds {
             println!("{}", host.said());
+        }
+        let records = stage.all[seen..].iter().map(timeless).collect();
+        seen = stage.all.len();
+        transcript.insert(behaviour.name, Scene { exchanges: noting.take(), records });
+    }
+    (count, transcript)
+}
+
+/// Holds two hosts against each other: one test a behaviour that both have shown.
+pub fn compare(one: (&str, &Transcript), other: (&str, &Transcript)) -> Count {
+    let mut count = Count::default();
+    for (name, difference) in transcript::compare(one.1, other.1) {
+        let verdict = if difference.is_none() { "ok" } else { "FAILED" };
+        println!("test {}_as_{}::{name} ... {verdict}", one.0, other.0);
+        count.add(difference.is_none());
+        if let Some(difference) = difference {
+            println!("{difference}");
         }
     }
     count

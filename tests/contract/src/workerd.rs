@@ -3,7 +3,7 @@
 use crate::client;
 use crate::fixtures;
 use crate::host::{Call, Host, Needs, Reply, StoredRecord};
-use crate::origin::{self, Progress};
+use crate::origin::Progress;
 use moegate::platform::fake::{Arrived, Responder};
 use serde_json::{Value, json};
 use std::env;
@@ -17,9 +17,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The gateway's own port; the origins' are in moegate.toml.
+/// The gateway's own port.
 const PORT: u16 = 28710;
-const ORIGIN_PORTS: [u16; 3] = [28711, 28712, 28713];
 /// Starting workerd takes a second or two, on a busy machine more.
 const START: Duration = Duration::from_secs(120);
 const DROP: Duration = Duration::from_secs(10);
@@ -65,12 +64,12 @@ pub fn root() -> PathBuf {
 impl Workerd {
     /// # Errors
     /// What is missing or taken, and what to do.
-    pub fn start() -> Result<Self, String> {
+    pub fn start(progress: &Arc<Progress>) -> Result<Self, String> {
         let tools = Tools::from_env()?;
         TcpListener::bind(("127.0.0.1", PORT)).map_err(|error| {
             format!("port {PORT} cannot be listened on ({error}); the contract suite's gateway needs it: end what uses it (`ss -ltnp 'sport = :{PORT}'` names it)")
         })?;
-        let progress = origin::listen(&ORIGIN_PORTS)?;
+        let progress = Arc::clone(progress);
         let folder = env::temp_dir().join(format!("moegate-contract-{}", std::process::id()));
         let vars: String =
             fixtures::secrets().into_iter().map(|(name, value)| format!("{name}={value}\n")).collect();
@@ -160,7 +159,7 @@ impl Drop for Workerd {
 /// What this host can do or show.
 #[must_use]
 pub fn can(needs: Needs) -> bool {
-    needs != Needs::FaultyStore
+    !matches!(needs, Needs::FaultyStore | Needs::ServesTheGone)
 }
 
 impl Host for Workerd {

@@ -3,11 +3,22 @@
 
 use contract::fake_host::FakeHost;
 use contract::host::Host;
-use contract::runner::{Count, is_chosen, run};
+use contract::origin::{self, Progress};
+use contract::runner::{Count, compare, is_chosen, run};
+use contract::spin::Spin;
 use contract::workerd::{Workerd, root};
 use contract::{behaviours, table};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::{env, fs};
+
+type Start = fn(&Arc<Progress>) -> Result<Box<dyn Host>, String>;
+
+/// The runtimes. They use the same ports, so one runs after the other.
+const REAL: &[(&str, Start)] = &[
+    ("workerd", |origins| Ok(Box::new(Workerd::start(origins)?))),
+    ("spin", |origins| Ok(Box::new(Spin::start(origins)?))),
+];
 
 fn main() -> ExitCode {
     let filters: Vec<String> = env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
@@ -19,15 +30,29 @@ fn main() -> ExitCode {
         total.passed += count.passed;
         total.failed += count.failed;
     };
-    add(run(&FakeHost::new(), &filters));
-    if all_names("workerd").any(|name| is_chosen(&name, &filters)) {
-        match Workerd::start() {
-            Ok(host) => add(run(&host as &dyn Host, &filters)),
+    let (count, _) = run(&FakeHost::new(), &filters);
+    add(count);
+    let mut shown = Vec::new();
+    let mut origins = None;
+    for (name, start) in REAL {
+        if !all_names(name).any(|name| is_chosen(&name, &filters)) {
+            continue;
+        }
+        let origins = origins.get_or_insert_with(|| origin::listen(&origin::PORTS));
+        match origins.as_ref().map_err(String::clone).and_then(start) {
+            Ok(host) => {
+                let (count, transcript) = run(&*host, &filters);
+                add(count);
+                shown.push((*name, transcript));
+            }
             Err(reason) => {
-                println!("test workerd ... FAILED\n{reason}");
+                println!("test {name} ... FAILED\n{reason}");
                 add(Count { passed: 0, failed: 1 });
             }
         }
+    }
+    if let [(one, first), (other, second)] = &shown[..] {
+        add(compare((other, second), (one, first)));
     }
     if is_chosen("table_is_fresh", &filters) {
         add(table_is_fresh());

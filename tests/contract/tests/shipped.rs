@@ -1,10 +1,14 @@
-//! What ships to Workers: how large it is, and that nothing made for tests is in it.
+//! What ships to Workers and to Spin: how large it is, what it asks of its host, and that nothing made for tests is in it.
+#![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::env;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use wit_component::DecodedWasm;
+use wit_parser::{Resolve, WorldId};
 
 fn wasm(variable: &str) -> PathBuf {
     let value = env::var_os(variable);
@@ -13,18 +17,27 @@ fn wasm(variable: &str) -> PathBuf {
 
 #[test]
 fn the_module_is_within_its_budget() {
-    let file = File::open(wasm("MOEGATE_SHIPPED_WASM")).unwrap();
+    within_budget("MOEGATE_SHIPPED_WASM", "wasm_gz_bytes");
+}
+
+#[test]
+fn the_component_is_within_its_budget() {
+    within_budget("MOEGATE_SHIPPED_SPIN", "component_gz_bytes");
+}
+
+fn within_budget(variable: &str, entry: &str) {
+    let file = File::open(wasm(variable)).unwrap();
     let packed =
         Command::new("gzip").args(["-9", "-n", "-c"]).stdin(file).stderr(Stdio::inherit()).output().unwrap();
     assert!(packed.status.success());
     let size = packed.stdout.len() as u64;
     let budget: Value = serde_json::from_str(include_str!("../budget.json")).unwrap();
-    let number = |name: &str| budget["wasm_gz_bytes"][name].as_u64().unwrap();
+    let number = |name: &str| budget[entry][name].as_u64().unwrap();
     let (limit, grown) = (number("limit"), number("measured") * 11 / 10);
-    assert!(size <= limit, "{size} bytes gz; what ships to Workers may have {limit}");
+    assert!(size <= limit, "{entry}: {size}; what ships may have {limit}");
     assert!(
         size <= grown,
-        "{size} bytes gz; it was {} and may grow by a tenth: if that is right, write the new size into tests/contract/budget.json",
+        "{entry}: {size}; it was {} and may grow by a tenth: if that is right, write the new size into tests/contract/budget.json",
         number("measured")
     );
 }
@@ -37,6 +50,29 @@ fn it_cannot_be_made_to_panic() {
         bytes.windows(marker.len()).any(|window| window == marker)
     };
     // The test build has it, so that this cannot pass by looking for the wrong thing.
-    assert!(holds_marker("MOEGATE_CONTRACT_WASM"));
-    assert!(!holds_marker("MOEGATE_SHIPPED_WASM"));
+    for (tested, shipped) in
+        [("MOEGATE_CONTRACT_WASM", "MOEGATE_SHIPPED_WASM"), ("MOEGATE_CONTRACT_SPIN", "MOEGATE_SHIPPED_SPIN")]
+    {
+        assert!(holds_marker(tested));
+        assert!(!holds_marker(shipped));
+    }
+}
+
+/// The names of a world's imported and exported interfaces.
+fn interfaces(resolve: &Resolve, world: WorldId) -> [BTreeSet<String>; 2] {
+    let world = &resolve.worlds[world];
+    [&world.imports, &world.exports]
+        .map(|items| items.keys().map(|key| resolve.name_world_key(key)).collect())
+}
+
+#[test]
+fn the_component_has_the_world_that_wit_describes() {
+    let mut written = Resolve::default();
+    let (package, _) = written.push_dir(contract::workerd::root().join("wit")).unwrap();
+    let world = written.select_world(&[package], Some("gateway")).unwrap();
+    let bytes = std::fs::read(wasm("MOEGATE_SHIPPED_SPIN")).unwrap();
+    let DecodedWasm::Component(built, built_world) = wit_component::decode(&bytes).unwrap() else {
+        panic!("not a component")
+    };
+    assert_eq!(interfaces(&built, built_world), interfaces(&written, world));
 }

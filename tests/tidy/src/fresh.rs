@@ -1,6 +1,6 @@
 //! Files that follow from others and are checked in all the same: each must be what its source asks for.
 
-use moegate_config::authoring;
+use moegate_config::authoring::{self, Platform, spin};
 use serde_json::Value;
 
 /// Reads a file of the repository by its path.
@@ -21,7 +21,19 @@ pub const GENERATED: &[Generated] = &[
     Generated { path: "xtask/python/requirements.txt", check: python_requirements },
     Generated { path: "docs/reference/configuration.md", check: configuration_reference },
     Generated { path: "docs/reference/moegate.schema.json", check: configuration_schema },
+    Generated { path: "spin.toml", check: spin_manifest },
 ];
+
+/// The manifest gives the component what `moegate.toml` asks for.
+fn spin_manifest(read: Read<'_>) -> Result<(), String> {
+    let config = authoring::parse_for(&read("moegate.toml")?, Some(Platform::Spin));
+    config.and_then(|config| spin::check(&read("spin.toml").unwrap_or_default(), &config)).map_err(
+        |problems| {
+            let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            format!("does not fit moegate.toml:\n{}", lines.join("\n"))
+        },
+    )
+}
 
 fn configuration_reference(read: Read<'_>) -> Result<(), String> {
     same(read, "docs/reference/configuration.md", &authoring::reference(), "reference")
@@ -109,6 +121,19 @@ mod tests {
         let with = |page: String| configuration_reference(&move |_| Ok(page.clone()));
         assert_eq!(with(authoring::reference()), Ok(()));
         assert!(with(format!("{}more\n", authoring::reference())).is_err());
+    }
+
+    #[test]
+    fn a_spin_manifest_that_lags_behind_is_found() {
+        let with = |configuration: &'static str, manifest: &'static str| {
+            spin_manifest(&move |path| {
+                Ok(if path == "spin.toml" { manifest } else { configuration }.to_owned())
+            })
+        };
+        let manifest = "spin_manifest_version = 2\n[component.moegate]\nkey_value_stores = [\"default\"]\n";
+        assert_eq!(with("", manifest), Ok(()));
+        assert!(with("", "").is_err());
+        assert!(with("[admin]\nsha256_secret = \"ADMIN\"\n", manifest).is_err());
     }
 
     #[test]

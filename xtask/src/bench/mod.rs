@@ -1,14 +1,16 @@
-//! `cargo xtask bench gateway`: what the gateway adds to a request in workerd, as a ratio to a Worker that only passes
-//! it on.
+//! `cargo xtask bench gateway`: what the gateway adds to a request, as a ratio to a Worker, or a component, that only
+//! passes it on.
 //!
-//! All subjects run in one workerd process, one at a time, in turn; what counts is the ratio within a round, so that a
-//! machine that is busy with other things disturbs all of them alike.
+//! The subjects of one runtime take turns; what counts is the ratio within a round, so that a machine that is busy with
+//! other things disturbs all of them alike.
 
+mod bed;
 mod entries;
 mod http;
 mod load;
 mod origin;
 mod rows;
+mod spin;
 mod workerd;
 
 use std::fs;
@@ -16,26 +18,29 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::build;
+use crate::build::{self, Host};
 use crate::cache::hex;
 use crate::failure::{At, Failure, Result};
 use crate::process::check_interrupted;
 use crate::setup::{Node, Setup};
+use bed::Bed;
 use load::{CONNECTIONS, Load};
 use rows::{Row, Target};
-use workerd::{Subject, Workerd};
+use workerd::Subject;
 
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) json: Option<PathBuf>,
     pub(crate) rounds: usize,
+    /// One runtime only.
+    pub(crate) host: Option<Host>,
     /// Leave out the comparison with worker-build, whose tools take minutes to compile.
     pub(crate) own_only: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { json: None, rounds: 9, own_only: false }
+        Self { json: None, rounds: 9, host: None, own_only: false }
     }
 }
 
@@ -75,6 +80,30 @@ const SCENARIOS: [Scenario; 4] = [
     },
 ];
 
+/// On Spin the pass-through hands bodies on by their handles, which the gateway can never do: no targets are stated.
+const SPIN_SCENARIOS: [Scenario; 4] = [
+    Scenario {
+        load: Load { model: "own", stream: false, requests: REQUESTS },
+        rate: Some(("unstreamed chat, own origin", None)),
+        cpu: ("CPU, unstreamed chat, own origin", "µs/request", None),
+    },
+    Scenario {
+        load: Load { model: "third", stream: false, requests: REQUESTS },
+        rate: Some(("unstreamed chat, third party", None)),
+        cpu: ("CPU, unstreamed chat, third party", "µs/request", None),
+    },
+    Scenario {
+        load: Load { model: "own", stream: true, requests: STREAMS },
+        rate: None,
+        cpu: ("CPU, relayed stream", "µs/event", None),
+    },
+    Scenario {
+        load: Load { model: "third", stream: true, requests: STREAMS },
+        rate: None,
+        cpu: ("CPU, pumped stream", "µs/event", None),
+    },
+];
+
 /// What one subject needed in one round.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
@@ -86,19 +115,19 @@ struct Sample {
 pub(crate) fn gateway(setup: &Setup, options: &Options) -> Result<()> {
     let folder = setup.root.join("target/bench-gateway");
     fs::create_dir_all(&folder).at("create", &folder)?;
-    let node = setup.node()?;
-    let subjects = subjects(setup, &node, &folder, options)?;
-    let origin =
-        origin::start().map_err(|error| Failure::new(format!("the bench's origin cannot start: {error}")))?;
-    let hash = hex(&Sha256::digest(CLIENT_KEY));
-    let bindings =
-        [("CLIENT_KEY_SHA256", hash.as_str()), ("ORIGIN_KEY", origin::KEY), ("OTHER_KEY", "bench-other-key")];
-    let program = program(&node)?;
-    let mut workerd = Workerd::start(&program, &folder, &subjects, origin, &bindings)?;
     let mut rows = Vec::new();
-    for scenario in &SCENARIOS {
-        let samples = measure(&mut workerd, scenario, &subjects, options.rounds)?;
-        rows.extend(scenario.rows(&subjects, &samples));
+    for host in [Host::Worker, Host::Spin] {
+        if options.host.is_some_and(|only| only != host) {
+            continue;
+        }
+        let (runtime, scenarios, mut bed) = match host {
+            Host::Worker => ("workerd", &SCENARIOS, on_workerd(setup, &folder, options)?),
+            Host::Spin => ("Spin", &SPIN_SCENARIOS, on_spin(setup, &folder)?),
+        };
+        for scenario in scenarios {
+            let samples = measure(&mut bed, scenario, options.rounds)?;
+            rows.extend(scenario.rows(runtime, &bed, &samples));
+        }
     }
     println!("{}", rows::table(&rows));
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -112,6 +141,34 @@ pub(crate) fn gateway(setup: &Setup, options: &Options) -> Result<()> {
         fs::write(file, rows::json(&rows)).at("write", file)?;
     }
     Ok(())
+}
+
+fn origin(port: u16) -> Result<u16> {
+    origin::start(port).map_err(|error| Failure::new(format!("the bench's origin cannot start: {error}")))
+}
+
+/// Secrets of the bench's configurations.
+fn secrets() -> [(&'static str, String); 3] {
+    [
+        ("CLIENT_KEY_SHA256", hex(&Sha256::digest(CLIENT_KEY))),
+        ("ORIGIN_KEY", origin::KEY.to_owned()),
+        ("OTHER_KEY", "bench-other-key".to_owned()),
+    ]
+}
+
+fn on_workerd(setup: &Setup, folder: &Path, options: &Options) -> Result<Bed> {
+    let node = setup.node()?;
+    let subjects = subjects(setup, &node, folder, options)?;
+    let secrets = secrets();
+    let bindings = secrets.each_ref().map(|(name, value)| (*name, value.as_str()));
+    workerd::start(&program(&node)?, folder, &subjects, origin(0)?, &bindings)
+}
+
+fn on_spin(setup: &Setup, folder: &Path) -> Result<Bed> {
+    let secrets = secrets();
+    let variables = secrets.each_ref().map(|(name, value)| (*name, value.as_str()));
+    origin(spin::ORIGIN)?;
+    spin::start(setup, folder, &variables)
 }
 
 /// The pass-through first: it is what the others are compared with.
@@ -144,23 +201,18 @@ fn program(node: &Node) -> Result<PathBuf> {
 }
 
 /// Per round one sample of each subject.
-fn measure(
-    workerd: &mut Workerd,
-    scenario: &Scenario,
-    subjects: &[Subject],
-    rounds: usize,
-) -> Result<Vec<Vec<Sample>>> {
+fn measure(bed: &mut Bed, scenario: &Scenario, rounds: usize) -> Result<Vec<Vec<Sample>>> {
     let name = scenario.cpu.0;
     // One round to warm up.
     let mut samples = Vec::new();
     for round in 0..=rounds {
         eprintln!("{name}: round {round} of {rounds}");
         let mut one = Vec::new();
-        for (index, subject) in subjects.iter().enumerate() {
+        for subject in 0..bed.places.len() {
             check_interrupted()?;
-            let port = workerd.ports[index];
-            one.push(sample(workerd, scenario, port).map_err(|failure| {
-                failure.during(&format!("{name}, {}", subject.name)).output(workerd.complaints())
+            one.push(sample(bed, scenario, subject).map_err(|failure| {
+                let during = format!("{name}, {}", bed.places[subject].name);
+                failure.during(&during).output(bed.complaints(subject))
             })?);
         }
         if round > 0 {
@@ -170,33 +222,34 @@ fn measure(
     Ok(samples)
 }
 
-fn sample(workerd: &mut Workerd, scenario: &Scenario, port: u16) -> Result<Sample> {
-    let before = workerd.cpu()?;
+fn sample(bed: &mut Bed, scenario: &Scenario, subject: usize) -> Result<Sample> {
+    let before = bed.cpu(subject)?;
+    let port = bed.places[subject].port;
     let wall = scenario.load.run(port, CLIENT_KEY).map_err(|error| Failure::new(error.to_string()))?;
-    let cpu = workerd.cpu()?.saturating_sub(before);
+    let cpu = bed.cpu(subject)?.saturating_sub(before);
     let requests = (scenario.load.requests * CONNECTIONS) as f64;
     let units = if scenario.load.stream { requests * origin::EVENTS as f64 } else { requests };
     Ok(Sample { per_second: requests / wall.as_secs_f64(), cpu_us: cpu.as_secs_f64() * 1e6 / units })
 }
 
 impl Scenario {
-    fn rows(&self, subjects: &[Subject], samples: &[Vec<Sample>]) -> Vec<Row> {
+    fn rows(&self, host: &'static str, bed: &Bed, samples: &[Vec<Sample>]) -> Vec<Row> {
         let column = |index: usize, of: fn(&Sample) -> f64| -> Vec<f64> {
             samples.iter().map(|round| of(&round[index])).collect()
         };
         let mut rows = Vec::new();
         let mut add = |what, unit, target: Option<Target>, of: fn(&Sample) -> f64| {
             let base = column(0, of);
-            for (index, subject) in subjects.iter().enumerate() {
-                let target = target.filter(|_| subject.name == "moegate");
-                rows.push(Row::compared(what, subject.name, unit, &column(index, of), &base, target));
+            for (index, place) in bed.places.iter().enumerate() {
+                let target = target.filter(|_| place.name == "moegate");
+                rows.push(Row::compared((host, what), place.name, unit, &column(index, of), &base, target));
             }
             // The decision between the two entries, straight: round by round against each other.
-            let find = |name| subjects.iter().position(|subject| subject.name == name);
+            let find = |name| bed.places.iter().position(|place| place.name == name);
             if let (Some(own), Some(other)) = (find("moegate"), find("worker-build")) {
                 let base = column(other, of);
                 rows.push(Row::compared(
-                    what,
+                    (host, what),
                     "moegate to worker-build",
                     unit,
                     &column(own, of),

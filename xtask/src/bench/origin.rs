@@ -19,13 +19,13 @@ const PAUSE: Duration = Duration::from_micros(1_000);
 pub(super) const EVENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"token\"}}]}\n\n";
 const LAST: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":200,\"completion_tokens\":500,\"cost\":0.1}}\n\ndata: [DONE]\n\n";
 
-/// Serves on a free port of 127.0.0.1 until the process ends; returns the port.
-pub(super) fn start() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+/// Serves on this port of 127.0.0.1 (0: a free one) until the process ends; returns the port.
+pub(super) fn start(port: u16) -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     let port = listener.local_addr()?.port();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // A connection that breaks is workerd's to notice.
+            // A connection that breaks is the runtime's to notice.
             thread::spawn(move || serve(stream).is_ok());
         }
     });

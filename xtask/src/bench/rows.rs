@@ -5,6 +5,8 @@ use std::fmt::Write;
 /// One measured quantity of one subject.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
+    /// The runtime.
+    pub(super) host: &'static str,
     pub(super) what: &'static str,
     pub(super) subject: &'static str,
     /// The median over the rounds.
@@ -28,7 +30,7 @@ pub(super) enum Target {
 impl Row {
     /// From one value a round of the subject and of the pass-through.
     pub(super) fn compared(
-        what: &'static str,
+        (host, what): (&'static str, &'static str),
         subject: &'static str,
         unit: &'static str,
         values: &[f64],
@@ -38,7 +40,16 @@ impl Row {
         let mut ratios: Vec<f64> = values.iter().zip(base).map(|(value, base)| value / base).collect();
         let ratio = median(&mut ratios);
         let spread = ratios.last().zip(ratios.first()).map(|(most, least)| most - least);
-        Self { what, subject, value: median(&mut values.to_vec()), unit, ratio: Some(ratio), spread, target }
+        Self {
+            host,
+            what,
+            subject,
+            value: median(&mut values.to_vec()),
+            unit,
+            ratio: Some(ratio),
+            spread,
+            target,
+        }
     }
 
     fn met(&self) -> Option<bool> {
@@ -70,7 +81,8 @@ pub(super) fn json(rows: &[Row]) -> String {
         // Names and units are this program's own and hold nothing to escape; writing to a String cannot fail.
         let _infallible = writeln!(
             text,
-            "  {{\"what\":\"{}\",\"subject\":\"{}\",\"value\":{:.3},\"unit\":\"{}\",\"ratio\":{},\"spread\":{},\"target\":{target},\"met\":{met}}}{comma}",
+            "  {{\"what\":\"{}: {}\",\"subject\":\"{}\",\"value\":{:.3},\"unit\":\"{}\",\"ratio\":{},\"spread\":{},\"target\":{target},\"met\":{met}}}{comma}",
+            row.host,
             row.what,
             row.subject,
             row.value,
@@ -85,8 +97,9 @@ pub(super) fn json(rows: &[Row]) -> String {
 
 /// Markdown.
 pub(super) fn table(rows: &[Row]) -> String {
-    let mut text =
-        String::from("| what | subject | value | ratio (spread) | target |\n|---|---|---:|---:|---|\n");
+    let mut text = String::from(
+        "| host | what | subject | value | ratio (spread) | target |\n|---|---|---|---:|---:|---|\n",
+    );
     for row in rows {
         let ratio = match (row.ratio, row.spread) {
             (Some(ratio), Some(spread)) => format!("{ratio:.2} ({spread:.2})"),
@@ -102,8 +115,8 @@ pub(super) fn table(rows: &[Row]) -> String {
             if row.value >= 100.0 { format!("{:.0}", row.value) } else { format!("{:.1}", row.value) };
         let _infallible = writeln!(
             text,
-            "| {} | {} | {value} {} | {ratio} | {target}{met} |",
-            row.what, row.subject, row.unit
+            "| {} | {} | {} | {value} {} | {ratio} | {target}{met} |",
+            row.host, row.what, row.subject, row.unit
         );
     }
     text
@@ -115,16 +128,22 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_round_by_round() {
-        let row =
-            Row::compared("w", "s", "u", &[1.0, 4.0, 3.0], &[2.0, 4.0, 4.0], Some(Target::AtLeast(0.75)));
+        let row = Row::compared(
+            ("h", "w"),
+            "s",
+            "u",
+            &[1.0, 4.0, 3.0],
+            &[2.0, 4.0, 4.0],
+            Some(Target::AtLeast(0.75)),
+        );
         assert_eq!((row.value, row.ratio, row.spread, row.met()), (3.0, Some(0.75), Some(0.5), Some(true)));
         let row = Row { target: Some(Target::AtMost(0.7)), ..row };
         assert_eq!(row.met(), Some(false));
         assert_eq!(
             json(std::slice::from_ref(&row)),
-            "[\n  {\"what\":\"w\",\"subject\":\"s\",\"value\":3.000,\"unit\":\"u\",\"ratio\":0.7500,\"spread\":0.5000,\"target\":\"<= 0.7\",\"met\":false}\n]\n"
+            "[\n  {\"what\":\"h: w\",\"subject\":\"s\",\"value\":3.000,\"unit\":\"u\",\"ratio\":0.7500,\"spread\":0.5000,\"target\":\"<= 0.7\",\"met\":false}\n]\n"
         );
-        assert!(table(&[row]).ends_with("| w | s | 3.0 u | 0.75 (0.50) | ≤ 0.7: missed |\n"));
+        assert!(table(&[row]).ends_with("| h | w | s | 3.0 u | 0.75 (0.50) | ≤ 0.7: missed |\n"));
     }
 
     #[test]

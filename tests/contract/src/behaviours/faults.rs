@@ -80,6 +80,12 @@ pub(super) const ALL: &[Behaviour] = &[
         panics,
     )
     .needing(Needs::Isolation),
+    Behaviour::new(
+        "panic_is_survived",
+        "after a request that fails inside the gateway, which is told so with a 500, the next one works",
+        panic_survived,
+    )
+    .needing(Needs::Panic),
 ];
 
 fn refuses(stage: &mut Stage<'_>) {
@@ -252,4 +258,15 @@ fn panics(stage: &mut Stage<'_>) {
     let reply = stage.play(always(stream(&chunks)), &streamed("far-model"));
     assert_eq!((reply.status, reply.text()), (200, chunks.concat()));
     stage.settled();
+}
+
+fn panic_survived(stage: &mut Stage<'_>) {
+    for _ in 0..3 {
+        let failed = stage.host.call(&get("/__panic", ""));
+        assert_eq!(failed.status, 500, "{failed:?}");
+        assert!(!failed.text().contains("fault-injection"));
+        let reply = stage.play(always(json(200, answer_text())), &chat("far-model"));
+        assert_eq!(reply.status, 200, "{reply:?}");
+        stage.settled();
+    }
 }

@@ -1,11 +1,12 @@
 //! A client that leaves stops the origin.
 
-use crate::fixtures::{Receipts, USAGE, always, chat, delta, own, paced, streamed};
-use crate::host::{Call, Ended, Parting};
+use crate::fixtures::{Receipts, USAGE, always, answer_text, chat, delta, json, own, paced, streamed};
+use crate::host::{Call, Ended, Needs, Parting};
 use crate::stage::{Behaviour, Stage};
 use moegate::core::record::Record;
 use moegate::platform::fake::{End, Responder, Script, Scripted};
 use moegate_wire::{Ending, Usage};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const ALL: &[Behaviour] = &[
@@ -13,12 +14,14 @@ pub(super) const ALL: &[Behaviour] = &[
         "leaves_relayed_stream",
         "a client that leaves a relayed stream closes the origin's connection within a second, though the origin is silent; the receipt gives the record",
         relayed,
-    ),
+    )
+    .needing(Needs::SeesClientLeave),
     Behaviour::new(
         "leaves_pumped_stream",
         "the same for a pumped stream, whose counts are then not known",
         pumped,
-    ),
+    )
+    .needing(Needs::SeesClientLeave),
     Behaviour::new(
         "closes_relayed_stream",
         "a client that only closes its side of a relayed stream is noticed as soon as the origin sends on",
@@ -29,17 +32,26 @@ pub(super) const ALL: &[Behaviour] = &[
         "leaves_before_own_answer",
         "a client that leaves before our own server has answered closes its connection within a second; the receipt gives the record",
         before_own,
-    ),
+    )
+    .needing(Needs::SeesClientLeave),
     Behaviour::new(
         "leaves_before_far_answer",
         "the same for a third party, whose counts are then not known",
         before_far,
-    ),
+    )
+    .needing(Needs::SeesClientLeave),
     Behaviour::new(
         "leaves_before_stream",
         "the same where a stream was asked for and its first chunk has not come",
         before_stream,
-    ),
+    )
+    .needing(Needs::SeesClientLeave),
+    Behaviour::new(
+        "serves_the_gone",
+        "a client that leaves before the answer does not keep the origin from finishing it; what it used is recorded, as cancelled",
+        serves_the_gone,
+    )
+    .needing(Needs::ServesTheGone),
 ];
 
 const LIMIT: Duration = Duration::from_secs(1);
@@ -112,4 +124,16 @@ fn before_stream(stage: &mut Stage<'_>) {
     let silent = paced::<&str>(&[], End::Stall);
     let record = leave(stage, &always(silent), &streamed("far-model").leaving_before_answer());
     assert_eq!((record.metered, record.status), (false, 499));
+}
+
+fn serves_the_gone(stage: &mut Stage<'_>) {
+    let late: Responder = Arc::new(|_| {
+        // The client leaves when the request has arrived.
+        std::thread::sleep(Duration::from_millis(500));
+        json(200, answer_text()).into()
+    });
+    let reply = stage.play(late, &chat("far-model").leaving_before_answer());
+    assert_eq!(reply.ended, Ended::Left);
+    let record = stage.settled();
+    assert_eq!((record.ending, record.metered, record.usage), (Ending::Cancelled, true, USAGE));
 }

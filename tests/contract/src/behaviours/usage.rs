@@ -94,8 +94,12 @@ fn down(stage: &mut Stage<'_>) {
     let reply = stage.play(always(json(200, answer_text())), &chat("far-model"));
     assert_eq!(reply.status, 200);
     let said = stage.host.said();
-    let logged: Record = serde_json::from_str(said.lines().last().unwrap()).unwrap();
-    assert_eq!(logged.id, reply.header("x-moegate-request-id"));
+    let id = reply.header("x-moegate-request-id");
+    // Beside the record the line says what the host makes of it.
+    let logged = said.lines().find(|line| line.contains(id)).expect("a line with the record");
+    let json = &logged[logged.find('{').unwrap()..=logged.rfind('}').unwrap()];
+    let logged: Record = serde_json::from_str(json).unwrap();
+    assert_eq!((logged.id.as_str(), logged.cost_nanodollars), (id, Nanodollars(COST_NANODOLLARS)));
     stage.settle(0);
 }
 

@@ -1,0 +1,240 @@
+//! The gateway as it runs on Spin: the component in the test host (`tests/spin-host`), real sockets on both sides, the
+//! key-value store in SQLite.
+
+use crate::client;
+use crate::fixtures;
+use crate::host::{Call, Host, Needs, Reply, StoredRecord};
+use crate::origin::Progress;
+use moegate::core::record::Record;
+use moegate::platform::fake::{Arrived, Responder};
+use rusqlite::{Connection, OpenFlags};
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The gateway's own port.
+const PORT: u16 = 28710;
+/// Compiling the component takes some seconds, on a busy machine more.
+const START: Duration = Duration::from_secs(120);
+const DROP: Duration = Duration::from_secs(10);
+
+pub struct Spin {
+    program: PathBuf,
+    component: PathBuf,
+    folder: PathBuf,
+    progress: Arc<Progress>,
+    process: Mutex<Option<Process>>,
+    said: Arc<Mutex<String>>,
+}
+
+struct Process {
+    child: Child,
+    /// What it prints on its standard output; the first line says that it listens.
+    lines: Receiver<String>,
+}
+
+/// What this host can do or show.
+#[must_use]
+pub fn can(needs: Needs) -> bool {
+    !matches!(needs, Needs::Isolation | Needs::SeesClientLeave)
+}
+
+fn variable(name: &str) -> Result<PathBuf, String> {
+    env::var_os(name).map(PathBuf::from).ok_or_else(|| {
+        format!("{name} is not set: this needs what set-up makes; run `cargo xtask test contract`")
+    })
+}
+
+impl Spin {
+    /// # Errors
+    /// What is missing or taken, and what to do.
+    pub fn start(progress: &Arc<Progress>) -> Result<Self, String> {
+        let (program, component) = (variable("MOEGATE_SPIN_HOST")?, variable("MOEGATE_CONTRACT_SPIN")?);
+        TcpListener::bind(("127.0.0.1", PORT)).map_err(|error| {
+            format!("port {PORT} cannot be listened on ({error}); the contract suite's gateway needs it: end what uses it (`ss -ltnp 'sport = :{PORT}'` names it)")
+        })?;
+        let progress = Arc::clone(progress);
+        let folder = env::temp_dir().join(format!("moegate-contract-spin-{}", std::process::id()));
+        fs::create_dir_all(&folder)
+            .and_then(|()| fs::write(folder.join("spin.toml"), manifest(&component)))
+            .map_err(|error| format!("cannot write to {}: {error}", folder.display()))?;
+        let host =
+            Self { program, component, folder, progress, process: Mutex::new(None), said: Arc::default() };
+        host.launch(&[])?;
+        Ok(host)
+    }
+
+    fn launch(&self, more: &[&str]) -> Result<(), String> {
+        let mut command = Command::new(&self.program);
+        command.arg("--manifest").arg(self.folder.join("spin.toml"));
+        command.arg("--wasm").arg(&self.component).arg("--kv").arg(self.kv());
+        command.args(["--listen", &format!("127.0.0.1:{PORT}")]).args(more);
+        for (name, value) in fixtures::secrets() {
+            command.env(format!("SPIN_VARIABLE_{name}"), value);
+        }
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("{} cannot be started: {error}", self.program.display()))?;
+        let (output, errors) = (child.stdout.take(), child.stderr.take());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output.unwrap()).lines().map_while(Result::ok) {
+                let _ended = sender.send(line);
+            }
+        });
+        let said = Arc::clone(&self.said);
+        std::thread::spawn(move || {
+            for line in BufReader::new(errors.unwrap()).lines().map_while(Result::ok) {
+                let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+                said.push_str(&line);
+                said.push('\n');
+            }
+        });
+        let process = Process { child, lines };
+        let first = process.lines.recv_timeout(START).unwrap_or_default();
+        *self.process.lock().unwrap() = Some(process);
+        if first.starts_with("listening on ") {
+            Ok(())
+        } else {
+            self.end();
+            Err(format!("the gateway did not start in the Spin host: {first}\n{}", self.said()))
+        }
+    }
+
+    fn end(&self) {
+        let taken = self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Process { mut child, lines }) = taken {
+            let id = rustix::process::Pid::from_child(&child);
+            let _gone = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+            let _ended = child.wait();
+            drop(lines);
+        }
+    }
+
+    fn relaunch(&self, more: &[&str]) {
+        self.end();
+        self.launch(more).unwrap();
+    }
+
+    fn kv(&self) -> PathBuf {
+        self.folder.join("kv.sqlite")
+    }
+
+    fn store(&self) -> Connection {
+        let store = Connection::open_with_flags(self.kv(), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        store.busy_timeout(Duration::from_secs(5)).unwrap();
+        store
+    }
+}
+
+/// A manifest for the suite's configuration.
+fn manifest(component: &Path) -> String {
+    let mut text = format!(
+        "spin_manifest_version = 2\n[application]\nname = \"contract\"\n\
+         [[trigger.http]]\nroute = \"/...\"\ncomponent = \"moegate\"\n\
+         [component.moegate]\nsource = {component:?}\nkey_value_stores = [\"default\"]\n\
+         allowed_outbound_hosts = [{}]\n",
+        [28711, 28712, 28713, 28714].map(|port| format!("\"http://127.0.0.1:{port}\"")).join(", ")
+    );
+    let names = fixtures::secrets().into_iter().map(|(name, _)| name.to_ascii_lowercase());
+    let names: Vec<_> = names.chain(["unset_key".to_owned()]).collect();
+    text.push_str("[component.moegate.variables]\n");
+    for name in &names {
+        let _written = writeln!(text, "{name} = \"{{{{ {name} }}}}\"");
+    }
+    text.push_str("[variables]\n");
+    for name in &names {
+        // The one that is missing on purpose must not keep the host from starting: empty is missing to the gateway.
+        let rule = if name == "unset_key" { "default = \"\"" } else { "required = true" };
+        let _written = writeln!(text, "{name} = {{ {rule}, secret = true }}");
+    }
+    text
+}
+
+impl Drop for Spin {
+    fn drop(&mut self) {
+        self.end();
+        let _left_behind = fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Host for Spin {
+    fn name(&self) -> &'static str {
+        "spin"
+    }
+
+    fn can(&self, needs: Needs) -> bool {
+        can(needs)
+    }
+
+    fn answer(&self, responder: Responder) {
+        self.progress.answer(responder);
+    }
+
+    fn call(&self, call: &Call) -> Reply {
+        client::call(PORT, call, &self.progress)
+    }
+
+    fn call_all(&self, calls: &[Call]) -> Vec<Reply> {
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = calls.iter().map(|call| scope.spawn(move || self.call(call))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        })
+    }
+
+    fn arrived(&self) -> Vec<Arrived> {
+        self.progress.arrived()
+    }
+
+    fn dropped_after(&self, number: usize) -> Option<Duration> {
+        self.progress.dropped_after(number, DROP)
+    }
+
+    fn keys(&self) -> Vec<String> {
+        let store = self.store();
+        let mut keys = store
+            .prepare(
+                "SELECT key FROM spin_key_value WHERE store = 'default' AND key LIKE 'usage/%' ORDER BY key",
+            )
+            .unwrap();
+        let keys = keys.query_map([], |row| row.get(0)).unwrap();
+        keys.map(Result::unwrap).collect()
+    }
+
+    fn record(&self, key: &str) -> StoredRecord {
+        let value: Vec<u8> = self
+            .store()
+            .query_row(
+                "SELECT value FROM spin_key_value WHERE store = 'default' AND key = ?1",
+                [key],
+                |row| row.get(0),
+            )
+            .unwrap();
+        let value = String::from_utf8(value).unwrap();
+        // A key has no metadata on Spin: the summary is made when it is asked for.
+        let record: Record = serde_json::from_str(&value).unwrap();
+        StoredRecord { value, summary: serde_json::to_string(&record.summary()).unwrap() }
+    }
+
+    fn fail_store(&self, count: usize) {
+        self.relaunch(&["--kv-fail-writes", &count.to_string()]);
+    }
+
+    fn restart(&self) {
+        self.relaunch(&[]);
+    }
+
+    fn said(&self) -> String {
+        std::mem::take(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,162 @@
+//! What a host showed, so that two hosts can be held against each other.
+//!
+//! The same request and the same answer of the origin must give the same reply, byte for byte, and the same record,
+//! ids and times aside.
+
+use crate::host::{Call, Ended, Host, Needs, Reply, StoredRecord};
+use moegate::core::record::Record;
+use moegate::platform::fake::{Arrived, Responder};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// By behaviour.
+pub type Transcript = BTreeMap<&'static str, Scene>;
+
+/// What was seen while one behaviour was played.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scene {
+    pub exchanges: Vec<Exchange>,
+    pub records: Vec<Record>,
+}
+
+/// One request and its reply, without what differs from one run to the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    pub request: String,
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+    pub ended: Ended,
+}
+
+/// Headers of the runtime's own, or of one request.
+const PASSING: [&str; 6] =
+    ["connection", "content-length", "date", "transfer-encoding", "vary", moegate_wire::header::REQUEST_ID];
+
+impl Exchange {
+    fn of(call: &Call, reply: &Reply) -> Self {
+        let headers = reply.headers.iter().filter(|(name, _)| !PASSING.contains(&name.as_str()));
+        // Sums over a host's whole past are no part of the comparison.
+        let sums = call.path.starts_with("/usage") && reply.status == 200;
+        Self {
+            request: format!("{} {}", call.method, call.path),
+            status: reply.status,
+            headers: headers.cloned().collect(),
+            body: if sums { String::new() } else { reply.text() },
+            ended: reply.ended,
+        }
+    }
+}
+
+/// The record without id and times.
+#[must_use]
+pub fn timeless(record: &Record) -> Record {
+    Record { id: String::new(), started_ms: 0, head_after_ms: 0, ended_after_ms: 0, ..record.clone() }
+}
+
+impl Scene {
+    /// Whether two hosts must show the same: where a client left or many called at once, it is a matter of time how
+    /// much each of them got.
+    fn is_comparable(&self) -> bool {
+        self.exchanges.iter().all(|exchange| exchange.ended == Ended::Whole)
+    }
+}
+
+/// The behaviours that both hosts have shown, and where they differ, how.
+#[must_use]
+pub fn compare(one: &Transcript, other: &Transcript) -> Vec<(&'static str, Option<String>)> {
+    let both = one.iter().filter_map(|(name, scene)| Some((*name, scene, other.get(name)?)));
+    both.filter(|(_, one, other)| one.is_comparable() && other.is_comparable())
+        .map(|(name, one, other)| (name, (one != other).then(|| difference(one, other))))
+        .collect()
+}
+
+fn difference(one: &Scene, other: &Scene) -> String {
+    let exchanges = one.exchanges.iter().zip(&other.exchanges).find(|(one, other)| one != other);
+    let records = one.records.iter().zip(&other.records).find(|(one, other)| one != other);
+    match (exchanges, records) {
+        (Some((one, other)), _) => format!("{one:#?}\n{other:#?}"),
+        (None, Some((one, other))) => format!("{one:#?}\n{other:#?}"),
+        (None, None) => format!(
+            "{} and {} replies, {} and {} records",
+            one.exchanges.len(),
+            other.exchanges.len(),
+            one.records.len(),
+            other.records.len()
+        ),
+    }
+}
+
+/// A host that notes what its clients get.
+pub struct Noting<'h> {
+    host: &'h dyn Host,
+    exchanges: Mutex<Vec<Exchange>>,
+}
+
+impl<'h> Noting<'h> {
+    #[must_use]
+    pub fn new(host: &'h dyn Host) -> Self {
+        Self { host, exchanges: Mutex::default() }
+    }
+
+    /// What has been noted since the last time.
+    pub fn take(&self) -> Vec<Exchange> {
+        std::mem::take(&mut self.exchanges.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Host for Noting<'_> {
+    fn name(&self) -> &'static str {
+        self.host.name()
+    }
+
+    fn can(&self, needs: Needs) -> bool {
+        self.host.can(needs)
+    }
+
+    fn answer(&self, responder: Responder) {
+        self.host.answer(responder);
+    }
+
+    fn call(&self, call: &Call) -> Reply {
+        let reply = self.host.call(call);
+        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).push(Exchange::of(call, &reply));
+        reply
+    }
+
+    fn call_all(&self, calls: &[Call]) -> Vec<Reply> {
+        let replies = self.host.call_all(calls);
+        let noted = calls.iter().zip(&replies).map(|(call, reply)| Exchange::of(call, reply));
+        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).extend(noted);
+        replies
+    }
+
+    fn arrived(&self) -> Vec<Arrived> {
+        self.host.arrived()
+    }
+
+    fn dropped_after(&self, number: usize) -> Option<Duration> {
+        self.host.dropped_after(number)
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.host.keys()
+    }
+
+    fn record(&self, key: &str) -> StoredRecord {
+        self.host.record(key)
+    }
+
+    fn fail_store(&self, count: usize) {
+        self.host.fail_store(count);
+    }
+
+    fn restart(&self) {
+        self.host.restart();
+    }
+
+    fn said(&self) -> String {
+        self.host.said()
+    }
+}

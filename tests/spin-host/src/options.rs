@@ -1,0 +1,173 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use lexopt::prelude::*;
+
+use crate::failure::{Failure, Result};
+use crate::guest::Reuse;
+use crate::kv::Hazards;
+
+/// Printed by `--help`.
+pub(crate) const HELP: &str = "\
+spin-host: runs a Spin component in tests as the Spin runtime would, hazards included
+
+  --manifest FILE           spin.toml (version 2)
+  --component ID            which component, where there are several
+  --wasm FILE               the component's file, instead of the manifest's source
+  --listen ADDRESS:PORT     where to serve; port 0 takes a free one
+  --kv FILE                 the SQLite file behind the key-value store
+  --variable NAME=VALUE     a variable; NAME=@FILE takes the file's content, last newline included
+  --env-file FILE           SPIN_VARIABLE_… from a file (.env beside the manifest is read if it is there)
+  --ca FILE                 certificates (PEM) to trust for outbound TLS beside the system's
+
+The real runtime's behaviour, and how to leave it:
+  --no-nodelay              leave TCP_NODELAY unset, as the real one does
+  --max-requests N          requests per instance [128]
+  --max-at-once N           requests at once per instance [16]
+  --idle-ms N               how long an idle instance is kept [1000]
+  --request-timeout S       cut what takes longer, with a clean end [none]
+
+Key-value hazards (on|off; all on, as in the real store):
+  --kv-cas-missing-both-win     two swaps that saw no value both succeed
+  --kv-increment-poison         increment of a value that is not 8 bytes panics and poisons the store
+  --kv-get-keys-holds           calls wait while a get_keys stream is open
+  --kv-blocks-instance          a call keeps its instance from doing anything else
+  --kv-fsync                    a write is on the disk when the call returns
+  --kv-hold-limit-ms N          after how long such a wait fails instead of lasting for ever [10000]
+  --kv-fail-writes N            the first N writes and lists of keys fail [0]
+  --kv-slow-ms N                added to every call [0]
+";
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// `spin.toml`.
+    pub(crate) manifest: PathBuf,
+    /// The component's name in it, where there are several.
+    pub(crate) component: Option<String>,
+    /// The component's file, instead of the manifest's.
+    pub(crate) wasm: Option<PathBuf>,
+    /// Where to serve.
+    pub(crate) listen: SocketAddr,
+    /// The SQLite file.
+    pub(crate) kv: PathBuf,
+    /// `--variable` arguments.
+    pub(crate) variables: Vec<String>,
+    /// A file to use as `.env`.
+    pub(crate) env_file: Option<PathBuf>,
+    /// More certificates to trust.
+    pub(crate) ca: Option<PathBuf>,
+    /// Whether to set TCP_NODELAY.
+    pub(crate) nodelay: bool,
+    /// How instances are reused.
+    pub(crate) reuse: Reuse,
+    /// What the key-value store does to a careless caller.
+    pub(crate) hazards: Hazards,
+}
+
+impl Options {
+    /// Reads the arguments after the program's name; `None` where help is wanted.
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Self>> {
+        let mut parser = lexopt::Parser::from_args(arguments);
+        let mut manifest = None;
+        let mut listen = None;
+        let mut kv = None;
+        let (mut component, mut wasm, mut env_file, mut ca) = (None, None, None, None);
+        let mut variables = Vec::new();
+        let mut nodelay = true;
+        let mut reuse = Reuse::default();
+        let mut hazards = Hazards::default();
+        while let Some(argument) = parser.next().map_err(usage)? {
+            match argument {
+                Long("help") | Short('h') => return Ok(None),
+                Long("manifest") => manifest = Some(file(&mut parser)?),
+                Long("component") => component = Some(text(&mut parser)?),
+                Long("wasm") => wasm = Some(file(&mut parser)?),
+                Long("listen") => listen = Some(parsed(&mut parser, "--listen")?),
+                Long("kv") => kv = Some(file(&mut parser)?),
+                Long("variable") => variables.push(text(&mut parser)?),
+                Long("env-file") => env_file = Some(file(&mut parser)?),
+                Long("ca") => ca = Some(file(&mut parser)?),
+                Long("no-nodelay") => nodelay = false,
+                Long("max-requests") => reuse.requests = parsed(&mut parser, "--max-requests")?,
+                Long("max-at-once") => reuse.at_once = parsed(&mut parser, "--max-at-once")?,
+                Long("idle-ms") => reuse.idle = millis(&mut parser, "--idle-ms")?,
+                Long("request-timeout") => {
+                    let seconds: f64 = parsed(&mut parser, "--request-timeout")?;
+                    let timeout = Duration::try_from_secs_f64(seconds);
+                    reuse.request_timeout =
+                        Some(timeout.map_err(|error| {
+                            Failure::new(format!("--request-timeout {seconds}: {error}"))
+                        })?);
+                }
+                Long("kv-cas-missing-both-win") => {
+                    hazards.cas_missing_both_win = on_off(&mut parser, "--kv-cas-missing-both-win")?;
+                }
+                Long("kv-increment-poison") => {
+                    hazards.increment_poisons = on_off(&mut parser, "--kv-increment-poison")?;
+                }
+                Long("kv-get-keys-holds") => {
+                    hazards.get_keys_holds = on_off(&mut parser, "--kv-get-keys-holds")?;
+                }
+                Long("kv-blocks-instance") => {
+                    hazards.blocks_instance = on_off(&mut parser, "--kv-blocks-instance")?;
+                }
+                Long("kv-fsync") => hazards.fsync = on_off(&mut parser, "--kv-fsync")?,
+                Long("kv-hold-limit-ms") => {
+                    hazards.hold_limit = millis(&mut parser, "--kv-hold-limit-ms")?;
+                }
+                Long("kv-fail-writes") => hazards.fail_writes = parsed(&mut parser, "--kv-fail-writes")?,
+                Long("kv-slow-ms") => hazards.slow = millis(&mut parser, "--kv-slow-ms")?,
+                other => return Err(usage(other.unexpected())),
+            }
+        }
+        let wanted = |name: &str| Failure::new(format!("{name} is wanted (--help says more)"));
+        Ok(Some(Self {
+            manifest: manifest.ok_or_else(|| wanted("--manifest FILE"))?,
+            component,
+            wasm,
+            listen: listen.ok_or_else(|| wanted("--listen ADDRESS:PORT"))?,
+            kv: kv.ok_or_else(|| wanted("--kv FILE"))?,
+            variables,
+            env_file,
+            ca,
+            nodelay,
+            reuse,
+            hazards,
+        }))
+    }
+}
+
+fn usage(error: lexopt::Error) -> Failure {
+    Failure::new(format!("{error} (--help says more)"))
+}
+
+fn file(parser: &mut lexopt::Parser) -> Result<PathBuf> {
+    parser.value().map(PathBuf::from).map_err(usage)
+}
+
+fn text(parser: &mut lexopt::Parser) -> Result<String> {
+    parser.value().and_then(|value| value.string()).map_err(usage)
+}
+
+fn parsed<T: FromStr<Err: std::fmt::Display>>(parser: &mut lexopt::Parser, name: &str) -> Result<T> {
+    let value = text(parser)?;
+    value.parse().map_err(|error| Failure::new(format!("{name} {value:?}: {error}")))
+}
+
+fn millis(parser: &mut lexopt::Parser, name: &str) -> Result<Duration> {
+    Ok(Duration::from_millis(parsed(parser, name)?))
+}
+
+fn on_off(parser: &mut lexopt::Parser, name: &str) -> Result<bool> {
+    match text(parser)?.as_str() {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        other => Err(Failure::new(format!("{name} {other:?}: on or off is wanted"))),
+    }
+}

@@ -1,0 +1,106 @@
+//! Instances: how long they live, what they share, what they lose.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::http::{End, head, send};
+use crate::process::Host;
+
+/// The answers to requests sent at once.
+fn at_once(host: &Host, paths: &[&str]) -> Vec<(u16, String)> {
+    let streams: Vec<_> = paths.iter().map(|path| send(host.address, "GET", path, b"")).collect();
+    let finish = |stream| {
+        let answer = head(stream).expect("an answer").finish();
+        (answer.status, answer.text())
+    };
+    streams.into_iter().map(finish).collect()
+}
+
+#[test]
+fn an_instance_serves_so_many_requests_and_no_more() {
+    let host = Host::start(&["--max-requests", "3"]);
+    let counts: Vec<_> = (0..7).map(|_| host.text("/count").1).collect();
+    assert_eq!(counts, ["1", "2", "3", "1", "2", "3", "1"]);
+}
+
+#[test]
+fn an_idle_instance_goes_with_its_statics() {
+    let host = Host::start(&["--idle-ms", "200"]);
+    assert_eq!(host.text("/count").1, "1");
+    assert_eq!(host.text("/count").1, "2");
+    thread::sleep(Duration::from_millis(600));
+    assert_eq!(host.text("/count").1, "1");
+}
+
+#[test]
+fn requests_at_once_share_an_instance_up_to_the_limit() {
+    let host = Host::start(&["--max-at-once", "2"]);
+    let answers = at_once(&host, &["/sleep/500"; 8]);
+    let counts: Vec<u32> = answers.into_iter().map(|(_, count)| count.parse().unwrap()).collect();
+    // How many instances share them depends on the load; none has taken a third.
+    assert!(counts.iter().all(|&count| count <= 2), "{counts:?}");
+    assert!(counts.iter().filter(|&&count| count == 1).count() >= 4, "{counts:?}");
+}
+
+#[test]
+fn sixteen_at_once_and_128_in_all_are_the_defaults() {
+    let host = Host::start(&[]);
+    // One after the other, so that the instance is free to take each.
+    let streams: Vec<_> = (0..17)
+        .map(|_| {
+            thread::sleep(Duration::from_millis(60));
+            send(host.address, "GET", "/sleep/4000", b"")
+        })
+        .collect();
+    let count = |stream| head(stream).expect("an answer").finish().text().parse().unwrap();
+    let mut counts: Vec<u32> = streams.into_iter().map(count).collect();
+    counts.sort_unstable();
+    // 1 to 16 in one, the seventeenth in another.
+    let wanted: Vec<u32> = std::iter::once(1).chain(1..=16).collect();
+    assert_eq!(counts, wanted);
+
+    let host = Host::start(&[]);
+    let counts: Vec<u32> = (0..130).map(|_| host.text("/count").1.parse().unwrap()).collect();
+    let wanted: Vec<u32> = (1..=128).chain(1..=2).collect();
+    assert_eq!(counts, wanted);
+}
+
+#[test]
+fn a_panic_takes_the_other_requests_of_its_instance_along() {
+    let host = Host::start(&[]);
+    let others: Vec<_> = (0..3).map(|_| send(host.address, "GET", "/sleep/5000/slept", b"")).collect();
+    let mut stream = head(send(host.address, "GET", "/stream/1000/50", b"")).expect("an answer");
+    assert_eq!(stream.chunk(), Ok(Some(b"piece0000\n".to_vec())));
+    assert_eq!(host.text("/panic"), (500, String::new()));
+    for other in others {
+        let answer = head(other).expect("an answer").finish();
+        assert_eq!((answer.status, answer.text()), (500, String::new()));
+    }
+    // What was being streamed is cut, and nothing in the framing says so.
+    assert_eq!(stream.finish().end, End::Clean);
+    // The next request gets an instance of its own.
+    assert_eq!(host.text("/count"), (200, "1".to_owned()));
+}
+
+#[test]
+fn work_goes_on_after_the_answer() {
+    let host = Host::start(&["--idle-ms", "100"]);
+    assert_eq!(host.text("/after/800/late"), (200, "answered".to_owned()));
+    assert_eq!(host.text("/kv/get/late").1, "none");
+    host.wait_for("late", "done");
+}
+
+#[test]
+fn a_request_timeout_ends_streams_cleanly_and_loses_the_work_behind_them() {
+    let host = Host::start(&["--request-timeout", "0.5"]);
+    let answer = host.get("/stream/1000/100/streamed");
+    assert_eq!((answer.status, answer.end), (200, End::Clean));
+    let pieces = answer.text().lines().count();
+    assert!((2..20).contains(&pieces), "{pieces} pieces");
+    assert_eq!(host.text("/after/1500/lost"), (200, "answered".to_owned()));
+    thread::sleep(Duration::from_millis(2000));
+    assert_eq!(host.text("/kv/get/lost").1, "none");
+    assert_eq!(host.text("/kv/get/streamed").1, "none");
+    // A response that has not begun in time is a 500.
+    assert_eq!(host.text("/sleep/3000"), (500, String::new()));
+}

@@ -1,0 +1,125 @@
+//! What runs the component: `spin` where it is on PATH, else the test host of this repository.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::failure::{At, Failure, Result};
+use crate::process::{output_of, run_attached};
+use crate::setup::Setup;
+
+/// The first version with WASI 0.3.
+const OLDEST: (u32, u32) = (4, 1);
+
+/// Where the component runs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Runtime {
+    /// `spin` itself, with its version.
+    Spin(String),
+    /// The test host's program.
+    TestHost(PathBuf),
+}
+
+impl Runtime {
+    /// `spin` if it is there, and the test host built if it is not.
+    ///
+    /// # Errors
+    /// A `spin` that is too old.
+    pub(crate) fn find(setup: &Setup) -> Result<Self> {
+        match installed()? {
+            Some(version) => Ok(Self::Spin(version)),
+            None => Ok(Self::TestHost(test_host(setup)?)),
+        }
+    }
+
+    /// For whoever reads what `run` prints.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Spin(version) => format!("spin {version}"),
+            Self::TestHost(_) => "the test host, since there is no `spin` on PATH".to_owned(),
+        }
+    }
+
+    /// The command that serves the component of `spin.toml` on this port, with the secrets of `vars`.
+    pub(crate) fn serve(&self, root: &Path, vars: &Path, port: u16) -> Result<Command> {
+        let (manifest, listen) = (root.join("spin.toml"), format!("127.0.0.1:{port}"));
+        let state = root.join(".moegate/spin");
+        fs::create_dir_all(&state).at("create", &state)?;
+        let mut command = match self {
+            Self::Spin(_) => {
+                let mut command = Command::new("spin");
+                command.arg("up").arg("--from").arg(manifest).arg("--state-dir").arg(&state);
+                command
+            }
+            Self::TestHost(program) => {
+                let mut command = Command::new(program);
+                command.arg("--manifest").arg(manifest).arg("--kv").arg(state.join("sqlite_key_value.db"));
+                command
+            }
+        };
+        command.args(["--listen", &listen]).current_dir(root);
+        let text = fs::read_to_string(vars).at("read", vars)?;
+        for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
+            let name = name.trim().to_ascii_uppercase();
+            command.env(format!("SPIN_VARIABLE_{name}"), value.trim().trim_matches('"'));
+        }
+        Ok(command)
+    }
+}
+
+/// Builds the test host.
+pub(crate) fn test_host(setup: &Setup) -> Result<PathBuf> {
+    let mut cargo = setup.cargo("build");
+    cargo.args(["--quiet", "--package", "spin-host"]);
+    run_attached("cargo build of spin-host", cargo)?;
+    Ok(setup.root.join("target/debug/spin-host"))
+}
+
+/// The version of the `spin` on PATH.
+///
+/// # Errors
+/// One that cannot run the component.
+pub(crate) fn installed() -> Result<Option<String>> {
+    let mut command = Command::new("spin");
+    command.arg("--version");
+    output_of(command).map(|text| accepted(&text)).transpose()
+}
+
+/// The version in what `spin --version` prints: `spin 4.1.0 (1a2b3c4 2026-08-21)`.
+fn accepted(text: &str) -> Result<String> {
+    let version = text.split_whitespace().nth(1).unwrap_or_default();
+    let mut parts = version.split(['.', '-']).map(str::parse::<u32>);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= OLDEST => Ok(version.to_owned()),
+        (Some(Ok(_)), Some(Ok(_))) => Err(Failure::new(format!(
+            "the `spin` on PATH is {version}; the component is made of WASI 0.3, which Spin has from 4.1 on"
+        ))
+        .remedy("install a newer one (https://spinframework.dev), or take it off PATH to use the test host")),
+        _ => Err(Failure::new(format!("`spin --version` says {text:?}, which names no version"))
+            .remedy("if that is another program, take it off PATH")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_spin_is_refused() {
+        for (text, expected) in [
+            ("spin 4.1.0 (1a2b3c4 2026-08-21)", Ok("4.1.0")),
+            ("spin 4.1.0-pre0 (94a8fc8 2026-08-21)", Ok("4.1.0-pre0")),
+            ("spin 5.0.0", Ok("5.0.0")),
+            ("spin 4.0.9 (1a2b3c4 2026-04-01)", Err("from 4.1 on")),
+            ("spin 3.6.0", Err("from 4.1 on")),
+            ("Spin Version 6.5.2 -- 6 December 2019", Err("names no version")),
+            ("", Err("names no version")),
+        ] {
+            match (accepted(text), expected) {
+                (Ok(version), Ok(expected)) => assert_eq!(version, expected),
+                (Err(failure), Err(part)) => assert!(failure.to_string().contains(part), "{failure}"),
+                (seen, _) => panic!("{text}: {seen:?}"),
+            }
+        }
+    }
+}
