@@ -9,7 +9,7 @@ use moe_server::{
     model::{LoadOptions, LoadedModel, load},
 };
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// More than any answer is long.
 const MOST_TOKENS: usize = 120;
@@ -68,4 +68,22 @@ fn held_out_questions_are_answered_to_the_point() {
         }
     }
     assert!(missed.is_empty(), "not to the point:\n{}", missed.join("\n"));
+}
+
+/// Lines that begin with `> ` are the user's, those between them the answers.
+#[test]
+fn the_dialogue_of_the_readme_is_the_models() {
+    let mut model = load(&path("demo.gguf"), &LoadOptions::default()).unwrap();
+    let text = std::fs::read_to_string(path("demo/dialogue.txt")).unwrap();
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    assert!(std::fs::read_to_string(readme).unwrap().contains(&text), "the README has another dialogue");
+    let mut messages = Vec::new();
+    for turn in text.strip_prefix("> ").unwrap().split("\n> ") {
+        let (asked, said) = turn.split_once('\n').unwrap();
+        messages.push(json!({"role": "user", "content": asked}));
+        let answer = answer(&mut model, &json!(messages)).unwrap();
+        assert_eq!(answer, said.trim_end(), "{asked}");
+        messages.push(json!({"role": "assistant", "content": answer}));
+    }
+    assert!(messages.len() > 4);
 }

@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) host: Host,
 }
 
+/// What the repository's model says; a test of moe-server holds that it still does.
+const DIALOGUE: &str = include_str!("../../moe-server/models/demo/dialogue.txt");
 const FIRST_PORT: u16 = 8787;
 /// A large model's file may have to be read from disk before its server is ready.
 const SERVER_LIMIT: Duration = Duration::from_secs(300);
@@ -83,7 +85,8 @@ pub(crate) fn run(setup: &Setup, options: &Options) -> Result<()> {
     if options.json {
         println!("{}", json_line(&gateway_url, &origin.url, &keys));
     } else {
-        println!("{}", instructions(&gateway_url, &origin, &keys));
+        let dialogue = if options.model.is_none() { DIALOGUE } else { "" };
+        println!("{}", instructions(&gateway_url, &origin, &keys, dialogue));
     }
     loop {
         server.must_run()?;
@@ -168,8 +171,11 @@ fn json_line(gateway_url: &str, origin_url: &str, keys: &Keys) -> String {
     )
 }
 
-fn instructions(gateway_url: &str, origin: &LocalOrigin, keys: &Keys) -> String {
+fn instructions(gateway_url: &str, origin: &LocalOrigin, keys: &Keys, dialogue: &str) -> String {
     let (client, admin, model) = (&keys.client, &keys.admin, &origin.model);
+    let dialogue: String = dialogue.lines().map(|line| format!("  {line}\n")).collect();
+    let dialogue =
+        if dialogue.is_empty() { dialogue } else { format!("\nIt is small and talks like this:\n\n{dialogue}") };
     format!(
         r#"
 The gateway    {gateway_url}/v1
