@@ -8,23 +8,22 @@ import { World } from './world.mjs';
 
 let passed = 0;
 let failed = 0;
-const world = new World();
 
-async function play(suite, cases) {
+async function play(world, suite, cases) {
   for (const [name, act] of Object.entries(cases)) {
     try {
       await act(world);
       passed += 1;
-      console.log(`${suite}: ${name} ... ok`);
+      console.log(`${world.host}, ${suite}: ${name} ... ok`);
     } catch (error) {
       failed += 1;
-      console.log(`${suite}: ${name} ... FAILED\n${error.stack ?? error}`);
+      console.log(`${world.host}, ${suite}: ${name} ... FAILED\n${error.stack ?? error}`);
     }
   }
 }
 
 /** The Python script says its own lines; its last one has the numbers. */
-async function python() {
+async function python(world) {
   const script = fileURLToPath(new URL('openai_client.py', import.meta.url));
   const child = spawn(process.env.MOEGATE_PYTHON ?? 'python3', ['-I', '-B', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -43,22 +42,25 @@ async function python() {
   await new Promise((ended) => child.once('close', ended));
   const lines = text.trimEnd().split('\n');
   const [, ok, bad] = /^(\d+) passed, (\d+) failed$/.exec(lines.pop()) ?? [null, 0, 1];
-  console.log(lines.join('\n'));
+  console.log(lines.map((line) => `${world.host}, ${line}`).join('\n'));
   passed += Number(ok);
   failed += Number(bad);
 }
 
-try {
-  await world.start();
-  await play('npm ai', aiCases);
-  await play('npm openai', openaiCases);
-  await python();
-  await play('account', accountCases);
-} catch (error) {
-  failed += 1;
-  console.log(`${error.stack ?? error}`);
-} finally {
-  await world.stop();
+for (const host of ['workerd', 'spin']) {
+  const world = new World(host);
+  try {
+    await world.start();
+    await play(world, 'npm ai', aiCases);
+    await play(world, 'npm openai', openaiCases);
+    await python(world);
+    await play(world, 'account', accountCases);
+  } catch (error) {
+    failed += 1;
+    console.log(`${error.stack ?? error}`);
+  } finally {
+    await world.stop();
+  }
 }
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed === 0 && passed > 0 ? 0 : 1);

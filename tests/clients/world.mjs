@@ -1,4 +1,4 @@
-// The gateway in workerd and moe-server with the repository's small model, for the scripts beside this file.
+// The gateway, in workerd or in the Spin host, and moe-server with the repository's small model, for the scripts beside this file.
 //
 // Ports and names are those of tests/contract/moegate.toml, whose wasm is used here too.
 import { spawn } from 'node:child_process';
@@ -53,27 +53,51 @@ export class World {
   #server;
   #gateway;
 
+  /** `host`: `workerd` or `spin`. */
+  constructor(host) {
+    this.host = host;
+  }
+
   async start() {
     for (const port of [GATEWAY_PORT, SERVER_PORT]) {
       if (await isTaken(port)) throw new Error(`port ${port} is taken; end what uses it (\`ss -ltnp 'sport = :${port}'\` names it)`);
     }
     writeFileSync(join(this.#folder, 'origin-key'), this.#originKey);
-    writeFileSync(
-      join(this.#folder, 'vars'),
-      `OWN_KEY=${this.#originKey}\nAPP_KEY_SHA256=${sha256(this.clientKey)}\nADMIN_KEY_SHA256=${sha256(this.adminKey)}\n`,
-    );
+    const secrets = {
+      OWN_KEY: this.#originKey,
+      APP_KEY_SHA256: sha256(this.clientKey),
+      ADMIN_KEY_SHA256: sha256(this.adminKey),
+    };
     await this.startServer();
+    this.#gateway = await (this.host === 'spin' ? this.#spin(secrets) : this.#workerd(secrets));
+  }
+
+  #workerd(secrets) {
+    const vars = join(this.#folder, 'vars');
+    writeFileSync(vars, Object.entries(secrets).map(([name, value]) => `${name}=${value}\n`).join(''));
     const script = [
       '--import', join(ROOT, 'xtask/node/resolve.mjs'), join(ROOT, 'xtask/node/gateway.mjs'),
       '--config', join(ROOT, 'wrangler.toml'), '--wasm', variable('MOEGATE_CONTRACT_WASM'), '--port', `${GATEWAY_PORT}`,
-      '--vars', join(this.#folder, 'vars'), '--persist', join(this.#folder, 'kv'),
+      '--vars', vars, '--persist', join(this.#folder, 'kv'),
     ];
-    this.#gateway = await this.#started('the gateway', process.execPath, script);
+    return this.#started('the gateway', process.execPath, script);
+  }
+
+  #spin(secrets) {
+    const args = [
+      '--manifest', join(ROOT, 'tests/contract/spin.toml'), '--wasm', variable('MOEGATE_CONTRACT_SPIN'), '--listen', `127.0.0.1:${GATEWAY_PORT}`,
+      '--kv', join(this.#folder, 'kv.sqlite'),
+    ];
+    // Those that the suite's configuration names beside: nothing here uses them.
+    const others = { NARROW_KEY_SHA256: sha256(key()), FAR_KEY: key(), FAR_ACCESS: key(), UNSET_KEY: '' };
+    const env = { ...process.env };
+    for (const [name, value] of Object.entries({ ...others, ...secrets })) env[`SPIN_VARIABLE_${name}`] = value;
+    return this.#started('the gateway', variable('MOEGATE_SPIN_HOST'), args, env);
   }
 
   /** Starts a program and waits for its first line, which says that it is ready. */
-  #started(name, program, args) {
-    const child = spawn(program, args, { cwd: this.#folder, stdio: ['pipe', 'pipe', 'inherit'] });
+  #started(name, program, args, env = process.env) {
+    const child = spawn(program, args, { cwd: this.#folder, env, stdio: ['pipe', 'pipe', 'inherit'] });
     return new Promise((resolve, reject) => {
       createInterface({ input: child.stdout }).once('line', () => resolve(child));
       child.once('error', reject);

@@ -46,7 +46,7 @@ pub(crate) struct Variant<'a> {
 /// Builds the module for Workers and puts it at `OUT/moegate.wasm`.
 pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
     let module = module(setup, variant, variant.features)?;
-    place(setup, out, &module, variant.quiet)
+    gateway(setup, out, &module, variant.quiet)
 }
 
 /// Builds the component for Spin and puts it at `OUT/moegate.wasm`.
@@ -56,7 +56,20 @@ pub(crate) fn spin(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<P
     let features = ["spin"].into_iter().chain(variant.features).collect::<Vec<_>>().join(",");
     let module = module(setup, variant, Some(&features))?;
     let component = component(&module)?;
-    place(setup, out, &component, variant.quiet)
+    gateway(setup, out, &component, variant.quiet)
+}
+
+/// Builds the component that the Spin host's own tests run, and puts it at `OUT/guest.wasm`. Its crate is a workspace of
+/// its own, since only wasm's compiler builds it.
+pub(crate) fn spin_guest(setup: &Setup, out: &Path) -> Result<PathBuf> {
+    let wasm = setup.wasm()?;
+    let mut command = wasm.cargo("build");
+    command.args(["--quiet", "--locked", "--manifest-path", "tests/spin-host/guest/Cargo.toml"]);
+    command.args(["--release", "--target", TARGET]);
+    run_attached("cargo build of the Spin host's guest", command)?;
+    let built = wasm.target_dir().join(TARGET).join("release/spin_host_guest.wasm");
+    let module = fs::read(&built).at("read", &built)?;
+    place(out, "guest.wasm", &component(&module)?)
 }
 
 /// Holds the `spin.toml` beside a configuration, if there is one, to it: what is missing there would otherwise show when
@@ -107,19 +120,24 @@ fn module(setup: &Setup, variant: &Variant<'_>, features: Option<&str>) -> Resul
     fs::read(&built).at("read", &built)
 }
 
-/// Puts the bytes at `OUT/moegate.wasm`. The file is left alone when nothing has changed, so that what watches it
-/// sleeps on.
-fn place(setup: &Setup, out: &Path, bytes: &[u8], quiet: bool) -> Result<PathBuf> {
-    fs::create_dir_all(out).at("create", out)?;
-    let file = out.join("moegate.wasm");
-    if !fs::read(&file).is_ok_and(|old| old == bytes) {
-        let partial = out.join("moegate.wasm.partial");
-        fs::write(&partial, bytes).at("write", &partial)?;
-        fs::rename(&partial, &file).at("move into place", &file)?;
-    }
+/// The gateway at `OUT/moegate.wasm`, and what it weighs.
+fn gateway(setup: &Setup, out: &Path, bytes: &[u8], quiet: bool) -> Result<PathBuf> {
+    let file = place(out, "moegate.wasm", bytes)?;
     if !quiet {
         let shown = file.strip_prefix(&setup.root).unwrap_or(&file);
         eprintln!("{}: {} bytes, {} gz", shown.display(), bytes.len(), gzipped(&file)?);
+    }
+    Ok(file)
+}
+
+/// Puts the bytes at `OUT/NAME`. The file is left alone when nothing has changed, so that what watches it sleeps on.
+fn place(out: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+    fs::create_dir_all(out).at("create", out)?;
+    let file = out.join(name);
+    if !fs::read(&file).is_ok_and(|old| old == bytes) {
+        let partial = file.with_extension("wasm.partial");
+        fs::write(&partial, bytes).at("write", &partial)?;
+        fs::rename(&partial, &file).at("move into place", &file)?;
     }
     Ok(file)
 }

@@ -20,7 +20,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "clients",
-        what: "real SDKs against the gateway in workerd and moe-server",
+        what: "real SDKs against the gateway, in workerd and in the Spin host, and moe-server",
         checks: clients,
     },
 ];
@@ -75,7 +75,17 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
         status("licences and sources", deny),
         Check {
             name: "Rust tests",
-            command: cargo(&["test", "--quiet", "--workspace", "--exclude", "contract", "--no-fail-fast"]),
+            // spin-host's run in the contract suite: the workspace's features would compile wasmtime a second time.
+            command: cargo(&[
+                "test",
+                "--quiet",
+                "--workspace",
+                "--exclude",
+                "contract",
+                "--exclude",
+                "spin-host",
+                "--no-fail-fast",
+            ]),
             counting: Counting::Lines,
         },
     ])
@@ -112,8 +122,15 @@ fn contract(setup: &Setup) -> Result<Vec<Check>> {
     hosts.env("MOEGATE_SPIN_HOST", spin_host);
     let mut crossings = node.script(&setup.root.join("tests/contract/crossings.mjs"));
     crossings.env("MOEGATE_CONTRACT_WASM", &wasm);
+    let mut spin_host = setup.cargo("test");
+    spin_host.args(["--quiet", "--package", "spin-host", "--bins", "--test", "host", "--no-fail-fast"]);
+    spin_host.env("MOEGATE_SPIN_GUEST", build::spin_guest(setup, &setup.root.join("build/spin-host"))?);
     let check = |name, command| Check { name, command, counting: Counting::Lines };
-    Ok(vec![check("behaviours on every host", hosts), check("crossings into wasm", crossings)])
+    Ok(vec![
+        check("behaviours on every host", hosts),
+        check("the Spin host and its hazards", spin_host),
+        check("crossings into wasm", crossings),
+    ])
 }
 
 fn clients(setup: &Setup) -> Result<Vec<Check>> {
@@ -125,6 +142,8 @@ fn clients(setup: &Setup) -> Result<Vec<Check>> {
     run_attached("cargo build of moe-server", server)?;
     let mut command = node.script(&setup.root.join("tests/clients/run.mjs"));
     command.env("MOEGATE_CONTRACT_WASM", wasm).env("MOEGATE_PYTHON", python);
+    command.env("MOEGATE_CONTRACT_SPIN", contract_component(setup)?);
+    command.env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
     command.env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"));
     Ok(vec![Check { name: "SDKs", command, counting: Counting::Lines }])
 }

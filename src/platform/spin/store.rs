@@ -10,12 +10,15 @@ use crate::core::record::Record;
 use crate::platform::{Entry, Page, StoreError};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
+use wit_bindgen::StreamResult;
 
 /// The label that spin.toml lists under `key_value_stores`.
 const LABEL: &str = "default";
 const PUT_TRIES: u32 = 4;
 /// Records on one page of a list.
 const PAGE: usize = 1000;
+/// Keys that are taken from the store at a time.
+const BATCH: usize = 64;
 
 /// Writes a record; the waits between the tries are 200, 400 and 800 ms.
 pub(super) async fn put(key: &str, value: &str) -> Result<(), StoreError> {
@@ -68,12 +71,20 @@ async fn list_once(prefix: &str, cursor: Option<&str>) -> Result<Page, Error> {
 async fn first_keys(store: &Store, prefix: &str, cursor: Option<&str>) -> Result<BTreeSet<String>, Error> {
     let (mut keys, end) = store.get_keys().await;
     let mut first = BTreeSet::new();
-    while let Some(key) = keys.next().await {
-        if key.starts_with(prefix) && cursor.is_none_or(|cursor| key.as_str() > cursor) {
-            first.insert(key);
-            if first.len() > PAGE + 1 {
-                first.pop_last();
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        let (result, read) = keys.read(batch).await;
+        batch = read;
+        for key in batch.drain(..) {
+            if key.starts_with(prefix) && cursor.is_none_or(|cursor| key.as_str() > cursor) {
+                first.insert(key);
+                if first.len() > PAGE + 1 {
+                    first.pop_last();
+                }
             }
+        }
+        if !matches!(result, StreamResult::Complete(_)) {
+            break;
         }
     }
     drop(keys);

@@ -4,6 +4,7 @@ use crate::host::{Call, Ended, Framing, Parting, Reply};
 use crate::origin::Progress;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// No behaviour takes this long; it only keeps a hanging gateway from hanging the suite.
@@ -36,6 +37,27 @@ pub fn call(port: u16, call: &Call, progress: &Progress) -> Reply {
         let _refused_early = sender.join();
         reply
     })
+}
+
+/// Sends the calls, up to `at_once` at the same time; the replies are in the calls' order.
+#[must_use]
+pub fn call_all(port: u16, calls: &[Call], at_once: usize, progress: &Progress) -> Vec<Reply> {
+    let next = AtomicUsize::new(0);
+    let client = || {
+        let mut replies = Vec::new();
+        while let Some((at, one)) =
+            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, calls.get(at)?)))
+        {
+            replies.push((at, call(port, one, progress)));
+        }
+        replies
+    };
+    let mut replies: Vec<_> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..at_once.min(calls.len())).map(|_| scope.spawn(client)).collect();
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+    });
+    replies.sort_by_key(|(at, _)| *at);
+    replies.into_iter().map(|(_, reply)| reply).collect()
 }
 
 /// What happens when the socket is closed, which it is as soon as the call returns.

@@ -75,7 +75,7 @@ impl Host for FakeHost {
         Reply { status, headers, body: got.body, ended }
     }
 
-    fn call_all(&self, calls: &[Call]) -> Vec<Reply> {
+    fn call_all(&self, calls: &[Call], _at_once: usize) -> Vec<Reply> {
         calls.iter().map(|call| self.call(call)).collect()
     }
 

@@ -112,8 +112,8 @@ pub trait Host: Sync {
 
     fn call(&self, call: &Call) -> Reply;
 
-    /// All at once where the host can.
-    fn call_all(&self, calls: &[Call]) -> Vec<Reply>;
+    /// Up to `at_once` of them at the same time, where the host can.
+    fn call_all(&self, calls: &[Call], at_once: usize) -> Vec<Reply>;
 
     /// What has arrived at origins since [`Host::answer`].
     fn arrived(&self) -> Vec<Arrived>;

@@ -3,7 +3,7 @@
 use crate::behaviours;
 use crate::host::Host;
 use crate::stage::{Behaviour, Stage};
-use crate::transcript::{self, Noting, Scene, Transcript, timeless};
+use crate::transcript::{self, Noting, Transcript, timeless};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What came of a run.
@@ -40,7 +40,7 @@ pub fn run(host: &dyn Host, filters: &[String]) -> (Count, Transcript) {
         }
         let records = stage.all[seen..].iter().map(timeless).collect();
         seen = stage.all.len();
-        transcript.insert(behaviour.name, Scene { exchanges: noting.take(), records });
+        transcript.insert(behaviour.name, noting.take(records));
     }
     (count, transcript)
 }

@@ -5,15 +5,15 @@ use crate::client;
 use crate::fixtures;
 use crate::host::{Call, Host, Needs, Reply, StoredRecord};
 use crate::origin::Progress;
+use crate::workerd::root;
 use moegate::core::record::Record;
 use moegate::platform::fake::{Arrived, Responder};
 use rusqlite::{Connection, OpenFlags};
 use std::env;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,7 +63,6 @@ impl Spin {
         let progress = Arc::clone(progress);
         let folder = env::temp_dir().join(format!("moegate-contract-spin-{}", std::process::id()));
         fs::create_dir_all(&folder)
-            .and_then(|()| fs::write(folder.join("spin.toml"), manifest(&component)))
             .map_err(|error| format!("cannot write to {}: {error}", folder.display()))?;
         let host =
             Self { program, component, folder, progress, process: Mutex::new(None), said: Arc::default() };
@@ -73,12 +72,14 @@ impl Spin {
 
     fn launch(&self, more: &[&str]) -> Result<(), String> {
         let mut command = Command::new(&self.program);
-        command.arg("--manifest").arg(self.folder.join("spin.toml"));
+        command.arg("--manifest").arg(root().join("tests/contract/spin.toml"));
         command.arg("--wasm").arg(&self.component).arg("--kv").arg(self.kv());
         command.args(["--listen", &format!("127.0.0.1:{PORT}")]).args(more);
         for (name, value) in fixtures::secrets() {
             command.env(format!("SPIN_VARIABLE_{name}"), value);
         }
+        // A variable must have a value; to the gateway an empty one is missing.
+        command.env("SPIN_VARIABLE_UNSET_KEY", "");
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -137,30 +138,6 @@ impl Spin {
     }
 }
 
-/// A manifest for the suite's configuration.
-fn manifest(component: &Path) -> String {
-    let mut text = format!(
-        "spin_manifest_version = 2\n[application]\nname = \"contract\"\n\
-         [[trigger.http]]\nroute = \"/...\"\ncomponent = \"moegate\"\n\
-         [component.moegate]\nsource = {component:?}\nkey_value_stores = [\"default\"]\n\
-         allowed_outbound_hosts = [{}]\n",
-        [28711, 28712, 28713, 28714].map(|port| format!("\"http://127.0.0.1:{port}\"")).join(", ")
-    );
-    let names = fixtures::secrets().into_iter().map(|(name, _)| name.to_ascii_lowercase());
-    let names: Vec<_> = names.chain(["unset_key".to_owned()]).collect();
-    text.push_str("[component.moegate.variables]\n");
-    for name in &names {
-        let _written = writeln!(text, "{name} = \"{{{{ {name} }}}}\"");
-    }
-    text.push_str("[variables]\n");
-    for name in &names {
-        // The one that is missing on purpose must not keep the host from starting: empty is missing to the gateway.
-        let rule = if name == "unset_key" { "default = \"\"" } else { "required = true" };
-        let _written = writeln!(text, "{name} = {{ {rule}, secret = true }}");
-    }
-    text
-}
-
 impl Drop for Spin {
     fn drop(&mut self) {
         self.end();
@@ -185,11 +162,8 @@ impl Host for Spin {
         client::call(PORT, call, &self.progress)
     }
 
-    fn call_all(&self, calls: &[Call]) -> Vec<Reply> {
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = calls.iter().map(|call| scope.spawn(move || self.call(call))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-        })
+    fn call_all(&self, calls: &[Call], at_once: usize) -> Vec<Reply> {
+        client::call_all(PORT, calls, at_once, &self.progress)
     }
 
     fn arrived(&self) -> Vec<Arrived> {

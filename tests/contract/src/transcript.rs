@@ -7,6 +7,7 @@ use crate::host::{Call, Ended, Host, Needs, Reply, StoredRecord};
 use moegate::core::record::Record;
 use moegate::platform::fake::{Arrived, Responder};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub type Transcript = BTreeMap<&'static str, Scene>;
 pub struct Scene {
     pub exchanges: Vec<Exchange>,
     pub records: Vec<Record>,
+    /// Whether many called at the same time, whose replies are not noted.
+    pub at_once: bool,
 }
 
 /// One request and its reply, without what differs from one run to the next.
@@ -59,7 +62,7 @@ impl Scene {
     /// Whether two hosts must show the same: where a client left or many called at once, it is a matter of time how
     /// much each of them got.
     fn is_comparable(&self) -> bool {
-        self.exchanges.iter().all(|exchange| exchange.ended == Ended::Whole)
+        !self.at_once && self.exchanges.iter().all(|exchange| exchange.ended == Ended::Whole)
     }
 }
 
@@ -92,17 +95,19 @@ fn difference(one: &Scene, other: &Scene) -> String {
 pub struct Noting<'h> {
     host: &'h dyn Host,
     exchanges: Mutex<Vec<Exchange>>,
+    at_once: AtomicBool,
 }
 
 impl<'h> Noting<'h> {
     #[must_use]
     pub fn new(host: &'h dyn Host) -> Self {
-        Self { host, exchanges: Mutex::default() }
+        Self { host, exchanges: Mutex::default(), at_once: AtomicBool::default() }
     }
 
     /// What has been noted since the last time.
-    pub fn take(&self) -> Vec<Exchange> {
-        std::mem::take(&mut self.exchanges.lock().unwrap_or_else(PoisonError::into_inner))
+    pub fn take(&self, records: Vec<Record>) -> Scene {
+        let exchanges = std::mem::take(&mut *self.exchanges.lock().unwrap_or_else(PoisonError::into_inner));
+        Scene { exchanges, records, at_once: self.at_once.swap(false, Ordering::Relaxed) }
     }
 }
 
@@ -125,11 +130,9 @@ impl Host for Noting<'_> {
         reply
     }
 
-    fn call_all(&self, calls: &[Call]) -> Vec<Reply> {
-        let replies = self.host.call_all(calls);
-        let noted = calls.iter().zip(&replies).map(|(call, reply)| Exchange::of(call, reply));
-        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).extend(noted);
-        replies
+    fn call_all(&self, calls: &[Call], at_once: usize) -> Vec<Reply> {
+        self.at_once.store(true, Ordering::Relaxed);
+        self.host.call_all(calls, at_once)
     }
 
     fn arrived(&self) -> Vec<Arrived> {

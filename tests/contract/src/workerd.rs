@@ -179,11 +179,8 @@ impl Host for Workerd {
         client::call(PORT, call, &self.progress)
     }
 
-    fn call_all(&self, calls: &[Call]) -> Vec<Reply> {
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = calls.iter().map(|call| scope.spawn(move || self.call(call))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-        })
+    fn call_all(&self, calls: &[Call], at_once: usize) -> Vec<Reply> {
+        client::call_all(PORT, calls, at_once, &self.progress)
     }
 
     fn arrived(&self) -> Vec<Arrived> {

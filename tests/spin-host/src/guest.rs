@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,9 @@ use crate::failure::{Failure, Result};
 use crate::kv::{self, KvState, KvView};
 use crate::outbound::{Hooks, Outbound};
 use crate::variables::{LookupError, Values, look_up};
+
+/// Set when the process ends.
+pub(crate) static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// How long an instance lives and how much it takes on. The defaults are the real runtime's.
 #[derive(Clone, Copy, Debug)]
@@ -228,7 +232,8 @@ impl WorkerState for Reuse {
     }
 
     fn drop(&self, store: Store<InstanceData>, result: wasmtime::Result<()>) {
-        if let Err(error) = result {
+        // At the end of the process every instance is dropped at work, which reads as a panic.
+        if let (Err(error), false) = (result, ENDING.load(Ordering::Relaxed)) {
             eprintln!("spin-host: an instance failed: {error:#}");
         }
         drop(store);

@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -55,6 +56,7 @@ fn start(options: &Options) -> Result<()> {
         .build()
         .map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
     let ended = runtime.block_on(run(options));
+    guest::ENDING.store(true, Ordering::Relaxed);
     // What is still running is lost, as in the real runtime; a call that waits for ever must not keep the process.
     runtime.shutdown_background();
     ended

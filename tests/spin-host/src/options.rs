@@ -82,7 +82,7 @@ impl Options {
         let mut nodelay = true;
         let mut reuse = Reuse::default();
         let mut hazards = Hazards::default();
-        while let Some(argument) = parser.next().map_err(usage)? {
+        while let Some(argument) = parser.next()? {
             match argument {
                 Long("help") | Short('h') => return Ok(None),
                 Long("manifest") => manifest = Some(file(&mut parser)?),
@@ -123,7 +123,7 @@ impl Options {
                 }
                 Long("kv-fail-writes") => hazards.fail_writes = parsed(&mut parser, "--kv-fail-writes")?,
                 Long("kv-slow-ms") => hazards.slow = millis(&mut parser, "--kv-slow-ms")?,
-                other => return Err(usage(other.unexpected())),
+                other => return Err(other.unexpected().into()),
             }
         }
         let wanted = |name: &str| Failure::new(format!("{name} is wanted (--help says more)"));
@@ -143,16 +143,18 @@ impl Options {
     }
 }
 
-fn usage(error: lexopt::Error) -> Failure {
-    Failure::new(format!("{error} (--help says more)"))
+impl From<lexopt::Error> for Failure {
+    fn from(error: lexopt::Error) -> Self {
+        Self::new(format!("{error} (--help says more)"))
+    }
 }
 
 fn file(parser: &mut lexopt::Parser) -> Result<PathBuf> {
-    parser.value().map(PathBuf::from).map_err(usage)
+    Ok(parser.value()?.into())
 }
 
 fn text(parser: &mut lexopt::Parser) -> Result<String> {
-    parser.value().and_then(|value| value.string()).map_err(usage)
+    Ok(parser.value()?.string()?)
 }
 
 fn parsed<T: FromStr<Err: std::fmt::Display>>(parser: &mut lexopt::Parser, name: &str) -> Result<T> {

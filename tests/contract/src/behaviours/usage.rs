@@ -41,6 +41,12 @@ pub(super) const ALL: &[Behaviour] = &[
         concurrent,
     )
     .needing(Needs::Concurrency),
+    Behaviour::new(
+        "thousands_of_requests_all_count",
+        "of 5,000 requests, 16 at a time, each has its record, and the sums hold them all, before and after a restart",
+        thousands,
+    )
+    .needing(Needs::Restart),
     Behaviour::new("records_outlive_a_restart", "records are there after a restart", restart)
         .needing(Needs::Restart),
     Behaviour::new(
@@ -108,31 +114,42 @@ fn fails_closed(stage: &mut Stage<'_>) {
     expect_error(&stage.refused(&get("/usage", ADMIN_KEY)), 500, "store_unavailable", "try again");
 }
 
-const AT_ONCE: usize = 200;
-
-fn concurrent(stage: &mut Stage<'_>) {
+/// `count` requests by two keys, `at_once` at a time: each has its id, its record, and its place in the sums. Gives the
+/// sums.
+fn all_count(stage: &mut Stage<'_>, count: usize, at_once: usize) -> Value {
     let narrow = Call { authorization: Some(format!("Bearer {NARROW_KEY}")), ..chat("far-model") };
     let calls: Vec<_> =
-        (0..AT_ONCE).map(|i| if i % 2 == 0 { chat("far-model") } else { narrow.clone() }).collect();
+        (0..count).map(|i| if i % 2 == 0 { chat("far-model") } else { narrow.clone() }).collect();
     let before = stage.usage();
     stage.host.answer(always(json(200, answer_text())));
-    let replies = stage.host.call_all(&calls);
-    assert!(replies.iter().all(|reply| reply.status == 200), "{replies:?}");
-    let records = stage.settle(AT_ONCE);
+    let replies = stage.host.call_all(&calls, at_once);
+    for reply in &replies {
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    let records = stage.settle(count);
     let ids = |ids: Vec<&str>| ids.into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
     let told = ids(replies.iter().map(|reply| reply.header("x-moegate-request-id")).collect());
-    assert_eq!(
-        (told.len(), &told),
-        (AT_ONCE, &ids(records.iter().map(|record| record.id.as_str()).collect()))
-    );
+    assert_eq!(told.len(), count);
+    assert!(told == ids(records.iter().map(|record| record.id.as_str()).collect()), "ids and records differ");
     let after = stage.usage();
     let grown = |path: &str| {
         after.pointer(path).unwrap().as_u64().unwrap()
             - before.pointer(path).and_then(Value::as_u64).unwrap_or(0)
     };
-    assert_eq!(grown("/totals/requests"), AT_ONCE as u64);
-    assert_eq!(grown("/totals/cost_nanodollars"), AT_ONCE as u64 * COST_NANODOLLARS);
-    assert_eq!(grown("/by_key/narrow/requests"), AT_ONCE as u64 / 2);
+    assert_eq!(grown("/totals/requests"), count as u64);
+    assert_eq!(grown("/totals/cost_nanodollars"), count as u64 * COST_NANODOLLARS);
+    assert_eq!(grown("/by_key/narrow/requests"), count as u64 / 2);
+    after
+}
+
+fn concurrent(stage: &mut Stage<'_>) {
+    all_count(stage, 200, 200);
+}
+
+fn thousands(stage: &mut Stage<'_>) {
+    let sums = all_count(stage, 5_000, 16);
+    stage.host.restart();
+    assert_eq!(stage.usage(), sums);
 }
 
 fn restart(stage: &mut Stage<'_>) {

@@ -52,7 +52,8 @@ impl wasip3::exports::http::handler::Guest for Guest {
         if words[0] == "relay" {
             return relay::relay(&words).await;
         }
-        let body = if matches!(request.get_method(), Method::Get) { Vec::new() } else { relay::body(request).await };
+        let body =
+            if matches!(request.get_method(), Method::Get) { Vec::new() } else { relay::body(request).await };
         let asked = Asked { words, body };
         match asked.word(0) {
             "count" => Ok(whole(200, requests.to_string().into_bytes())),

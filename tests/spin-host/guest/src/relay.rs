@@ -23,7 +23,8 @@ pub(crate) async fn relay(words: &[String]) -> Result<Response, ErrorCode> {
     let options = RequestOptions::new();
     let (mut copy, mut read) = (false, false);
     for mode in modes {
-        let millis = |name: &str| mode.strip_prefix(name).and_then(|n| n.parse::<u64>().ok()).map(|n| n * 1_000_000);
+        let millis =
+            |name: &str| mode.strip_prefix(name).and_then(|n| n.parse::<u64>().ok()).map(|n| n * 1_000_000);
         if let Some(nanos) = millis("first") {
             options.set_first_byte_timeout(Some(nanos)).expect("an option");
         } else if let Some(nanos) = millis("between") {

@@ -47,26 +47,26 @@ pub(crate) enum Swapped {
     No,
 }
 
-fn sql(error: rusqlite::Error) -> KvError {
-    eprintln!("spin-host: key-value: {error}");
-    KvError::Other(format!("{error:?}"))
+impl From<rusqlite::Error> for KvError {
+    fn from(error: rusqlite::Error) -> Self {
+        eprintln!("spin-host: key-value: {error}");
+        Self::Other(format!("{error:?}"))
+    }
 }
 
 impl Database {
     /// Opens or creates the file. Journal and durability are SQLite's defaults, as in the real runtime, unless the
     /// hazards say that nothing need reach the disk.
     pub(crate) fn open(path: &Path, hazards: Hazards) -> Result<Self, KvError> {
-        let connection = Connection::open(path).map_err(sql)?;
+        let connection = Connection::open(path)?;
         if !hazards.fsync {
-            connection.pragma_update(None, "synchronous", "OFF").map_err(sql)?;
+            connection.pragma_update(None, "synchronous", "OFF")?;
         }
-        connection
-            .execute(
-                "CREATE TABLE IF NOT EXISTS spin_key_value (
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS spin_key_value (
                      store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (store, key))",
-                [],
-            )
-            .map_err(sql)?;
+            [],
+        )?;
         let writes_to_fail = Arc::new(AtomicU32::new(hazards.fail_writes));
         Ok(Self { connection: Slot::new(connection), hazards: Arc::new(hazards), writes_to_fail })
     }
@@ -133,19 +133,18 @@ impl KvStore {
     pub(crate) fn set_many(&self, pairs: &[(String, Vec<u8>)]) -> Result<(), KvError> {
         let mut connection = self.database.hold()?;
         self.database.injected()?;
-        let transaction = connection.transaction().map_err(sql)?;
+        let transaction = connection.transaction()?;
         for (key, value) in pairs {
             write(&transaction, &self.name, key, value)?;
         }
-        transaction.commit().map_err(sql)
+        transaction.commit().map_err(KvError::from)
     }
 
     pub(crate) fn delete(&self, key: &str) -> Result<(), KvError> {
         let connection = self.database.hold()?;
-        let mut statement = connection
-            .prepare_cached("DELETE FROM spin_key_value WHERE store = ?1 AND key = ?2")
-            .map_err(sql)?;
-        statement.execute([&self.name, key]).map_err(sql).map(drop)
+        let mut statement =
+            connection.prepare_cached("DELETE FROM spin_key_value WHERE store = ?1 AND key = ?2")?;
+        statement.execute([&self.name, key]).map_err(KvError::from).map(drop)
     }
 
     pub(crate) fn exists(&self, key: &str) -> Result<bool, KvError> {
@@ -155,10 +154,9 @@ impl KvStore {
     /// All keys at once, as `wasi:keyvalue` wants them.
     pub(crate) fn keys(&self) -> Result<Vec<String>, KvError> {
         let connection = self.database.hold()?;
-        let mut statement =
-            connection.prepare_cached("SELECT key FROM spin_key_value WHERE store = ?1").map_err(sql)?;
-        let rows = statement.query_map([&self.name], |row| row.get(0)).map_err(sql)?;
-        rows.collect::<Result<_, _>>().map_err(sql)
+        let mut statement = connection.prepare_cached("SELECT key FROM spin_key_value WHERE store = ?1")?;
+        let rows = statement.query_map([&self.name], |row| row.get(0))?;
+        rows.collect::<Result<_, _>>().map_err(KvError::from)
     }
 
     /// The keys as a stream, read by a thread of its own. Must be called inside a tokio runtime.
@@ -192,11 +190,10 @@ impl KvStore {
     }
 
     fn send_keys(&self, connection: &Connection, keys: &mpsc::Sender<String>) -> Result<(), KvError> {
-        let mut statement =
-            connection.prepare_cached("SELECT key FROM spin_key_value WHERE store = ?1").map_err(sql)?;
-        let mut rows = statement.query([&self.name]).map_err(sql)?;
-        while let Some(row) = rows.next().map_err(sql)? {
-            send(keys, row.get(0).map_err(sql)?)?;
+        let mut statement = connection.prepare_cached("SELECT key FROM spin_key_value WHERE store = ?1")?;
+        let mut rows = statement.query([&self.name])?;
+        while let Some(row) = rows.next()? {
+            send(keys, row.get(0)?)?;
         }
         Ok(())
     }
@@ -205,7 +202,7 @@ impl KvStore {
     pub(crate) fn increment(&self, key: &str, delta: i64) -> Result<i64, KvError> {
         let mut connection = self.database.hold()?;
         self.database.injected()?;
-        let transaction = connection.transaction().map_err(sql)?;
+        let transaction = connection.transaction()?;
         let old = match read(&transaction, &self.name, key)? {
             None => 0,
             Some(bytes) => match <[u8; 8]>::try_from(bytes.as_slice()) {
@@ -221,7 +218,7 @@ impl KvStore {
         };
         let new = old.checked_add(delta).ok_or_else(|| KvError::Other("the counter overflows".to_owned()))?;
         write(&transaction, &self.name, key, &new.to_le_bytes())?;
-        transaction.commit().map_err(sql)?;
+        transaction.commit()?;
         Ok(new)
     }
 
@@ -261,7 +258,7 @@ impl Cas {
                 )
                 .and_then(|mut statement| statement.execute(params![name, self.key, value])),
         };
-        Ok(if changed.map_err(sql)? == 1 { Swapped::Yes } else { Swapped::No })
+        Ok(if changed? == 1 { Swapped::Yes } else { Swapped::No })
     }
 }
 
@@ -270,10 +267,9 @@ fn send(keys: &mpsc::Sender<String>, key: String) -> Result<(), KvError> {
 }
 
 fn read(connection: &Connection, store: &str, key: &str) -> Result<Option<Vec<u8>>, KvError> {
-    let mut statement = connection
-        .prepare_cached("SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2")
-        .map_err(sql)?;
-    statement.query_row([store, key], |row| row.get(0)).optional().map_err(sql)
+    let mut statement =
+        connection.prepare_cached("SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2")?;
+    statement.query_row([store, key], |row| row.get(0)).optional().map_err(KvError::from)
 }
 
 fn write(connection: &Connection, store: &str, key: &str, value: &[u8]) -> Result<(), KvError> {
@@ -283,6 +279,6 @@ fn write(connection: &Connection, store: &str, key: &str, value: &[u8]) -> Resul
              ON CONFLICT (store, key) DO UPDATE SET value = ?3",
         )
         .and_then(|mut statement| statement.execute(params![store, key, value]))
-        .map_err(sql)
+        .map_err(KvError::from)
         .map(drop)
 }

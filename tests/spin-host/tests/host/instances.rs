@@ -1,7 +1,7 @@
 //! Instances: how long they live, what they share, what they lose.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::http::{End, head, send};
 use crate::process::Host;
@@ -25,10 +25,10 @@ fn an_instance_serves_so_many_requests_and_no_more() {
 
 #[test]
 fn an_idle_instance_goes_with_its_statics() {
-    let host = Host::start(&["--idle-ms", "200"]);
+    let host = Host::start(&["--idle-ms", "1500"]);
     assert_eq!(host.text("/count").1, "1");
     assert_eq!(host.text("/count").1, "2");
-    thread::sleep(Duration::from_millis(600));
+    thread::sleep(Duration::from_millis(3000));
     assert_eq!(host.text("/count").1, "1");
 }
 
@@ -42,24 +42,35 @@ fn requests_at_once_share_an_instance_up_to_the_limit() {
     assert!(counts.iter().filter(|&&count| count == 1).count() >= 4, "{counts:?}");
 }
 
+/// A busy instance leaves requests to others, so which one a request meets depends on the load: `scene` gives `None`
+/// where it did not come out as wanted, and is set again.
+pub(crate) fn staged<T>(scene: impl Fn() -> Option<T>) -> T {
+    (0..10).find_map(|_| scene()).expect("the scene came out as wanted in none of ten attempts")
+}
+
 #[test]
-fn sixteen_at_once_and_128_in_all_are_the_defaults() {
-    let host = Host::start(&[]);
-    // One after the other, so that the instance is free to take each.
-    let streams: Vec<_> = (0..17)
-        .map(|_| {
-            thread::sleep(Duration::from_millis(60));
-            send(host.address, "GET", "/sleep/4000", b"")
-        })
-        .collect();
-    let count = |stream| head(stream).expect("an answer").finish().text().parse().unwrap();
-    let mut counts: Vec<u32> = streams.into_iter().map(count).collect();
-    counts.sort_unstable();
+fn sixteen_at_once_are_the_default() {
     // 1 to 16 in one, the seventeenth in another.
     let wanted: Vec<u32> = std::iter::once(1).chain(1..=16).collect();
-    assert_eq!(counts, wanted);
+    staged(|| {
+        let host = Host::start(&[]);
+        let streams: Vec<_> = (0..17)
+            .map(|_| {
+                thread::sleep(Duration::from_millis(60));
+                send(host.address, "GET", "/sleep/4000", b"")
+            })
+            .collect();
+        let count = |stream| head(stream).expect("an answer").finish().text().parse().unwrap();
+        let mut counts: Vec<u32> = streams.into_iter().map(count).collect();
+        counts.sort_unstable();
+        assert!(counts.iter().all(|&count| count <= 16), "{counts:?}");
+        (counts == wanted).then_some(())
+    });
+}
 
-    let host = Host::start(&[]);
+#[test]
+fn requests_in_all_are_128_by_default() {
+    let host = Host::start(&["--idle-ms", "20000"]);
     let counts: Vec<u32> = (0..130).map(|_| host.text("/count").1.parse().unwrap()).collect();
     let wanted: Vec<u32> = (1..=128).chain(1..=2).collect();
     assert_eq!(counts, wanted);
@@ -67,10 +78,18 @@ fn sixteen_at_once_and_128_in_all_are_the_defaults() {
 
 #[test]
 fn a_panic_takes_the_other_requests_of_its_instance_along() {
-    let host = Host::start(&[]);
-    let others: Vec<_> = (0..3).map(|_| send(host.address, "GET", "/sleep/5000/slept", b"")).collect();
-    let mut stream = head(send(host.address, "GET", "/stream/1000/50", b"")).expect("an answer");
+    let (host, mut stream, others) = staged(|| {
+        let host = Host::start(&[]);
+        let stream = head(send(host.address, "GET", "/stream/400/50", b"")).expect("an answer");
+        let others = [(); 3].map(|()| {
+            thread::sleep(Duration::from_millis(60));
+            send(host.address, "GET", "/sleep/15000", b"")
+        });
+        // All in one, this one included.
+        (host.text("/count").1 == "5").then_some((host, stream, others))
+    });
     assert_eq!(stream.chunk(), Ok(Some(b"piece0000\n".to_vec())));
+    let started = Instant::now();
     assert_eq!(host.text("/panic"), (500, String::new()));
     for other in others {
         let answer = head(other).expect("an answer").finish();
@@ -78,6 +97,7 @@ fn a_panic_takes_the_other_requests_of_its_instance_along() {
     }
     // What was being streamed is cut, and nothing in the framing says so.
     assert_eq!(stream.finish().end, End::Clean);
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     // The next request gets an instance of its own.
     assert_eq!(host.text("/count"), (200, "1".to_owned()));
 }
@@ -92,15 +112,15 @@ fn work_goes_on_after_the_answer() {
 
 #[test]
 fn a_request_timeout_ends_streams_cleanly_and_loses_the_work_behind_them() {
-    let host = Host::start(&["--request-timeout", "0.5"]);
-    let answer = host.get("/stream/1000/100/streamed");
+    let host = Host::start(&["--request-timeout", "1"]);
+    let answer = host.get("/stream/100/100/streamed");
     assert_eq!((answer.status, answer.end), (200, End::Clean));
     let pieces = answer.text().lines().count();
-    assert!((2..20).contains(&pieces), "{pieces} pieces");
-    assert_eq!(host.text("/after/1500/lost"), (200, "answered".to_owned()));
-    thread::sleep(Duration::from_millis(2000));
+    assert!((1..40).contains(&pieces), "{pieces} pieces");
+    assert_eq!(host.text("/after/2500/lost"), (200, "answered".to_owned()));
+    thread::sleep(Duration::from_millis(3500));
     assert_eq!(host.text("/kv/get/lost").1, "none");
     assert_eq!(host.text("/kv/get/streamed").1, "none");
     // A response that has not begun in time is a 500.
-    assert_eq!(host.text("/sleep/3000"), (500, String::new()));
+    assert_eq!(host.text("/sleep/5000"), (500, String::new()));
 }

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::http::{head, post, send};
+use crate::instances::staged;
 use crate::process::Host;
 
 fn ok(text: &str) -> (u16, String) {
@@ -38,10 +39,14 @@ fn two_swaps_on_a_missing_key() {
 
 #[test]
 fn incrementing_a_foreign_value_ends_key_value_for_good() {
-    let host = Host::start(&[]);
-    post(host.address, "/kv/set/key", b"not a counter");
-    let bystander = send(host.address, "GET", "/sleep/3000", b"");
-    thread::sleep(Duration::from_millis(100));
+    let (host, bystander) = staged(|| {
+        let host = Host::start(&[]);
+        post(host.address, "/kv/set/key", b"not a counter");
+        let bystander = send(host.address, "GET", "/sleep/15000", b"");
+        thread::sleep(Duration::from_millis(100));
+        // All in one instance, this one included.
+        (host.text("/count").1 == "3").then_some((host, bystander))
+    });
     assert_eq!(host.text("/kv/increment/key"), (500, String::new()));
     assert_eq!(head(bystander).expect("an answer").finish().status, 500);
     assert_eq!(host.text("/kv/get/key"), (500, String::new()));
@@ -77,9 +82,10 @@ fn a_call_while_a_stream_of_keys_is_open() {
     assert_eq!(off.text("/kv/keys-then-get/key0"), ok("answered"));
 }
 
-/// The longest time between two pieces of a stream while a slow call runs in the same instance.
-fn longest_gap(host: &Host) -> Duration {
-    let mut stream = head(send(host.address, "GET", "/stream/60/20", b"")).expect("an answer");
+/// The longest time between two pieces of a stream while a call of a second and a half runs beside it.
+fn longest_gap(arguments: &[&str]) -> Duration {
+    let host = Host::start(&[&["--kv-slow-ms", "1500"], arguments].concat());
+    let mut stream = head(send(host.address, "GET", "/stream/60/40", b"")).expect("an answer");
     assert!(stream.chunk().unwrap().is_some());
     let call = send(host.address, "GET", "/kv/get/key", b"");
     let mut longest = Duration::ZERO;
@@ -94,11 +100,9 @@ fn longest_gap(host: &Host) -> Duration {
 
 #[test]
 fn a_call_keeps_its_whole_instance_waiting() {
-    let slow = ["--kv-slow-ms", "700"];
-    let on = longest_gap(&Host::start(&slow));
-    assert!(on >= Duration::from_millis(600), "{on:?}");
-    let off = longest_gap(&Host::start(&[&slow[..], &["--kv-blocks-instance", "off"]].concat()));
-    assert!(off < Duration::from_millis(500), "{off:?}");
+    let waited = |gap: Duration| gap >= Duration::from_millis(1400);
+    staged(|| waited(longest_gap(&[])).then_some(()));
+    staged(|| (!waited(longest_gap(&["--kv-blocks-instance", "off"]))).then_some(()));
 }
 
 #[test]
