@@ -35,8 +35,8 @@ def blocks_of(name: str, parameter: Tensor, widths: dict[str, list[int]]) -> lis
 class Optimiser:
     """Works on the share `rank` of `ranks` of a model's parameters."""
 
-    def __init__(self, model: nn.Module, gradients: list[dict[str, Tensor]], rank: int, rate: float):
-        s, self.gradients, self.rate = model.shape, gradients, rate
+    def __init__(self, model: nn.Module, gradients: list[dict[str, Tensor]], rank: int):
+        s, self.gradients = model.shape, gradients
         widths = {"qkv": [s.heads * s.head_dim, s.kv_heads * s.head_dim, s.kv_heads * s.head_dim]}
         self.groups: dict[tuple, list] = {}
         self.plain = []
@@ -70,10 +70,9 @@ class Optimiser:
             v.copy_(old_v)
 
     @torch.no_grad()
-    def step(self, scale: float):
-        """Learns from the mean of the processes' gradients, at `scale` of the full rate."""
+    def step(self, rate: float):
+        """Learns from the mean of the processes' gradients."""
         self.count += 1
-        rate = self.rate * scale
         for (rows, columns), every in self.groups.items():
             means = (sum(gradients).div_(len(gradients)) for _, gradients in every)
             mean = torch.stack([g if g.shape[0] == rows else g.mT for g in means])
