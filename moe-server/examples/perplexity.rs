@@ -27,6 +27,6 @@ fn main() {
             surprise.add(&conversation, &rows);
             model.engine.release(sequence);
         }
-        println!("{path}: {:.4} over {} tokens", surprise.perplexity(), surprise.tokens);
+        println!("{path}: {:.5} over {} tokens", surprise.perplexity(), surprise.tokens);
     }
 }
