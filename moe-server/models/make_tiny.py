@@ -13,7 +13,6 @@ import random
 
 import gguf
 import numpy as np
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
 import text
 
@@ -47,21 +46,6 @@ def corpus() -> list[str]:
     return lines
 
 
-def train(size: int) -> dict[bytes, int]:
-    """Ranks of `size` byte-level tokens, each made of two of lower rank."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(text.PATTERN), behavior="isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ])
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator(corpus(), trainer)
-    vocabulary = tokenizer.get_vocab()
-    assert len(vocabulary) == size, f"{len(vocabulary)} tokens were trained; the corpus is too small"
-    return {text.unspell(token): rank for token, rank in vocabulary.items()}
-
-
 def write(path, name, vocab, hidden, layers, experts, heads, kv_heads, head_dim, ff, weights, context, tied=False):
     """Writes a model whose matrices are of the type `weights`."""
     rng = np.random.default_rng(SEED)
@@ -84,7 +68,7 @@ def write(path, name, vocab, hidden, layers, experts, heads, kv_heads, head_dim,
     writer.add_rope_freq_base(5e5)
     writer.add_rope_dimension_count(head_dim)
     writer.add_vocab_size(vocab)
-    ranks = train(vocab - len(text.SPECIALS))
+    ranks = text.train(vocab - len(text.SPECIALS), corpus())
     text.add_tokenizer(writer, ranks, text.SPECIALS)
     template = HERE.parent / "src/model/template/llama4.jinja"
     writer.add_chat_template(template.read_text(encoding="utf-8"))

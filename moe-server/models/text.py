@@ -55,6 +55,23 @@ def merges_of(ranks: dict[bytes, int]) -> list[str]:
     return merges
 
 
+def train(size: int, lines) -> dict[bytes, int]:
+    """Ranks of `size` byte-level tokens for these texts, each made of two of lower rank."""
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(PATTERN), behavior="isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+    ])
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(lines, trainer)
+    vocabulary = tokenizer.get_vocab()
+    assert len(vocabulary) == size, f"{len(vocabulary)} tokens were trained; the corpus is too small"
+    return {unspell(token): rank for token, rank in vocabulary.items()}
+
+
 def read_tiktoken(path) -> dict[bytes, int]:
     """The ranks of a tiktoken file, such as Meta's tokenizer.model."""
     lines = path.read_text(encoding="utf-8").splitlines()

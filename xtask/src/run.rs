@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) host: Host,
 }
 
+/// What the repository's model says; a test of moe-server holds that it still does.
+const DIALOGUE: &str = include_str!("../../moe-server/models/demo/dialogue.txt");
 const FIRST_PORT: u16 = 8787;
 /// A large model's file may have to be read from disk before its server is ready.
 const SERVER_LIMIT: Duration = Duration::from_secs(300);
@@ -31,7 +33,7 @@ const GATEWAY_LIMIT: Duration = Duration::from_secs(60);
 /// Starts both, says how to use them, and runs until a signal comes or one of them ends.
 pub(crate) fn run(setup: &Setup, options: &Options) -> Result<()> {
     let origin = LocalOrigin::read(&setup.root.join("moegate.toml"))?;
-    let model = options.model.clone().unwrap_or_else(|| setup.root.join("moe-server/models/tiny.gguf"));
+    let model = options.model.clone().unwrap_or_else(|| setup.root.join("moe-server/models/demo.gguf"));
     if !model.is_file() {
         return Err(Failure::new(format!("there is no model at {}", model.display()))
             .remedy("name a GGUF file: cargo xtask run --model FILE"));
@@ -83,7 +85,8 @@ pub(crate) fn run(setup: &Setup, options: &Options) -> Result<()> {
     if options.json {
         println!("{}", json_line(&gateway_url, &origin.url, &keys));
     } else {
-        println!("{}", instructions(&gateway_url, &origin, &keys));
+        let dialogue = if options.model.is_none() { DIALOGUE } else { "" };
+        println!("{}", instructions(&gateway_url, &origin, &keys, dialogue));
     }
     loop {
         server.must_run()?;
@@ -168,8 +171,11 @@ fn json_line(gateway_url: &str, origin_url: &str, keys: &Keys) -> String {
     )
 }
 
-fn instructions(gateway_url: &str, origin: &LocalOrigin, keys: &Keys) -> String {
+fn instructions(gateway_url: &str, origin: &LocalOrigin, keys: &Keys, dialogue: &str) -> String {
     let (client, admin, model) = (&keys.client, &keys.admin, &origin.model);
+    let dialogue: String = dialogue.lines().map(|line| format!("  {line}\n")).collect();
+    let dialogue =
+        if dialogue.is_empty() { dialogue } else { format!("\nIt is small and talks like this:\n\n{dialogue}") };
     format!(
         r#"
 The gateway    {gateway_url}/v1
@@ -179,8 +185,8 @@ Ask it something:
 
   curl -N {gateway_url}/v1/chat/completions \
     -H 'authorization: Bearer {client}' -H 'content-type: application/json' \
-    -d '{{"model":"{model}","stream":true,"max_tokens":32,"messages":[{{"role":"user","content":"Hello"}}]}}'
-
+    -d '{{"model":"{model}","stream":true,"temperature":0,"messages":[{{"role":"user","content":"What is moegate?"}}]}}'
+{dialogue}
 See what was used:
 
   curl {gateway_url}/usage -H 'authorization: Bearer {admin}'
@@ -195,7 +201,7 @@ From an app on the AI SDK (npm i ai @ai-sdk/openai-compatible):
     baseURL: '{gateway_url}/v1',
     apiKey: '{client}',
   }});
-  const result = streamText({{ model: moegate('{model}'), prompt: 'Hello' }});
+  const result = streamText({{ model: moegate('{model}'), temperature: 0, prompt: 'What is moegate?' }});
   for await (const text of result.textStream) process.stdout.write(text);
 
 Ctrl-C ends both."#,

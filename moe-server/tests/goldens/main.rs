@@ -6,7 +6,10 @@ mod failures;
 mod generator;
 mod gguf;
 mod golden;
+#[path = "../heldout/mod.rs"]
+mod heldout;
 mod llama4;
 mod quantised;
 mod reference;
 mod schedules;
+mod trained;

@@ -45,6 +45,8 @@ pub(crate) struct Reference<'a> {
     cache: Vec<Vec<[Vec<f32>; 2]>>,
     position: usize,
     mutation: Option<Mutation>,
+    /// How many tokens each expert of each layer got.
+    uses: Vec<Vec<usize>>,
 }
 
 /// Every matrix as `f32`.
@@ -102,8 +104,17 @@ impl Weights {
     }
 }
 
+/// In eight sums, which the compiler keeps in one register.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+    let (a, a_rest) = a.as_chunks::<8>();
+    let (b, b_rest) = b.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for (a, b) in a.iter().zip(b) {
+        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
+            *sum += a * b;
+        }
+    }
+    sums.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
 }
 
 fn times(w: &[f32], x: &[f32]) -> Vec<f32> {
@@ -137,7 +148,8 @@ impl<'a> Reference<'a> {
         assert!(config.head_dim.is_multiple_of(LANES), "rows need no padding");
         let nothing = vec![0.0; BLOCK * config.head_dim];
         let cache = vec![vec![[nothing.clone(), nothing]; config.kv_heads]; config.layers];
-        let mut new = Self { model, config, frequencies: Vec::new(), cache, position: 0, mutation: None };
+        let uses = vec![vec![0; config.experts]; config.layers];
+        let mut new = Self { model, config, frequencies: Vec::new(), cache, position: 0, mutation: None, uses };
         new.set(mutation);
         new
     }
@@ -150,6 +162,10 @@ impl<'a> Reference<'a> {
             config.rope_factors = None;
         }
         self.frequencies = config.rope_frequencies();
+    }
+
+    pub(crate) fn uses(&self) -> &[Vec<usize>] {
+        &self.uses
     }
 
     fn is(&self, mutation: Mutation) -> bool {
@@ -303,7 +319,7 @@ impl<'a> Reference<'a> {
         mixed
     }
 
-    fn feed_forward(&self, layer: &LayerWeights, x: &[f32], index: usize) -> Vec<f32> {
+    fn feed_forward(&mut self, layer: &LayerWeights, x: &[f32], index: usize) -> Vec<f32> {
         let c = self.config;
         let Some((router, experts)) = &layer.routed else {
             return gated(&layer.plain, 0, x, c.dense_ff);
@@ -311,6 +327,7 @@ impl<'a> Reference<'a> {
         assert!(c.is_moe(index));
         let logits = times(router, x);
         let best = (0..c.experts).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap();
+        self.uses[index][best] += 1;
         let score = 1.0 / (1.0 + (-logits[best]).exp());
         let (before, after) = match self.mutation {
             Some(Mutation::ScoreOnOutput) => (1.0, score),
