@@ -64,7 +64,10 @@ fn most_held_out_questions_are_answered_to_the_point() {
         let lower = answer.to_lowercase();
         let holds = keywords.iter().all(|any| any.iter().any(|word| lower.contains(&word.to_lowercase())));
         good += usize::from(holds);
-        println!("> {asked}\n{answer}\n\n{}", if holds { String::new() } else { format!("MISSED {asked}\n") });
+        println!(
+            "> {asked}\n{answer}\n\n{}",
+            if holds { String::new() } else { format!("MISSED {asked}\n") }
+        );
     }
     assert!(good >= GOOD, "{good} of {} answers hold their key words, {GOOD} did", questions.len());
 }

@@ -174,8 +174,11 @@ fn json_line(gateway_url: &str, origin_url: &str, keys: &Keys) -> String {
 fn instructions(gateway_url: &str, origin: &LocalOrigin, keys: &Keys, dialogue: &str) -> String {
     let (client, admin, model) = (&keys.client, &keys.admin, &origin.model);
     let dialogue: String = dialogue.lines().map(|line| format!("  {line}\n")).collect();
-    let dialogue =
-        if dialogue.is_empty() { dialogue } else { format!("\nIt is small and talks like this:\n\n{dialogue}") };
+    let dialogue = if dialogue.is_empty() {
+        dialogue
+    } else {
+        format!("\nIt is small and talks like this:\n\n{dialogue}")
+    };
     format!(
         r#"
 The gateway    {gateway_url}/v1

@@ -149,7 +149,8 @@ impl<'a> Reference<'a> {
         let nothing = vec![0.0; BLOCK * config.head_dim];
         let cache = vec![vec![[nothing.clone(), nothing]; config.kv_heads]; config.layers];
         let uses = vec![vec![0; config.experts]; config.layers];
-        let mut new = Self { model, config, frequencies: Vec::new(), cache, position: 0, mutation: None, uses };
+        let mut new =
+            Self { model, config, frequencies: Vec::new(), cache, position: 0, mutation: None, uses };
         new.set(mutation);
         new
     }
