@@ -320,7 +320,7 @@ async fn usage<P: Platform>(platform: &P, config: &Config, head: &Head) -> Resul
                 ApiError::internal(
                     "record_unreadable",
                     format!(
-                        "the metadata of the stored key `{name}` is not a usage summary: delete that key"
+                        "what is stored under the key `{name}` is no usage record of this gateway: remove that key from the store"
                     ),
                 )
             })?;

@@ -103,6 +103,10 @@ fn execute(command: Command) -> Result<ExitCode> {
         }
         Command::BenchGateway(options) => bench::gateway(&Setup::new()?, &options)?,
         Command::Build { host, out, features } => {
+            if host == Host::Spin {
+                // `spin build` comes this way: one that cannot run the component says so here, not at `spin up`.
+                spin::installed()?;
+            }
             let setup = Setup::new()?;
             let variant = build::Variant { features: features.as_deref(), ..Default::default() };
             let (build, folder): (fn(&_, &_, &_) -> _, _) = match host {

@@ -3,6 +3,7 @@
 use super::bindings::exports::wasi::http::handler::Guest;
 use super::bindings::wasi::http::types::{ErrorCode, Method, Request, Response};
 use super::request::SpinRequest;
+use super::send::text;
 use crate::core::config::Config;
 use crate::gateway;
 use crate::platform::Head;
@@ -50,10 +51,7 @@ impl Guest for Gateway {
 
 fn head(request: &Request) -> Head {
     let headers = request.get_headers();
-    let header = |name: &str| {
-        let value = headers.get(name).into_iter().next()?;
-        Some(String::from_utf8_lossy(&value).into_owned()).filter(|value| !value.is_empty())
-    };
+    let header = |name: &str| Some(text(&headers, name)).filter(|value| !value.is_empty());
     let target = request.get_path_with_query().unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     Head {

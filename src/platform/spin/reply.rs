@@ -7,7 +7,7 @@ use crate::core::error::ApiError;
 use crate::core::stream::{Forward, Scanner};
 use crate::platform::{Delivery, Reply, ReplyBody};
 use moegate_wire::Ending;
-use wit_bindgen::{FutureReader, FutureWriter, StreamWriter};
+use wit_bindgen::{FutureWriter, StreamWriter};
 
 /// Hands a response to `give` and writes its body.
 pub(super) async fn respond(
@@ -36,11 +36,11 @@ pub(super) async fn respond(
     }
 }
 
-/// The way to the client.
+/// The way to the client. The body ends when it is dropped; the fields' order has the trailers follow it.
 struct Client {
     body: StreamWriter<u8>,
+    #[expect(dead_code, reason = "says when it is dropped that there are none")]
     trailers: FutureWriter<Result<Option<Fields>, ErrorCode>>,
-    sent: FutureReader<Result<(), ErrorCode>>,
 }
 
 /// The client has left.
@@ -57,9 +57,10 @@ impl Client {
         let headers = Fields::from_list(&headers).unwrap_or_else(|_| Fields::new());
         let (body, contents) = wit_stream::new();
         let (trailers, no_trailers) = wit_future::new(|| Ok(None));
-        let (response, sent) = Response::new(headers, Some(contents), no_trailers);
+        // What it says of the transmission comes when the host has taken the body over, and tells nothing.
+        let (response, _taken_over) = Response::new(headers, Some(contents), no_trailers);
         let _known_to_be_valid = response.set_status_code(reply.status);
-        (Self { body, trailers, sent }, response)
+        (Self { body, trailers }, response)
     }
 
     /// Writes a chunk; gives its buffer back, empty.
@@ -71,18 +72,10 @@ impl Client {
         if rest.is_empty() { Ok(rest) } else { Err(Left) }
     }
 
-    /// Ends the body; waits until all of it is out.
-    async fn end(self) -> Result<(), Left> {
-        drop(self.body);
-        drop(self.trailers);
-        self.sent.await.map_err(|_| Left)
-    }
-
     async fn take_whole(mut self, bytes: Vec<u8>) -> Ending {
-        let taken = self.take(bytes).await;
-        match (taken, self.end().await) {
-            (Ok(_), Ok(())) => Ending::Complete,
-            _ => Ending::Cancelled,
+        match self.take(bytes).await {
+            Ok(_) => Ending::Complete,
+            Err(Left) => Ending::Cancelled,
         }
     }
 }
@@ -107,11 +100,7 @@ async fn relay(mut client: Client, OriginStream { first, mut rest }: OriginStrea
     if !whole && client.take(ApiError::truncated_event().into_bytes()).await.is_err() {
         return Ending::Cancelled;
     }
-    match client.end().await {
-        Err(Left) => Ending::Cancelled,
-        Ok(()) if whole => Ending::Complete,
-        Ok(()) => Ending::Truncated,
-    }
+    if whole { Ending::Complete } else { Ending::Truncated }
 }
 
 /// Every chunk past the scanner, which says what goes on to the client.
@@ -148,8 +137,5 @@ async fn pump(
     }
     let clean = rest.end().await.is_ok();
     let (ending, last) = scanner.end(clean);
-    if client.take(last.into_bytes()).await.is_err() || client.end().await.is_err() {
-        return Ending::Cancelled;
-    }
-    ending
+    if client.take(last.into_bytes()).await.is_err() { Ending::Cancelled } else { ending }
 }

@@ -11,6 +11,8 @@ use super::race::{First, race};
 use crate::core::attempt::{AnswerHeaders, Outbound, OutboundBody, SendError};
 use crate::core::config::Authority;
 use crate::platform::{Answer, AnswerBody, BodyError};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
@@ -55,13 +57,18 @@ impl Incoming {
         self.end.await.map(drop).map_err(|_| Broken)
     }
 
-    /// All of it; `None` where it is over the limit.
-    async fn collect(mut self, limit: usize, declared: Option<usize>) -> Result<Option<Vec<u8>>, Broken> {
+    /// All of it; `None` where it is over the limit. `whole`: the length at which nothing more can come.
+    async fn collect(
+        mut self,
+        limit: usize,
+        declared: Option<usize>,
+        whole: Option<usize>,
+    ) -> Result<Option<Vec<u8>>, Broken> {
         if declared.is_some_and(|length| length > limit) {
             return Ok(None);
         }
         let mut body = Vec::with_capacity(declared.map_or(CHUNK, |length| length + 1));
-        loop {
+        while whole != Some(body.len()) {
             let more;
             (more, body) = self.read(body).await;
             if body.len() > limit {
@@ -71,6 +78,7 @@ impl Incoming {
                 return self.end().await.map(|()| Some(body));
             }
         }
+        Ok(Some(body))
     }
 }
 
@@ -79,7 +87,9 @@ pub(super) async fn receive(request: Request, limit: usize) -> Result<Vec<u8>, B
     let declared = length(&request.get_headers());
     let (_, done) = wit_future::new(|| Ok(()));
     let (stream, end) = Request::consume_body(request, done);
-    match (Incoming { stream, end }).collect(limit, declared).await {
+    // The host takes a length away that stands beside a transfer coding (of a request; not of an answer), so it is to be
+    // trusted, and to ask for the end as well would be two more waits.
+    match (Incoming { stream, end }).collect(limit, declared, declared).await {
         Ok(Some(body)) => Ok(body),
         Ok(None) => Err(BodyError::TooLarge),
         Err(Broken) => Err(BodyError::Broken),
@@ -104,7 +114,23 @@ async fn exchange(
     received: Rc<Vec<u8>>,
     limit: usize,
 ) -> Result<Answer<OriginStream>, SendError> {
-    let request = request(outbound, received).ok_or(SendError::Connect)?;
+    let asks = outbound.method == "GET";
+    let (request, upload) = request(outbound, received).ok_or(SendError::Connect)?;
+    while_uploading(upload, answer(request, asks, limit)).await
+}
+
+/// The answer; the upload goes on meanwhile. An origin that has answered before it has read everything gets no more.
+async fn while_uploading<T>(upload: impl Future<Output = ()>, answer: impl Future<Output = T>) -> T {
+    let (mut upload, mut answer) = (pin!(upload), pin!(answer));
+    let mut uploaded = false;
+    poll_fn(|context| {
+        uploaded = uploaded || upload.as_mut().poll(context).is_ready();
+        answer.as_mut().poll(context)
+    })
+    .await
+}
+
+async fn answer(request: Request, asks: bool, limit: usize) -> Result<Answer<OriginStream>, SendError> {
     let answer = match client::send(request).await {
         Ok(answer) => answer,
         Err(error) => {
@@ -118,12 +144,19 @@ async fn exchange(
     let status = answer.get_status_code();
     let headers = answer.get_headers();
     let declared = length(&headers);
+    let coding = text(&headers, "content-encoding");
     let headers = AnswerHeaders {
         content_type: text(&headers, "content-type"),
         retry_after: text(&headers, "retry-after"),
         retry_after_ms: text(&headers, "retry-after-ms"),
-        signature: text(&headers, moegate_wire::header::SIGNATURE),
+        // Only what is asked for with GET, a receipt, is signed.
+        signature: if asks { text(&headers, moegate_wire::header::SIGNATURE) } else { String::new() },
     };
+    if !matches!(coding.as_str(), "" | "identity") {
+        // It was told that nothing here can decode it; what it holds, usage included, cannot be read.
+        log(&format!("an origin's answer is encoded as `{coding}` though it was asked for `identity`")).await;
+        return Err(SendError::Broken);
+    }
     let mut body = Incoming::of_answer(answer);
     let body = if status == 200 && headers.content_type.starts_with("text/event-stream") {
         let (there, first) = body.read(Vec::with_capacity(CHUNK)).await;
@@ -132,7 +165,7 @@ async fn exchange(
         }
         AnswerBody::Stream(OriginStream { first, rest: body })
     } else {
-        match body.collect(limit, declared).await {
+        match body.collect(limit, declared, None).await {
             Ok(Some(bytes)) => AnswerBody::Whole(bytes),
             Ok(None) => return Err(SendError::TooLarge),
             Err(Broken) => return Err(SendError::Broken),
@@ -141,8 +174,9 @@ async fn exchange(
     Ok(Answer { status, headers, body })
 }
 
-/// `None` where the host does not take a header or URL; the validator lets no such configuration through.
-fn request(outbound: Outbound, received: Rc<Vec<u8>>) -> Option<Request> {
+/// The request and what writes its body. `None` where the host does not take a header or URL; the validator lets no such
+/// configuration through.
+fn request(outbound: Outbound, received: Rc<Vec<u8>>) -> Option<(Request, impl Future<Output = ()>)> {
     let body = match outbound.body {
         OutboundBody::Empty => None,
         OutboundBody::AsReceived => Some(Rc::unwrap_or_clone(received)),
@@ -150,6 +184,8 @@ fn request(outbound: Outbound, received: Rc<Vec<u8>>) -> Option<Request> {
     };
     let mut headers: Vec<_> =
         outbound.headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
+    // Nothing here decodes, and without this header any coding would do.
+    headers.push(("accept-encoding".to_owned(), b"identity".to_vec()));
     if let Some(body) = &body {
         headers.push(("content-length".to_owned(), body.len().to_string().into_bytes()));
     }
@@ -169,23 +205,29 @@ fn request(outbound: Outbound, received: Rc<Vec<u8>>) -> Option<Request> {
     request.set_scheme(Some(&if authority.scheme == "https" { Scheme::Https } else { Scheme::Http })).ok()?;
     request.set_authority(Some(authority.authority)).ok()?;
     request.set_path_with_query(Some(rest)).ok()?;
-    if let Some((mut writer, body)) = sender {
-        // While the answer is waited for. Where the origin answers before it has read all, the rest is dropped.
-        wit_bindgen::spawn(async move {
-            let _unsent = writer.write_all(body).await;
-            drop(writer);
-            drop(trailers);
-        });
-    }
-    Some(request)
+    let upload = async move {
+        if let Some((mut writer, body)) = sender {
+            let _unread = writer.write_all(body).await;
+        }
+        drop(trailers);
+    };
+    Some((request, upload))
 }
 
 fn length(headers: &Headers) -> Option<usize> {
     text(headers, "content-length").parse().ok()
 }
 
-/// A header's first value; empty where there is none.
-fn text(headers: &Headers, name: &str) -> String {
-    let value = headers.get(name).into_iter().next().unwrap_or_default();
-    String::from_utf8(value).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+/// A header's values, joined as the Fetch standard does; empty where there is none.
+pub(super) fn text(headers: &Headers, name: &str) -> String {
+    let mut values = headers.get(name).into_iter().map(|value| match String::from_utf8(value) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    });
+    let mut joined = values.next().unwrap_or_default();
+    for value in values {
+        joined.push_str(", ");
+        joined.push_str(&value);
+    }
+    joined
 }

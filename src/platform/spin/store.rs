@@ -2,6 +2,10 @@
 //!
 //! A key has no metadata here, so a list reads each record. A call blocks the whole instance for a moment: records are
 //! written when the answer has gone out.
+//!
+//! While a stream of keys is open the store is locked, and a call that waits for the lock blocks its instance: with the
+//! one that reads the keys, both would wait for ever. So within an instance everything else waits until the keys are
+//! read ([`KeysOpen`]); other instances only wait.
 
 use super::bindings::spin::key_value::key_value::{Error, Store};
 use super::bindings::wasi::clocks::monotonic_clock;
@@ -9,16 +13,20 @@ use super::log::log;
 use crate::core::record::Record;
 use crate::platform::{Entry, Page, StoreError};
 use serde_json::value::RawValue;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use wit_bindgen::StreamResult;
 
 /// The label that spin.toml lists under `key_value_stores`.
 const LABEL: &str = "default";
 const PUT_TRIES: u32 = 4;
-/// Records on one page of a list.
-const PAGE: usize = 1000;
+/// Records on one page of a list. Each page goes through all keys, so there should be few.
+const PAGE: usize = 5000;
 /// Keys that are taken from the store at a time.
 const BATCH: usize = 64;
+/// 2 ms.
+const LOOK_AGAIN: u64 = 2_000_000;
 
 /// Writes a record; the waits between the tries are 200, 400 and 800 ms.
 pub(super) async fn put(key: &str, value: &str) -> Result<(), StoreError> {
@@ -31,14 +39,59 @@ pub(super) async fn put(key: &str, value: &str) -> Result<(), StoreError> {
                 log(&format!("a usage record could not be stored: {value} ({error:?})")).await;
                 return Err(StoreError);
             }
-            Err(_) => monotonic_clock::wait_for(100_000_000 << tries).await,
+            Err(_) => {
+                // It may be the handle that is no good any more.
+                STORE.take();
+                monotonic_clock::wait_for(100_000_000 << tries).await;
+            }
         }
         tries += 1;
     }
 }
 
+thread_local! {
+    /// Streams of keys that this instance has open.
+    static KEYS_OPEN: Cell<u32> = const { Cell::new(0) };
+    static STORE: RefCell<Option<Rc<Store>>> = const { RefCell::new(None) };
+}
+
+/// Keeps this instance's other calls waiting.
+struct KeysOpen;
+
+impl KeysOpen {
+    /// To be called without waiting after [`no_keys_open`].
+    fn new() -> Self {
+        KEYS_OPEN.set(KEYS_OPEN.get() + 1);
+        Self
+    }
+}
+
+impl Drop for KeysOpen {
+    fn drop(&mut self) {
+        KEYS_OPEN.set(KEYS_OPEN.get() - 1);
+    }
+}
+
+/// Ready when no stream of keys is open. A task of one request cannot wake another's, so it looks again and again.
+async fn no_keys_open() {
+    while KEYS_OPEN.get() > 0 {
+        monotonic_clock::wait_for(LOOK_AGAIN).await;
+    }
+}
+
+/// The store, opened once per instance.
+async fn open() -> Result<Rc<Store>, Error> {
+    if let Some(store) = STORE.with_borrow(Clone::clone) {
+        return Ok(store);
+    }
+    let store = Rc::new(Store::open(LABEL.to_owned()).await?);
+    STORE.set(Some(Rc::clone(&store)));
+    Ok(store)
+}
+
 async fn put_once(key: &str, value: &str) -> Result<(), Error> {
-    let store = Store::open(LABEL.to_owned()).await?;
+    let store = open().await?;
+    no_keys_open().await;
     store.set(key.to_owned(), value.as_bytes().to_vec()).await
 }
 
@@ -47,6 +100,7 @@ pub(super) async fn list(prefix: &str, cursor: Option<&str>) -> Result<Page, Sto
     match list_once(prefix, cursor).await {
         Ok(page) => Ok(page),
         Err(error) => {
+            STORE.take();
             log(&format!("the usage store did not answer: {error:?}")).await;
             Err(StoreError)
         }
@@ -54,11 +108,12 @@ pub(super) async fn list(prefix: &str, cursor: Option<&str>) -> Result<Page, Sto
 }
 
 async fn list_once(prefix: &str, cursor: Option<&str>) -> Result<Page, Error> {
-    let store = Store::open(LABEL.to_owned()).await?;
+    let store = open().await?;
     let names = first_keys(&store, prefix, cursor).await?;
     let more = names.len() > PAGE;
     let mut entries = Vec::with_capacity(names.len().min(PAGE));
     for name in names.into_iter().take(PAGE) {
+        no_keys_open().await;
         let value = store.get(name.clone()).await?.unwrap_or_default();
         entries.push(Entry { summary: summary(&value), name });
     }
@@ -69,6 +124,8 @@ async fn list_once(prefix: &str, cursor: Option<&str>) -> Result<Page, Error> {
 /// The first keys behind the cursor, one more than a page holds. The store gives all keys in any order; all of them
 /// must be taken before it is asked for anything else.
 async fn first_keys(store: &Store, prefix: &str, cursor: Option<&str>) -> Result<BTreeSet<String>, Error> {
+    no_keys_open().await;
+    let open = KeysOpen::new();
     let (mut keys, end) = store.get_keys().await;
     let mut first = BTreeSet::new();
     let mut batch = Vec::with_capacity(BATCH);
@@ -88,8 +145,9 @@ async fn first_keys(store: &Store, prefix: &str, cursor: Option<&str>) -> Result
         }
     }
     drop(keys);
-    end.await?;
-    Ok(first)
+    let ended = end.await;
+    drop(open);
+    ended.map(|()| first)
 }
 
 /// `null` for what is no record: the core says which key it was.

@@ -129,7 +129,7 @@ impl Receiving<'_> {
                     Some(0) => Ok(Vec::new()),
                     Some(wanted) => self.some(wanted),
                     // Neither: the body ends where the connection does.
-                    None => self.some(usize::MAX).or(Ok(Vec::new())),
+                    None => self.until_closed(),
                 }
             };
             let Ok(bytes) = next else { return reply };
@@ -161,6 +161,18 @@ impl Receiving<'_> {
         }
         let bytes = self.raw[self.at..self.at + length].to_vec();
         self.at += length + 2;
+        Ok(bytes)
+    }
+
+    /// What has come; nothing where the connection ends in an orderly way.
+    fn until_closed(&mut self) -> Result<Vec<u8>, Gone> {
+        if self.at == self.raw.len() {
+            let mut buffer = [0; 16 * 1024];
+            let length = (&mut &*self.stream).read(&mut buffer).map_err(|_| Gone)?;
+            self.raw.extend_from_slice(&buffer[..length]);
+        }
+        let bytes = self.raw[self.at..].to_vec();
+        self.at = self.raw.len();
         Ok(bytes)
     }
 

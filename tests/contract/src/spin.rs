@@ -74,7 +74,7 @@ impl Spin {
         let mut command = Command::new(&self.program);
         command.arg("--manifest").arg(root().join("tests/contract/spin.toml"));
         command.arg("--wasm").arg(&self.component).arg("--kv").arg(self.kv());
-        command.args(["--listen", &format!("127.0.0.1:{PORT}")]).args(more);
+        command.args(["--listen", &format!("127.0.0.1:{PORT}"), "--kv-fsync", "off"]).args(more);
         for (name, value) in fixtures::secrets() {
             command.env(format!("SPIN_VARIABLE_{name}"), value);
         }

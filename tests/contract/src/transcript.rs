@@ -7,7 +7,7 @@ use crate::host::{Call, Ended, Host, Needs, Reply, StoredRecord};
 use moegate::core::record::Record;
 use moegate::platform::fake::{Arrived, Responder};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,9 +28,34 @@ pub struct Scene {
 pub struct Exchange {
     pub request: String,
     pub status: u16,
-    pub headers: BTreeMap<String, String>,
+    /// In the order of their names.
+    pub headers: Vec<(String, String)>,
     pub body: String,
     pub ended: Ended,
+    /// What origins have got for it.
+    pub sent: Vec<Sent>,
+}
+
+/// A generation as it arrived at an origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    pub authority: String,
+    pub path: String,
+    /// The gateway's own, and some that must not be there; runtimes add theirs.
+    pub headers: Vec<(&'static str, Option<String>)>,
+    pub body: String,
+}
+
+impl Sent {
+    fn of(arrived: &Arrived) -> Self {
+        let names = ["authorization", "content-type", "user-agent", "x-access", "cookie", "x-forwarded-for"];
+        Self {
+            authority: arrived.authority.clone(),
+            path: arrived.path.clone(),
+            headers: names.map(|name| (name, arrived.header(name).map(str::to_owned))).to_vec(),
+            body: String::from_utf8_lossy(&arrived.body).into_owned(),
+        }
+    }
 }
 
 /// Headers of the runtime's own, or of one request.
@@ -38,14 +63,17 @@ const PASSING: [&str; 6] =
     ["connection", "content-length", "date", "transfer-encoding", "vary", moegate_wire::header::REQUEST_ID];
 
 impl Exchange {
-    fn of(call: &Call, reply: &Reply) -> Self {
+    fn of(call: &Call, reply: &Reply, sent: Vec<Sent>) -> Self {
         let headers = reply.headers.iter().filter(|(name, _)| !PASSING.contains(&name.as_str()));
+        let mut headers: Vec<_> = headers.cloned().collect();
+        headers.sort();
         // Sums over a host's whole past are no part of the comparison.
         let sums = call.path.starts_with("/usage") && reply.status == 200;
         Self {
             request: format!("{} {}", call.method, call.path),
             status: reply.status,
-            headers: headers.cloned().collect(),
+            headers,
+            sent,
             body: if sums { String::new() } else { reply.text() },
             ended: reply.ended,
         }
@@ -62,7 +90,7 @@ impl Scene {
     /// Whether two hosts must show the same: where a client left or many called at once, it is a matter of time how
     /// much each of them got.
     fn is_comparable(&self) -> bool {
-        !self.at_once && self.exchanges.iter().all(|exchange| exchange.ended == Ended::Whole)
+        !self.at_once && self.exchanges.iter().all(|exchange| exchange.ended != Ended::Left)
     }
 }
 
@@ -96,12 +124,19 @@ pub struct Noting<'h> {
     host: &'h dyn Host,
     exchanges: Mutex<Vec<Exchange>>,
     at_once: AtomicBool,
+    /// Generations that earlier exchanges have accounted for.
+    seen: AtomicUsize,
 }
 
 impl<'h> Noting<'h> {
     #[must_use]
     pub fn new(host: &'h dyn Host) -> Self {
-        Self { host, exchanges: Mutex::default(), at_once: AtomicBool::default() }
+        Self {
+            host,
+            exchanges: Mutex::default(),
+            at_once: AtomicBool::default(),
+            seen: AtomicUsize::default(),
+        }
     }
 
     /// What has been noted since the last time.
@@ -121,12 +156,22 @@ impl Host for Noting<'_> {
     }
 
     fn answer(&self, responder: Responder) {
+        self.seen.store(0, Ordering::Relaxed);
         self.host.answer(responder);
     }
 
     fn call(&self, call: &Call) -> Reply {
         let reply = self.host.call(call);
-        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).push(Exchange::of(call, &reply));
+        // What a request gets that ends in a panic is the host's own.
+        if call.path == "/__panic" {
+            return reply;
+        }
+        // Questions for receipts come after the reply, at their own time.
+        let generations: Vec<_> =
+            self.host.arrived().into_iter().filter(|arrived| arrived.method == "POST").collect();
+        let seen = self.seen.swap(generations.len(), Ordering::Relaxed);
+        let sent = generations.iter().skip(seen).map(Sent::of).collect();
+        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).push(Exchange::of(call, &reply, sent));
         reply
     }
 

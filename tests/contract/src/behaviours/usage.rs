@@ -9,6 +9,8 @@ use moegate::core::record::{Record, day};
 use moegate_wire::{Ending, Nanodollars};
 use serde_json::{Value, json as value};
 use std::collections::BTreeSet;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 pub(super) const ALL: &[Behaviour] = &[
     Behaviour::new(
@@ -39,6 +41,12 @@ pub(super) const ALL: &[Behaviour] = &[
         "concurrent_requests_all_count",
         "of 200 requests at once each has its id and its record",
         concurrent,
+    )
+    .needing(Needs::Concurrency),
+    Behaviour::new(
+        "usage_while_requests_run",
+        "`/usage` is asked for while others' requests write their records: nothing is lost, and nobody waits for ever",
+        while_requests_run,
     )
     .needing(Needs::Concurrency),
     Behaviour::new(
@@ -99,8 +107,14 @@ fn down(stage: &mut Stage<'_>) {
     stage.host.fail_store(4);
     let reply = stage.play(always(json(200, answer_text())), &chat("far-model"));
     assert_eq!(reply.status, 200);
-    let said = stage.host.said();
     let id = reply.header("x-moegate-request-id");
+    let mut said = stage.host.said();
+    // It tries again for a second or two first.
+    let until = Instant::now() + Duration::from_secs(30);
+    while !said.contains(id) && Instant::now() < until {
+        sleep(Duration::from_millis(20));
+        said += &stage.host.said();
+    }
     // Beside the record the line says what the host makes of it.
     let logged = said.lines().find(|line| line.contains(id)).expect("a line with the record");
     let json = &logged[logged.find('{').unwrap()..=logged.rfind('}').unwrap()];
@@ -144,6 +158,24 @@ fn all_count(stage: &mut Stage<'_>, count: usize, at_once: usize) -> Value {
 
 fn concurrent(stage: &mut Stage<'_>) {
     all_count(stage, 200, 200);
+}
+
+fn while_requests_run(stage: &mut Stage<'_>) {
+    let mut calls = vec![chat("far-model"); 200];
+    for at in 0..20 {
+        calls.insert(at * 10, get("/usage", ADMIN_KEY));
+    }
+    stage.host.said();
+    stage.host.answer(always(json(200, answer_text())));
+    let begun = Instant::now();
+    let replies = stage.host.call_all(&calls, 16);
+    for reply in &replies {
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    stage.settle(200);
+    let said = stage.host.said();
+    // The Spin host names what would have waited for ever in Spin.
+    assert!(!said.contains("wait for ever"), "after {:?}: {said}", begun.elapsed());
 }
 
 fn thousands(stage: &mut Stage<'_>) {
