@@ -15,6 +15,7 @@ pub mod fake_host;
 pub mod fixtures;
 pub mod host;
 pub mod origin;
+mod program;
 pub mod runner;
 pub mod spin;
 pub mod stage;

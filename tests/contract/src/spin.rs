@@ -5,39 +5,29 @@ use crate::client;
 use crate::fixtures;
 use crate::host::{Call, Host, Needs, Reply, StoredRecord};
 use crate::origin::Progress;
+use crate::program::{Program, Said, must_be_free};
 use crate::workerd::root;
 use moegate::core::record::Record;
 use moegate::platform::fake::{Arrived, Responder};
 use rusqlite::{Connection, OpenFlags};
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The gateway's own port.
 const PORT: u16 = 28710;
-/// Compiling the component takes some seconds, on a busy machine more.
-const START: Duration = Duration::from_secs(120);
 const DROP: Duration = Duration::from_secs(10);
 
 pub struct Spin {
-    program: PathBuf,
+    runtime: PathBuf,
     component: PathBuf,
     folder: PathBuf,
     progress: Arc<Progress>,
-    process: Mutex<Option<Process>>,
-    said: Arc<Mutex<String>>,
-}
-
-struct Process {
-    child: Child,
-    /// What it prints on its standard output; the first line says that it listens.
-    lines: Receiver<String>,
+    program: Mutex<Option<Program>>,
+    said: Said,
 }
 
 /// What this host can do or show.
@@ -56,22 +46,20 @@ impl Spin {
     /// # Errors
     /// What is missing or taken, and what to do.
     pub fn start(progress: &Arc<Progress>) -> Result<Self, String> {
-        let (program, component) = (variable("MOEGATE_SPIN_HOST")?, variable("MOEGATE_CONTRACT_SPIN")?);
-        TcpListener::bind(("127.0.0.1", PORT)).map_err(|error| {
-            format!("port {PORT} cannot be listened on ({error}); the contract suite's gateway needs it: end what uses it (`ss -ltnp 'sport = :{PORT}'` names it)")
-        })?;
+        let (runtime, component) = (variable("MOEGATE_SPIN_HOST")?, variable("MOEGATE_CONTRACT_SPIN")?);
+        must_be_free(PORT)?;
         let progress = Arc::clone(progress);
         let folder = env::temp_dir().join(format!("moegate-contract-spin-{}", std::process::id()));
         fs::create_dir_all(&folder)
             .map_err(|error| format!("cannot write to {}: {error}", folder.display()))?;
         let host =
-            Self { program, component, folder, progress, process: Mutex::new(None), said: Arc::default() };
+            Self { runtime, component, folder, progress, program: Mutex::new(None), said: Said::default() };
         host.launch(&[])?;
         Ok(host)
     }
 
     fn launch(&self, more: &[&str]) -> Result<(), String> {
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(&self.runtime);
         command.arg("--manifest").arg(root().join("tests/contract/spin.toml"));
         command.arg("--wasm").arg(&self.component).arg("--kv").arg(self.kv());
         command.args(["--listen", &format!("127.0.0.1:{PORT}"), "--kv-fsync", "off"]).args(more);
@@ -80,45 +68,16 @@ impl Spin {
         }
         // A variable must have a value; to the gateway an empty one is missing.
         command.env("SPIN_VARIABLE_UNSET_KEY", "");
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("{} cannot be started: {error}", self.program.display()))?;
-        let (output, errors) = (child.stdout.take(), child.stderr.take());
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(output.unwrap()).lines().map_while(Result::ok) {
-                let _ended = sender.send(line);
-            }
-        });
-        let said = Arc::clone(&self.said);
-        std::thread::spawn(move || {
-            for line in BufReader::new(errors.unwrap()).lines().map_while(Result::ok) {
-                let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-                said.push_str(&line);
-                said.push('\n');
-            }
-        });
-        let process = Process { child, lines };
-        let first = process.lines.recv_timeout(START).unwrap_or_default();
-        *self.process.lock().unwrap() = Some(process);
-        if first.starts_with("listening on ") {
-            Ok(())
-        } else {
-            self.end();
-            Err(format!("the gateway did not start in the Spin host: {first}\n{}", self.said()))
-        }
+        *self.program.lock().unwrap() = Some(Program::start(command, "listening on ", &self.said)?);
+        Ok(())
     }
 
     fn end(&self) {
-        let taken = self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Process { mut child, lines }) = taken {
+        let taken = self.program.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Program { mut child, .. }) = taken {
             let id = rustix::process::Pid::from_child(&child);
             let _gone = rustix::process::kill_process(id, rustix::process::Signal::TERM);
             let _ended = child.wait();
-            drop(lines);
         }
     }
 
@@ -209,6 +168,6 @@ impl Host for Spin {
     }
 
     fn said(&self) -> String {
-        std::mem::take(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner))
+        self.said.take()
     }
 }

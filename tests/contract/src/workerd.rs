@@ -4,43 +4,34 @@ use crate::client;
 use crate::fixtures;
 use crate::host::{Call, Host, Needs, Reply, StoredRecord};
 use crate::origin::Progress;
+use crate::program::{Program, Said, must_be_free};
 use moegate::platform::fake::{Arrived, Responder};
 use serde_json::{Value, json};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The gateway's own port.
 const PORT: u16 = 28710;
-/// Starting workerd takes a second or two, on a busy machine more.
-const START: Duration = Duration::from_secs(120);
 const DROP: Duration = Duration::from_secs(10);
 
 pub struct Workerd {
     tools: Tools,
     folder: PathBuf,
     progress: Arc<Progress>,
-    process: Mutex<Option<Process>>,
-    said: Arc<Mutex<String>>,
+    program: Mutex<Option<Program>>,
+    said: Said,
 }
 
 /// What set-up has made, handed over by `cargo xtask test contract`.
 struct Tools {
     node: OsString,
     wasm: PathBuf,
-}
-
-struct Process {
-    child: Child,
-    input: ChildStdin,
-    lines: Receiver<String>,
 }
 
 impl Tools {
@@ -66,9 +57,7 @@ impl Workerd {
     /// What is missing or taken, and what to do.
     pub fn start(progress: &Arc<Progress>) -> Result<Self, String> {
         let tools = Tools::from_env()?;
-        TcpListener::bind(("127.0.0.1", PORT)).map_err(|error| {
-            format!("port {PORT} cannot be listened on ({error}); the contract suite's gateway needs it: end what uses it (`ss -ltnp 'sport = :{PORT}'` names it)")
-        })?;
+        must_be_free(PORT)?;
         let progress = Arc::clone(progress);
         let folder = env::temp_dir().join(format!("moegate-contract-{}", std::process::id()));
         let vars: String =
@@ -76,14 +65,15 @@ impl Workerd {
         fs::create_dir_all(&folder)
             .and_then(|()| fs::write(folder.join("vars"), vars))
             .map_err(|error| format!("cannot write to {}: {error}", folder.display()))?;
-        let host = Self { tools, folder, progress, process: Mutex::new(None), said: Arc::default() };
+        let host = Self { tools, folder, progress, program: Mutex::new(None), said: Said::default() };
         host.launch()?;
         Ok(host)
     }
 
     fn launch(&self) -> Result<(), String> {
         let node = root().join("xtask/node");
-        let mut child = Command::new(&self.tools.node)
+        let mut command = Command::new(&self.tools.node);
+        command
             .arg("--import")
             .arg(node.join("resolve.mjs"))
             .arg(node.join("gateway.mjs"))
@@ -96,53 +86,25 @@ impl Workerd {
             .arg("--wasm")
             .arg(&self.tools.wasm)
             .args(["--port", &PORT.to_string(), "--control"])
-            .current_dir(&self.folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("{} cannot be started: {error}", self.tools.node.display()))?;
-        let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(output.unwrap()).lines().map_while(Result::ok) {
-                let _ended = sender.send(line);
-            }
-        });
-        let said = Arc::clone(&self.said);
-        std::thread::spawn(move || {
-            for line in BufReader::new(errors.unwrap()).lines().map_while(Result::ok) {
-                let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-                said.push_str(&line);
-                said.push('\n');
-            }
-        });
-        let process = Process { child, input: input.unwrap(), lines };
-        let first = process.lines.recv_timeout(START).unwrap_or_default();
-        *self.process.lock().unwrap() = Some(process);
-        if first.starts_with("{\"ready\":true") {
-            Ok(())
-        } else {
-            self.end();
-            Err(format!("the gateway did not start in workerd: {first}\n{}", self.said()))
-        }
+            .current_dir(&self.folder);
+        *self.program.lock().unwrap() = Some(Program::start(command, "{\"ready\":true", &self.said)?);
+        Ok(())
     }
 
     /// Ends it in an orderly way: what it has begun to write is written.
     fn end(&self) {
-        let taken = self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Process { mut child, input, lines }) = taken {
+        let taken = self.program.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Program { mut child, input, .. }) = taken {
             drop(input);
             let _ended = child.wait();
-            drop(lines);
         }
     }
 
     fn ask(&self, question: &Value) -> Value {
-        let mut guard = self.process.lock().unwrap();
-        let process = guard.as_mut().expect("the gateway runs");
-        writeln!(process.input, "{question}").expect("the gateway's process listens");
-        let line = process.lines.recv_timeout(START).expect("the gateway's process answers");
+        let mut guard = self.program.lock().unwrap();
+        let program = guard.as_mut().expect("the gateway runs");
+        writeln!(program.input, "{question}").expect("the gateway's process listens");
+        let line = program.line();
         let answer: Value = serde_json::from_str(&line).unwrap();
         assert!(answer.get("error").is_none(), "the store: {answer}");
         answer
@@ -207,6 +169,6 @@ impl Host for Workerd {
     }
 
     fn said(&self) -> String {
-        std::mem::take(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner))
+        self.said.take()
     }
 }
