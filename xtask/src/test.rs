@@ -63,6 +63,8 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
     };
     let mut deny = Command::new(deny);
     deny.args(["--log-level", "error", "check", "bans", "licenses", "sources"]).current_dir(&setup.root);
+    let mut corpus = Command::new(setup.python()?);
+    corpus.args(["-B", "moe-server/models/demo/corpus/test_corpus.py", "--quiet"]);
     let status = |name, command| Check { name, command, counting: Counting::Status };
     Ok(vec![
         status("formatting", cargo(&["fmt", "--all", "--check"])),
@@ -73,6 +75,7 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
         status("lints for Workers", wasm_clippy("")),
         status("lints for Spin", wasm_clippy("spin")),
         status("licences and sources", deny),
+        status("the demo model's corpus", corpus),
         Check {
             name: "Rust tests",
             // spin-host's run in the contract suite: the workspace's features would compile wasmtime a second time.
