@@ -3,7 +3,7 @@
 //! - [`gateway`]: the one async function a request walks through.
 //! - [`core`]: what it decides. Pure.
 //! - [`api`]: the dialects.
-//! - [`platform`]: what runs it: Workers or a fake, chosen by the target.
+//! - [`platform`]: what runs it: Workers, Spin (the feature `spin`) or a fake (off wasm).
 #![deny(unsafe_code)]
 // only the exports of `platform::cloudflare` have to be unmangled
 // A future of one request never leaves its thread on any platform here, so no `Send` bound is wanted.
