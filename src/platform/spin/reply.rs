@@ -57,8 +57,8 @@ impl Client {
         let headers = Fields::from_list(&headers).unwrap_or_else(|_| Fields::new());
         let (body, contents) = wit_stream::new();
         let (trailers, no_trailers) = wit_future::new(|| Ok(None));
-        // What it says of the transmission comes when the host has taken the body over, and tells nothing.
-        let (response, _taken_over) = Response::new(headers, Some(contents), no_trailers);
+        // What it says of the transmission does not come with the client's leaving or staying: it tells nothing here.
+        let (response, _transmitted) = Response::new(headers, Some(contents), no_trailers);
         let _known_to_be_valid = response.set_status_code(reply.status);
         (Self { body, trailers }, response)
     }
