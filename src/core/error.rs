@@ -110,6 +110,12 @@ impl ApiError {
         Self::new(status, "upstream_error", code, message)
     }
 
+    /// 503: nothing was asked, and it may work later.
+    #[must_use]
+    pub fn unavailable(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(503, "upstream_error", code, message)
+    }
+
     /// 500, the gateway's own fault or its owner's.
     #[must_use]
     pub fn internal(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {

@@ -5,7 +5,10 @@
 
 pub mod attempt;
 pub mod auth;
+pub mod course;
 pub mod error;
+pub mod failure;
+pub mod health;
 pub mod record;
 pub mod report;
 pub mod request_id;

@@ -1,0 +1,302 @@
+//! One request's way along its plan, under one budget: what is tried next, after what pause, and when it is enough.
+//!
+//! The budget counts all attempts, wherever they go: nothing here gives a fallback retries of its own.
+
+use super::config::{Action, Failure};
+use super::error::ApiError;
+use super::health::{Gate, Health};
+use super::route::{Dice, Facts, Plan, Target};
+
+/// Pauses before an origin is tried again: full jitter (Brooker, "Exponential Backoff And Jitter", AWS, 2015).
+const FIRST_PAUSE_MS: u64 = 250;
+const LONGEST_PAUSE_MS: u64 = 8_000;
+/// Nobody who was told to wait comes back at the same moment as all others.
+const SPREAD_MS: u64 = 200;
+/// Clients ignore longer ones (docs/reference/http.md).
+const LONGEST_HINT_S: u64 = 59;
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Try {
+        /// Which of the plan's targets.
+        at: usize,
+        /// Which of the origin's keys: 0 is `secret`, then the spare ones.
+        key: usize,
+        /// Not the first attempt of this request there.
+        again: bool,
+    },
+    /// Milliseconds; then ask again.
+    Wait(u64),
+    GiveUp(Why),
+}
+
+/// Why nothing more is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The rule has no origin for such a request.
+    NoOrigin,
+    /// The failure says that no further attempt helps.
+    Stopped,
+    Attempts,
+    Time,
+    Money,
+    /// None may be asked (again) soon enough. The earliest time of one that was not asked at all.
+    Unavailable {
+        until_ms: Option<u64>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Standing {
+    tries: u32,
+    key: usize,
+    not_before_ms: u64,
+    out: bool,
+}
+
+#[derive(Debug)]
+pub struct Course<'a> {
+    plan: Plan<'a>,
+    standings: Vec<Standing>,
+    deadline_ms: u64,
+    attempts: u32,
+    /// Nano-dollars of the attempts so far.
+    spent: u64,
+    /// The target that goes first, whatever the order.
+    preferred: Option<usize>,
+    stopped: bool,
+}
+
+impl<'a> Course<'a> {
+    #[must_use]
+    pub fn new(plan: Plan<'a>, started_ms: u64) -> Self {
+        Self {
+            standings: vec![Standing::default(); plan.targets.len()],
+            deadline_ms: started_ms + u64::from(plan.route.budget.seconds) * 1000,
+            plan,
+            attempts: 0,
+            spent: 0,
+            preferred: None,
+            stopped: false,
+        }
+    }
+
+    #[must_use]
+    pub fn target(&self, at: usize) -> Target<'a> {
+        self.plan.targets[at]
+    }
+
+    /// When everything must be over, in Unix milliseconds.
+    #[must_use]
+    pub fn deadline_ms(&self) -> u64 {
+        self.deadline_ms
+    }
+
+    /// Decides. A `Try` counts at once.
+    pub fn next(&mut self, facts: &Facts<'_>, health: &Health, now_ms: u64, dice: &mut Dice) -> Step {
+        let budget = &self.plan.route.budget;
+        let enough = if self.plan.targets.is_empty() {
+            Some(Why::NoOrigin)
+        } else if self.stopped {
+            Some(Why::Stopped)
+        } else if self.attempts >= budget.attempts {
+            Some(Why::Attempts)
+        } else if now_ms >= self.deadline_ms {
+            Some(Why::Time)
+        } else {
+            None
+        };
+        if let Some(why) = enough {
+            return Step::GiveUp(why);
+        }
+        let longest_wait_ms = u64::from(budget.longest_wait_s) * 1000;
+        let latest_ms = (now_ms + longest_wait_ms).min(self.deadline_ms.saturating_sub(1));
+        let mut best: Option<(u64, usize)> = None;
+        let mut unasked_until: Option<u64> = None;
+        let order = self.preferred.into_iter().chain(0..self.plan.targets.len());
+        for at in order {
+            let ready_ms = match self.ready_ms(at, health, now_ms) {
+                Ok(ready_ms) => ready_ms,
+                Err(until_ms) => {
+                    unasked_until = earliest(unasked_until, until_ms);
+                    continue;
+                }
+            };
+            if ready_ms > latest_ms {
+                unasked_until = earliest(unasked_until, (self.standings[at].tries == 0).then_some(ready_ms));
+                continue;
+            }
+            // One that was never tried goes before one that has failed, though that might be ready too.
+            let fresh = self.preferred == Some(at) || self.standings[at].tries == 0;
+            if fresh && ready_ms <= now_ms {
+                best = Some((ready_ms, at));
+                break;
+            }
+            if best.is_none_or(|(earlier, _)| ready_ms < earlier) {
+                best = Some((ready_ms, at));
+            }
+        }
+        let Some((ready_ms, at)) = best else {
+            return Step::GiveUp(Why::Unavailable { until_ms: unasked_until });
+        };
+        if let Some(limit) = budget.dollars
+            && self.spent.saturating_add(facts.estimate(&self.plan.targets[at])) > limit.nanodollars()
+        {
+            return Step::GiveUp(Why::Money);
+        }
+        if ready_ms > now_ms {
+            return Step::Wait((ready_ms - now_ms + dice.below(SPREAD_MS)).min(self.deadline_ms - now_ms));
+        }
+        self.preferred = None;
+        self.attempts += 1;
+        let standing = &mut self.standings[at];
+        standing.tries += 1;
+        Step::Try { at, key: standing.key, again: standing.tries > 1 }
+    }
+
+    /// From when on the target may be tried. `Err`: not at all; with a time if it was left out unasked.
+    fn ready_ms(&self, at: usize, health: &Health, now_ms: u64) -> Result<u64, Option<u64>> {
+        let standing = &self.standings[at];
+        let place = self.plan.targets[at].place;
+        if standing.out {
+            return Err(None);
+        }
+        let held_ms = match health.gate(place, now_ms) {
+            Gate::Open => 0,
+            Gate::Held { until_ms } => until_ms,
+            // Nobody waits for a breaker: it opens when one attempt has found out.
+            Gate::Shut { until_ms } => return Err((standing.tries == 0).then_some(until_ms)),
+        };
+        if standing.tries > 0 && !health.may_retry(place) {
+            return Err(None);
+        }
+        // A spare key is another customer at the origin: what it said to the first key does not hold for it.
+        Ok(if standing.key > 0 { standing.not_before_ms } else { standing.not_before_ms.max(held_ms) })
+    }
+
+    /// What an attempt has cost: what its origin says, or where nobody knows, the estimate.
+    pub fn spend(&mut self, nanodollars: u64) {
+        self.spent = self.spent.saturating_add(nanodollars);
+    }
+
+    /// An attempt has failed. `retry_after_ms`: what the origin asked for.
+    pub fn failed(
+        &mut self,
+        at: usize,
+        failure: Failure,
+        retry_after_ms: Option<u64>,
+        now_ms: u64,
+        dice: &mut Dice,
+    ) {
+        let target = self.plan.targets[at];
+        let action = self.plan.route.action(failure);
+        if action == Action::Stop {
+            self.stopped = true;
+            return;
+        }
+        let standing = &mut self.standings[at];
+        let pause_ms = dice.below((FIRST_PAUSE_MS << standing.tries.min(6)).min(LONGEST_PAUSE_MS));
+        standing.not_before_ms = now_ms + retry_after_ms.unwrap_or(pause_ms);
+        match failure {
+            Failure::BadKey | Failure::RateLimited if standing.key < target.origin.spare_secrets.len() => {
+                standing.key += 1;
+                standing.not_before_ms = now_ms;
+                self.preferred = Some(at);
+                return;
+            }
+            // The same again would fail the same way.
+            Failure::BadKey | Failure::ModelNotFound | Failure::ContentFilter => standing.out = true,
+            Failure::ContextLength => self.only_longer(target.model.context_tokens, at),
+            _ => {}
+        }
+        if action == Action::Retry && self.standings[at].tries == 1 {
+            self.preferred = Some(at);
+        }
+    }
+
+    /// The prompt is too long for this one: so it is for all that are known to hold no more.
+    fn only_longer(&mut self, too_short: Option<u32>, at: usize) {
+        self.standings[at].out = true;
+        for (standing, target) in self.standings.iter_mut().zip(&self.plan.targets) {
+            if let (Some(short), Some(own)) = (too_short, target.model.context_tokens) {
+                standing.out |= own <= short;
+            }
+        }
+    }
+}
+
+fn earliest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
+}
+
+impl Why {
+    /// What the client is told where no origin was asked at all.
+    #[must_use]
+    pub fn error(self, plan_name: &str, now_ms: u64) -> (ApiError, Option<u64>) {
+        match self {
+            Self::Money => {
+                let text = format!(
+                    "this request could cost more than the route `{plan_name}` allows (budget.dollars): send a shorter prompt or a smaller max_tokens"
+                );
+                (ApiError::invalid("over_budget", None, text), None)
+            }
+            Self::NoOrigin => {
+                let text = format!("the rule of the route `{plan_name}` has no origin for such a request");
+                (ApiError::unavailable("no_origin", text), None)
+            }
+            Self::Unavailable { until_ms } => {
+                let seconds = until_ms.map_or(1, |until| until.saturating_sub(now_ms).div_ceil(1000));
+                let seconds = seconds.clamp(1, LONGEST_HINT_S);
+                let text = format!(
+                    "all origins of `{plan_name}` are failing or ask for patience; one may be tried again in {seconds} s"
+                );
+                (ApiError::unavailable("origins_unavailable", text), Some(seconds))
+            }
+            Self::Stopped | Self::Attempts | Self::Time => {
+                let text = format!("the budget of the route `{plan_name}` left no time for an attempt");
+                (ApiError::unavailable("no_time_left", text), Some(1))
+            }
+        }
+    }
+}
+
+/// Milliseconds that an origin asks to wait: `retry-after-ms`, else `retry-after` in seconds or as a date (RFC 9110,
+/// section 10.2.3). `None` where it says nothing that can be read.
+#[must_use]
+pub fn retry_after_ms(milliseconds: &str, value: &str, now_ms: u64) -> Option<u64> {
+    let number = |text: &str| {
+        let value: f64 = text.trim().parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0)?;
+        Some(value)
+    };
+    if let Some(ms) = number(milliseconds) {
+        return Some(ms as u64);
+    }
+    if let Some(seconds) = number(value) {
+        return Some((seconds * 1000.0) as u64);
+    }
+    http_date_ms(value.trim()).map(|at| at.saturating_sub(now_ms))
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that is still sent, in Unix milliseconds.
+fn http_date_ms(text: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let fields: Vec<_> = text.split([' ', ':']).collect();
+    let [_, day, month, year, hour, minute, second, "GMT"] = fields[..] else { return None };
+    let number = |text: &str| text.parse::<u64>().ok();
+    let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
+    let (day, year) = (number(day)?, number(year).filter(|year| (1970..=9999).contains(year))?);
+    let seconds = number(hour)? * 3600 + number(minute)? * 60 + number(second)?;
+    // Hinnant's `days_from_civil`, the inverse of `record::day`.
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day.checked_sub(1)?;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
+    Some((days * 86_400 + seconds) * 1000)
+}
+
+#[cfg(test)]
+#[path = "course_tests.rs"]
+mod tests;
