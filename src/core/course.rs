@@ -5,7 +5,7 @@
 use super::config::{Action, Failure};
 use super::error::ApiError;
 use super::health::{Gate, Health};
-use super::route::{Dice, Facts, Plan, Target};
+use super::route::{Dice, Plan, Size, Target};
 
 /// Pauses before an origin is tried again: full jitter (Brooker, "Exponential Backoff And Jitter", AWS, 2015).
 const FIRST_PAUSE_MS: u64 = 250;
@@ -94,7 +94,7 @@ impl<'a> Course<'a> {
     }
 
     /// Decides. A `Try` counts at once.
-    pub fn next(&mut self, facts: &Facts<'_>, health: &Health, now_ms: u64, dice: &mut Dice) -> Step {
+    pub fn next(&mut self, size: Size, health: &Health, now_ms: u64, dice: &mut Dice) -> Step {
         let budget = &self.plan.route.budget;
         let enough = if self.plan.targets.is_empty() {
             Some(Why::NoOrigin)
@@ -141,7 +141,7 @@ impl<'a> Course<'a> {
             return Step::GiveUp(Why::Unavailable { until_ms: unasked_until });
         };
         if let Some(limit) = budget.dollars
-            && self.spent.saturating_add(facts.estimate(&self.plan.targets[at])) > limit.nanodollars()
+            && self.spent.saturating_add(size.estimate(&self.plan.targets[at])) > limit.nanodollars()
         {
             return Step::GiveUp(Why::Money);
         }
@@ -173,6 +173,13 @@ impl<'a> Course<'a> {
         }
         // A spare key is another customer at the origin: what it said to the first key does not hold for it.
         Ok(if standing.key > 0 { standing.not_before_ms } else { standing.not_before_ms.max(held_ms) })
+    }
+
+    /// Leaves out the targets that cannot do what is left to do.
+    pub fn keep_only(&mut self, able: impl Fn(&Target<'a>) -> bool) {
+        for (standing, target) in self.standings.iter_mut().zip(&self.plan.targets) {
+            standing.out |= !able(target);
+        }
     }
 
     /// What an attempt has cost: what its origin says, or where nobody knows, the estimate.
@@ -233,29 +240,31 @@ fn earliest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 impl Why {
     /// What the client is told where no origin was asked at all.
     #[must_use]
-    pub fn error(self, plan_name: &str, now_ms: u64) -> (ApiError, Option<u64>) {
+    pub fn error(self, route: &str, now_ms: u64) -> ApiError {
+        let later = |seconds, code, text| ApiError { retry_after_s: Some(seconds), ..ApiError::unavailable(code, text) };
         match self {
-            Self::Money => {
-                let text = format!(
-                    "this request could cost more than the route `{plan_name}` allows (budget.dollars): send a shorter prompt or a smaller max_tokens"
-                );
-                (ApiError::invalid("over_budget", None, text), None)
-            }
-            Self::NoOrigin => {
-                let text = format!("the rule of the route `{plan_name}` has no origin for such a request");
-                (ApiError::unavailable("no_origin", text), None)
-            }
+            Self::Money => ApiError::invalid(
+                "over_budget",
+                None,
+                format!(
+                    "this request could cost more than the route `{route}` allows (budget.dollars): send a shorter prompt or a smaller max_tokens"
+                ),
+            ),
+            Self::NoOrigin => ApiError::unavailable(
+                "no_origin",
+                format!("the rule of the route `{route}` has no origin for such a request"),
+            ),
             Self::Unavailable { until_ms } => {
                 let seconds = until_ms.map_or(1, |until| until.saturating_sub(now_ms).div_ceil(1000));
                 let seconds = seconds.clamp(1, LONGEST_HINT_S);
                 let text = format!(
-                    "all origins of `{plan_name}` are failing or ask for patience; one may be tried again in {seconds} s"
+                    "all origins of `{route}` are failing or ask for patience; one may be tried again in {seconds} s"
                 );
-                (ApiError::unavailable("origins_unavailable", text), Some(seconds))
+                later(seconds, "origins_unavailable", text)
             }
             Self::Stopped | Self::Attempts | Self::Time => {
-                let text = format!("the budget of the route `{plan_name}` left no time for an attempt");
-                (ApiError::unavailable("no_time_left", text), Some(1))
+                let text = format!("the budget of the route `{route}` left no time for an attempt");
+                later(1, "no_time_left", text)
             }
         }
     }

@@ -4,7 +4,7 @@ mod dice;
 mod plan;
 
 pub use dice::Dice;
-pub use plan::{Facts, Plan, plan};
+pub use plan::{Facts, Plan, Size, plan};
 
 use super::config::{Config, Key, Kind, Model, Origin, Route, StreamWay};
 use super::error::ApiError;

@@ -4,6 +4,7 @@ use super::Target;
 use super::dice::{Dice, hash};
 use crate::core::config::{Condition, Config, Key, Part, Route, Rule};
 use crate::core::health::Health;
+use moegate_wire::Usage;
 use std::fmt::Write;
 
 /// Bytes of text for a token, roughly: enough to compare prompts with thresholds and prices with each other.
@@ -18,36 +19,41 @@ pub struct Facts<'a> {
     pub model: &'a str,
     pub key: &'a Key,
     pub stream: bool,
-    pub body_bytes: usize,
+    pub size: Size,
     /// The raw JSON of `messages` or `prompt`.
     pub conversation: &'a [u8],
-    /// The most completion tokens that the client wants.
-    pub max_tokens: Option<u64>,
     /// The headers that rules name, in lower case.
     pub headers: &'a [(String, String)],
 }
 
 impl Facts<'_> {
-    /// An estimate.
-    #[must_use]
-    pub fn prompt_tokens(&self) -> u64 {
-        self.body_bytes as u64 / BYTES_PER_TOKEN
-    }
-
     fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
+}
+
+/// How large a request is, roughly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    pub body_bytes: usize,
+    /// The most completion tokens that the client wants.
+    pub max_tokens: Option<u64>,
+}
+
+impl Size {
+    /// An estimate.
+    #[must_use]
+    pub fn prompt_tokens(self) -> u64 {
+        self.body_bytes as u64 / BYTES_PER_TOKEN
+    }
 
     /// Nano-dollars that an attempt at the target costs, by estimate.
     #[must_use]
-    pub fn estimate(&self, target: &Target<'_>) -> u64 {
+    pub fn estimate(self, target: &Target<'_>) -> u64 {
         let completion = self.max_tokens.unwrap_or(USUAL_COMPLETION);
-        target
-            .model
-            .price()
-            .cost(&moegate_wire::Usage { prompt: self.prompt_tokens(), completion, ..Default::default() })
-            .0
+        let usage = Usage { prompt: self.prompt_tokens(), completion, ..Usage::default() };
+        target.model.price().cost(&usage).0
     }
 }
 
@@ -183,11 +189,11 @@ impl<'a> Walk<'a, '_> {
         }
         self.explain = explain;
         let shut = |target: &Target<'_>| self.health.is_shut(target.place, self.now_ms);
-        found.sort_by_key(|target| (shut(target), self.facts.estimate(target)));
+        found.sort_by_key(|target| (shut(target), self.facts.size.estimate(target)));
         self.say(|| "cheapest: by price for this request, those with an open breaker last".to_owned());
         self.depth += 1;
         for target in found {
-            let cost = moegate_wire::Nanodollars(self.facts.estimate(&target)).to_dollars();
+            let cost = moegate_wire::Nanodollars(self.facts.size.estimate(&target)).to_dollars();
             self.say(|| format!("{}: about {cost} dollars", target.origin.name));
             self.leaf(&target.origin.name, Some(&target.model.name), targets);
         }
@@ -234,7 +240,7 @@ fn misses(when: &Condition, facts: &Facts<'_>) -> Option<String> {
             return Some(format!("the header {name} is {:?}", value.unwrap_or("")));
         }
     }
-    let tokens = facts.prompt_tokens();
+    let tokens = facts.size.prompt_tokens();
     if when.prompt_at_least.is_some_and(|least| tokens < u64::from(least))
         || when.prompt_below.is_some_and(|below| tokens >= u64::from(below))
     {

@@ -1,6 +1,7 @@
 //! Watches a pumped stream: finds usage, errors and the end; takes out what the client did not ask for.
 
 use super::event;
+use super::partial::{Edited, Partial, with_data};
 use crate::core::error::ApiError;
 use crate::core::usage;
 use memchr::memmem;
@@ -18,6 +19,28 @@ pub enum Forward<'a> {
     Whole,
     /// Instead of it these bytes, which may be none.
     Bytes(&'a [u8]),
+}
+
+/// How the origin's stream closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Close {
+    Clean,
+    /// The connection broke.
+    Broken,
+    /// Nothing came for too long.
+    Idle,
+    /// The request's time is over.
+    Late,
+}
+
+/// How a pumped stream ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finale {
+    pub ending: Ending,
+    /// The last bytes for the client.
+    pub last: String,
+    /// The client's stream is to be left open, and `last` to be kept: another origin may go on.
+    pub open: bool,
 }
 
 /// What the stream has shown.
@@ -45,6 +68,13 @@ pub struct Scanner {
     oversized: bool,
     out: Vec<u8>,
     seen: Seen,
+    /// Where another origin may have to go on.
+    partial: Option<Partial>,
+    /// The data of the error event that was kept back for that reason.
+    error: Vec<u8>,
+    /// An event to put before the end mark.
+    note: String,
+    close: Option<Close>,
 }
 
 enum Verdict {
@@ -66,7 +96,47 @@ struct Chunk<'a> {
 impl Scanner {
     #[must_use]
     pub fn new(price: Price, keep_usage: bool) -> Self {
-        Self { price, keep_usage, held: Vec::new(), oversized: false, out: Vec::new(), seen: Seen::default() }
+        Self {
+            price,
+            keep_usage,
+            held: Vec::new(),
+            oversized: false,
+            out: Vec::new(),
+            seen: Seen::default(),
+            partial: None,
+            error: Vec::new(),
+            note: String::new(),
+            close: None,
+        }
+    }
+
+    /// Keeps what a further origin needs in order to go on.
+    #[must_use]
+    pub fn with_partial(self, partial: Partial) -> Self {
+        Self { partial: Some(partial), ..self }
+    }
+
+    /// Puts this event before the end mark.
+    #[must_use]
+    pub fn with_note(self, note: String) -> Self {
+        Self { note, ..self }
+    }
+
+    /// What has reached the client.
+    pub fn take_partial(&mut self) -> Option<Partial> {
+        self.partial.take()
+    }
+
+    /// The data of an error event that the client did not get.
+    #[must_use]
+    pub fn error(&self) -> &[u8] {
+        &self.error
+    }
+
+    /// How it closed, once it has.
+    #[must_use]
+    pub fn close(&self) -> Option<Close> {
+        self.close
     }
 
     #[must_use]
@@ -135,6 +205,24 @@ impl Scanner {
     }
 
     fn event(&mut self, event: &[u8]) -> Verdict {
+        let edited = match (&mut self.partial, event::data(event)) {
+            (Some(partial), Some(data)) => partial.take_in(&data),
+            _ => return self.standard(event),
+        };
+        match edited {
+            Edited::Same => self.standard(event),
+            Edited::Drop => Verdict::Drop,
+            Edited::Data(data) => {
+                let event = with_data(event, &data);
+                match self.standard(&event) {
+                    Verdict::Keep => Verdict::Replace(event),
+                    other => other,
+                }
+            }
+        }
+    }
+
+    fn standard(&mut self, event: &[u8]) -> Verdict {
         // Most events hold nothing of interest: two searches, no parse.
         let finish = memmem::find(event, b"\"finish_reason\"").is_some();
         let interesting =
@@ -149,7 +237,12 @@ impl Scanner {
                 return Verdict::Drop;
             }
             self.seen.done = true;
-            return Verdict::Keep;
+            if self.note.is_empty() {
+                return Verdict::Keep;
+            }
+            let mut note = std::mem::take(&mut self.note).into_bytes();
+            note.extend_from_slice(event);
+            return Verdict::Replace(note);
         }
         if finish {
             self.seen.finished |= has_finish_reason(&data);
@@ -160,6 +253,10 @@ impl Scanner {
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(&data) else { return Verdict::Keep };
         if chunk.error.is_some() {
             self.seen.error = true;
+            if self.partial.is_some() {
+                self.error = data.into_owned();
+                return Verdict::Drop;
+            }
         }
         let Some((raw, usage)) = chunk.usage.and_then(|raw| Some((raw, usage::parse(raw)?))) else {
             return Verdict::Keep;
@@ -171,17 +268,8 @@ impl Scanner {
         match usage::cost_insertion(&data, raw, self.price.cost(&usage)) {
             None => Verdict::Keep,
             Some((at, text)) => {
-                let mut out = Vec::with_capacity(event.len() + text.len() + 8);
-                for line in event::other_lines(event) {
-                    out.extend_from_slice(line);
-                    out.push(b'\n');
-                }
-                out.extend_from_slice(b"data: ");
-                out.extend_from_slice(&data[..at]);
-                out.extend_from_slice(text.as_bytes());
-                out.extend_from_slice(&data[at..]);
-                out.extend_from_slice(b"\n\n");
-                Verdict::Replace(out)
+                let data = [&data[..at], text.as_bytes(), &data[at..]].concat();
+                Verdict::Replace(with_data(event, &data))
             }
         }
     }
@@ -189,16 +277,25 @@ impl Scanner {
     /// The origin's stream has ended, cleanly or not: how that counts, and the last bytes for the client.
     ///
     /// Half an event is never passed on. A stream without an end mark or finish reason gets an error event instead.
-    pub fn end(&mut self, clean: bool) -> (Ending, String) {
+    pub fn end(&mut self, close: Close) -> Finale {
+        self.close = Some(close);
+        let finale = |ending, last| Finale { ending, last, open: false };
         let whole = self.seen.done || self.seen.finished;
-        if self.seen.error {
-            return (Ending::Error, String::new());
+        if whole && !self.seen.error && (close == Close::Clean || self.seen.done) {
+            return finale(Ending::Complete, String::new());
         }
-        if whole && (clean || self.seen.done) {
-            return (Ending::Complete, String::new());
+        // What was finished cannot be gone on with; neither can an event of which a part is out.
+        let open = self.partial.is_some() && !whole && !self.oversized && close != Close::Late;
+        if self.seen.error {
+            let last = if self.error.is_empty() {
+                String::new()
+            } else {
+                format!("data: {}\n\n", String::from_utf8_lossy(&self.error))
+            };
+            return Finale { open, ..finale(Ending::Error, last) };
         }
         // Some of an oversized event may be out already; the blank line in front ends it.
-        (Ending::Truncated, ApiError::truncated_event())
+        Finale { open, ..finale(Ending::Truncated, ApiError::cut_off_event(close)) }
     }
 }
 

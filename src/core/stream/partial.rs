@@ -1,0 +1,266 @@
+//! The answer so far, of a stream that another origin may have to go on with.
+
+use super::event;
+use crate::core::usage::span;
+use memchr::memmem;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// What has reached the client, over all origins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Partial {
+    /// The content of the one choice.
+    pub text: String,
+    /// Our own server's token ids, and the vocabulary they are of.
+    pub tokens: Vec<u32>,
+    pub vocabulary: String,
+    /// Events with content: about as many tokens.
+    pub events: u64,
+    /// The stream's id, which the client keeps seeing.
+    id: Option<String>,
+    /// It holds what no other origin can go on with: several choices, or tool calls without our own tokens.
+    blocked: bool,
+    /// Another origin has taken over.
+    resumed: bool,
+    /// Text came that no token stands for: of another origin.
+    beyond_tokens: bool,
+}
+
+#[derive(Deserialize)]
+struct Chunk<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    choices: Option<Vec<Choice<'a>>>,
+    #[serde(borrow)]
+    moegate: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(default)]
+    index: u32,
+    #[serde(borrow)]
+    delta: Option<Delta<'a>>,
+    #[serde(borrow)]
+    text: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    finish_reason: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow)]
+    content: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    tool_calls: Option<&'a RawValue>,
+    #[serde(borrow)]
+    function_call: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reasoning_content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reasoning: Option<&'a RawValue>,
+    #[serde(borrow)]
+    refusal: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Handle<'a> {
+    #[serde(default)]
+    tokens: Vec<u32>,
+    #[serde(borrow, default)]
+    vocab: Option<Cow<'a, str>>,
+}
+
+/// What becomes of an event.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Edited {
+    Same,
+    /// It says nothing that the client does not know.
+    Drop,
+    /// Its data, instead.
+    Data(Vec<u8>),
+}
+
+impl Partial {
+    /// Whether an origin that takes text can go on.
+    #[must_use]
+    pub fn has_text_only(&self) -> bool {
+        !self.blocked
+    }
+
+    /// Whether our own server can go on exactly. With nothing said yet anything can.
+    #[must_use]
+    pub fn has_all_tokens(&self) -> bool {
+        !self.beyond_tokens && (!self.tokens.is_empty() || self.text.is_empty() && !self.blocked)
+    }
+
+    /// The next origin's stream follows.
+    pub fn resume(&mut self) {
+        self.resumed = true;
+    }
+
+    /// Takes in an event of the stream.
+    pub(super) fn take_in(&mut self, data: &[u8]) -> Edited {
+        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return Edited::Same };
+        let before = self.events;
+        let handle = chunk.moegate.and_then(|raw| serde_json::from_str::<Handle<'_>>(raw.get()).ok());
+        let tokens = handle.as_ref().map_or(0, |handle| handle.tokens.len());
+        if let Some(handle) = handle {
+            self.tokens.extend(handle.tokens);
+            if let Some(vocabulary) = handle.vocab {
+                self.vocabulary = vocabulary.into_owned();
+            }
+        }
+        let mut finished = false;
+        for choice in chunk.choices.iter().flatten() {
+            finished |= choice.finish_reason.is_some_and(|reason| reason.get() != "null");
+            self.blocked |= choice.index > 0;
+            self.choice(choice);
+        }
+        if self.events > before && tokens == 0 && self.tokens.is_empty() {
+            self.beyond_tokens = true;
+        }
+        let has_choices = chunk.choices.is_some_and(|choices| !choices.is_empty());
+        if self.resumed && has_choices && self.events == before && !finished && tokens == 0 {
+            // The role once more.
+            return Edited::Drop;
+        }
+        self.edit(data, chunk.id, chunk.moegate)
+    }
+
+    fn choice(&mut self, choice: &Choice<'_>) {
+        let says = |raw: Option<&RawValue>| raw.is_some_and(|raw| !matches!(raw.get(), "null" | "\"\"" | "[]"));
+        let content = choice.delta.as_ref().and_then(|delta| delta.content.as_deref());
+        let text = content.or(choice.text.as_deref()).unwrap_or("");
+        self.text.push_str(text);
+        let mut event = !text.is_empty();
+        if let Some(delta) = &choice.delta {
+            if says(delta.tool_calls) || says(delta.function_call) || says(delta.refusal) {
+                self.blocked = true;
+                event = true;
+            }
+            event |= says(delta.reasoning_content) || says(delta.reasoning);
+        }
+        self.events += u64::from(event);
+    }
+
+    /// The data with the first stream's id and without the handle, which is between servers.
+    fn edit(&mut self, data: &[u8], id: Option<&RawValue>, handle: Option<&RawValue>) -> Edited {
+        let mut edits: Vec<(Range<usize>, &str)> = Vec::new();
+        match (&self.id, id) {
+            (None, Some(id)) => self.id = Some(id.get().to_owned()),
+            (Some(own), Some(id)) if own != id.get() => edits.push((span(data, id), own)),
+            _ => {}
+        }
+        if let Some(range) = handle.and_then(|raw| member(data, span(data, raw))) {
+            edits.push((range, ""));
+        }
+        if edits.is_empty() {
+            return Edited::Same;
+        }
+        edits.sort_by_key(|(range, _)| range.start);
+        let mut out = Vec::with_capacity(data.len());
+        let mut from = 0;
+        for (range, text) in edits {
+            out.extend_from_slice(&data[from..range.start]);
+            out.extend_from_slice(text.as_bytes());
+            from = range.end;
+        }
+        out.extend_from_slice(&data[from..]);
+        Edited::Data(out)
+    }
+}
+
+/// The member `"moegate": value` of an object, with the comma that goes when it goes.
+fn member(data: &[u8], value: Range<usize>) -> Option<Range<usize>> {
+    let name = memmem::rfind(&data[..value.start], b"\"moegate\"")?;
+    let before = data[..name].trim_ascii_end();
+    if before.last() == Some(&b',') {
+        return Some(before.len() - 1..value.end);
+    }
+    let rest = data[value.end..].trim_ascii_start();
+    let end = data.len() - rest.len() + usize::from(rest.first() == Some(&b','));
+    Some(name..end)
+}
+
+/// The event with other data.
+pub(super) fn with_data(event: &[u8], data: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(data.len() + 16);
+    for line in event::other_lines(event) {
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\n\n");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edited(partial: &mut Partial, data: &str) -> Option<String> {
+        match partial.take_in(data.as_bytes()) {
+            Edited::Same => Some(data.to_owned()),
+            Edited::Drop => None,
+            Edited::Data(data) => Some(String::from_utf8(data).unwrap()),
+        }
+    }
+
+    #[test]
+    fn text_tokens_and_id_are_kept_and_the_handle_is_taken_out() {
+        let mut partial = Partial::default();
+        for (data, expected) in [
+            (r#"{"id":"a","choices":[{"delta":{"role":"assistant","content":""}}]}"#, r#"{"id":"a","choices":[{"delta":{"role":"assistant","content":""}}]}"#),
+            (
+                r#"{"id":"a","choices":[{"delta":{"content":"H\u00e9 "}}],"moegate":{"tokens":[5,6],"vocab":"v"}}"#,
+                r#"{"id":"a","choices":[{"delta":{"content":"H\u00e9 "}}]}"#,
+            ),
+            (r#"{"moegate":{"tokens":[7]},"id":"a","choices":[{"delta":{"content":"l"}}]}"#, r#"{"id":"a","choices":[{"delta":{"content":"l"}}]}"#),
+            (r#"{ "moegate": {"tokens":[8]} }"#, "{ }"),
+            ("not json", "not json"),
+        ] {
+            let got = edited(&mut partial, data).unwrap();
+            assert_eq!(got.replace("{  }", "{ }"), expected, "{data}");
+        }
+        assert_eq!((partial.text.as_str(), &partial.tokens[..], partial.vocabulary.as_str()), ("Hé l", &[5, 6, 7, 8][..], "v"));
+        assert!(partial.has_all_tokens() && partial.has_text_only());
+        assert_eq!(partial.events, 2);
+    }
+
+    #[test]
+    fn the_second_stream_looks_like_the_first() {
+        let mut partial = Partial::default();
+        edited(&mut partial, r#"{"id":"a","choices":[{"delta":{"content":"One"}}]}"#);
+        partial.resume();
+        assert_eq!(edited(&mut partial, r#"{"id":"b","choices":[{"delta":{"role":"assistant"}}]}"#), None);
+        assert_eq!(
+            edited(&mut partial, r#"{"id":"b","choices":[{"delta":{"content":" two"}}]}"#).unwrap(),
+            r#"{"id":"a","choices":[{"delta":{"content":" two"}}]}"#
+        );
+        let last = r#"{"id":"b","choices":[{"delta":{},"finish_reason":"stop"}]}"#;
+        assert_eq!(edited(&mut partial, last).unwrap(), last.replace("\"b\"", "\"a\""));
+        let usage = r#"{"id":"b","choices":[],"usage":{}}"#;
+        assert_eq!(edited(&mut partial, usage).unwrap(), usage.replace("\"b\"", "\"a\""));
+        assert_eq!(partial.text, "One two");
+        assert!(!partial.has_all_tokens());
+    }
+
+    #[test]
+    fn what_nobody_can_go_on_with() {
+        for data in [
+            r#"{"choices":[{"index":1,"delta":{"content":"x"}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}"#,
+            r#"{"choices":[{"delta":{"refusal":"no"}}]}"#,
+        ] {
+            let mut partial = Partial::default();
+            edited(&mut partial, data);
+            assert!(!partial.has_text_only(), "{data}");
+            assert!(!partial.has_all_tokens(), "{data}");
+        }
+    }
+}
