@@ -4,6 +4,7 @@ use super::{Edit, NoResume, Request, Resume};
 use crate::core::config::Prefill;
 use crate::core::stream::Partial;
 use crate::core::usage::span;
+use moegate_wire::resume::{FIELD, Handle};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -15,20 +16,13 @@ struct Message<'a> {
     prefix: bool,
 }
 
-#[derive(Serialize)]
-struct Handle<'a> {
-    tokens: &'a [u32],
-    vocab: &'a str,
-}
-
 impl Request<'_> {
     pub(super) fn resume_edits(&self, resume: Resume<'_>, edits: &mut Vec<Edit>) -> Result<(), NoResume> {
         match resume {
             Resume::Tokens(partial) if partial.tokens.is_empty() => Ok(()),
             Resume::Tokens(partial) => {
-                let handle = Handle { tokens: &partial.tokens, vocab: &partial.vocabulary };
-                let member = moegate_wire::resume::MEMBER;
-                edits.push(self.new_member(&format!("\"{member}\":{}", super::to_json(&handle))));
+                let handle = Handle { tokens: partial.tokens.clone(), vocab: partial.vocabulary.clone() };
+                edits.push(self.new_member(&format!("\"{FIELD}\":{}", super::to_json(&handle))));
                 Ok(())
             }
             // Nothing but thoughts so far, if anything: the answer begins anew.
@@ -121,10 +115,9 @@ mod tests {
     #[test]
     fn by_tokens() {
         let body = r#"{"model":"m","messages":[]}"#;
-        let member = moegate_wire::resume::MEMBER;
         assert_eq!(
             resumed(body, Resume::Tokens(&partial())).unwrap(),
-            format!(r#"{{"{member}":{{"tokens":[4,5],"vocab":"v"}},"model":"m","messages":[]}}"#)
+            format!(r#"{{"{FIELD}":{{"tokens":[4,5],"vocab":"v"}},"model":"m","messages":[]}}"#)
         );
         assert_eq!(resumed(body, Resume::Tokens(&Partial::default())).unwrap(), body);
         assert_eq!(resumed(body, Resume::Text(&Partial::default(), Prefill::Assistant)).unwrap(), body);
