@@ -139,13 +139,8 @@ impl<'a, P: Platform> Journey<'a, P> {
         let number = self.tried.len() + 1;
         let id = if number == 1 { self.id.clone() } else { format!("{}-{number}", self.id) };
         let now_ms = self.platform.now_ms();
-        let surroundings = Attempt {
-            path: self.path,
-            id: &id,
-            now_ms,
-            deadline_ms: self.course.deadline_ms(),
-            partial,
-        };
+        let surroundings =
+            Attempt { path: self.path, id: &id, now_ms, deadline_ms: self.course.deadline_ms(), partial };
         let outbound = attempt::request(&target, &secrets, request, surroundings).map_err(|NoResume| {
             ApiError::upstream(502, "stream_truncated", "no other origin can go on with such a request")
         })?;
@@ -257,8 +252,7 @@ impl<'a, P: Platform> Journey<'a, P> {
         tried.failure = Some(failure);
         let (target, now_ms) = (tried.target, tried.ended_ms);
         let dice = &mut self.dice;
-        self.platform
-            .memory(|memory| memory.health.end(&target, Verdict::of(failure, None), now_ms, dice));
+        self.platform.memory(|memory| memory.health.end(&target, Verdict::of(failure, None), now_ms, dice));
         if let Some(at) = self.course.position(target.place) {
             self.failed(at, failure, &AnswerHeaders::default());
         }
