@@ -1,6 +1,6 @@
 use super::*;
-use crate::core::config::{Config, authoring};
 use crate::api::openai::Request;
+use crate::core::config::{Config, authoring};
 use crate::core::secret::{Secret, Secrets};
 use crate::core::stream::Scanner;
 use moegate_wire::{Ending, Nanodollars, Price};
@@ -106,8 +106,7 @@ fn partial(events: &str) -> Partial {
 }
 
 const TEXT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"One\"}}]}\n\n";
-const TOKENS: &str =
-    "data: {\"choices\":[{\"delta\":{\"content\":\"One\"}}],\"moegate\":{\"tokens\":[5],\"vocab\":\"v\"}}\n\n";
+const TOKENS: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"One\"}}],\"moegate\":{\"tokens\":[5],\"vocab\":\"v\"}}\n\n";
 const TOOL: &str = "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0}]}}]}\n\n";
 
 #[test]
@@ -120,7 +119,9 @@ fn our_own_server_is_asked_for_a_handle_where_another_may_have_to_go_on() {
 
 #[test]
 fn who_can_go_on() {
-    for (events, own, far) in [("", true, true), (TEXT, false, true), (TOKENS, true, true), (TOOL, false, false)] {
+    for (events, own, far) in
+        [("", true, true), (TEXT, false, true), (TOKENS, true, true), (TOOL, false, false)]
+    {
         let partial = partial(events);
         let able = |model| with(model, |target, _| can_resume(target, &partial));
         assert_eq!((able("own-on"), able("far-on")), (own, far), "{events}");
@@ -131,10 +132,17 @@ fn who_can_go_on() {
 fn the_answer_so_far_goes_along() {
     let body = r#"{"model":"m","messages":[{"role":"user","content":"Count"}],"stream":true}"#;
     for (model, expected) in [
-        ("own-on", r#"{"stream_options":{"include_usage":true},"moegate_resume":{"tokens":[5],"vocab":"v"},"model":"own-model","messages":[{"role":"user","content":"Count"}],"stream":true}"#),
-        ("far-on", r#"{"stream_options":{"include_usage":true},"model":"far-model","messages":[{"role":"user","content":"Count"},{"role":"assistant","content":"One"}],"stream":true}"#),
+        (
+            "own-on",
+            r#"{"stream_options":{"include_usage":true},"moegate_resume":{"tokens":[5],"vocab":"v"},"model":"own-model","messages":[{"role":"user","content":"Count"}],"stream":true}"#,
+        ),
+        (
+            "far-on",
+            r#"{"stream_options":{"include_usage":true},"model":"far-model","messages":[{"role":"user","content":"Count"},{"role":"assistant","content":"One"}],"stream":true}"#,
+        ),
     ] {
-        let Ok(Outbound { body: OutboundBody::Bytes(sent), .. }) = resumed(model, body, Some(&partial(TOKENS)))
+        let Ok(Outbound { body: OutboundBody::Bytes(sent), .. }) =
+            resumed(model, body, Some(&partial(TOKENS)))
         else {
             panic!("{model}: the body must differ")
         };

@@ -139,8 +139,16 @@ mod tests {
             (413, "too large", Failure::Refused),
             (413, r#"{"error":{"message":"too large"}}"#, Failure::ContextLength),
             (503, r#"{"error":{"code":"origin_waking","message":"starting"}}"#, Failure::Waking),
-            (409, r#"{"error":{"code":"resume_mismatch","message":"other vocabulary"}}"#, Failure::ModelNotFound),
-            (400, r#"{"error":{"code":"invalid_resume","message":"not of this request"}}"#, Failure::ModelNotFound),
+            (
+                409,
+                r#"{"error":{"code":"resume_mismatch","message":"other vocabulary"}}"#,
+                Failure::ModelNotFound,
+            ),
+            (
+                400,
+                r#"{"error":{"code":"invalid_resume","message":"not of this request"}}"#,
+                Failure::ModelNotFound,
+            ),
             (503, r#"{"error":{"message":"busy"}}"#, Failure::ServerError),
             (529, r#"{"error":{"message":"overloaded"}}"#, Failure::ServerError),
             (522, "<html>", Failure::Connect),

@@ -214,8 +214,9 @@ impl<'a> Walk<'a, '_> {
             .iter()
             .map(|rule| {
                 let leaves = rule.leaves();
-                let names =
-                    leaves.iter().flat_map(|leaf| [leaf.origin.as_str(), leaf.model.as_deref().unwrap_or("")]);
+                let names = leaves
+                    .iter()
+                    .flat_map(|leaf| [leaf.origin.as_str(), leaf.model.as_deref().unwrap_or("")]);
                 let name = names.collect::<Vec<_>>().join(",");
                 (std::cmp::Reverse(hash(&[beginning, name.as_bytes()])), rule)
             })

@@ -96,11 +96,20 @@ fn rules_that_draw_nothing() {
         // Weight 0 is off: not even a fallback.
         ("{ split = [{ origin = \"a\", weight = 0 }, { origin = \"b\" }] }", "b"),
         ("{ split = [{ order = [{ origin = \"b\" }, { origin = \"c\" }] }] }", "b c"),
-        ("{ cheapest = [{ origin = \"a\" }, { origin = \"b\" }, { origin = \"c\" }, { origin = \"d\" }] }", "d c a b"),
-        ("{ cheapest = [{ origin = \"c\" }, { order = [{ origin = \"a\" }, { origin = \"d\" }] }] }", "d c a"),
+        (
+            "{ cheapest = [{ origin = \"a\" }, { origin = \"b\" }, { origin = \"c\" }, { origin = \"d\" }] }",
+            "d c a b",
+        ),
+        (
+            "{ cheapest = [{ origin = \"c\" }, { order = [{ origin = \"a\" }, { origin = \"d\" }] }] }",
+            "d c a",
+        ),
         ("{ when = { stream = true }, then = { origin = \"a\" } }", ""),
         ("{ order = [{ when = { stream = true }, then = { origin = \"a\" } }, { origin = \"b\" }] }", "b"),
-        ("{ when = { stream = false }, then = { cheapest = [{ origin = \"a\" }, { origin = \"c\" }] } }", "c a"),
+        (
+            "{ when = { stream = false }, then = { cheapest = [{ origin = \"a\" }, { origin = \"c\" }] } }",
+            "c a",
+        ),
     ] {
         assert_eq!(ASK.order(&config(rule)), expected, "{rule}");
     }
@@ -148,7 +157,11 @@ fn the_cheapest_depends_on_the_request_and_an_open_breaker_is_last() {
     for (body_bytes, max_tokens, expected) in
         [(400_000, Some(10), "b c a"), (400, Some(10_000), "c a b"), (400, None, "c a b")]
     {
-        assert_eq!(Ask { body_bytes, max_tokens, ..ASK }.order(&config), expected, "{body_bytes} {max_tokens:?}");
+        assert_eq!(
+            Ask { body_bytes, max_tokens, ..ASK }.order(&config),
+            expected,
+            "{body_bytes} {max_tokens:?}"
+        );
     }
     let mut health = Health::default();
     let mut dice = Dice::new([3; 10]);
@@ -222,13 +235,12 @@ fn a_sticky_split_draws_the_same_for_the_same_user() {
 #[test]
 fn a_sticky_split_within_another_is_drawn_apart() {
     let half = |one: &str, other: &str| {
-        format!("{{ split = [{{ origin = \"{one}\" }}, {{ origin = \"{other}\" }}], sticky = \"x-user-id\" }}")
+        format!(
+            "{{ split = [{{ origin = \"{one}\" }}, {{ origin = \"{other}\" }}], sticky = \"x-user-id\" }}"
+        )
     };
-    let nested = config(&format!(
-        "{{ split = [{}, {}], sticky = \"x-user-id\" }}",
-        half("a", "b"),
-        half("c", "d")
-    ));
+    let nested =
+        config(&format!("{{ split = [{}, {}], sticky = \"x-user-id\" }}", half("a", "b"), half("c", "d")));
     let counts = firsts(&nested, users(1000));
     assert!(["a", "b", "c", "d"].iter().all(|origin| (200..300).contains(&counts[*origin])), "{counts:?}");
 }
@@ -305,7 +317,8 @@ fn decisions_are_explained() {
 
 #[test]
 fn shares_in_percent() {
-    for (share, of, expected) in [(1, 2, "50"), (1, 3, "33.3"), (9, 10, "90"), (1, 1000, "0.1"), (1, 1, "100"), (0, 0, "0")]
+    for (share, of, expected) in
+        [(1, 2, "50"), (1, 3, "33.3"), (9, 10, "90"), (1, 1000, "0.1"), (1, 1, "100"), (0, 0, "0")]
     {
         assert_eq!(percent(share, of), expected);
     }

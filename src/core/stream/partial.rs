@@ -255,9 +255,15 @@ mod tests {
     #[test]
     fn tokens_count_only_while_they_are_all() {
         let mut partial = Partial::default();
-        edited(&mut partial, r#"{"choices":[{"delta":{"content":"One"}}],"moegate":{"tokens":[5],"vocab":"v"}}"#);
+        edited(
+            &mut partial,
+            r#"{"choices":[{"delta":{"content":"One"}}],"moegate":{"tokens":[5],"vocab":"v"}}"#,
+        );
         // Text that was held back, whose tokens are known already.
-        edited(&mut partial, r#"{"choices":[{"delta":{"content":"."}}],"moegate":{"tokens":[],"vocab":"v"}}"#);
+        edited(
+            &mut partial,
+            r#"{"choices":[{"delta":{"content":"."}}],"moegate":{"tokens":[],"vocab":"v"}}"#,
+        );
         assert!(partial.has_all_tokens());
         partial.resume();
         edited(&mut partial, r#"{"choices":[{"delta":{"content":" two"}}]}"#);

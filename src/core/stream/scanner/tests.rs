@@ -193,7 +193,11 @@ fn a_stream_that_another_may_go_on_with_is_left_open() {
     ] {
         for half in ["", "data: {\"choices\":[{\"delta\":{\"content\":\"lost"] {
             let (out, finale, farewell, partial) = open_ended(&[CONTENT, half].concat(), close);
-            assert_eq!((out.as_str(), finale.ending, finale.open), (CONTENT, Ending::Truncated, open), "{close:?}");
+            assert_eq!(
+                (out.as_str(), finale.ending, finale.open),
+                (CONTENT, Ending::Truncated, open),
+                "{close:?}"
+            );
             assert!(finale.last.contains(code) && finale.last.ends_with("\n\n"), "{}", finale.last);
             assert_eq!((farewell, partial.text.as_str()), (finale.last, "usage "));
         }
@@ -251,8 +255,12 @@ fn the_second_stream_goes_on_where_the_first_left_off() {
         resumed.resume();
         let mut scanner = scanner(true).with_partial(resumed).with_note(NOTE.to_owned());
         let out = pushed(&mut scanner, &stream, size);
-        let expected =
-            [second[1].replace("\"b\"", "\"a\""), second[2].replace("\"b\"", "\"a\""), NOTE.to_owned(), DONE.to_owned()];
+        let expected = [
+            second[1].replace("\"b\"", "\"a\""),
+            second[2].replace("\"b\"", "\"a\""),
+            NOTE.to_owned(),
+            DONE.to_owned(),
+        ];
         assert_eq!(out, expected.concat(), "in chunks of {size}");
         assert_eq!(scanner.end(Close::Clean).ending, Ending::Complete);
         assert_eq!(scanner.take_partial().unwrap().text, "One two");
