@@ -140,7 +140,7 @@ impl Rule {
         if given.len() > 1 {
             return Err(format!("a rule is one thing, but this one has {}", list(&given)));
         }
-        let kind = given.first().copied().unwrap_or("none");
+        let kind = given.first().copied();
         for (field, owner, given) in [
             ("model", "origin", table.model.is_some()),
             ("sticky", "split", table.sticky.is_some()),
@@ -148,8 +148,9 @@ impl Rule {
             ("then", "when", table.then.is_some()),
             ("otherwise", "when", table.otherwise.is_some()),
         ] {
-            if given && kind != owner {
-                return Err(format!("`{field}` belongs to `{owner}`, but this rule has `{kind}`"));
+            if given && kind != Some(owner) {
+                let kind = kind.map_or("none".to_owned(), |kind| format!("`{kind}`"));
+                return Err(format!("`{field}` belongs to `{owner}`, but this rule has {kind}"));
             }
         }
         Ok(match table {
