@@ -96,12 +96,19 @@ pub enum Failure {
     ContentFilter,
     /// 401, 402 or 403, or a spent quota: the origin refuses the gateway's key.
     BadKey,
-    /// 404: the origin does not know the model.
+    /// 404: the origin does not know the model, or our own server not the beginning of an answer it should go on with.
     ModelNotFound,
     /// Something that is no answer: a page, a redirect, JSON of another form, a stream of no events.
     BadAnswer,
     /// Any other 4xx: the request itself is at fault. Always ends the request.
     Refused,
+}
+
+/// A table by failure: schemars does not look at the keys of a map.
+#[cfg(feature = "authoring")]
+pub(crate) fn actions_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let (failure, action) = (generator.subschema_for::<Failure>(), generator.subschema_for::<Action>());
+    schemars::json_schema!({ "type": "object", "propertyNames": failure, "additionalProperties": action })
 }
 
 /// What follows a failure.

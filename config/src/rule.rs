@@ -54,7 +54,8 @@ pub struct RuleTable {
     /// `x-user-id` (a request without it is drawn anew). Default: each request is drawn anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sticky: Option<String>,
-    /// Within a `split`: this part's share of the sum of all weights. Default: 1.
+    /// Within a `split`: this part's share of the sum of all weights. 0: never, not even if the others fail.
+    /// Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
     /// Rules whose origins are tried from the cheapest to the dearest, by their prices for this request; those whose
@@ -252,6 +253,11 @@ impl From<Rule> for RuleTable {
 impl schemars::JsonSchema for Rule {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         RuleTable::schema_name()
+    }
+
+    // One type to the generator: else the schema holds it twice.
+    fn schema_id() -> std::borrow::Cow<'static, str> {
+        RuleTable::schema_id()
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
