@@ -16,8 +16,8 @@ pub struct Call {
     pub authorization: Option<String>,
     pub body: Vec<u8>,
     pub framing: Framing,
-    /// Leaves as soon as an origin has the request.
-    pub leaves_before_answer: bool,
+    /// Leaves so long after an origin has the request, whatever has come by then.
+    pub leaves_after: Option<Duration>,
     /// Asked after each chunk of the reply, with all of the body that has come: whether the client stays.
     pub stays: Stays,
     pub parting: Parting,

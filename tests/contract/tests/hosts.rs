@@ -6,6 +6,7 @@ use contract::host::Host;
 use contract::origin::{self, Progress};
 use contract::runner::{Count, compare, is_chosen, run};
 use contract::spin::Spin;
+use contract::suite::CONTRACT;
 use contract::workerd::{Workerd, root};
 use contract::{behaviours, table};
 use std::process::ExitCode;
@@ -16,8 +17,8 @@ type Start = fn(&Arc<Progress>) -> Result<Box<dyn Host>, String>;
 
 /// The runtimes. They use the same ports, so one runs after the other.
 const REAL: &[(&str, Start)] = &[
-    ("workerd", |origins| Ok(Box::new(Workerd::start(origins)?))),
-    ("spin", |origins| Ok(Box::new(Spin::start(origins)?))),
+    ("workerd", |origins| Ok(Box::new(Workerd::start(&CONTRACT, origins)?))),
+    ("spin", |origins| Ok(Box::new(Spin::start(&CONTRACT, origins)?))),
 ];
 
 fn main() -> ExitCode {
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         total.passed += count.passed;
         total.failed += count.failed;
     };
-    let (count, _) = run(&FakeHost::new(), &filters);
+    let (count, _) = run(&FakeHost::default(), &filters);
     add(count);
     let mut shown = Vec::new();
     let mut origins = None;
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
         if !all_names(name).any(|name| is_chosen(&name, &filters)) {
             continue;
         }
-        let origins = origins.get_or_insert_with(|| origin::listen(&origin::PORTS));
+        let origins = origins.get_or_insert_with(|| origin::listen(CONTRACT.origins));
         match origins.as_ref().map_err(String::clone).and_then(start) {
             Ok(host) => {
                 let (count, transcript) = run(&*host, &filters);
