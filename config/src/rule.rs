@@ -9,20 +9,10 @@ use std::collections::BTreeMap;
 pub enum Rule {
     To(Leaf),
     Order(Vec<Rule>),
-    Split {
-        parts: Vec<Part>,
-        sticky: Option<String>,
-    },
+    Split { parts: Vec<Part>, sticky: Option<String> },
     Cheapest(Vec<Rule>),
-    Replicas {
-        of: Vec<Rule>,
-        prefix_bytes: u32,
-    },
-    When {
-        when: Condition,
-        then: Box<Rule>,
-        otherwise: Option<Box<Rule>>,
-    },
+    Replicas { of: Vec<Rule>, prefix_bytes: u32 },
+    When { when: Condition, then: Box<Rule>, otherwise: Option<Box<Rule>> },
 }
 
 /// An origin, and the model's name there.
@@ -182,7 +172,8 @@ impl Rule {
                 otherwise: otherwise.map(|rule| Self::try_from(*rule).map(Box::new)).transpose()?,
             },
             RuleTable { .. } => {
-                return Err("a rule needs one of `origin`, `order`, `split`, `cheapest`, `replicas`, `when`".to_owned());
+                return Err("a rule needs one of `origin`, `order`, `split`, `cheapest`, `replicas`, `when`"
+                    .to_owned());
             }
         })
     }
@@ -238,9 +229,8 @@ impl From<Rule> for RuleTable {
             Rule::To(Leaf { origin, model }) => Self { origin: Some(origin), model, ..Self::default() },
             Rule::Order(rules) => Self { order: tables(rules), ..Self::default() },
             Rule::Split { parts, sticky } => {
-                let parts = parts
-                    .into_iter()
-                    .map(|part| Self { weight: Some(part.weight), ..Self::from(part.rule) });
+                let parts =
+                    parts.into_iter().map(|part| Self { weight: Some(part.weight), ..Self::from(part.rule) });
                 Self { split: Some(parts.collect()), sticky, ..Self::default() }
             }
             Rule::Cheapest(rules) => Self { cheapest: tables(rules), ..Self::default() },

@@ -7,7 +7,7 @@ use super::secret::OriginSecrets;
 use super::stream::Partial;
 use super::usage;
 use crate::api::openai::{Changes, NoResume, Request, Resume};
-use moegate_wire::{Receipt, Ticket, Usage, header, receipt};
+use moegate_wire::{Receipt, Ticket, Usage, header, receipt, resume};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -76,6 +76,8 @@ pub enum SendError {
     Timeout,
     /// The connection broke before the answer was whole (before its first chunk, for a stream).
     Broken,
+    /// What came is no stream of events with JSON, or one that ended before it had begun.
+    BadStream,
     /// An unstreamed answer over the limit for bodies.
     TooLarge,
     /// The client left meanwhile.
@@ -104,7 +106,7 @@ pub fn request(
         headers.push((header::TICKET.to_owned(), key.sign_with(|key| ticket.encode(key))));
     }
     if own && target.route.continues && request.stream {
-        headers.push((header::RESUME.to_owned(), "1".to_owned()));
+        headers.push((header::RESUME.to_owned(), resume::WANTED.to_owned()));
     }
     let changes = Changes {
         served: &target.model.name,
@@ -293,12 +295,17 @@ pub fn failure(target: &Target<'_>, error: SendError) -> ApiError {
         SendError::Timeout => ApiError::upstream(
             504,
             "origin_timeout",
-            format!("origin `{origin}` did not answer within {} s", target.origin.first_byte_timeout_s),
+            format!("origin `{origin}` did not answer within {} s", target.first_byte_ms() / 1000),
         ),
         SendError::Broken => ApiError::upstream(
             502,
             "origin_broke_off",
             format!("origin `{origin}` broke the connection before its answer was whole"),
+        ),
+        SendError::BadStream => ApiError::upstream(
+            502,
+            "origin_answer_invalid",
+            format!("origin `{origin}` sent a stream without any event that could be read"),
         ),
         SendError::TooLarge => ApiError::upstream(
             502,

@@ -5,7 +5,7 @@
 use super::config::{Action, Failure};
 use super::error::ApiError;
 use super::health::{Gate, Health};
-use super::route::{Dice, Plan, Size, Target};
+use super::route::{Dice, Place, Plan, Size, Target};
 
 /// Pauses before an origin is tried again: full jitter (Brooker, "Exponential Backoff And Jitter", AWS, 2015).
 const FIRST_PAUSE_MS: u64 = 250;
@@ -85,6 +85,12 @@ impl<'a> Course<'a> {
     #[must_use]
     pub fn target(&self, at: usize) -> Target<'a> {
         self.plan.targets[at]
+    }
+
+    /// Where in the plan a target stands.
+    #[must_use]
+    pub fn position(&self, place: Place) -> Option<usize> {
+        self.plan.targets.iter().position(|target| target.place == place)
     }
 
     /// When everything must be over, in Unix milliseconds.
@@ -241,7 +247,10 @@ impl Why {
     /// What the client is told where no origin was asked at all.
     #[must_use]
     pub fn error(self, route: &str, now_ms: u64) -> ApiError {
-        let later = |seconds, code, text| ApiError { retry_after_s: Some(seconds), ..ApiError::unavailable(code, text) };
+        let later = |seconds, code, text| ApiError {
+            retry_after_s: Some(seconds),
+            ..ApiError::unavailable(code, text)
+        };
         match self {
             Self::Money => ApiError::invalid(
                 "over_budget",

@@ -148,9 +148,11 @@ impl ApiError {
                 (502, "stream_truncated", "the origin's stream broke off before it was complete")
             }
             Close::Idle => (504, "stream_idle", "the origin's stream fell silent for too long"),
-            Close::Late => {
-                (504, "stream_timeout", "the time that the route's budget allows was over before the stream was complete")
-            }
+            Close::Late => (
+                504,
+                "stream_timeout",
+                "the time that the route's budget allows was over before the stream was complete",
+            ),
         };
         let text = format!("{what}; what has come so far is not the whole answer");
         format!("\n\n{}", Self::upstream(status, code, text).event())

@@ -9,6 +9,7 @@ pub mod course;
 pub mod error;
 pub mod failure;
 pub mod health;
+pub mod memory;
 pub mod record;
 pub mod report;
 pub mod request_id;

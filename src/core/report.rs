@@ -95,8 +95,10 @@ fn is_period(text: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Totals {
     pub requests: u64,
-    /// Requests whose counts are not known; they are zero in the sums.
-    pub unmetered_requests: u64,
+    /// Calls to origins: more than the requests where some were tried again.
+    pub attempts: u64,
+    /// Attempts whose counts are not known; they are zero in the sums.
+    pub unmetered_attempts: u64,
     pub prompt_tokens: u64,
     pub cached_tokens: u64,
     pub completion_tokens: u64,
@@ -107,8 +109,9 @@ pub struct Totals {
 impl Totals {
     fn add(&mut self, summary: &Summary) {
         let [prompt, cached, completion, reasoning, cost, metered] = summary.numbers;
-        self.requests += 1;
-        self.unmetered_requests += u64::from(metered == 0);
+        self.requests += u64::from(!summary.superseded);
+        self.attempts += 1;
+        self.unmetered_attempts += u64::from(metered == 0);
         self.prompt_tokens = self.prompt_tokens.saturating_add(prompt);
         self.cached_tokens = self.cached_tokens.saturating_add(cached);
         self.completion_tokens = self.completion_tokens.saturating_add(completion);

@@ -15,7 +15,8 @@ impl Problems {
         }
         let names = config.routes.iter().enumerate().flat_map(|(i, route)| {
             let aliases = route.aliases.iter().enumerate();
-            let aliases = aliases.map(move |(j, alias)| (format!("routes[{i}].aliases[{j}]"), alias.as_str()));
+            let aliases =
+                aliases.map(move |(j, alias)| (format!("routes[{i}].aliases[{j}]"), alias.as_str()));
             [(format!("routes[{i}].model"), route.model.as_str())].into_iter().chain(aliases)
         });
         self.unique(names);
@@ -80,7 +81,10 @@ impl Problems {
                 count += 1;
             }
             if count == 0 {
-                problems.add(format!("{path}.{name}"), "is empty: it needs a rule, such as { origin = \"NAME\" }");
+                problems.add(
+                    format!("{path}.{name}"),
+                    "is empty: it needs a rule, such as { origin = \"NAME\" }",
+                );
             }
         };
         match rule {
@@ -162,7 +166,10 @@ impl Problems {
     fn leaf(&mut self, paths: (&str, &str), leaf: &Leaf, route: &Route, config: &Config) {
         let Some(origin) = config.origin(&leaf.origin) else {
             let known: Vec<_> = config.origins.iter().map(|o| o.name.as_str()).collect();
-            self.add(paths.0, format!("there is no origin `{}`; there are: {}", leaf.origin, known.join(", ")));
+            self.add(
+                paths.0,
+                format!("there is no origin `{}`; there are: {}", leaf.origin, known.join(", ")),
+            );
             return;
         };
         let model = route.model_at(leaf.model.as_deref());

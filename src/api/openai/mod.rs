@@ -4,9 +4,9 @@
 
 mod resume;
 
+use crate::core::config::Prefill;
 use crate::core::error::ApiError;
 use crate::core::route::Size;
-use crate::core::config::Prefill;
 use crate::core::stream::Partial;
 use crate::core::usage::{present, span};
 use serde::{Deserialize, Serialize};

@@ -4,6 +4,7 @@ use super::{Edit, NoResume, Request, Resume};
 use crate::core::config::Prefill;
 use crate::core::stream::Partial;
 use crate::core::usage::span;
+use moegate_wire::resume::{FIELD, Handle};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -15,20 +16,13 @@ struct Message<'a> {
     prefix: bool,
 }
 
-#[derive(Serialize)]
-struct Handle<'a> {
-    tokens: &'a [u32],
-    vocab: &'a str,
-}
-
 impl Request<'_> {
     pub(super) fn resume_edits(&self, resume: Resume<'_>, edits: &mut Vec<Edit>) -> Result<(), NoResume> {
         match resume {
             Resume::Tokens(partial) if partial.tokens.is_empty() => Ok(()),
             Resume::Tokens(partial) => {
-                let handle = Handle { tokens: &partial.tokens, vocab: &partial.vocabulary };
-                let member = moegate_wire::resume::MEMBER;
-                edits.push(self.new_member(&format!("\"{member}\":{}", super::to_json(&handle))));
+                let handle = Handle { tokens: partial.tokens.clone(), vocab: partial.vocabulary.clone() };
+                edits.push(self.new_member(&format!("\"{FIELD}\":{}", super::to_json(&handle))));
                 Ok(())
             }
             // Nothing but thoughts so far, if anything: the answer begins anew.
@@ -85,7 +79,13 @@ mod tests {
     }
 
     fn partial() -> Partial {
-        Partial { text: "On\"e".into(), tokens: vec![4, 5], vocabulary: "v".into(), events: 3, ..Partial::default() }
+        Partial {
+            text: "On\"e".into(),
+            tokens: vec![4, 5],
+            vocabulary: "v".into(),
+            events: 3,
+            ..Partial::default()
+        }
     }
 
     #[test]
@@ -95,17 +95,23 @@ mod tests {
             (
                 r#"{"model":"m","messages":[{"role":"user","content":"é"}],"max_tokens": 9}"#,
                 Prefill::Assistant,
-                Ok(r#"{"model":"m","messages":[{"role":"user","content":"é"},{"role":"assistant","content":"On\"e"}],"max_tokens": 6}"#),
+                Ok(
+                    r#"{"model":"m","messages":[{"role":"user","content":"é"},{"role":"assistant","content":"On\"e"}],"max_tokens": 6}"#,
+                ),
             ),
             (
                 r#"{"model":"m","messages":[ ],"max_completion_tokens":2}"#,
                 Prefill::Prefix,
-                Ok(r#"{"model":"m","messages":[ {"role":"assistant","content":"On\"e","prefix":true}],"max_completion_tokens":1}"#),
+                Ok(
+                    r#"{"model":"m","messages":[ {"role":"assistant","content":"On\"e","prefix":true}],"max_completion_tokens":1}"#,
+                ),
             ),
             (
                 r#"{"model":"m","messages":[]}"#,
                 Prefill::ContinueFinalMessage,
-                Ok(r#"{"continue_final_message":true,"add_generation_prompt":false,"model":"m","messages":[{"role":"assistant","content":"On\"e"}]}"#),
+                Ok(
+                    r#"{"continue_final_message":true,"add_generation_prompt":false,"model":"m","messages":[{"role":"assistant","content":"On\"e"}]}"#,
+                ),
             ),
             (r#"{"model":"m","prompt":"a"}"#, Prefill::Assistant, Ok(r#"{"model":"m","prompt":"aOn\"e"}"#)),
             (r#"{"model":"m","prompt":["a"]}"#, Prefill::Assistant, Err(NoResume)),
@@ -121,10 +127,9 @@ mod tests {
     #[test]
     fn by_tokens() {
         let body = r#"{"model":"m","messages":[]}"#;
-        let member = moegate_wire::resume::MEMBER;
         assert_eq!(
             resumed(body, Resume::Tokens(&partial())).unwrap(),
-            format!(r#"{{"{member}":{{"tokens":[4,5],"vocab":"v"}},"model":"m","messages":[]}}"#)
+            format!(r#"{{"{FIELD}":{{"tokens":[4,5],"vocab":"v"}},"model":"m","messages":[]}}"#)
         );
         assert_eq!(resumed(body, Resume::Tokens(&Partial::default())).unwrap(), body);
         assert_eq!(resumed(body, Resume::Text(&Partial::default(), Prefill::Assistant)).unwrap(), body);

@@ -3,6 +3,7 @@
 use super::event;
 use crate::core::usage::span;
 use memchr::memmem;
+use moegate_wire::resume::Handle;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -66,14 +67,6 @@ struct Delta<'a> {
     refusal: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-struct Handle<'a> {
-    #[serde(default)]
-    tokens: Vec<u32>,
-    #[serde(borrow, default)]
-    vocab: Option<Cow<'a, str>>,
-}
-
 /// What becomes of an event.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Edited {
@@ -106,13 +99,11 @@ impl Partial {
     pub(super) fn take_in(&mut self, data: &[u8]) -> Edited {
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return Edited::Same };
         let before = self.events;
-        let handle = chunk.moegate.and_then(|raw| serde_json::from_str::<Handle<'_>>(raw.get()).ok());
+        let handle = chunk.moegate.and_then(|raw| serde_json::from_str::<Handle>(raw.get()).ok());
         let tokens = handle.as_ref().map_or(0, |handle| handle.tokens.len());
         if let Some(handle) = handle {
             self.tokens.extend(handle.tokens);
-            if let Some(vocabulary) = handle.vocab {
-                self.vocabulary = vocabulary.into_owned();
-            }
+            self.vocabulary = handle.vocab;
         }
         let mut finished = false;
         for choice in chunk.choices.iter().flatten() {
@@ -132,7 +123,8 @@ impl Partial {
     }
 
     fn choice(&mut self, choice: &Choice<'_>) {
-        let says = |raw: Option<&RawValue>| raw.is_some_and(|raw| !matches!(raw.get(), "null" | "\"\"" | "[]"));
+        let says =
+            |raw: Option<&RawValue>| raw.is_some_and(|raw| !matches!(raw.get(), "null" | "\"\"" | "[]"));
         let content = choice.delta.as_ref().and_then(|delta| delta.content.as_deref());
         let text = content.or(choice.text.as_deref()).unwrap_or("");
         self.text.push_str(text);
@@ -149,11 +141,14 @@ impl Partial {
 
     /// The data with the first stream's id and without the handle, which is between servers.
     fn edit(&mut self, data: &[u8], id: Option<&RawValue>, handle: Option<&RawValue>) -> Edited {
+        if self.id.is_none() {
+            self.id = id.map(|id| id.get().to_owned());
+        }
         let mut edits: Vec<(Range<usize>, &str)> = Vec::new();
-        match (&self.id, id) {
-            (None, Some(id)) => self.id = Some(id.get().to_owned()),
-            (Some(own), Some(id)) if own != id.get() => edits.push((span(data, id), own)),
-            _ => {}
+        if let (Some(own), Some(id)) = (&self.id, id)
+            && own != id.get()
+        {
+            edits.push((span(data, id), own));
         }
         if let Some(range) = handle.and_then(|raw| member(data, span(data, raw))) {
             edits.push((range, ""));
@@ -215,19 +210,28 @@ mod tests {
     fn text_tokens_and_id_are_kept_and_the_handle_is_taken_out() {
         let mut partial = Partial::default();
         for (data, expected) in [
-            (r#"{"id":"a","choices":[{"delta":{"role":"assistant","content":""}}]}"#, r#"{"id":"a","choices":[{"delta":{"role":"assistant","content":""}}]}"#),
+            (
+                r#"{"id":"a","choices":[{"delta":{"role":"assistant","content":""}}]}"#,
+                r#"{"id":"a","choices":[{"delta":{"role":"assistant","content":""}}]}"#,
+            ),
             (
                 r#"{"id":"a","choices":[{"delta":{"content":"H\u00e9 "}}],"moegate":{"tokens":[5,6],"vocab":"v"}}"#,
                 r#"{"id":"a","choices":[{"delta":{"content":"H\u00e9 "}}]}"#,
             ),
-            (r#"{"moegate":{"tokens":[7]},"id":"a","choices":[{"delta":{"content":"l"}}]}"#, r#"{"id":"a","choices":[{"delta":{"content":"l"}}]}"#),
-            (r#"{ "moegate": {"tokens":[8]} }"#, "{ }"),
+            (
+                r#"{"moegate":{"tokens":[7],"vocab":"v"},"id":"a","choices":[{"delta":{"content":"l"}}]}"#,
+                r#"{"id":"a","choices":[{"delta":{"content":"l"}}]}"#,
+            ),
+            (r#"{ "moegate": {"tokens":[8],"vocab":"v"} }"#, "{ }"),
             ("not json", "not json"),
         ] {
             let got = edited(&mut partial, data).unwrap();
             assert_eq!(got.replace("{  }", "{ }"), expected, "{data}");
         }
-        assert_eq!((partial.text.as_str(), &partial.tokens[..], partial.vocabulary.as_str()), ("Hé l", &[5, 6, 7, 8][..], "v"));
+        assert_eq!(
+            (partial.text.as_str(), &partial.tokens[..], partial.vocabulary.as_str()),
+            ("Hé l", &[5, 6, 7, 8][..], "v")
+        );
         assert!(partial.has_all_tokens() && partial.has_text_only());
         assert_eq!(partial.events, 2);
     }

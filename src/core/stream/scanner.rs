@@ -279,23 +279,25 @@ impl Scanner {
     /// Half an event is never passed on. A stream without an end mark or finish reason gets an error event instead.
     pub fn end(&mut self, close: Close) -> Finale {
         self.close = Some(close);
-        let finale = |ending, last| Finale { ending, last, open: false };
         let whole = self.seen.done || self.seen.finished;
         if whole && !self.seen.error && (close == Close::Clean || self.seen.done) {
-            return finale(Ending::Complete, String::new());
+            return Finale { ending: Ending::Complete, last: String::new(), open: false };
         }
+        let ending = if self.seen.error { Ending::Error } else { Ending::Truncated };
         // What was finished cannot be gone on with; neither can an event of which a part is out.
         let open = self.partial.is_some() && !whole && !self.oversized && close != Close::Late;
-        if self.seen.error {
-            let last = if self.error.is_empty() {
-                String::new()
-            } else {
-                format!("data: {}\n\n", String::from_utf8_lossy(&self.error))
-            };
-            return Finale { open, ..finale(Ending::Error, last) };
+        Finale { ending, last: self.farewell(), open }
+    }
+
+    /// The last bytes for the client of a stream that was not complete: the error event, which may be out already.
+    #[must_use]
+    pub fn farewell(&self) -> String {
+        match (self.seen.error, &self.error[..]) {
+            (true, []) => String::new(),
+            (true, error) => format!("data: {}\n\n", String::from_utf8_lossy(error)),
+            // Some of an oversized event may be out already; the blank line in front ends it.
+            (false, _) => ApiError::cut_off_event(self.close.unwrap_or(Close::Broken)),
         }
-        // Some of an oversized event may be out already; the blank line in front ends it.
-        Finale { open, ..finale(Ending::Truncated, ApiError::cut_off_event(close)) }
     }
 }
 

@@ -26,6 +26,9 @@ pub(super) enum Code {
     Respond = 3,
     Put = 4,
     List = 5,
+    Sleep = 6,
+    GoOn = 7,
+    Finish = 8,
 }
 
 /// What the glue brings back.
@@ -63,17 +66,21 @@ impl Op {
         Self { code: Code::ReadBody, a: saturate(limit), ..Self::default() }
     }
 
-    /// Text: method, URL, then name and value in turn. `a`: the timeout in ms; `b`: the most bytes of a whole answer.
-    /// The first line says what the body is.
+    /// Text: what the body is, method, URL, the idle and the total timeout in ms, then name and value in turn. `a`: the
+    /// first timeout in ms; `b`: the most bytes of a whole answer.
     pub(super) fn send(outbound: Outbound, limit: usize) -> Self {
         let (kind, bytes) = match outbound.body {
             OutboundBody::Empty => ("empty", Vec::new()),
             OutboundBody::AsReceived => ("received", Vec::new()),
             OutboundBody::Bytes(bytes) => ("bytes", bytes),
         };
-        let mut text = [kind, outbound.method, &outbound.url].join("\n");
+        let timeouts = outbound.timeouts;
+        let mut text = format!(
+            "{kind}\n{}\n{}\n{}\n{}",
+            outbound.method, outbound.url, timeouts.idle_ms, timeouts.total_ms
+        );
         push_lines(&mut text, outbound.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        Self { code: Code::Send, text, bytes, a: outbound.first_byte_timeout_ms, b: saturate(limit) }
+        Self { code: Code::Send, text, bytes, a: timeouts.first_byte_ms, b: saturate(limit) }
     }
 
     /// Text: the status, then name and value in turn. `a`: the [`Way`].
@@ -81,6 +88,21 @@ impl Op {
         let mut text = reply.status.to_string();
         push_lines(&mut text, reply.headers.iter().map(|(name, value)| (*name, value.as_str())));
         Self { code: Code::Respond, text, bytes, a: way as u32, b: 0 }
+    }
+
+    /// `a`: how long, in ms.
+    pub(super) fn sleep(ms: u64) -> Self {
+        Self { code: Code::Sleep, a: u32::try_from(ms).unwrap_or(u32::MAX), ..Self::default() }
+    }
+
+    /// Pumps the stream that was sent for last into the reply that is open.
+    pub(super) fn go_on() -> Self {
+        Self { code: Code::GoOn, ..Self::default() }
+    }
+
+    /// The bytes are the last ones of the reply that is open.
+    pub(super) fn finish(last: String) -> Self {
+        Self { code: Code::Finish, bytes: last.into_bytes(), ..Self::default() }
     }
 
     /// Text: the key, the summary (JSON) and the value (JSON), which hold no newline.

@@ -1,6 +1,7 @@
 //! What all requests share: time, secrets, the store, the origins.
 
 use super::script::{Arrived, Responder, Script};
+use crate::core::memory::Memory;
 use crate::core::secret::Secret;
 use crate::platform::{Entry, Page, StoreError};
 use serde_json::value::RawValue;
@@ -30,6 +31,7 @@ struct State {
     secrets: BTreeMap<String, String>,
     store: BTreeMap<String, Stored>,
     store_failures: usize,
+    memory: Memory,
     log: Vec<String>,
     responder: Responder,
     arrived: Vec<Arrived>,
@@ -47,6 +49,7 @@ impl World {
             secrets,
             store: BTreeMap::new(),
             store_failures: 0,
+            memory: Memory::default(),
             log: Vec::new(),
             responder: Arc::new(|_| Script::Refuse),
             arrived: Vec::new(),
@@ -97,6 +100,15 @@ impl World {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn memory<T>(&self, f: impl FnOnce(&mut Memory) -> T) -> T {
+        f(&mut self.state().memory)
+    }
+
+    /// The instance is gone, with what it remembered.
+    pub fn forget(&self) {
+        self.state().memory = Memory::default();
     }
 
     pub(super) fn now_ms(&self) -> u64 {

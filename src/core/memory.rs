@@ -1,0 +1,8 @@
+//! What an instance of the gateway remembers from one request to the next. All of it may be lost at any time.
+
+use super::health::Health;
+
+#[derive(Debug, Default)]
+pub struct Memory {
+    pub health: Health,
+}
