@@ -96,6 +96,10 @@ impl Host for FakeHost {
         StoredRecord { value: stored.value, summary: stored.summary }
     }
 
+    fn forget(&self) {
+        self.world.forget();
+    }
+
     fn fail_store(&self, count: usize) {
         self.world.fail_store(count);
     }

@@ -1,5 +1,6 @@
 //! What a host of the gateway is to the suite.
 
+use crate::fixtures::get;
 use moegate::platform::fake::{Arrived, Responder};
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,6 +127,12 @@ pub trait Host: Sync {
     fn keys(&self) -> Vec<String>;
 
     fn record(&self, key: &str) -> StoredRecord;
+
+    /// The instance that serves ends, and what it knew of its origins with it. Nothing may be in flight.
+    fn forget(&self) {
+        let reply = self.call(&get("/__panic", ""));
+        assert_eq!(reply.status, 500, "a build without `fault-injection`: {}", reply.text());
+    }
 
     /// The next `count` calls of the store fail.
     fn fail_store(&self, _count: usize) {

@@ -63,8 +63,6 @@ pub struct Case {
     pub apart: Option<(u64, u64)>,
     /// Milliseconds that the client waits at most for the end.
     pub within: u64,
-    /// Whether it needs a clock that goes by itself, which the in-process host has not.
-    pub timed: bool,
 }
 
 /// What the client gets, and the attempts, in order.
@@ -152,30 +150,16 @@ pub struct Attempt {
     pub origin: &'static str,
     /// Whether it reached the origin.
     pub arrives: bool,
+    /// Whether anything of its answer reached the client.
+    pub begins: bool,
     pub failure: Option<Failure>,
     pub ending: Ending,
-}
-
-const fn attempt(origin: &'static str, failure: Option<Failure>, ending: Ending) -> Attempt {
-    Attempt { origin, arrives: true, failure, ending }
-}
-
-/// It fails, and is recorded with this ending.
-#[must_use]
-pub const fn attempt_of(origin: &'static str, failure: Failure, ending: Ending) -> Attempt {
-    attempt(origin, Some(failure), ending)
 }
 
 /// It fails before anything of it has reached the client.
 #[must_use]
 pub const fn fails(origin: &'static str, failure: Failure) -> Attempt {
-    attempt(origin, Some(failure), Ending::Error)
-}
-
-/// It breaks off when the client has some of it.
-#[must_use]
-pub const fn breaks(origin: &'static str, failure: Failure) -> Attempt {
-    attempt(origin, Some(failure), Ending::Truncated)
+    Attempt { origin, arrives: true, begins: false, failure: Some(failure), ending: Ending::Error }
 }
 
 /// It does not even reach the origin.
@@ -184,15 +168,32 @@ pub const fn misses(origin: &'static str) -> Attempt {
     Attempt { arrives: false, ..fails(origin, Failure::Connect) }
 }
 
+/// It breaks off when the client has some of it.
 #[must_use]
-pub const fn works(origin: &'static str) -> Attempt {
-    attempt(origin, None, Ending::Complete)
+pub const fn breaks(origin: &'static str, failure: Failure) -> Attempt {
+    Attempt { begins: true, ending: Ending::Truncated, ..fails(origin, failure) }
 }
 
-/// The client leaves meanwhile.
 #[must_use]
-pub const fn is_left(origin: &'static str) -> Attempt {
-    attempt(origin, None, Ending::Cancelled)
+pub const fn works(origin: &'static str) -> Attempt {
+    Attempt { failure: None, ending: Ending::Complete, ..breaks(origin, Failure::Broken) }
+}
+
+impl Attempt {
+    #[must_use]
+    pub const fn ends(self, ending: Ending) -> Self {
+        Self { ending, ..self }
+    }
+
+    /// As in what the gateway says of its attempts.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match (self.failure, self.ending) {
+            (Some(failure), _) => failure.name(),
+            (None, Ending::Cancelled) => "cancelled",
+            (None, _) => "ok",
+        }
+    }
 }
 
 #[must_use]
@@ -205,7 +206,6 @@ pub const fn case(route: Route, forms: Forms, got: Got, attempts: &'static [Atte
         on_spin: None,
         apart: None,
         within: 6_000,
-        timed: false,
     }
 }
 
@@ -228,11 +228,6 @@ impl Case {
     #[must_use]
     pub const fn within(self, most_ms: u64) -> Self {
         Self { within: most_ms, ..self }
-    }
-
-    #[must_use]
-    pub const fn timed(self) -> Self {
-        Self { timed: true, ..self }
     }
 
     /// On the host of that name.

@@ -3,11 +3,12 @@
 use crate::faults::case::Forms::{Streamed, Whole};
 use crate::faults::case::Got::{Answer, Broken, Error};
 use crate::faults::case::Route::{Alone, Brief, Continue, Fallback};
-use crate::faults::case::{Chapter, Fault, breaks, case, fails, works};
+use crate::faults::case::{Attempt, Chapter, Fault, breaks, case, fails, works};
 use crate::faults::scripts::{Asked, begins};
 use crate::fixtures::{DONE, delta, finish, json, paced};
-use moegate::core::config::Failure::{Refused, Timeout};
-use moegate::platform::fake::{End, Script, Scripted};
+use moegate::core::config::Failure::{self, Refused};
+use moegate::platform::fake::{End, Piece, Script, Scripted};
+use moegate_wire::Ending;
 
 /// Bytes of one event.
 const HUGE: usize = 10_000_000;
@@ -24,11 +25,23 @@ fn huge(asked: &Asked<'_>) -> Script {
     crate::fixtures::stream(&events).into()
 }
 
+/// More than is kept of one event, a word, and the end of the connection.
+fn huge_then_reset() -> Script {
+    let events = [delta(&"x".repeat(300_000)), delta("one ")];
+    let length = events.concat().len();
+    let mut script = crate::fixtures::stream(&events);
+    script.pieces.push(Piece::Until(length));
+    Scripted { end: End::Reset, ..script }.into()
+}
+
 /// As fast as the client takes it.
-fn endless(_: &Asked<'_>) -> Script {
+fn endless() -> Script {
     let words = vec![delta("more "); 1_000];
     Scripted { end: End::Endless, ..paced(&words, End::Clean) }.into()
 }
+
+/// The time is over, which is not the origin's failure.
+const LATE: Attempt = works("first").ends(Ending::Truncated);
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "It does not stop",
@@ -47,16 +60,22 @@ pub(super) const CHAPTER: Chapter = Chapter {
         )
         .saying(huge_text),
         Fault::new(
+            "huge_then_reset",
+            "an event of 300 kB, a word, and a reset: more than the gateway keeps, so nobody else can go on with it",
+            |asked| asked.first(|| huge_then_reset()),
+            &[case(Continue, Streamed, Broken("stream_truncated"), &[breaks("first", Failure::Broken)])],
+        ),
+        Fault::new(
             "comments_for_ever",
             "two words, and then comments for ever",
             |asked| asked.first(|| begins(asked, 2, End::Endless)),
-            &[case(Brief, Streamed, Broken("stream_timeout"), &[breaks("first", Timeout)]).within(3_000).timed()],
+            &[case(Brief, Streamed, Broken("stream_timeout"), &[LATE]).within(3_000)],
         ),
         Fault::new(
             "content_for_ever",
             "content for ever",
-            |asked| asked.first(|| endless(asked)),
-            &[case(Brief, Streamed, Broken("stream_timeout"), &[breaks("first", Timeout)]).within(3_000).timed()],
+            |asked| asked.first(|| endless()),
+            &[case(Brief, Streamed, Broken("stream_timeout"), &[LATE]).within(3_000)],
         ),
     ],
 };

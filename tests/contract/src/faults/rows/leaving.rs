@@ -4,10 +4,15 @@ use crate::faults::case::Forms::{Both, Streamed};
 use crate::faults::case::Got::Left;
 use crate::faults::case::Leave::{AfterContinuation, BeforeAnswer, InPause, MidStream};
 use crate::faults::case::Route::{Alone, Continue, Fallback};
-use crate::faults::case::{Chapter, Fault, breaks, case, fails, is_left};
+use crate::faults::case::{Attempt, Chapter, Fault, breaks, case, fails, works};
 use crate::faults::scripts::{begins, error};
 use moegate::core::config::Failure::{Broken, RateLimited, Timeout};
 use moegate::platform::fake::{End, Script};
+use moegate_wire::Ending::Cancelled;
+
+const fn is_left(origin: &'static str) -> Attempt {
+    works(origin).ends(Cancelled)
+}
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "The client leaves",
@@ -20,7 +25,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             &[
                 case(Alone, Both, Left, &[is_left("first")])
                     .leaving(BeforeAnswer)
-                    .on_spin(Left, &[fails("first", Timeout), is_left("first")]),
+                    .on_spin(Left, &[fails("first", Timeout), fails("first", Timeout).ends(Cancelled)]),
                 case(Fallback, Both, Left, &[is_left("first")])
                     .leaving(BeforeAnswer)
                     .on_spin(Left, &[fails("first", Timeout), is_left("second")]),
@@ -30,9 +35,9 @@ pub(super) const CHAPTER: Chapter = Chapter {
             "in_a_pause",
             "429, `retry-after: 1`; the client leaves while the gateway waits",
             |asked| asked.first(|| error(429, &[("retry-after", "1")])),
-            &[case(Alone, Both, Left, &[fails("first", RateLimited)])
+            &[case(Alone, Both, Left, &[fails("first", RateLimited).ends(Cancelled)])
                 .leaving(InPause)
-                .on_spin(Left, &[fails("first", RateLimited), is_left("first")])],
+                .on_spin(Left, &[fails("first", RateLimited), fails("first", RateLimited).ends(Cancelled)])],
         ),
         Fault::new(
             "mid_stream",

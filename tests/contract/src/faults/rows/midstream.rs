@@ -3,7 +3,7 @@
 use crate::faults::case::Forms::Streamed;
 use crate::faults::case::Got::{self, Answer, Broken, ErrorEvent};
 use crate::faults::case::Route::{Alone, Continue, Fallback};
-use crate::faults::case::{Case, Chapter, Fault, attempt_of, breaks, case, works};
+use crate::faults::case::{Case, Chapter, Fault, breaks, case, works};
 use crate::faults::scripts::{ERROR, begins, begins_with};
 use crate::fixtures::{DONE, event, finish};
 use moegate::core::config::Failure;
@@ -96,4 +96,5 @@ pub(super) const CHAPTER: Chapter = Chapter {
     ],
 };
 
-const ERRS: crate::faults::case::Attempt = attempt_of("first", Failure::ServerError, Ending::Error);
+/// By an error event.
+const ERRS: crate::faults::case::Attempt = breaks("first", Failure::ServerError).ends(Ending::Error);
