@@ -5,6 +5,7 @@ use moegate::platform::fake::{Arrived, End, Piece, Responder, Script, Scripted};
 use moegate_wire::{Ending, Nanodollars, Receipt, Usage, receipt, sign};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub const APP_KEY: &str = "mg-app-key-of-the-contract-suite";
 pub const NARROW_KEY: &str = "mg-narrow-key-of-the-contract-suite";
@@ -51,7 +52,7 @@ pub fn get(path: &str, key: &str) -> Call {
         authorization: (!key.is_empty()).then(|| format!("Bearer {key}")),
         body: Vec::new(),
         framing: Framing::Length,
-        leaves_before_answer: false,
+        leaves_after: None,
         stays: Arc::new(|_| true),
         parting: Parting::Reset,
     }
@@ -83,7 +84,7 @@ pub fn streamed_with_usage(model: &str) -> Call {
 impl Call {
     #[must_use]
     pub fn leaving_before_answer(self) -> Self {
-        Self { leaves_before_answer: true, ..self }
+        Self { leaves_after: Some(Duration::ZERO), ..self }
     }
 
     #[must_use]
