@@ -250,10 +250,10 @@ impl Config {
         for route in &self.routes {
             route.rule().visit(&mut |rule| match rule {
                 Rule::When { when, .. } => {
-                    names.extend(when.header.keys().map(|name| name.to_ascii_lowercase()))
+                    names.extend(when.header.keys().map(|name| name.to_ascii_lowercase()));
                 }
                 Rule::Split { sticky: Some(name), .. } if name != "key" => {
-                    names.push(name.to_ascii_lowercase())
+                    names.push(name.to_ascii_lowercase());
                 }
                 _ => {}
             });

@@ -247,7 +247,10 @@ impl Why {
     /// What the client is told where no origin was asked at all.
     #[must_use]
     pub fn error(self, route: &str, now_ms: u64) -> ApiError {
-        let later = |seconds, code, text| ApiError { retry_after_s: Some(seconds), ..ApiError::unavailable(code, text) };
+        let later = |seconds, code, text| ApiError {
+            retry_after_s: Some(seconds),
+            ..ApiError::unavailable(code, text)
+        };
         match self {
             Self::Money => ApiError::invalid(
                 "over_budget",

@@ -94,6 +94,24 @@ impl ApiError {
         }
     }
 
+    /// 409: the same request is under way.
+    #[must_use]
+    pub fn still_running() -> Self {
+        let text = "the first request with this Idempotency-Key is still under way; ask again in a moment";
+        Self {
+            retry_after_s: Some(1),
+            ..Self::new(409, "invalid_request_error", "idempotency_key_in_use", text)
+        }
+    }
+
+    /// 422: the idempotency key belongs to another request.
+    #[must_use]
+    pub fn key_reused() -> Self {
+        let text =
+            "this Idempotency-Key came with another body or path before: a new request needs a new key";
+        Self::new(422, "invalid_request_error", "idempotency_key_reused", text)
+    }
+
     /// 413.
     #[must_use]
     pub fn too_large(limit_mib: u32) -> Self {
@@ -148,9 +166,11 @@ impl ApiError {
                 (502, "stream_truncated", "the origin's stream broke off before it was complete")
             }
             Close::Idle => (504, "stream_idle", "the origin's stream fell silent for too long"),
-            Close::Late => {
-                (504, "stream_timeout", "the time that the route's budget allows was over before the stream was complete")
-            }
+            Close::Late => (
+                504,
+                "stream_timeout",
+                "the time that the route's budget allows was over before the stream was complete",
+            ),
         };
         let text = format!("{what}; what has come so far is not the whole answer");
         format!("\n\n{}", Self::upstream(status, code, text).event())

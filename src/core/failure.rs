@@ -49,7 +49,8 @@ const CONTEXT: &[&str] = &[
     "exceed_context_size",
     "maximum number of tokens",
 ];
-const FILTER: &[&str] = &["content_filter", "content_policy", "content management policy", "responsible_ai", "moderation"];
+const FILTER: &[&str] =
+    &["content_filter", "content_policy", "content management policy", "responsible_ai", "moderation"];
 const QUOTA: &[&str] = &["insufficient_quota", "billing", "credit balance"];
 const WAKING: &[&str] = &["origin_waking"];
 
@@ -67,8 +68,12 @@ pub fn of_answer(status: u16, body: &[u8]) -> Failure {
         })
     };
     // Under 200 the error may name the status it would have had (OpenRouter: a numeric code).
-    let named = [fields.code, fields.status].iter().flatten().find_map(|raw| raw.get().trim_matches('"').parse().ok());
-    let status = if status < 400 { named.filter(|status| (400..600).contains(status)).unwrap_or(500) } else { status };
+    let named = [fields.code, fields.status]
+        .iter()
+        .flatten()
+        .find_map(|raw| raw.get().trim_matches('"').parse().ok());
+    let status =
+        if status < 400 { named.filter(|status| (400..600).contains(status)).unwrap_or(500) } else { status };
     match status {
         400 | 413 | 422 if says(CONTEXT) => Failure::ContextLength,
         413 => Failure::ContextLength,
@@ -118,7 +123,11 @@ mod tests {
             (429, r#"{"error":{"message":"slow down","code":"rate_limit_exceeded"}}"#, Failure::RateLimited),
             (429, r#"{"error":{"message":"no","code":"insufficient_quota"}}"#, Failure::BadKey),
             (400, r#"{"error":{"message":"no","code":"context_length_exceeded"}}"#, Failure::ContextLength),
-            (400, r#"{"error":{"message":"This model's maximum context length is 8192 tokens"}}"#, Failure::ContextLength),
+            (
+                400,
+                r#"{"error":{"message":"This model's maximum context length is 8192 tokens"}}"#,
+                Failure::ContextLength,
+            ),
             (400, r#"{"error":{"message":"no","code":"content_filter"}}"#, Failure::ContentFilter),
             (400, r#"{"error":{"message":"temperature must be a number"}}"#, Failure::Refused),
             (403, r#"{"error":{"message":"not with this key"}}"#, Failure::BadKey),

@@ -115,7 +115,11 @@ impl Record {
     #[must_use]
     pub fn storage_key(&self) -> String {
         let (day, id) = (day(self.started_ms), &self.id);
-        if self.attempt == 1 { format!("{PREFIX}{day}/{id}") } else { format!("{PREFIX}{day}/{id}-{}", self.attempt) }
+        if self.attempt == 1 {
+            format!("{PREFIX}{day}/{id}")
+        } else {
+            format!("{PREFIX}{day}/{id}-{}", self.attempt)
+        }
     }
 
     #[must_use]

@@ -4,11 +4,12 @@ use super::look_up;
 use super::tried::Tried;
 use crate::api::openai::{NoResume, Request};
 use crate::core::attempt::{self, AnswerHeaders, Attempt, Judgement, SendError};
-use crate::core::config::{Failure, Key, Route};
+use crate::core::config::{Failure, Key, Route, StreamWay};
 use crate::core::course::{Course, Step, Why, retry_after_ms};
 use crate::core::error::ApiError;
 use crate::core::failure;
 use crate::core::health::Verdict;
+use crate::core::repeats::{Kept, Repeat};
 use crate::core::route::{Dice, Size, Target};
 use crate::core::secret::OriginSecrets;
 use crate::core::stream::Partial;
@@ -34,9 +35,14 @@ pub(super) struct Journey<'a, P> {
     pub(super) course: Course<'a>,
     pub(super) dice: Dice,
     pub(super) tried: Vec<Tried<'a>>,
+    /// Where the answer may have to be given again.
+    pub(super) repeat: Option<Repeat>,
+    /// What is to be given again.
+    pub(super) kept: Option<Kept>,
 }
 
 /// What the attempts have come to.
+#[expect(clippy::large_enum_variant, reason = "one for each request; a box would be an allocation more")]
 pub(super) enum Found<S> {
     Stream(S),
     /// An answer, or the last failure.
@@ -144,6 +150,7 @@ impl<'a, P: Platform> Journey<'a, P> {
             id: &id,
             now_ms,
             deadline_ms: self.course.deadline_ms(),
+            way: self.way(&target),
             partial,
         };
         let outbound = attempt::request(&target, &secrets, request, surroundings).map_err(|NoResume| {
@@ -225,6 +232,14 @@ impl<'a, P: Platform> Journey<'a, P> {
         }
     }
 
+    /// How a stream from there passes. One that is to be kept has to be seen.
+    pub(super) fn way(&self, target: &Target<'_>) -> StreamWay {
+        match &self.repeat {
+            Some(repeat) if repeat.is_chosen() => StreamWay::Pump,
+            _ => target.stream_way(),
+        }
+    }
+
     /// What the origin asks to wait, in milliseconds.
     fn patience(&self, headers: &AnswerHeaders) -> Option<u64> {
         retry_after_ms(&headers.retry_after_ms, &headers.retry_after, self.platform.now_ms())
@@ -257,8 +272,7 @@ impl<'a, P: Platform> Journey<'a, P> {
         tried.failure = Some(failure);
         let (target, now_ms) = (tried.target, tried.ended_ms);
         let dice = &mut self.dice;
-        self.platform
-            .memory(|memory| memory.health.end(&target, Verdict::of(failure, None), now_ms, dice));
+        self.platform.memory(|memory| memory.health.end(&target, Verdict::of(failure, None), now_ms, dice));
         if let Some(at) = self.course.position(target.place) {
             self.failed(at, failure, &AnswerHeaders::default());
         }

@@ -62,8 +62,16 @@ impl<P: Platform> Journey<'_, P> {
                 metered: metering.exact,
                 cost_nanodollars: tried.target.model.price().cost(&metering.usage),
                 started_ms: if at == 0 { self.started_ms } else { tried.began_ms },
-                head_after_ms: tried.head_ms.saturating_sub(if at == 0 { self.started_ms } else { tried.began_ms }),
-                ended_after_ms: tried.ended_ms.saturating_sub(if at == 0 { self.started_ms } else { tried.began_ms }),
+                head_after_ms: tried.head_ms.saturating_sub(if at == 0 {
+                    self.started_ms
+                } else {
+                    tried.began_ms
+                }),
+                ended_after_ms: tried.ended_ms.saturating_sub(if at == 0 {
+                    self.started_ms
+                } else {
+                    tried.began_ms
+                }),
                 origin_time: metering.origin_time,
             };
             self.put(&record).await;

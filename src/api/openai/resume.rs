@@ -79,7 +79,13 @@ mod tests {
     }
 
     fn partial() -> Partial {
-        Partial { text: "On\"e".into(), tokens: vec![4, 5], vocabulary: "v".into(), events: 3, ..Partial::default() }
+        Partial {
+            text: "On\"e".into(),
+            tokens: vec![4, 5],
+            vocabulary: "v".into(),
+            events: 3,
+            ..Partial::default()
+        }
     }
 
     #[test]
@@ -89,17 +95,23 @@ mod tests {
             (
                 r#"{"model":"m","messages":[{"role":"user","content":"é"}],"max_tokens": 9}"#,
                 Prefill::Assistant,
-                Ok(r#"{"model":"m","messages":[{"role":"user","content":"é"},{"role":"assistant","content":"On\"e"}],"max_tokens": 6}"#),
+                Ok(
+                    r#"{"model":"m","messages":[{"role":"user","content":"é"},{"role":"assistant","content":"On\"e"}],"max_tokens": 6}"#,
+                ),
             ),
             (
                 r#"{"model":"m","messages":[ ],"max_completion_tokens":2}"#,
                 Prefill::Prefix,
-                Ok(r#"{"model":"m","messages":[ {"role":"assistant","content":"On\"e","prefix":true}],"max_completion_tokens":1}"#),
+                Ok(
+                    r#"{"model":"m","messages":[ {"role":"assistant","content":"On\"e","prefix":true}],"max_completion_tokens":1}"#,
+                ),
             ),
             (
                 r#"{"model":"m","messages":[]}"#,
                 Prefill::ContinueFinalMessage,
-                Ok(r#"{"continue_final_message":true,"add_generation_prompt":false,"model":"m","messages":[{"role":"assistant","content":"On\"e"}]}"#),
+                Ok(
+                    r#"{"continue_final_message":true,"add_generation_prompt":false,"model":"m","messages":[{"role":"assistant","content":"On\"e"}]}"#,
+                ),
             ),
             (r#"{"model":"m","prompt":"a"}"#, Prefill::Assistant, Ok(r#"{"model":"m","prompt":"aOn\"e"}"#)),
             (r#"{"model":"m","prompt":["a"]}"#, Prefill::Assistant, Err(NoResume)),

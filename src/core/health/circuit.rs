@@ -43,9 +43,13 @@ pub struct Circuit {
 pub enum Gate {
     Open,
     /// The breaker is open.
-    Shut { until_ms: u64 },
+    Shut {
+        until_ms: u64,
+    },
     /// The origin asked for patience.
-    Held { until_ms: u64 },
+    Held {
+        until_ms: u64,
+    },
 }
 
 /// A breaker's state as answers show it.
@@ -140,7 +144,8 @@ impl Circuit {
         let (works, fails) = recent.fold((0, 0), |(w, f), b| (w + b.works, f + b.fails));
         let all = works + fails;
         self.in_a_row >= breaker.failures
-            || all >= breaker.attempts && u64::from(fails) * 100 >= u64::from(all) * u64::from(breaker.percent)
+            || all >= breaker.attempts
+                && u64::from(fails) * 100 >= u64::from(all) * u64::from(breaker.percent)
     }
 
     /// It is not to be asked before this time.

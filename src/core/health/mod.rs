@@ -34,9 +34,11 @@ impl Verdict {
     pub fn of(failure: Failure, until_ms: Option<u64>) -> Self {
         match failure {
             Failure::RateLimited | Failure::Waking => until_ms.map_or(Self::Unknown, Self::Held),
-            Failure::Connect | Failure::Timeout | Failure::Broken | Failure::BadAnswer | Failure::ServerError => {
-                Self::Fails
-            }
+            Failure::Connect
+            | Failure::Timeout
+            | Failure::Broken
+            | Failure::BadAnswer
+            | Failure::ServerError => Self::Fails,
             _ => Self::Works,
         }
     }

@@ -19,7 +19,7 @@ impl Dice {
     /// Evenly from `0..bound`; 0 for a bound of 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         // The high half of a 128-bit product: its bias is bound / 2^64.
-        (u128::from(self.next()) * u128::from(bound) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 }
 

@@ -135,19 +135,17 @@ impl<'a> Walk<'a, '_> {
             Rule::Split { parts, sticky } => self.split(parts, sticky.as_deref(), targets),
             Rule::Cheapest(rules) => self.cheapest(rules, targets),
             Rule::Replicas { of, prefix_bytes } => self.replicas(of, *prefix_bytes as usize, targets),
-            Rule::When { when, then, otherwise } => {
-                match (misses(when, self.facts), otherwise) {
-                    (None, _) => {
-                        self.say(|| "when: holds, so `then`".to_owned());
-                        self.deeper(then, targets);
-                    }
-                    (Some(reason), Some(otherwise)) => {
-                        self.say(|| format!("when: {reason}, so `otherwise`"));
-                        self.deeper(otherwise, targets);
-                    }
-                    (Some(reason), None) => self.say(|| format!("when: {reason}, so nothing")),
+            Rule::When { when, then, otherwise } => match (misses(when, self.facts), otherwise) {
+                (None, _) => {
+                    self.say(|| "when: holds, so `then`".to_owned());
+                    self.deeper(then, targets);
                 }
-            }
+                (Some(reason), Some(otherwise)) => {
+                    self.say(|| format!("when: {reason}, so `otherwise`"));
+                    self.deeper(otherwise, targets);
+                }
+                (Some(reason), None) => self.say(|| format!("when: {reason}, so nothing")),
+            },
         }
     }
 
@@ -171,10 +169,12 @@ impl<'a> Walk<'a, '_> {
         });
         self.say(|| {
             let number = chosen.map_or(0, |at| at + 1);
-            let why = by.map_or("drawn for this request".to_owned(), |name| format!("always so for {name:?}"));
+            let why =
+                by.map_or("drawn for this request".to_owned(), |name| format!("always so for {name:?}"));
             format!("split: part {number} of {} ({draw} of {sum}, {why})", parts.len())
         });
-        let mut others: Vec<_> = (0..parts.len()).filter(|at| Some(*at) != chosen && parts[*at].weight > 0).collect();
+        let mut others: Vec<_> =
+            (0..parts.len()).filter(|at| Some(*at) != chosen && parts[*at].weight > 0).collect();
         others.sort_by_key(|&at| std::cmp::Reverse(parts[at].weight));
         for at in chosen.into_iter().chain(others) {
             self.deeper(&parts[at].rule, targets);
@@ -208,7 +208,8 @@ impl<'a> Walk<'a, '_> {
         let mut ranked: Vec<_> = rules
             .iter()
             .map(|rule| {
-                let name = rule.leaves().iter().map(|leaf| leaf.origin.as_str()).collect::<Vec<_>>().join(",");
+                let name =
+                    rule.leaves().iter().map(|leaf| leaf.origin.as_str()).collect::<Vec<_>>().join(",");
                 (std::cmp::Reverse(hash(&[beginning, name.as_bytes()])), rule)
             })
             .collect();

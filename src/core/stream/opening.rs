@@ -120,7 +120,9 @@ fn has_content(delta: &[u8]) -> bool {
 fn other_members(delta: &[u8]) -> bool {
     let members: Result<std::collections::BTreeMap<&str, &RawValue>, _> = serde_json::from_slice(delta);
     // What cannot be read with borrowed names is no bare role.
-    members.map_or(true, |members| members.into_iter().any(|(name, value)| name != "role" && says_something(value)))
+    members.map_or(true, |members| {
+        members.into_iter().any(|(name, value)| name != "role" && says_something(value))
+    })
 }
 
 fn says_something(value: &RawValue) -> bool {
@@ -135,7 +137,9 @@ mod tests {
 
     #[test]
     fn what_begins_a_stream() {
-        let choice = |delta: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":null}}]}}\n\n");
+        let choice = |delta: &str| {
+            format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":null}}]}}\n\n")
+        };
         for (events, expected) in [
             (choice(r#"{"content":"H"}"#), Opened::Begun),
             (choice(r#"{"content": "H"}"#), Opened::Begun),
@@ -182,7 +186,10 @@ mod tests {
     #[test]
     fn the_error_is_kept() {
         let mut opening = Opening::default();
-        assert_eq!(opening.push(format!("{ROLE}data: {{\"error\":{{\"code\":429}}}}\n\n").as_bytes()), Opened::Failed);
+        assert_eq!(
+            opening.push(format!("{ROLE}data: {{\"error\":{{\"code\":429}}}}\n\n").as_bytes()),
+            Opened::Failed
+        );
         assert_eq!(opening.error(), br#"{"error":{"code":429}}"#);
     }
 }

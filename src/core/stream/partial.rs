@@ -123,7 +123,8 @@ impl Partial {
     }
 
     fn choice(&mut self, choice: &Choice<'_>) {
-        let says = |raw: Option<&RawValue>| raw.is_some_and(|raw| !matches!(raw.get(), "null" | "\"\"" | "[]"));
+        let says =
+            |raw: Option<&RawValue>| raw.is_some_and(|raw| !matches!(raw.get(), "null" | "\"\"" | "[]"));
         let content = choice.delta.as_ref().and_then(|delta| delta.content.as_deref());
         let text = content.or(choice.text.as_deref()).unwrap_or("");
         self.text.push_str(text);
@@ -209,19 +210,28 @@ mod tests {
     fn text_tokens_and_id_are_kept_and_the_handle_is_taken_out() {
         let mut partial = Partial::default();
         for (data, expected) in [
-            (r#"{"id":"a","choices":[{"delta":{"role":"assistant","content":""}}]}"#, r#"{"id":"a","choices":[{"delta":{"role":"assistant","content":""}}]}"#),
+            (
+                r#"{"id":"a","choices":[{"delta":{"role":"assistant","content":""}}]}"#,
+                r#"{"id":"a","choices":[{"delta":{"role":"assistant","content":""}}]}"#,
+            ),
             (
                 r#"{"id":"a","choices":[{"delta":{"content":"H\u00e9 "}}],"moegate":{"tokens":[5,6],"vocab":"v"}}"#,
                 r#"{"id":"a","choices":[{"delta":{"content":"H\u00e9 "}}]}"#,
             ),
-            (r#"{"moegate":{"tokens":[7],"vocab":"v"},"id":"a","choices":[{"delta":{"content":"l"}}]}"#, r#"{"id":"a","choices":[{"delta":{"content":"l"}}]}"#),
+            (
+                r#"{"moegate":{"tokens":[7],"vocab":"v"},"id":"a","choices":[{"delta":{"content":"l"}}]}"#,
+                r#"{"id":"a","choices":[{"delta":{"content":"l"}}]}"#,
+            ),
             (r#"{ "moegate": {"tokens":[8],"vocab":"v"} }"#, "{ }"),
             ("not json", "not json"),
         ] {
             let got = edited(&mut partial, data).unwrap();
             assert_eq!(got.replace("{  }", "{ }"), expected, "{data}");
         }
-        assert_eq!((partial.text.as_str(), &partial.tokens[..], partial.vocabulary.as_str()), ("Hé l", &[5, 6, 7, 8][..], "v"));
+        assert_eq!(
+            (partial.text.as_str(), &partial.tokens[..], partial.vocabulary.as_str()),
+            ("Hé l", &[5, 6, 7, 8][..], "v")
+        );
         assert!(partial.has_all_tokens() && partial.has_text_only());
         assert_eq!(partial.events, 2);
     }

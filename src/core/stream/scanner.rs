@@ -3,6 +3,7 @@
 use super::event;
 use super::partial::{Edited, Partial, with_data};
 use crate::core::error::ApiError;
+use crate::core::repeats::LARGEST;
 use crate::core::usage;
 use memchr::memmem;
 use moegate_wire::{Ending, Price, Usage};
@@ -75,6 +76,35 @@ pub struct Scanner {
     /// An event to put before the end mark.
     note: String,
     close: Option<Close>,
+    /// What the client got, where it may have to be given again.
+    copy: Option<Transcript>,
+}
+
+/// What the client got; nothing once it is too much.
+#[derive(Debug, Default)]
+pub struct Transcript(Option<Vec<u8>>);
+
+impl Transcript {
+    /// An empty one, to be filled.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Some(Vec::new()))
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        let fits = self.0.as_ref().is_some_and(|copy| copy.len() + bytes.len() <= LARGEST);
+        if fits {
+            self.0.iter_mut().for_each(|copy| copy.extend_from_slice(bytes));
+        } else {
+            self.0 = None;
+        }
+    }
+
+    /// The text, if it did not get too large.
+    #[must_use]
+    pub fn text(self) -> Option<String> {
+        String::from_utf8(self.0?).ok()
+    }
 }
 
 enum Verdict {
@@ -107,6 +137,7 @@ impl Scanner {
             error: Vec::new(),
             note: String::new(),
             close: None,
+            copy: None,
         }
     }
 
@@ -120,6 +151,16 @@ impl Scanner {
     #[must_use]
     pub fn with_note(self, note: String) -> Self {
         Self { note, ..self }
+    }
+
+    /// Keeps what the client gets, behind what it has got already.
+    #[must_use]
+    pub fn with_transcript(self, copy: Option<Transcript>) -> Self {
+        Self { copy, ..self }
+    }
+
+    pub fn take_transcript(&mut self) -> Option<Transcript> {
+        self.copy.take()
     }
 
     /// What has reached the client.
@@ -149,6 +190,7 @@ impl Scanner {
         self.out.clear();
         if self.held.is_empty() && !self.oversized {
             if self.scan(chunk) {
+                self.copy.iter_mut().for_each(|copy| copy.add(chunk));
                 return Forward::Whole;
             }
         } else {
@@ -158,6 +200,7 @@ impl Scanner {
                 self.out = bytes;
             }
         }
+        self.copy.iter_mut().for_each(|copy| copy.add(&self.out));
         Forward::Bytes(&self.out)
     }
 

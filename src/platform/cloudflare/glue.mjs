@@ -4,14 +4,21 @@
 
 import { pump, relay } from "./stream.mjs";
 
-const DONE = 0, READ_BODY = 1, SEND = 2, RESPOND = 3, PUT = 4, LIST = 5;
+const DONE = 0, READ_BODY = 1, SEND = 2, RESPOND = 3, PUT = 4, LIST = 5, SLEEP = 6, GO_ON = 7, FINISH = 8, REMEMBER = 9, RECALL = 10;
 
 // Outcomes that op.rs knows by number.
 const OK = 0;
 const BODY = { tooLarge: 1, broken: 2 };
-const SENT = { whole: 0, stream: 1, connect: 2, timeout: 3, broken: 4, tooLarge: 5, cancelled: 6 };
+const SENT = {
+  whole: 0, stream: 1, connect: 2, timeout: 3, broken: 4, tooLarge: 5, cancelled: 6, failed: 7, badStream: 8,
+};
 const ENDED = { complete: 0, cancelled: 1 };
+const OPENED = { notYet: 0, begun: 1, failed: 2 };
+/** From here on the client's stream is left open for another origin. */
+const OPEN = 4;
 
+/** The Cache API's keys are URLs; nobody serves this one. */
+const CACHE = "https://cache.moegate.invalid/";
 const PUT_TRIES = 4;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -25,6 +32,9 @@ class Instance {
     this.out = this.exports.out();
     this.bytes = NOTHING;
     this.env = null;
+    this.exports.header_names();
+    /** The request headers that rules look at. */
+    this.headers = this.text(this.words()).split("\n").filter(Boolean);
   }
 
   /** The memory, whose buffer is another one after each growth. */
@@ -120,6 +130,7 @@ class Exchange {
     this.answered = NOTHING;
     this.stream = null;
     this.abort = null;
+    this.writer = null;
   }
 
   async run(instance) {
@@ -147,6 +158,21 @@ class Exchange {
         case LIST:
           await this.listRecords(this.wasm.text(words));
           break;
+        case REMEMBER:
+          await this.remember(this.wasm.text(words), words[5]);
+          break;
+        case RECALL:
+          await this.recall(this.wasm.text(words));
+          break;
+        case SLEEP:
+          await this.sleep(words[5]);
+          break;
+        case GO_ON:
+          await this.pump();
+          break;
+        case FINISH:
+          await this.finish(words[4] ? this.wasm.shown(words) : NOTHING);
+          break;
         default:
           throw new Error(`unknown operation ${words[0]}`);
       }
@@ -159,7 +185,9 @@ class Exchange {
     const path = url.indexOf("/", url.indexOf("//") + 2);
     const authorization = headers.get("authorization") ?? "";
     const length = headers.get("content-length") ?? "";
-    const text = `${request.method}\n${path < 0 ? "/" : url.slice(path)}\n${authorization}\n${length}`;
+    const repeated = headers.get("idempotency-key") ?? "";
+    let text = `${request.method}\n${path < 0 ? "/" : url.slice(path)}\n${authorization}\n${length}\n${repeated}`;
+    for (const name of wasm.headers) text += `\n${headers.get(name) ?? ""}`;
     const [total] = wasm.put(crypto.getRandomValues(new Uint8Array(10)), text);
     wasm.exports.begin(total, Date.now());
     this.words = wasm.words();
@@ -186,25 +214,25 @@ class Exchange {
   }
 
   async send(text, words) {
-    const [kind, method, url, ...lines] = text.split("\n");
+    const [kind, method, url, idle, total, ...lines] = text.split("\n");
     let body;
+    // Kept until there is an answer to give: another origin may get it too.
     if (kind === "received") body = this.received;
-    // It is sent once, and a stream may last for minutes: the bytes are not held for so long.
-    if (method !== "GET") this.received = NOTHING;
     if (kind === "bytes") body = this.wasm.shown(words);
     // A receipt is still asked for when the client has gone; an answer is not.
     const signal = method === "GET" ? null : this.request.signal;
-    const result = await this.exchange(url, { method, headers: named(lines), body }, signal, words[5], words[6]);
+    const limits = { first: words[5], idle: Number(idle), until: Date.now() + Number(total), bytes: words[6] };
+    const result = await this.exchange(url, { method, headers: named(lines), body }, signal, limits);
     this.resume(result.outcome, result.status, result.bytes, result.head);
   }
 
   /** One request to an origin: what `resume` shall get. Never throws. */
-  async exchange(url, init, signal, timeout, limit) {
+  async exchange(url, init, signal, limits) {
     if (signal?.aborted) return { outcome: SENT.cancelled };
     const abort = (this.abort = new AbortController());
     const left = () => abort.abort("left");
     signal?.addEventListener("abort", left);
-    const timer = setTimeout(() => abort.abort("late"), timeout);
+    const timer = setTimeout(() => abort.abort("slow"), limits.first);
     let outcome = SENT.connect;
     try {
       const answer = await fetch(url, { ...init, redirect: "manual", signal: abort.signal });
@@ -220,14 +248,25 @@ class Exchange {
       if (status === 200 && type.startsWith("text/event-stream") && answer.body) {
         const { body } = answer;
         const reader = body.getReader();
-        const first = await reader.read();
-        if (first.done) return { outcome };
-        this.stream = { body, reader, first: first.value };
+        const chunks = [];
+        let opened = OPENED.notYet;
+        while (opened === OPENED.notYet) {
+          const { done, value } = await reader.read();
+          if (done) return { outcome };
+          chunks.push(value);
+          opened = this.opened(value);
+        }
+        if (opened !== OPENED.begun) {
+          abort.abort("no stream");
+          return { outcome: opened === OPENED.failed ? SENT.failed : SENT.badStream, status, head };
+        }
+        const first = chunks.length === 1 ? chunks[0] : joined(chunks);
+        this.stream = { body, reader, first, idle: limits.idle, until: limits.until };
         // The listener stays: a client that leaves later ends the stream.
         signal = null;
         return { outcome: SENT.stream, status, head };
       }
-      const bytes = await collect(answer, limit);
+      const bytes = await collect(answer, limits.bytes);
       if (bytes === null) {
         abort.abort("too large");
         return { outcome: SENT.tooLarge };
@@ -236,32 +275,87 @@ class Exchange {
       return { outcome: SENT.whole, status, bytes, head };
     } catch {
       const { reason } = abort.signal;
-      return { outcome: reason === "left" ? SENT.cancelled : reason === "late" ? SENT.timeout : outcome };
+      return { outcome: reason === "left" ? SENT.cancelled : reason === "slow" ? SENT.timeout : outcome };
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", left);
     }
   }
 
+  /** What the core says of a chunk of a stream that may begin. */
+  opened(chunk) {
+    const { wasm } = this;
+    const at = wasm.exports.input(chunk.length);
+    wasm.view().set(chunk, at);
+    return wasm.exports.open(this.handle, chunk.length);
+  }
+
   async respond(text, bytes, way) {
+    // A stream may last for minutes: the request is not held for so long.
+    this.received = NOTHING;
     const [status, ...lines] = text.split("\n");
     const init = { status: Number(status), headers: named(lines) };
-    const reply = (response) => {
-      this.resolve(response);
+    const reply = (body) => {
+      this.resolve(new Response(body, init));
       this.responded = true;
     };
     const { signal } = this.request;
-    let outcome;
     if (way === 2) {
-      outcome = await relay(this.stream, init, reply, bytes, signal, this.abort);
-    } else if (way === 3) {
-      outcome = await pump(this.stream, init, reply, this.scanner(), signal, this.abort);
-    } else {
-      reply(new Response(way === 1 ? this.answered : bytes, init));
-      this.answered = NOTHING;
-      outcome = signal?.aborted ? ENDED.cancelled : ENDED.complete;
+      const { readable, writable } = new IdentityTransformStream();
+      reply(readable);
+      return this.resume(await relay(this.stream, writable, (closed) => this.cutOff(closed), signal, this.abort));
+    }
+    if (way === 3) {
+      const { readable, writable } = new IdentityTransformStream();
+      reply(readable);
+      this.writer = writable.getWriter();
+      return this.pump();
+    }
+    reply(way === 1 ? this.answered : bytes);
+    this.answered = NOTHING;
+    this.resume(signal?.aborted ? ENDED.cancelled : ENDED.complete);
+  }
+
+  /** Pumps the stream into the open reply. */
+  async pump() {
+    const outcome = await pump(this.stream, this.writer, this.scanner(), this.request.signal, this.abort);
+    this.stream = null;
+    if (outcome < OPEN) this.writer = null;
+    this.resume(outcome);
+  }
+
+  /** The last bytes of the open reply. */
+  async finish(last) {
+    const { writer } = this;
+    this.writer = null;
+    let outcome = ENDED.complete;
+    try {
+      if (last.length > 0) await writer.write(last);
+      await writer.close();
+    } catch {
+      outcome = ENDED.cancelled;
     }
     this.resume(outcome);
+  }
+
+  /** What a client gets whose relayed stream closes before its end. */
+  cutOff(closed) {
+    this.wasm.exports.cut_off(closed);
+    return this.wasm.shown(this.wasm.words());
+  }
+
+  async sleep(ms) {
+    const { signal } = this.request;
+    if (!signal?.aborted) {
+      await new Promise((wake) => {
+        const timer = setTimeout(wake, ms);
+        signal?.addEventListener("abort", () => {
+          clearTimeout(timer);
+          wake();
+        }, { once: true });
+      });
+    }
+    this.resume(signal?.aborted ? ENDED.cancelled : ENDED.complete);
   }
 
   /** The core's scanner, fed chunk by chunk. */
@@ -274,10 +368,10 @@ class Exchange {
         wasm.view().set(chunk, at);
         return wasm.exports.pump(handle, chunk.length) === 0 ? chunk : wasm.shown(wasm.words());
       },
-      /** The outcome, and the last bytes. */
-      end(clean) {
-        const outcome = wasm.exports.pump_end(handle, clean ? 1 : 0);
-        return [outcome, wasm.shown(wasm.words())];
+      /** The outcome, and the last bytes, which are kept back where the reply stays open. */
+      end(closed) {
+        const outcome = wasm.exports.pump_end(handle, closed);
+        return [outcome, outcome < OPEN ? wasm.shown(wasm.words()) : null];
       },
     };
   }
@@ -303,6 +397,27 @@ class Exchange {
     }
   }
 
+  /**
+   * For other isolates of this data centre. Not in KV: there "not found" is remembered for a minute, and the first
+   * request has to look.
+   */
+  async remember(text, seconds) {
+    const [key, value] = text.split("\n");
+    const headers = { "cache-control": `max-age=${seconds}` };
+    try {
+      await caches.default.put(`${CACHE}${key}`, new Response(value, { headers }));
+    } catch (error) {
+      console.error(`moegate: an answer could not be kept for its repeats: ${error}`);
+    }
+    this.resume(OK);
+  }
+
+  async recall(key) {
+    const found = await caches.default.match(`${CACHE}${key}`).catch(() => undefined);
+    const value = await found?.text().catch(() => undefined);
+    this.resume(value === undefined ? 1 : OK, 0, NOTHING, value ?? "");
+  }
+
   async listRecords(text) {
     const [prefix, cursor] = text.split("\n");
     let page;
@@ -321,6 +436,7 @@ class Exchange {
   fail(error) {
     console.error(`moegate: a request failed inside the gateway: ${error?.stack ?? error}`);
     this.abort?.abort("failed");
+    this.writer?.abort("failed").catch(() => {});
     try {
       if (this.handle >= 0) this.wasm.exports.abandon(this.handle);
     } catch {
@@ -370,6 +486,10 @@ async function collect(message, limit) {
     }
     chunks.push(value);
   }
+  return joined(chunks, total);
+}
+
+function joined(chunks, total = chunks.reduce((sum, chunk) => sum + chunk.length, 0)) {
   const whole = new Uint8Array(total);
   let at = 0;
   for (const chunk of chunks) {

@@ -58,6 +58,7 @@ impl Host for FakeHost {
             authorization: call.authorization.clone(),
             content_length: (call.framing == Framing::Length && !call.body.is_empty())
                 .then_some(call.body.len() as u64),
+            ..Head::default()
         };
         let left = std::cell::Cell::new(call.leaves_before_answer);
         let mut client = Client::new(call.body.clone()).staying_while(|body| {
