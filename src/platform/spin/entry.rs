@@ -62,8 +62,8 @@ impl Guest for Gateway {
 
 fn head(request: &Request, rule_headers: &[String]) -> Head {
     let headers = request.get_headers();
-    let header = |name: &str| text(&headers, name).filter(|value| !value.is_empty());
-    let named = |name: &String| Some((name.clone(), text(&headers, name)?));
+    let header = |name: &str| Some(text(&headers, name)).filter(|value| !value.is_empty());
+    let named = |name: &String| Some((name.clone(), header(name)?));
     let target = request.get_path_with_query().unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     Head {

@@ -118,19 +118,19 @@ impl OriginStream {
 
 /// The length that the headers declare.
 pub(super) fn length(headers: &Headers) -> Option<usize> {
-    text(headers, "content-length")?.parse().ok()
+    text(headers, "content-length").parse().ok()
 }
 
-/// A header's values, joined as the Fetch standard does.
-pub(super) fn text(headers: &Headers, name: &str) -> Option<String> {
+/// A header's values, joined as the Fetch standard does; empty where there is none.
+pub(super) fn text(headers: &Headers, name: &str) -> String {
     let mut values = headers.get(name).into_iter().map(|value| match String::from_utf8(value) {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
     });
-    let mut joined = values.next()?;
+    let mut joined = values.next().unwrap_or_default();
     for value in values {
         joined.push_str(", ");
         joined.push_str(&value);
     }
-    Some(joined)
+    joined
 }

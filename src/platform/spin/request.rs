@@ -135,6 +135,14 @@ impl Platform for SpinRequest {
         }
     }
 
+    async fn remember(&self, key: &str, value: &str, _seconds: u64) {
+        store::remember(key, value).await;
+    }
+
+    async fn recall(&self, key: &str) -> Option<String> {
+        store::recall(key).await
+    }
+
     async fn put_record(&self, key: &str, value: &str, _summary: &str) -> Result<(), StoreError> {
         store::put(key, value).await
     }

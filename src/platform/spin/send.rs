@@ -80,7 +80,7 @@ async fn answer(request: Request, terms: Terms) -> Result<Answer<OriginStream>, 
     let status = answer.get_status_code();
     let headers = answer.get_headers();
     let declared = length(&headers);
-    let header = |name: &str| text(&headers, name).unwrap_or_default();
+    let header = |name: &str| text(&headers, name);
     let coding = header("content-encoding");
     let headers = AnswerHeaders {
         content_type: header("content-type"),
