@@ -42,6 +42,8 @@ pub struct Attempt<'a> {
     pub now_ms: u64,
     /// When the whole request must be over.
     pub deadline_ms: u64,
+    /// How a stream is to pass.
+    pub way: StreamWay,
     /// The answer so far, where the origin is to go on with one.
     pub partial: Option<&'a Partial>,
 }
@@ -91,7 +93,7 @@ pub fn request(
     request: &Request<'_>,
     attempt: Attempt<'_>,
 ) -> Result<Outbound, NoResume> {
-    let Attempt { path, id, now_ms, deadline_ms, partial } = attempt;
+    let Attempt { path, id, now_ms, deadline_ms, way, partial } = attempt;
     let url = format!("{}{path}", target.origin.url);
     let mut headers = base_headers(secrets, &url);
     headers.push(("content-type".to_owned(), "application/json".to_owned()));
@@ -108,7 +110,7 @@ pub fn request(
     let changes = Changes {
         served: &target.model.name,
         // A relayed stream is metered by its receipt; a pumped one has to carry its usage.
-        ask_usage: target.stream_way() == StreamWay::Pump,
+        ask_usage: way == StreamWay::Pump,
         resume: partial.map(|partial| match own {
             true => Resume::Tokens(partial),
             false => Resume::Text(partial, target.origin.prefill),

@@ -60,9 +60,17 @@ fn sent(model: &str, body: &str) -> Outbound {
 
 fn resumed(model: &str, body: &str, partial: Option<&Partial>) -> Result<Outbound, NoResume> {
     let parsed = Request::parse(body.as_bytes()).unwrap();
-    let attempt =
-        Attempt { path: "/chat/completions", id: "id1", now_ms: NOW, deadline_ms: NOW + 10_000, partial };
-    with(model, |target, secrets| request(target, secrets, &parsed, attempt))
+    let attempt = Attempt {
+        path: "/chat/completions",
+        id: "id1",
+        now_ms: NOW,
+        deadline_ms: NOW + 10_000,
+        way: StreamWay::Pump,
+        partial,
+    };
+    with(model, |target, secrets| {
+        request(target, secrets, &parsed, Attempt { way: target.stream_way(), ..attempt })
+    })
 }
 
 fn header_of<'a>(outbound: &'a Outbound, name: &str) -> Option<&'a str> {
@@ -93,7 +101,8 @@ fn the_route_s_time_limits_go_before_the_origin_s_and_the_budget_before_both() {
         (10_000, Timeouts { first_byte_ms: 1, idle_ms: 4_000, total_ms: 1 }),
         (12_000, Timeouts { first_byte_ms: 1, idle_ms: 4_000, total_ms: 1 }),
     ] {
-        let attempt = Attempt { path: "/x", id: "i", now_ms, deadline_ms: 10_000, partial: None };
+        let attempt =
+            Attempt { path: "/x", id: "i", now_ms, deadline_ms: 10_000, way: StreamWay::Pump, partial: None };
         let sent = with("far-on", |target, secrets| request(target, secrets, &parsed, attempt));
         assert_eq!(sent.ok().unwrap().timeouts, expected, "{now_ms}");
     }

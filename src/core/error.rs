@@ -94,6 +94,24 @@ impl ApiError {
         }
     }
 
+    /// 409: the same request is under way.
+    #[must_use]
+    pub fn still_running() -> Self {
+        let text = "the first request with this Idempotency-Key is still under way; ask again in a moment";
+        Self {
+            retry_after_s: Some(1),
+            ..Self::new(409, "invalid_request_error", "idempotency_key_in_use", text)
+        }
+    }
+
+    /// 422: the idempotency key belongs to another request.
+    #[must_use]
+    pub fn key_reused() -> Self {
+        let text =
+            "this Idempotency-Key came with another body or path before: a new request needs a new key";
+        Self::new(422, "invalid_request_error", "idempotency_key_reused", text)
+    }
+
     /// 413.
     #[must_use]
     pub fn too_large(limit_mib: u32) -> Self {

@@ -11,6 +11,7 @@ pub mod failure;
 pub mod health;
 pub mod memory;
 pub mod record;
+pub mod repeats;
 pub mod report;
 pub mod request_id;
 pub mod route;

@@ -6,7 +6,8 @@ use crate::api::openai::Request;
 use crate::core::config::{Failure, StreamWay};
 use crate::core::failure;
 use crate::core::record::pumped_ending;
-use crate::core::stream::{Close, Partial, Scanner};
+use crate::core::repeats::{Kept, LARGEST, Repeat};
+use crate::core::stream::{Close, Partial, Scanner, Transcript};
 use crate::platform::{Delivery, Platform, Reply, ReplyBody};
 use moegate_wire::Ending;
 
@@ -15,7 +16,7 @@ impl<P: Platform> Journey<'_, P> {
     pub(super) async fn deliver(&mut self, found: Found<P::Stream>, request: Option<&Request<'_>>) {
         match found {
             Found::Whole(whole) => self.whole(whole).await,
-            Found::Stream(stream) => match self.tried.last().map(|tried| tried.target.stream_way()) {
+            Found::Stream(stream) => match self.tried.last().map(|tried| self.way(&tried.target)) {
                 Some(StreamWay::Relay) => self.relayed(stream).await,
                 _ => self.pumped(stream, request).await,
             },
@@ -43,6 +44,10 @@ impl<P: Platform> Journey<'_, P> {
             reply.headers.extend(cost.map(|cost| ("x-moegate-cost", cost.to_dollars())));
         }
         if status >= 400 {
+            if self.tried.len() > 1 {
+                // OpenAI's SDKs listen to it: their retries on top of the gateway's would multiply.
+                reply.headers.push(("x-should-retry", "false".to_owned()));
+            }
             for (name, value) in
                 [("retry-after", &headers.retry_after), ("retry-after-ms", &headers.retry_after_ms)]
             {
@@ -51,7 +56,13 @@ impl<P: Platform> Journey<'_, P> {
                 }
             }
         }
+        let copy = self.repeat.filter(|_| status < 300).and_then(|_| text_of(&body));
+        let again = copy.map(|text| (reply.headers.clone(), text));
         let delivery = self.platform.respond(reply, body).await;
+        if let Some((headers, text)) = again {
+            // A client that has left comes back for it.
+            self.keep(status, headers, text);
+        }
         if delivery.ending == Ending::Cancelled
             && let Some(tried) = self.tried.last_mut()
         {
@@ -73,15 +84,18 @@ impl<P: Platform> Journey<'_, P> {
 
     async fn pumped(&mut self, stream: P::Stream, request: Option<&Request<'_>>) {
         let reply = self.reply(200, "text/event-stream");
-        let scanner = self.scanner(request.map(|_| Partial::default()));
+        let kept = self.repeat.filter(Repeat::is_chosen);
+        let headers = kept.map(|_| reply.headers.clone());
+        let copy = kept.map(|_| Transcript::new());
+        let scanner = self.scanner(request.map(|_| Partial::default()), copy);
         let mut delivery = self.platform.respond(reply, ReplyBody::Pump(stream, scanner)).await;
-        while let Some((scanner, partial)) = self.pumped_once(&mut delivery) {
+        while let Some((mut scanner, partial)) = self.pumped_once(&mut delivery) {
             let Some(request) = request else { break };
             match self.another(request, &partial).await {
                 Next::Stream(stream) => {
                     let mut resumed = partial;
                     resumed.resume();
-                    let scanner = self.scanner(Some(resumed));
+                    let scanner = self.scanner(Some(resumed), scanner.take_transcript());
                     delivery = self.platform.go_on(stream, scanner).await;
                 }
                 Next::None => {
@@ -94,6 +108,19 @@ impl<P: Platform> Journey<'_, P> {
                 }
             }
         }
+        let copy = delivery.scanner.as_mut().and_then(Scanner::take_transcript);
+        if delivery.ending == Ending::Complete
+            && let (Some(headers), Some(text)) = (headers, copy.and_then(Transcript::text))
+        {
+            self.keep(200, headers, text);
+        }
+    }
+
+    /// For requests with the same idempotency key.
+    fn keep(&mut self, status: u16, headers: Vec<(&'static str, String)>, body: String) {
+        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let now_ms = self.platform.now_ms();
+        self.kept = self.repeat.map(|repeat| Kept::new(&repeat, now_ms, status, headers, body));
     }
 
     /// Another origin's stream that goes on with the answer.
@@ -109,11 +136,11 @@ impl<P: Platform> Journey<'_, P> {
     /// Writes down how the pumped stream ended. Some, if the client's stream was left open.
     fn pumped_once(&mut self, delivery: &mut Delivery) -> Option<(Scanner, Partial)> {
         let ended_ms = self.platform.now_ms();
-        let scanner = delivery.scanner.take();
-        let seen = scanner.as_ref().map(Scanner::seen);
+        let scanner = delivery.scanner.as_ref();
+        let seen = scanner.map(Scanner::seen);
         let ending = pumped_ending(delivery.ending, seen);
-        let close = scanner.as_ref().and_then(Scanner::close);
-        let error = scanner.as_ref().map_or(&[][..], Scanner::error);
+        let close = scanner.and_then(Scanner::close);
+        let error = scanner.map_or(&[][..], Scanner::error);
         let tried = self.tried.last_mut()?;
         tried.ending = ending;
         tried.ended_ms = ended_ms;
@@ -128,14 +155,14 @@ impl<P: Platform> Journey<'_, P> {
         if close != Some(Close::Late) {
             self.broke_off(failure);
         }
-        let mut scanner = scanner.filter(|_| delivery.open)?;
+        let mut scanner = delivery.scanner.take().filter(|_| delivery.open)?;
         let partial = scanner.take_partial()?;
         Some((scanner, partial))
     }
 
-    fn scanner(&self, partial: Option<Partial>) -> Scanner {
+    fn scanner(&self, partial: Option<Partial>, copy: Option<Transcript>) -> Scanner {
         let price = self.tried.last().map(|tried| tried.target.model.price()).unwrap_or_default();
-        let mut scanner = Scanner::new(price, self.include_usage);
+        let mut scanner = Scanner::new(price, self.include_usage).with_transcript(copy);
         if self.tried.len() > 1 {
             let chat = self.path == "/chat/completions";
             scanner = scanner.with_note(tried::note(&self.tried, &self.asked, &self.id, chat));
@@ -159,6 +186,16 @@ impl<P: Platform> Journey<'_, P> {
         headers.push(("x-moegate-attempts", self.tried.len().to_string()));
         headers.push(("x-moegate-attempt-log", tried::log(&self.tried)));
         Reply { status, headers }
+    }
+}
+
+/// The body to give again, if it is one.
+fn text_of<S>(body: &ReplyBody<S>) -> Option<String> {
+    match body {
+        ReplyBody::Bytes(bytes) | ReplyBody::Answered(bytes) if bytes.len() <= LARGEST => {
+            String::from_utf8(bytes.clone()).ok()
+        }
+        _ => None,
     }
 }
 

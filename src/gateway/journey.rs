@@ -4,11 +4,12 @@ use super::look_up;
 use super::tried::Tried;
 use crate::api::openai::{NoResume, Request};
 use crate::core::attempt::{self, AnswerHeaders, Attempt, Judgement, SendError};
-use crate::core::config::{Failure, Key, Route};
+use crate::core::config::{Failure, Key, Route, StreamWay};
 use crate::core::course::{Course, Step, Why, retry_after_ms};
 use crate::core::error::ApiError;
 use crate::core::failure;
 use crate::core::health::Verdict;
+use crate::core::repeats::{Kept, Repeat};
 use crate::core::route::{Dice, Size, Target};
 use crate::core::secret::OriginSecrets;
 use crate::core::stream::Partial;
@@ -34,9 +35,14 @@ pub(super) struct Journey<'a, P> {
     pub(super) course: Course<'a>,
     pub(super) dice: Dice,
     pub(super) tried: Vec<Tried<'a>>,
+    /// Where the answer may have to be given again.
+    pub(super) repeat: Option<Repeat>,
+    /// What is to be given again.
+    pub(super) kept: Option<Kept>,
 }
 
 /// What the attempts have come to.
+#[expect(clippy::large_enum_variant, reason = "one for each request; a box would be an allocation more")]
 pub(super) enum Found<S> {
     Stream(S),
     /// An answer, or the last failure.
@@ -139,8 +145,14 @@ impl<'a, P: Platform> Journey<'a, P> {
         let number = self.tried.len() + 1;
         let id = if number == 1 { self.id.clone() } else { format!("{}-{number}", self.id) };
         let now_ms = self.platform.now_ms();
-        let surroundings =
-            Attempt { path: self.path, id: &id, now_ms, deadline_ms: self.course.deadline_ms(), partial };
+        let surroundings = Attempt {
+            path: self.path,
+            id: &id,
+            now_ms,
+            deadline_ms: self.course.deadline_ms(),
+            way: self.way(&target),
+            partial,
+        };
         let outbound = attempt::request(&target, &secrets, request, surroundings).map_err(|NoResume| {
             ApiError::upstream(502, "stream_truncated", "no other origin can go on with such a request")
         })?;
@@ -217,6 +229,14 @@ impl<'a, P: Platform> Journey<'a, P> {
                 tried.ending = Ending::Error;
                 Outcome::Failed(failure, replaced(&error, headers))
             }
+        }
+    }
+
+    /// How a stream from there passes. One that is to be kept has to be seen.
+    pub(super) fn way(&self, target: &Target<'_>) -> StreamWay {
+        match &self.repeat {
+            Some(repeat) if repeat.is_chosen() => StreamWay::Pump,
+            _ => target.stream_way(),
         }
     }
 

@@ -2,11 +2,13 @@
 //!
 //! Each step is a module of `core` and a call here. No step reaches back.
 //!
+//! - [`again`]: requests that come a second time.
 //! - [`journey`]: attempts, until there is an answer to give.
 //! - [`deliver`]: the answer's way to the client, and on with another origin where a stream breaks off.
 //! - [`settle`]: what it all used, written down.
 //! - [`pages`]: what the gateway answers by itself.
 
+mod again;
 mod deliver;
 mod journey;
 mod pages;
@@ -68,11 +70,22 @@ async fn generate<P: Platform>(
         }
     })?;
     let request = openai::Request::parse((*body).as_ref())?;
+    let route = route::find(config, key, &request.model)?;
+    let window_s = config.gateway.idempotency_s;
+    let first = match again::repeat_of(head, key, path, (*body).as_ref(), window_s) {
+        None => None,
+        Some(repeat) => {
+            let until_ms = started_ms + u64::from(route.budget.seconds) * 1000;
+            match again::first(platform, repeat, u64::from(window_s) * 1000, until_ms).await? {
+                None => return Ok(()),
+                first => first,
+            }
+        }
+    };
 
     // Plan.
     let random = platform.random();
     let mut dice = Dice::new(random);
-    let route = route::find(config, key, &request.model)?;
     let size = request.size();
     let facts = Facts {
         model: &request.model,
@@ -101,6 +114,8 @@ async fn generate<P: Platform>(
         course: Course::new(plan, started_ms),
         dice,
         tried: Vec::with_capacity(1),
+        repeat: first.as_ref().map(|first| first.repeat),
+        kept: None,
     };
     let found = journey.find(&request, None).await?;
 
@@ -115,6 +130,9 @@ async fn generate<P: Platform>(
     }
 
     // Settle.
+    if let (Some(first), Some(kept)) = (first, journey.kept.take()) {
+        first.answered(kept).await;
+    }
     journey.settle().await;
     Ok(())
 }

@@ -68,6 +68,7 @@ pub struct Reply {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for each request; a box would be an allocation more")]
 pub enum ReplyBody<S> {
     Bytes(Vec<u8>),
     /// The origin's whole answer as it came; a platform that still has these bytes need not take the copy.
@@ -153,6 +154,12 @@ pub trait Platform {
 
     /// Ends a reply that was left open. Whether the client was there to take it.
     fn finish(&self, last: String) -> impl Future<Output = Result<(), Left>>;
+
+    /// Stores a value for other instances, for about so many seconds. Nobody relies on it.
+    fn remember(&self, key: &str, value: &str, seconds: u64) -> impl Future<Output = ()>;
+
+    /// What some instance stored. `None` where there is nothing, or nothing is known of it yet.
+    fn recall(&self, key: &str) -> impl Future<Output = Option<String>>;
 
     /// Writes a record; tries again where the store is busy. If it fails for good, the record goes to the log.
     fn put_record(

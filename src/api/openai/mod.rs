@@ -72,6 +72,9 @@ struct Envelope<'a> {
     max_tokens: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     max_completion_tokens: Option<&'a RawValue>,
+    /// [`moegate_wire::resume::FIELD`], which is the gateway's own.
+    #[serde(default)]
+    moegate_resume: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -94,6 +97,13 @@ impl<'a> Request<'a> {
         let envelope: Envelope<'a> = serde_json::from_str(text).map_err(|e| {
             ApiError::invalid("invalid_json", None, format!("the request body is not valid JSON: {e}"))
         })?;
+        if envelope.moegate_resume.is_some() {
+            return Err(ApiError::invalid(
+                "reserved_field",
+                Some(moegate_wire::resume::FIELD),
+                "`moegate_resume` is between the gateway and its own servers: leave it out",
+            ));
+        }
         let model = envelope.model.ok_or_else(|| {
             ApiError::invalid(
                 "missing_field",

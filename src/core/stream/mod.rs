@@ -7,4 +7,4 @@ mod scanner;
 
 pub use opening::{Opened, Opening};
 pub use partial::Partial;
-pub use scanner::{Close, Finale, Forward, Scanner, Seen};
+pub use scanner::{Close, Finale, Forward, Scanner, Seen, Transcript};

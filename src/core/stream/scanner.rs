@@ -3,6 +3,7 @@
 use super::event;
 use super::partial::{Edited, Partial, with_data};
 use crate::core::error::ApiError;
+use crate::core::repeats::LARGEST;
 use crate::core::usage;
 use memchr::memmem;
 use moegate_wire::{Ending, Price, Usage};
@@ -70,11 +71,42 @@ pub struct Scanner {
     seen: Seen,
     /// Where another origin may have to go on.
     partial: Option<Partial>,
-    /// The data of the error event that was kept back for that reason.
+    /// The data of the error event.
     error: Vec<u8>,
+    /// The client has not got it: another origin may go on.
+    withheld: bool,
     /// An event to put before the end mark.
     note: String,
     close: Option<Close>,
+    /// What the client got, where it may have to be given again.
+    copy: Option<Transcript>,
+}
+
+/// What the client got; nothing once it is too much.
+#[derive(Debug, Default)]
+pub struct Transcript(Option<Vec<u8>>);
+
+impl Transcript {
+    /// An empty one, to be filled.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Some(Vec::new()))
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        let fits = self.0.as_ref().is_some_and(|copy| copy.len() + bytes.len() <= LARGEST);
+        if fits {
+            self.0.iter_mut().for_each(|copy| copy.extend_from_slice(bytes));
+        } else {
+            self.0 = None;
+        }
+    }
+
+    /// The text, if it did not get too large.
+    #[must_use]
+    pub fn text(self) -> Option<String> {
+        String::from_utf8(self.0?).ok()
+    }
 }
 
 enum Verdict {
@@ -105,8 +137,10 @@ impl Scanner {
             seen: Seen::default(),
             partial: None,
             error: Vec::new(),
+            withheld: false,
             note: String::new(),
             close: None,
+            copy: None,
         }
     }
 
@@ -122,12 +156,22 @@ impl Scanner {
         Self { note, ..self }
     }
 
+    /// Keeps what the client gets, behind what it has got already.
+    #[must_use]
+    pub fn with_transcript(self, copy: Option<Transcript>) -> Self {
+        Self { copy, ..self }
+    }
+
+    pub fn take_transcript(&mut self) -> Option<Transcript> {
+        self.copy.take()
+    }
+
     /// What has reached the client.
     pub fn take_partial(&mut self) -> Option<Partial> {
         self.partial.take()
     }
 
-    /// The data of an error event that the client did not get.
+    /// The data of the error event, if one came.
     #[must_use]
     pub fn error(&self) -> &[u8] {
         &self.error
@@ -149,6 +193,7 @@ impl Scanner {
         self.out.clear();
         if self.held.is_empty() && !self.oversized {
             if self.scan(chunk) {
+                self.copy.iter_mut().for_each(|copy| copy.add(chunk));
                 return Forward::Whole;
             }
         } else {
@@ -158,6 +203,7 @@ impl Scanner {
                 self.out = bytes;
             }
         }
+        self.copy.iter_mut().for_each(|copy| copy.add(&self.out));
         Forward::Bytes(&self.out)
     }
 
@@ -254,9 +300,11 @@ impl Scanner {
         if chunk.error.is_some() {
             self.seen.error = true;
             if self.partial.is_some() {
+                self.withheld = true;
                 self.error = data.into_owned();
                 return Verdict::Drop;
             }
+            self.error = data.to_vec();
         }
         let Some((raw, usage)) = chunk.usage.and_then(|raw| Some((raw, usage::parse(raw)?))) else {
             return Verdict::Keep;
@@ -292,9 +340,9 @@ impl Scanner {
     /// The last bytes for the client of a stream that was not complete: the error event, which may be out already.
     #[must_use]
     pub fn farewell(&self) -> String {
-        match (self.seen.error, &self.error[..]) {
-            (true, []) => String::new(),
-            (true, error) => format!("data: {}\n\n", String::from_utf8_lossy(error)),
+        match (self.seen.error, self.withheld) {
+            (true, false) => String::new(),
+            (true, true) => format!("data: {}\n\n", String::from_utf8_lossy(&self.error)),
             // Some of an oversized event may be out already; the blank line in front ends it.
             (false, _) => ApiError::cut_off_event(self.close.unwrap_or(Close::Broken)),
         }

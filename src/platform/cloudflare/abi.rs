@@ -108,10 +108,7 @@ extern "C" fn begin(length: usize, now_ms: f64) {
         authorization: given(line()),
         content_length: line().parse().ok(),
         idempotency_key: given(line()),
-        rule_headers: rule_headers()
-            .iter()
-            .filter_map(|name| Some((name.clone(), given(line())?)))
-            .collect(),
+        rule_headers: rule_headers().iter().filter_map(|name| Some((name.clone(), given(line())?))).collect(),
     };
     let handle = tasks::begin(config(), head, random.try_into().unwrap_or_default(), now_ms as u64);
     show(handle);

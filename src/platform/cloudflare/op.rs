@@ -29,6 +29,8 @@ pub(super) enum Code {
     Sleep = 6,
     GoOn = 7,
     Finish = 8,
+    Remember = 9,
+    Recall = 10,
 }
 
 /// What the glue brings back.
@@ -108,6 +110,17 @@ impl Op {
     /// Text: the key, the summary (JSON) and the value (JSON), which hold no newline.
     pub(super) fn put(key: &str, value: &str, summary: &str) -> Self {
         Self { code: Code::Put, text: [key, summary, value].join("\n"), ..Self::default() }
+    }
+
+    /// Text: the key and the value (JSON), which holds no newline. `a`: seconds.
+    pub(super) fn remember(key: &str, value: &str, seconds: u64) -> Self {
+        let a = u32::try_from(seconds).unwrap_or(u32::MAX);
+        Self { code: Code::Remember, text: [key, value].join("\n"), a, ..Self::default() }
+    }
+
+    /// Text: the key.
+    pub(super) fn recall(key: &str) -> Self {
+        Self { code: Code::Recall, text: key.to_owned(), ..Self::default() }
     }
 
     /// Text: the prefix and the cursor, which may be empty.

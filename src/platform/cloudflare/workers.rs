@@ -150,6 +150,15 @@ impl Platform for Workers {
         }
     }
 
+    async fn remember(&self, key: &str, value: &str, seconds: u64) {
+        self.perform(Op::remember(key, value, seconds)).await;
+    }
+
+    async fn recall(&self, key: &str) -> Option<String> {
+        let mut input = self.perform(Op::recall(key)).await;
+        (input.outcome == 0).then(|| input.split_text())
+    }
+
     async fn put_record(&self, key: &str, value: &str, summary: &str) -> Result<(), StoreError> {
         match self.perform(Op::put(key, value, summary)).await.outcome {
             0 => Ok(()),

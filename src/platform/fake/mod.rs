@@ -176,6 +176,14 @@ impl Platform for Fake<'_> {
         if self.client.has_left() || !self.client.receive(last.as_bytes()) { Err(Left) } else { Ok(()) }
     }
 
+    async fn remember(&self, key: &str, value: &str, _seconds: u64) {
+        self.world.remember(key, value);
+    }
+
+    async fn recall(&self, key: &str) -> Option<String> {
+        self.world.recall(key)
+    }
+
     async fn put_record(&self, key: &str, value: &str, summary: &str) -> Result<(), StoreError> {
         self.world.put(key, value, summary)
     }

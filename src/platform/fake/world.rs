@@ -32,6 +32,7 @@ struct State {
     store: BTreeMap<String, Stored>,
     store_failures: usize,
     memory: Memory,
+    remembered: BTreeMap<String, String>,
     log: Vec<String>,
     responder: Responder,
     arrived: Vec<Arrived>,
@@ -50,6 +51,7 @@ impl World {
             store: BTreeMap::new(),
             store_failures: 0,
             memory: Memory::default(),
+            remembered: BTreeMap::new(),
             log: Vec::new(),
             responder: Arc::new(|_| Script::Refuse),
             arrived: Vec::new(),
@@ -104,6 +106,14 @@ impl World {
 
     pub(super) fn memory<T>(&self, f: impl FnOnce(&mut Memory) -> T) -> T {
         f(&mut self.state().memory)
+    }
+
+    pub(super) fn remember(&self, key: &str, value: &str) {
+        self.state().remembered.insert(key.to_owned(), value.to_owned());
+    }
+
+    pub(super) fn recall(&self, key: &str) -> Option<String> {
+        self.state().remembered.get(key).cloned()
     }
 
     /// The instance is gone, with what it remembered.
