@@ -44,6 +44,10 @@ impl<P: Platform> Journey<'_, P> {
             reply.headers.extend(cost.map(|cost| ("x-moegate-cost", cost.to_dollars())));
         }
         if status >= 400 {
+            if self.tried.len() > 1 {
+                // OpenAI's SDKs listen to it: their retries on top of the gateway's would multiply.
+                reply.headers.push(("x-should-retry", "false".to_owned()));
+            }
             for (name, value) in
                 [("retry-after", &headers.retry_after), ("retry-after-ms", &headers.retry_after_ms)]
             {
@@ -80,8 +84,9 @@ impl<P: Platform> Journey<'_, P> {
 
     async fn pumped(&mut self, stream: P::Stream, request: Option<&Request<'_>>) {
         let reply = self.reply(200, "text/event-stream");
-        let headers = reply.headers.clone();
-        let copy = self.repeat.filter(Repeat::is_chosen).map(|_| Transcript::new());
+        let kept = self.repeat.filter(Repeat::is_chosen);
+        let headers = kept.map(|_| reply.headers.clone());
+        let copy = kept.map(|_| Transcript::new());
         let scanner = self.scanner(request.map(|_| Partial::default()), copy);
         let mut delivery = self.platform.respond(reply, ReplyBody::Pump(stream, scanner)).await;
         while let Some((mut scanner, partial)) = self.pumped_once(&mut delivery) {
@@ -105,7 +110,7 @@ impl<P: Platform> Journey<'_, P> {
         }
         let copy = delivery.scanner.as_mut().and_then(Scanner::take_transcript);
         if delivery.ending == Ending::Complete
-            && let Some(text) = copy.and_then(Transcript::text)
+            && let (Some(headers), Some(text)) = (headers, copy.and_then(Transcript::text))
         {
             self.keep(200, headers, text);
         }

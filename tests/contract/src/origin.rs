@@ -121,7 +121,7 @@ pub fn listen(ports: &[u16]) -> Result<Arc<Progress>, String> {
     let progress = Arc::new(Progress::new());
     for &port in ports {
         let listener = TcpListener::bind(("127.0.0.1", port)).map_err(|error| {
-            format!("port {port} cannot be listened on ({error}); the contract suite's configuration names it: end what uses it (`ss -ltnp 'sport = :{port}'` names it)")
+            format!("port {port} cannot be listened on ({error}); the suite's configuration names it: end what uses it (`ss -ltnp 'sport = :{port}'` names it)")
         })?;
         let progress = Arc::clone(&progress);
         std::thread::spawn(move || {

@@ -1,0 +1,25 @@
+//! Every fault on every kind of route that makes a difference.
+
+mod answers;
+mod endless;
+mod leaving;
+mod midstream;
+mod patience;
+mod reach;
+mod silence;
+
+use super::case::Chapter;
+
+/// In the table's order.
+#[must_use]
+pub fn all() -> [&'static Chapter; 7] {
+    [
+        &reach::CHAPTER,
+        &silence::CHAPTER,
+        &answers::CHAPTER,
+        &patience::CHAPTER,
+        &midstream::CHAPTER,
+        &endless::CHAPTER,
+        &leaving::CHAPTER,
+    ]
+}
