@@ -5,7 +5,7 @@ use crate::core::attempt::Timeouts;
 use crate::core::stream::Close;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -30,12 +30,12 @@ impl Moment {
 
 /// Until when a stream is waited for.
 ///
-/// One timer of the host's stands for both limits. It is set again only when it has gone off and a chunk has come
-/// meanwhile: to set one for every chunk would cost about as much as the chunk.
+/// One timer of the host's stands for both limits. It is set again only when it has gone off too soon, since a chunk has
+/// come meanwhile: to set one for every chunk would cost about as much as the chunk.
 pub(super) struct Limits {
     idle_ms: u32,
     late: Moment,
-    /// Goes off at the moment that counts or before it, since that only moves away.
+    /// Goes off at the next moment that counts, or before it.
     timer: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 
@@ -61,21 +61,32 @@ impl Limits {
             return Err(Close::Late);
         }
         let idle = since.plus(self.idle_ms);
-        let (until, close) = if idle < self.late { (idle, Close::Idle) } else { (self.late, Close::Late) };
+        let (moment, close) = if idle < self.late { (idle, Close::Idle) } else { (self.late, Close::Late) };
         let mut next = pin!(next);
-        poll_fn(|context| {
-            if let Poll::Ready(value) = next.as_mut().poll(context) {
-                return Poll::Ready(Ok(value));
-            }
-            loop {
-                let timer = self.timer.get_or_insert_with(|| Box::pin(monotonic_clock::wait_until(until.0)));
-                ready!(timer.as_mut().poll(context));
-                self.timer = None;
-                if Moment::now() >= until {
-                    return Poll::Ready(Err(close));
-                }
-            }
+        poll_fn(|context| match next.as_mut().poll(context) {
+            Poll::Ready(value) => Poll::Ready(Ok(value)),
+            Poll::Pending => self.poll_moment(moment, context).map(|()| Err(close)),
         })
         .await
+    }
+
+    /// Ready when all the time is over.
+    pub(super) fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.poll_moment(self.late, context)
+    }
+
+    fn poll_moment(&mut self, moment: Moment, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let timer = self.timer.get_or_insert_with(|| {
+                // Whatever is waited for later, its time does not end before that.
+                let first = moment.min(Moment::now().plus(self.idle_ms));
+                Box::pin(monotonic_clock::wait_until(first.0))
+            });
+            ready!(timer.as_mut().poll(context));
+            self.timer = None;
+            if Moment::now() >= moment {
+                return Poll::Ready(());
+            }
+        }
     }
 }

@@ -5,6 +5,8 @@ use super::bindings::wit_future;
 use super::clock::Limits;
 use crate::core::stream::Close;
 use crate::platform::BodyError;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 /// What one read takes at most; the host's own buffers are not larger.
@@ -96,12 +98,26 @@ impl OriginStream {
         Self { first, rest: Some(rest), limits }
     }
 
+    /// Waits for the client to take what it was given. If time runs out meanwhile the origin is let go at once: a client
+    /// may take its time, or be dead.
+    pub(super) async fn while_taken<T>(&mut self, taken: impl Future<Output = T>) -> T {
+        let mut taken = pin!(taken);
+        poll_fn(|context| {
+            let polled = taken.as_mut().poll(context);
+            if polled.is_pending() && self.rest.is_some() && self.limits.poll_late(context).is_ready() {
+                self.rest = None;
+            }
+            polled
+        })
+        .await
+    }
+
     /// Adds the next chunk to `buffer`.
     ///
     /// # Errors
     /// How the stream has closed, if there is no more.
     pub(super) async fn next(&mut self, buffer: Vec<u8>) -> Result<Vec<u8>, Close> {
-        let Some(rest) = &mut self.rest else { return Err(Close::Broken) };
+        let Some(rest) = &mut self.rest else { return Err(Close::Late) };
         let read = self.limits.keep(rest.read(buffer)).await;
         if let Ok((true, chunk)) = read {
             return Ok(chunk);

@@ -86,7 +86,7 @@ async fn relay(mut client: Client, mut stream: OriginStream) -> Ending {
     stream.limits.total_only();
     let mut chunk = std::mem::take(&mut stream.first);
     let close = loop {
-        let buffer = match client.take(chunk).await {
+        let buffer = match stream.while_taken(client.take(chunk)).await {
             Ok(buffer) => buffer,
             // The stream is dropped, which stops the origin.
             Err(Left) => return Ending::Cancelled,
@@ -120,7 +120,7 @@ pub(super) async fn pump(mut client: Client, mut stream: OriginStream, mut scann
                 buffer
             }
         };
-        match client.take(forward).await {
+        match stream.while_taken(client.take(forward)).await {
             Ok(buffer) if chunk.capacity() == 0 => chunk = buffer,
             Ok(buffer) => spare = buffer,
             // The stream is dropped, which stops the origin.
