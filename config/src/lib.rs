@@ -100,6 +100,7 @@ pub struct Route {
     pub timeouts: Timeouts,
     /// What follows a failure, where it shall not be the usual: failure → action.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "authoring", schemars(schema_with = "policy::actions_schema"))]
     pub on: BTreeMap<Failure, Action>,
 }
 

@@ -10,15 +10,16 @@ use serde::{Deserialize, Serialize};
 pub struct Budget {
     /// Calls to origins in all, the first one included. 1 to 10.
     pub attempts: u32,
-    /// Seconds in all, streams included: what is not complete by then is ended with an error. 1 to 3600.
+    /// Seconds in all, streams included: what is not complete by then is ended with an error. 1 to 3600; on Fermyon Wasm
+    /// Functions less than 30.
     pub seconds: u32,
     /// US dollars in all, as a string such as `"0.05"`: no further attempt is begun that could exceed it, by what the
     /// earlier ones cost (or, where that is not known, could have cost) and the prompt and `max_tokens` of the next.
     /// Default: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dollars: Option<Dollars>,
-    /// The longest wait, in seconds, for an origin that says `Retry-After`; one that asks for more is given up, and so is
-    /// the request if there is no other. 0 to 60.
+    /// The longest wait, in seconds, before an origin is asked again. One whose `Retry-After` is longer is given up, and
+    /// so is the request if there is no other. 0 to 60.
     pub longest_wait_s: u32,
 }
 
@@ -95,12 +96,19 @@ pub enum Failure {
     ContentFilter,
     /// 401, 402 or 403, or a spent quota: the origin refuses the gateway's key.
     BadKey,
-    /// 404: the origin does not know the model.
+    /// 404: the origin does not know the model, or our own server not the beginning of an answer it should go on with.
     ModelNotFound,
     /// Something that is no answer: a page, a redirect, JSON of another form, a stream of no events.
     BadAnswer,
     /// Any other 4xx: the request itself is at fault. Always ends the request.
     Refused,
+}
+
+/// A table by failure: schemars does not look at the keys of a map.
+#[cfg(feature = "authoring")]
+pub(crate) fn actions_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let (failure, action) = (generator.subschema_for::<Failure>(), generator.subschema_for::<Action>());
+    schemars::json_schema!({ "type": "object", "propertyNames": failure, "additionalProperties": action })
 }
 
 /// What follows a failure.
@@ -117,6 +125,25 @@ pub enum Action {
 }
 
 impl Failure {
+    /// Every one.
+    pub const ALL: [Self; 15] = [
+        Self::Connect,
+        Self::Timeout,
+        Self::Broken,
+        Self::RequestTimeout,
+        Self::Conflict,
+        Self::TooEarly,
+        Self::RateLimited,
+        Self::ServerError,
+        Self::Waking,
+        Self::ContextLength,
+        Self::ContentFilter,
+        Self::BadKey,
+        Self::ModelNotFound,
+        Self::BadAnswer,
+        Self::Refused,
+    ];
+
     /// As in `on` and in what the gateway says of its attempts.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -54,7 +54,8 @@ pub struct RuleTable {
     /// `x-user-id` (a request without it is drawn anew). Default: each request is drawn anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sticky: Option<String>,
-    /// Within a `split`: this part's share of the sum of all weights. Default: 1.
+    /// Within a `split`: this part's share of the sum of all weights. 0: never, not even if the others fail.
+    /// Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
     /// Rules whose origins are tried from the cheapest to the dearest, by their prices for this request; those whose
@@ -140,7 +141,7 @@ impl Rule {
         if given.len() > 1 {
             return Err(format!("a rule is one thing, but this one has {}", list(&given)));
         }
-        let kind = given.first().copied().unwrap_or("none");
+        let kind = given.first().copied();
         for (field, owner, given) in [
             ("model", "origin", table.model.is_some()),
             ("sticky", "split", table.sticky.is_some()),
@@ -148,8 +149,9 @@ impl Rule {
             ("then", "when", table.then.is_some()),
             ("otherwise", "when", table.otherwise.is_some()),
         ] {
-            if given && kind != owner {
-                return Err(format!("`{field}` belongs to `{owner}`, but this rule has `{kind}`"));
+            if given && kind != Some(owner) {
+                let kind = kind.map_or("none".to_owned(), |kind| format!("`{kind}`"));
+                return Err(format!("`{field}` belongs to `{owner}`, but this rule has {kind}"));
             }
         }
         Ok(match table {
@@ -251,6 +253,11 @@ impl From<Rule> for RuleTable {
 impl schemars::JsonSchema for Rule {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         RuleTable::schema_name()
+    }
+
+    // One type to the generator: else the schema holds it twice.
+    fn schema_id() -> std::borrow::Cow<'static, str> {
+        RuleTable::schema_id()
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -2,7 +2,7 @@
 
 mod routes;
 
-use crate::{Authority, Config, KeyHash, Kind, Origin};
+use crate::{Authority, Config, KeyHash, Kind, Origin, Prefill};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -174,10 +174,20 @@ impl Problems {
             self.range(&format!("{path}.{name}"), value, least, most);
         }
         for (i, name) in origin.spare_secrets.iter().enumerate() {
-            self.secret_name(&format!("{path}.spare_secrets[{i}]"), name);
+            let path = format!("{path}.spare_secrets[{i}]");
+            self.secret_name(&path, name);
+            if origin.secret.iter().chain(&origin.spare_secrets[..i]).any(|other| other == name) {
+                self.add(path, format!("`{name}` would be tried twice"));
+            }
         }
         if origin.secret.is_none() && !origin.spare_secrets.is_empty() {
             self.add(format!("{path}.spare_secrets"), "stand in for `secret`, which is missing");
+        }
+        if origin.kind == Kind::Moegate && origin.prefill != Prefill::default() {
+            self.add(
+                format!("{path}.prefill"),
+                "has no use where the kind is `moegate`: it gets a resume handle",
+            );
         }
         if origin.models.is_empty() {
             self.add(

@@ -33,9 +33,6 @@ pub struct Timeouts {
     pub total_ms: u32,
 }
 
-/// Where the route says nothing.
-const IDLE_S: u32 = 60;
-
 /// What differs from attempt to attempt.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt<'a> {
@@ -128,7 +125,7 @@ pub fn request(
         body: body.map_or(OutboundBody::AsReceived, OutboundBody::Bytes),
         timeouts: Timeouts {
             first_byte_ms: milliseconds(target.first_byte_ms().min(left_ms)),
-            idle_ms: target.route.timeouts.idle_s.unwrap_or(IDLE_S) * 1000,
+            idle_ms: target.idle_ms(),
             total_ms: milliseconds(left_ms),
         },
     })

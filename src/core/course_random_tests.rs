@@ -88,24 +88,6 @@ fn hints_are_such_that_clients_heed_them() {
     }
 }
 
-const FAILURES: [Failure; 15] = [
-    Connect,
-    Timeout,
-    Broken,
-    RequestTimeout,
-    Conflict,
-    TooEarly,
-    RateLimited,
-    ServerError,
-    Waking,
-    ContextLength,
-    ContentFilter,
-    BadKey,
-    ModelNotFound,
-    BadAnswer,
-    Refused,
-];
-
 fn random_config(dice: &mut Dice) -> Config {
     let origins: Vec<_> = (0..dice.below(5) + 1)
         .map(|number| {
@@ -132,7 +114,7 @@ fn random_config(dice: &mut Dice) -> Config {
         route += &format!("dollars = \"0.000{}\"\n", dice.below(9) + 1);
     }
     route += "[routes.on]\n";
-    for failure in FAILURES {
+    for failure in Failure::ALL {
         let action = ["next", "retry", "stop"][dice.below(3) as usize];
         let usual = [ContextLength, BadKey, ModelNotFound, ContentFilter, Refused].contains(&failure);
         if dice.below(5) == 0 && !usual {
@@ -191,7 +173,7 @@ fn request(config: &Config, health: Health, dice: &mut Dice, at_ms: u64) -> Heal
                     bench.health.end(&target, Verdict::Works, bench.now_ms, dice);
                     break;
                 }
-                let failure = FAILURES[dice.below(15) as usize];
+                let failure = Failure::ALL[dice.below(15) as usize];
                 let patience = [None, Some(dice.below(5_000)), Some(dice.below(100_000)), Some(YEAR_MS)];
                 bench.fail(at, failure, patience[dice.below(4) as usize]);
                 stopped |= config.routes[0].action(failure) == Action::Stop;

@@ -1,7 +1,7 @@
 //! Routes and their rules.
 
 use super::Problems;
-use crate::{Config, Failure, Kind, Leaf, Prefill, Route, Rule, StreamWay};
+use crate::{Action, Config, Failure, Kind, Leaf, Route, Rule, StreamWay};
 
 /// Rules within rules: more than anybody reads, and few enough for any stack.
 const DEEPEST: usize = 16;
@@ -41,18 +41,16 @@ impl Problems {
         if route.budget.dollars.is_some_and(|dollars| dollars.nanodollars() == 0) {
             self.add(format!("{path}.budget.dollars"), "is nothing: no request could be sent");
         }
-        if route.on.contains_key(&Failure::Refused) {
-            self.add(
-                format!("{path}.on.refused"),
-                "cannot be changed: another origin would get a request that is at fault itself",
-            );
+        for (name, seconds) in
+            [("first_byte_s", route.timeouts.first_byte_s), ("idle_s", route.timeouts.idle_s)]
+        {
+            if seconds.is_some_and(|seconds| seconds > route.budget.seconds) {
+                let text = format!("is more than the {} seconds of the whole budget", route.budget.seconds);
+                self.add(format!("{path}.timeouts.{name}"), text);
+            }
         }
-        if route.continues && route.stream == Some(StreamWay::Relay) {
-            self.add(
-                format!("{path}.stream"),
-                "`relay` passes a stream on unread, so nothing could go on with it: leave it out, or `continue`",
-            );
-        }
+        self.actions(path, route);
+        self.stream(path, route, config);
         match (&route.rule, &route.origin) {
             (Some(_), Some(_)) => {
                 self.add(path, "has both `origin` and `rule`: put the origin into the rule");
@@ -66,6 +64,48 @@ impl Problems {
                 let leaf = Leaf { origin: origin.clone(), model: None };
                 self.leaf((&format!("{path}.origin"), &format!("{path}.origin_model")), &leaf, route, config);
             }
+        }
+    }
+
+    fn actions(&mut self, path: &str, route: &Route) {
+        for (failure, action) in &route.on {
+            let path = format!("{path}.on.{}", failure.name());
+            match (failure, action) {
+                (Failure::Refused, _) => self.add(
+                    path,
+                    "cannot be changed: another origin would get a request that is at fault itself",
+                ),
+                (
+                    Failure::BadKey
+                    | Failure::ModelNotFound
+                    | Failure::ContextLength
+                    | Failure::ContentFilter,
+                    Action::Retry,
+                ) => self.add(path, "the same again would fail the same way: write `next` or `stop`"),
+                _ => {}
+            }
+        }
+    }
+
+    fn stream(&mut self, path: &str, route: &Route, config: &Config) {
+        if route.continues && route.stream == Some(StreamWay::Relay) {
+            self.add(
+                format!("{path}.stream"),
+                "`relay` passes a stream on unread, so nothing could go on with it: leave it out, or `continue`",
+            );
+        }
+        if route.continues && route.budget.attempts == 1 {
+            self.add(format!("{path}.continue"), "needs a second attempt: raise `budget.attempts`");
+        }
+        if route.stream == Some(StreamWay::Relay)
+            && let Some(other) = (route.rule().leaves().iter().filter_map(|leaf| config.origin(&leaf.origin)))
+                .find(|origin| origin.kind != Kind::Moegate)
+        {
+            let text = format!(
+                "`relay` needs origins of kind `moegate`, which `{}` is not: nothing else sends receipts, and an unread stream would not be metered; use `pump`",
+                other.name
+            );
+            self.add(format!("{path}.stream"), text);
         }
     }
 
@@ -146,10 +186,14 @@ impl Problems {
                 self.add(path, "names no value: write [\"VALUE\"]");
             }
         }
-        if let (Some(least), Some(below)) = (when.prompt_at_least, when.prompt_below)
-            && least >= below
-        {
-            self.add(path, "`prompt_at_least` is not below `prompt_below`: no prompt fits");
+        if when.prompt_at_least == Some(0) {
+            self.add(format!("{path}.prompt_at_least"), "is 0, which every prompt has");
+        }
+        if when.prompt_below.is_some_and(|below| below <= when.prompt_at_least.unwrap_or(0)) {
+            self.add(
+                format!("{path}.prompt_below"),
+                "is not above `prompt_at_least`, or 0 without one: no prompt fits",
+            );
         }
     }
 
@@ -181,15 +225,6 @@ impl Problems {
                 known.join(", ")
             );
             self.add(paths.1, text);
-        }
-        if route.stream == Some(StreamWay::Relay) && origin.kind != Kind::Moegate {
-            self.add(
-                paths.0.rsplit_once('.').map_or(paths.0, |(path, _)| path).to_owned() + ".stream",
-                "`relay` needs an origin of kind `moegate`: nothing else sends receipts, and an unread stream would not be metered; use `pump`",
-            );
-        }
-        if origin.kind == Kind::Moegate && origin.prefill != Prefill::default() {
-            self.add(paths.0, "`prefill` of an origin of kind `moegate` has no use: it gets a resume handle");
         }
     }
 }

@@ -59,7 +59,16 @@ impl<'a> Target<'a> {
     pub fn first_byte_ms(&self) -> u64 {
         u64::from(self.route.timeouts.first_byte_s.unwrap_or(self.origin.first_byte_timeout_s)) * 1000
     }
+
+    /// Milliseconds between two chunks of a pumped stream.
+    #[must_use]
+    pub fn idle_ms(&self) -> u32 {
+        self.route.timeouts.idle_s.unwrap_or(IDLE_S) * 1000
+    }
 }
+
+/// Where the route says nothing.
+const IDLE_S: u32 = 60;
 
 /// Whether `key` may use `model`.
 #[must_use]

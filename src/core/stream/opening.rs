@@ -169,7 +169,7 @@ mod tests {
             ("x".repeat(LARGE + 1), Opened::Garbage),
         ] {
             let mut whole = Opening::default();
-            assert_eq!(whole.push(events.as_bytes()), expected, "{:.80}", events);
+            assert_eq!(whole.push(events.as_bytes()), expected, "{events:.80}");
             // However it is cut into chunks, behind the role.
             if events.len() < 1000 && expected != Opened::NotYet {
                 let all = format!("{ROLE}{events}");
