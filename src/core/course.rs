@@ -6,12 +6,15 @@ use super::config::{Action, Failure};
 use super::error::ApiError;
 use super::health::{Gate, Health};
 use super::route::{Dice, Place, Plan, Size, Target};
+use std::ops::RangeInclusive;
 
 /// Pauses before an origin is tried again: full jitter (Brooker, "Exponential Backoff And Jitter", AWS, 2015).
 const FIRST_PAUSE_MS: u64 = 250;
 const LONGEST_PAUSE_MS: u64 = 8_000;
 /// Nobody who was told to wait comes back at the same moment as all others.
 const SPREAD_MS: u64 = 200;
+/// What is asked for beyond this is absurd, and would not fit into sums.
+const YEAR_MS: u64 = 366 * 86_400_000;
 /// Clients ignore longer ones (docs/reference/http.md).
 const LONGEST_HINT_S: u64 = 59;
 
@@ -117,9 +120,10 @@ impl<'a> Course<'a> {
             return Step::GiveUp(why);
         }
         let longest_wait_ms = u64::from(budget.longest_wait_s) * 1000;
-        let latest_ms = (now_ms + longest_wait_ms).min(self.deadline_ms.saturating_sub(1));
+        let latest_ms = (now_ms + longest_wait_ms).min(self.deadline_ms - 1);
         let mut best: Option<(u64, usize)> = None;
         let mut unasked_until: Option<u64> = None;
+        let mut too_dear = false;
         let order = self.preferred.into_iter().chain(0..self.plan.targets.len());
         for at in order {
             let ready_ms = match self.ready_ms(at, health, now_ms) {
@@ -133,9 +137,14 @@ impl<'a> Course<'a> {
                 unasked_until = earliest(unasked_until, (self.standings[at].tries == 0).then_some(ready_ms));
                 continue;
             }
-            // One that was never tried goes before one that has failed, though that might be ready too.
-            let fresh = self.preferred == Some(at) || self.standings[at].tries == 0;
-            if fresh && ready_ms <= now_ms {
+            if self.is_too_dear(at, size) {
+                too_dear = true;
+                continue;
+            }
+            // One that was never tried goes before one that has failed, though that might be ready too; one that is to
+            // be asked once more before the others is waited for.
+            let fresh = self.standings[at].tries == 0 && ready_ms <= now_ms;
+            if fresh || self.preferred == Some(at) {
                 best = Some((ready_ms, at));
                 break;
             }
@@ -144,21 +153,25 @@ impl<'a> Course<'a> {
             }
         }
         let Some((ready_ms, at)) = best else {
-            return Step::GiveUp(Why::Unavailable { until_ms: unasked_until });
+            return Step::GiveUp(match unasked_until {
+                None if too_dear => Why::Money,
+                until_ms => Why::Unavailable { until_ms },
+            });
         };
-        if let Some(limit) = budget.dollars
-            && self.spent.saturating_add(size.estimate(&self.plan.targets[at])) > limit.nanodollars()
-        {
-            return Step::GiveUp(Why::Money);
-        }
         if ready_ms > now_ms {
-            return Step::Wait((ready_ms - now_ms + dice.below(SPREAD_MS)).min(self.deadline_ms - now_ms));
+            return Step::Wait((ready_ms + dice.below(SPREAD_MS)).min(latest_ms) - now_ms);
         }
         self.preferred = None;
         self.attempts += 1;
         let standing = &mut self.standings[at];
         standing.tries += 1;
         Step::Try { at, key: standing.key, again: standing.tries > 1 }
+    }
+
+    fn is_too_dear(&self, at: usize, size: Size) -> bool {
+        let estimate = || size.estimate(&self.plan.targets[at]);
+        let limit = self.plan.route.budget.dollars;
+        limit.is_some_and(|limit| self.spent.saturating_add(estimate()) > limit.nanodollars())
     }
 
     /// From when on the target may be tried. `Err`: not at all; with a time if it was left out unasked.
@@ -209,8 +222,9 @@ impl<'a> Course<'a> {
             return;
         }
         let standing = &mut self.standings[at];
-        let pause_ms = dice.below((FIRST_PAUSE_MS << standing.tries.min(6)).min(LONGEST_PAUSE_MS));
-        standing.not_before_ms = now_ms + retry_after_ms.unwrap_or(pause_ms);
+        let longest_ms = LONGEST_PAUSE_MS.min(u64::from(self.plan.route.budget.longest_wait_s) * 1000);
+        let pause_ms = dice.below((FIRST_PAUSE_MS << standing.tries.min(6)).min(longest_ms));
+        standing.not_before_ms = now_ms.saturating_add(retry_after_ms.unwrap_or(pause_ms));
         match failure {
             Failure::BadKey | Failure::RateLimited if standing.key < target.origin.spare_secrets.len() => {
                 standing.key += 1;
@@ -280,20 +294,22 @@ impl Why {
 }
 
 /// Milliseconds that an origin asks to wait: `retry-after-ms`, else `retry-after` in seconds or as a date (RFC 9110,
-/// section 10.2.3). `None` where it says nothing that can be read.
+/// section 10.2.3); at most a year. `None` where it says nothing that can be read.
 #[must_use]
 pub fn retry_after_ms(milliseconds: &str, value: &str, now_ms: u64) -> Option<u64> {
     let number = |text: &str| {
         let value: f64 = text.trim().parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0)?;
         Some(value)
     };
-    if let Some(ms) = number(milliseconds) {
-        return Some(ms as u64);
-    }
-    if let Some(seconds) = number(value) {
-        return Some((seconds * 1000.0) as u64);
-    }
-    http_date_ms(value.trim()).map(|at| at.saturating_sub(now_ms))
+    // A float beyond the integers becomes the largest one.
+    let asked = if let Some(ms) = number(milliseconds) {
+        ms as u64
+    } else if let Some(seconds) = number(value) {
+        (seconds * 1000.0) as u64
+    } else {
+        http_date_ms(value.trim())?.saturating_sub(now_ms)
+    };
+    Some(asked.min(YEAR_MS))
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that is still sent, in Unix milliseconds.
@@ -302,16 +318,19 @@ fn http_date_ms(text: &str) -> Option<u64> {
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let fields: Vec<_> = text.split([' ', ':']).collect();
     let [_, day, month, year, hour, minute, second, "GMT"] = fields[..] else { return None };
-    let number = |text: &str| text.parse::<u64>().ok();
+    let number = |text: &str, allowed: RangeInclusive<u64>| {
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        text.parse().ok().filter(|number| digits && allowed.contains(number))
+    };
     let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
-    let (day, year) = (number(day)?, number(year).filter(|year| (1970..=9999).contains(year))?);
-    let seconds = number(hour)? * 3600 + number(minute)? * 60 + number(second)?;
+    let (day, year) = (number(day, 1..=31)?, number(year, 1970..=9999)?);
+    let seconds = number(hour, 0..=23)? * 3600 + number(minute, 0..=59)? * 60 + number(second, 0..=60)?;
     // Hinnant's `days_from_civil`, the inverse of `record::day`.
     let year = if month <= 2 { year - 1 } else { year };
     let (era, year_of_era) = (year / 400, year % 400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day.checked_sub(1)?;
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
+    let days = era * 146_097 + day_of_era - 719_468;
     Some((days * 86_400 + seconds) * 1000)
 }
 

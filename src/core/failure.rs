@@ -2,6 +2,7 @@
 
 use super::attempt::SendError;
 use super::config::Failure;
+use moegate_wire::resume;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -53,6 +54,8 @@ const FILTER: &[&str] =
     &["content_filter", "content_policy", "content management policy", "responsible_ai", "moderation"];
 const QUOTA: &[&str] = &["insufficient_quota", "billing", "credit balance"];
 const WAKING: &[&str] = &["origin_waking"];
+/// Our own server of another model, or another version of it: the same handle would fail the same way.
+const RESUME: &[&str] = &[resume::MISMATCH, resume::INVALID];
 
 /// By status and body. Status 200 is for a body, or an event of a stream, that holds an error.
 #[must_use]
@@ -78,6 +81,7 @@ pub fn of_answer(status: u16, body: &[u8]) -> Failure {
         400 | 413 | 422 if says(CONTEXT) => Failure::ContextLength,
         413 => Failure::ContextLength,
         400 | 403 | 422 | 451 if says(FILTER) => Failure::ContentFilter,
+        400 | 409 if says(RESUME) => Failure::ModelNotFound,
         503 if says(WAKING) => Failure::Waking,
         429 if says(QUOTA) => Failure::BadKey,
         500..=599 if says(CONTEXT) => Failure::ContextLength,
@@ -135,6 +139,16 @@ mod tests {
             (413, "too large", Failure::Refused),
             (413, r#"{"error":{"message":"too large"}}"#, Failure::ContextLength),
             (503, r#"{"error":{"code":"origin_waking","message":"starting"}}"#, Failure::Waking),
+            (
+                409,
+                r#"{"error":{"code":"resume_mismatch","message":"other vocabulary"}}"#,
+                Failure::ModelNotFound,
+            ),
+            (
+                400,
+                r#"{"error":{"code":"invalid_resume","message":"not of this request"}}"#,
+                Failure::ModelNotFound,
+            ),
             (503, r#"{"error":{"message":"busy"}}"#, Failure::ServerError),
             (529, r#"{"error":{"message":"overloaded"}}"#, Failure::ServerError),
             (522, "<html>", Failure::Connect),

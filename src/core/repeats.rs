@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// An answer larger than this is not kept: its repeat is another request.
 pub const LARGEST: usize = 1024 * 1024;
@@ -83,12 +83,12 @@ impl Kept {
 
     /// What to do with it for this request.
     #[must_use]
-    pub fn claim(self: &Rc<Self>, repeat: &Repeat, window_ms: u64, now_ms: u64) -> Option<Claim> {
+    pub fn claim(self: &Arc<Self>, repeat: &Repeat, window_ms: u64, now_ms: u64) -> Option<Claim> {
         if now_ms >= self.kept_ms + window_ms {
             return None;
         }
         let same = self.content == moegate_wire::sign::to_hex(&repeat.content);
-        Some(if same { Claim::Again(Rc::clone(self)) } else { Claim::Differs })
+        Some(if same { Claim::Again(Arc::clone(self)) } else { Claim::Differs })
     }
 }
 
@@ -99,7 +99,7 @@ pub enum Claim {
     First,
     /// The first is under way.
     Running,
-    Again(Rc<Kept>),
+    Again(Arc<Kept>),
     /// The same key with another request.
     Differs,
 }
@@ -107,7 +107,7 @@ pub enum Claim {
 #[derive(Debug)]
 enum Entry {
     Running { content: [u8; 32], until_ms: u64 },
-    Kept(Rc<Kept>),
+    Kept(Arc<Kept>),
 }
 
 /// Of one instance.
@@ -138,7 +138,7 @@ impl Repeats {
     }
 
     /// The first is answered.
-    pub fn keep(&mut self, repeat: &Repeat, kept: Rc<Kept>, window_ms: u64) {
+    pub fn keep(&mut self, repeat: &Repeat, kept: Arc<Kept>, window_ms: u64) {
         let now_ms = kept.kept_ms;
         self.0.insert(repeat.key, Entry::Kept(kept));
         self.0.retain(|_, entry| match entry {
@@ -175,8 +175,8 @@ mod tests {
         Repeat::of(client, key, "/chat/completions", body.as_bytes())
     }
 
-    fn kept(repeat: &Repeat, at_ms: u64, bytes: usize) -> Rc<Kept> {
-        Rc::new(Kept::new(repeat, at_ms, 200, Vec::new(), "x".repeat(bytes)))
+    fn kept(repeat: &Repeat, at_ms: u64, bytes: usize) -> Arc<Kept> {
+        Arc::new(Kept::new(repeat, at_ms, 200, Vec::new(), "x".repeat(bytes)))
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(repeats.claim(&first, WINDOW, T, T + 60_000), Claim::First);
         assert_eq!(repeats.claim(&first, WINDOW, T + 1, T + 60_000), Claim::Running);
         let answer = kept(&first, T + 2, 3);
-        repeats.keep(&first, Rc::clone(&answer), WINDOW);
+        repeats.keep(&first, Arc::clone(&answer), WINDOW);
         assert_eq!(repeats.claim(&first, WINDOW, T + 3, T + 60_000), Claim::Again(answer));
         assert_eq!(
             repeats.claim(&first, WINDOW, T + 2 + WINDOW, T + WINDOW * 2),

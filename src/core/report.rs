@@ -183,24 +183,29 @@ mod tests {
             origin: "o".into(),
             ending,
             numbers: [10, 4, 2, 1, 77, metered],
+            superseded: false,
         };
         let mut report = Report::default();
         report.add(&summary("a", Ending::Complete, 1));
         report.add(&summary("a", Ending::Cancelled, 1));
+        // Another attempt followed: its tokens and its cost count, but the request is one.
+        report.add(&Summary { superseded: true, ..summary("b", Ending::Error, 1) });
         report.add(&summary("b", Ending::Truncated, 0));
         let totals = Totals {
             requests: 3,
-            unmetered_requests: 1,
-            prompt_tokens: 30,
-            cached_tokens: 12,
-            completion_tokens: 6,
-            reasoning_tokens: 3,
-            cost_nanodollars: 231,
+            attempts: 4,
+            unmetered_attempts: 1,
+            prompt_tokens: 40,
+            cached_tokens: 16,
+            completion_tokens: 8,
+            reasoning_tokens: 4,
+            cost_nanodollars: 308,
         };
         assert_eq!(
             (&report.totals, &report.by_model["m"], &report.by_origin["o"]),
             (&totals, &totals, &totals)
         );
-        assert_eq!((report.by_key["a"].requests, report.by_ending["truncated"].unmetered_requests), (2, 1));
+        assert_eq!((report.by_key["a"].requests, report.by_ending["truncated"].unmetered_attempts), (2, 1));
+        assert_eq!((report.by_ending["error"].requests, report.by_ending["error"].attempts), (0, 1));
     }
 }

@@ -4,7 +4,7 @@ use crate::core::config::Key;
 use crate::core::error::ApiError;
 use crate::core::repeats::{Claim, Kept, Repeat};
 use crate::platform::{Head, Platform, Reply, ReplyBody};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// How often a repeat looks whether the first is answered.
 const LOOK_AGAIN_MS: u64 = 25;
@@ -25,9 +25,9 @@ impl<P: Platform> Drop for First<'_, P> {
 impl<P: Platform> First<'_, P> {
     /// Keeps the answer for its repeats: at once for those here, a moment later for those elsewhere.
     pub(super) async fn answered(self, kept: Kept) {
-        let kept = Rc::new(kept);
+        let kept = Arc::new(kept);
         let window_ms = self.window_ms;
-        self.platform.memory(|memory| memory.repeats.keep(&self.repeat, Rc::clone(&kept), window_ms));
+        self.platform.memory(|memory| memory.repeats.keep(&self.repeat, Arc::clone(&kept), window_ms));
         if self.repeat.is_chosen()
             && let Ok(value) = serde_json::to_string(&*kept)
         {
@@ -68,7 +68,7 @@ pub(super) async fn first<'a, P: Platform>(
         return Ok(Some(first));
     }
     let kept = platform.recall(&repeat.storage_key()).await;
-    let kept = kept.and_then(|value| serde_json::from_str::<Kept>(&value).ok()).map(Rc::new);
+    let kept = kept.and_then(|value| serde_json::from_str::<Kept>(&value).ok()).map(Arc::new);
     match kept.and_then(|kept| kept.claim(&repeat, window_ms, platform.now_ms())) {
         Some(Claim::Again(kept)) => {
             give(platform, &kept).await;

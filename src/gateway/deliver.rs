@@ -44,6 +44,10 @@ impl<P: Platform> Journey<'_, P> {
             reply.headers.extend(cost.map(|cost| ("x-moegate-cost", cost.to_dollars())));
         }
         if status >= 400 {
+            if self.tried.len() > 1 {
+                // OpenAI's SDKs listen to it: their retries on top of the gateway's would multiply.
+                reply.headers.push(("x-should-retry", "false".to_owned()));
+            }
             for (name, value) in
                 [("retry-after", &headers.retry_after), ("retry-after-ms", &headers.retry_after_ms)]
             {

@@ -79,13 +79,10 @@ mod tests {
     }
 
     fn partial() -> Partial {
-        Partial {
-            text: "On\"e".into(),
-            tokens: vec![4, 5],
-            vocabulary: "v".into(),
-            events: 3,
-            ..Partial::default()
-        }
+        let mut partial = Partial::default();
+        (partial.text, partial.tokens, partial.vocabulary) = ("On\"e".into(), vec![4, 5], "v".into());
+        partial.events = 3;
+        partial
     }
 
     #[test]

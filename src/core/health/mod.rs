@@ -9,6 +9,10 @@ pub use retries::Retries;
 use super::config::{Breaker, Failure};
 use super::route::{Dice, Place, Target};
 
+/// An origin that asks for more patience than this is asked again after it all the same: one absurd `Retry-After` must not
+/// take it away from everybody for good.
+const LONGEST_HELD_MS: u64 = 300_000;
+
 /// The state of every model at every origin, and of every origin's retries. Lives as long as the instance.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
@@ -91,7 +95,7 @@ impl Health {
         match verdict {
             Verdict::Works => circuit.works(now_ms),
             Verdict::Fails => circuit.fails(breaker, now_ms, dice),
-            Verdict::Held(until_ms) => circuit.hold(until_ms),
+            Verdict::Held(until_ms) => circuit.hold(until_ms.min(now_ms + LONGEST_HELD_MS)),
             Verdict::Unknown => circuit.forget(),
         }
     }

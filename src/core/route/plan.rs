@@ -75,7 +75,7 @@ pub fn plan<'a>(
     dice: &mut Dice,
     explain: Option<&mut String>,
 ) -> Plan<'a> {
-    let mut walk = Walk { config, route, facts, health, now_ms, dice, explain, depth: 0 };
+    let mut walk = Walk { config, route, facts, health, now_ms, dice, explain, depth: 0, splits: 0 };
     let mut targets = Vec::new();
     match (&route.rule, &route.origin) {
         (Some(rule), _) => walk.rule(rule, &mut targets),
@@ -94,6 +94,8 @@ struct Walk<'a, 'w> {
     dice: &'w mut Dice,
     explain: Option<&'w mut String>,
     depth: usize,
+    /// Splits above the rule.
+    splits: u8,
 }
 
 impl<'a> Walk<'a, '_> {
@@ -157,7 +159,8 @@ impl<'a> Walk<'a, '_> {
             Some(header) => self.facts.header(header),
         };
         let draw = match by {
-            Some(name) => hash(&[self.route.model.as_bytes(), name.as_bytes()]) % sum.max(1),
+            // A split within a split draws anew: else the same half would always meet the same half.
+            Some(name) => hash(&[self.route.model.as_bytes(), name.as_bytes(), &[self.splits]]) % sum.max(1),
             None => self.dice.below(sum),
         };
         let mut rest = draw;
@@ -169,16 +172,18 @@ impl<'a> Walk<'a, '_> {
         });
         self.say(|| {
             let number = chosen.map_or(0, |at| at + 1);
-            let why =
-                by.map_or("drawn for this request".to_owned(), |name| format!("always so for {name:?}"));
-            format!("split: part {number} of {} ({draw} of {sum}, {why})", parts.len())
+            let percent = percent(chosen.map_or(0, |at| parts[at].weight.into()), sum);
+            let why = by.map_or("drawn for each request".to_owned(), |name| format!("always for {name:?}"));
+            format!("split: part {number} of {}, {percent} % ({why})", parts.len())
         });
         let mut others: Vec<_> =
             (0..parts.len()).filter(|at| Some(*at) != chosen && parts[*at].weight > 0).collect();
         others.sort_by_key(|&at| std::cmp::Reverse(parts[at].weight));
+        self.splits += 1;
         for at in chosen.into_iter().chain(others) {
             self.deeper(&parts[at].rule, targets);
         }
+        self.splits -= 1;
     }
 
     fn cheapest(&mut self, rules: &'a [Rule], targets: &mut Vec<Target<'a>>) {
@@ -208,8 +213,11 @@ impl<'a> Walk<'a, '_> {
         let mut ranked: Vec<_> = rules
             .iter()
             .map(|rule| {
-                let name =
-                    rule.leaves().iter().map(|leaf| leaf.origin.as_str()).collect::<Vec<_>>().join(",");
+                let leaves = rule.leaves();
+                let names = leaves
+                    .iter()
+                    .flat_map(|leaf| [leaf.origin.as_str(), leaf.model.as_deref().unwrap_or("")]);
+                let name = names.collect::<Vec<_>>().join(",");
                 (std::cmp::Reverse(hash(&[beginning, name.as_bytes()])), rule)
             })
             .collect();
@@ -219,6 +227,13 @@ impl<'a> Walk<'a, '_> {
             self.deeper(rule, targets);
         }
     }
+}
+
+/// A share in percent, with a digit behind the point where there is one.
+fn percent(share: u64, of: u64) -> String {
+    let thousandths = (share * 1000 + of / 2).checked_div(of).unwrap_or(0);
+    let text = format!("{}.{}", thousandths / 10, thousandths % 10);
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
 }
 
 /// Why the condition does not hold; `None` if it does.

@@ -100,7 +100,7 @@ impl Partial {
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return Edited::Same };
         let before = self.events;
         let handle = chunk.moegate.and_then(|raw| serde_json::from_str::<Handle>(raw.get()).ok());
-        let tokens = handle.as_ref().map_or(0, |handle| handle.tokens.len());
+        let (tokens, exact) = (handle.as_ref().map_or(0, |handle| handle.tokens.len()), handle.is_some());
         if let Some(handle) = handle {
             self.tokens.extend(handle.tokens);
             self.vocabulary = handle.vocab;
@@ -111,9 +111,7 @@ impl Partial {
             self.blocked |= choice.index > 0;
             self.choice(choice);
         }
-        if self.events > before && tokens == 0 && self.tokens.is_empty() {
-            self.beyond_tokens = true;
-        }
+        self.beyond_tokens |= self.events > before && !exact;
         let has_choices = chunk.choices.is_some_and(|choices| !choices.is_empty());
         if self.resumed && has_choices && self.events == before && !finished && tokens == 0 {
             // The role once more.
@@ -252,6 +250,25 @@ mod tests {
         assert_eq!(edited(&mut partial, usage).unwrap(), usage.replace("\"b\"", "\"a\""));
         assert_eq!(partial.text, "One two");
         assert!(!partial.has_all_tokens());
+    }
+
+    #[test]
+    fn tokens_count_only_while_they_are_all() {
+        let mut partial = Partial::default();
+        edited(
+            &mut partial,
+            r#"{"choices":[{"delta":{"content":"One"}}],"moegate":{"tokens":[5],"vocab":"v"}}"#,
+        );
+        // Text that was held back, whose tokens are known already.
+        edited(
+            &mut partial,
+            r#"{"choices":[{"delta":{"content":"."}}],"moegate":{"tokens":[],"vocab":"v"}}"#,
+        );
+        assert!(partial.has_all_tokens());
+        partial.resume();
+        edited(&mut partial, r#"{"choices":[{"delta":{"content":" two"}}]}"#);
+        assert!(!partial.has_all_tokens(), "another origin's text has no tokens");
+        assert!(partial.has_text_only());
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub fn secrets() -> Vec<(&'static str, String)> {
         ("NARROW_KEY_SHA256", hash(NARROW_KEY)),
         ("ADMIN_KEY_SHA256", hash(ADMIN_KEY)),
         ("OWN_KEY", OWN_KEY.to_owned()),
+        ("TWIN_KEY", "of-the-clients-suite".to_owned()),
         ("FAR_KEY", FAR_KEY.to_owned()),
         ("FAR_ACCESS", FAR_ACCESS.to_owned()),
     ]

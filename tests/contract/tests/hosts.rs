@@ -1,18 +1,18 @@
 //! Every behaviour on every host: `cargo xtask test contract`. Arguments are parts of names, such as `workerd::` or
 //! `fake::stream`.
 
+use contract::behaviours;
 use contract::fake_host::FakeHost;
 use contract::host::Host;
 use contract::origin::{self, Progress};
 use contract::runner::{Count, compare, is_chosen, run};
 use contract::spin::Spin;
 use contract::suite::CONTRACT;
-use contract::workerd::Workerd;
 use contract::table::{self, page_is_fresh};
-use contract::behaviours;
+use contract::workerd::Workerd;
+use std::env;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::env;
 
 type Start = fn(&Arc<Progress>) -> Result<Box<dyn Host>, String>;
 

@@ -133,9 +133,14 @@ fn check_facts(seen: &Seen, facts: &Option<serde_json::Value>) {
         return;
     };
     let facts = facts.as_ref().expect("an event with the member `moegate`");
-    assert_eq!((facts["origin"].as_str(), facts["model"].as_str()), (Some(&*last.origin), Some(&*last.served_model)));
-    let reasons: Vec<_> = facts["attempts"].as_array().into_iter().flatten().map(|one| &one["reason"]).collect();
-    let expected: Vec<_> = seen.records.iter().map(|one| one.failure.map_or("ok", |failure| failure.name())).collect();
+    assert_eq!(
+        (facts["origin"].as_str(), facts["model"].as_str()),
+        (Some(&*last.origin), Some(&*last.served_model))
+    );
+    let reasons: Vec<_> =
+        facts["attempts"].as_array().into_iter().flatten().map(|one| &one["reason"]).collect();
+    let expected: Vec<_> =
+        seen.records.iter().map(|one| one.failure.map_or("ok", |failure| failure.name())).collect();
     assert_eq!(reasons, expected, "{facts}");
 }
 
@@ -161,7 +166,11 @@ pub fn check_ids(arrives: impl Iterator<Item = bool>, seen: &Seen) {
         assert_eq!(record.id, seen.records[0].id);
         let key = record.storage_key();
         if arrives {
-            assert_eq!(calls.next().map(|call| call.id.as_str()), key.rsplit('/').next(), "the id at the origin");
+            assert_eq!(
+                calls.next().map(|call| call.id.as_str()),
+                key.rsplit('/').next(),
+                "the id at the origin"
+            );
         }
     }
 }
@@ -194,7 +203,9 @@ fn check_head(attempts: &[Attempt], seen: &Seen) {
 /// What the clock says, where it goes by itself.
 fn in_time(host: &dyn Host, case: &Case, attempts: &[Attempt], seen: &Seen) -> Result<(), String> {
     if case.leave.is_some() && seen.calls.last().is_some_and(|call| call.hangs) {
-        let dropped = host.dropped_after(seen.calls.len() - 1).ok_or("the origin's connection stayed open for ten seconds")?;
+        let dropped = host
+            .dropped_after(seen.calls.len() - 1)
+            .ok_or("the origin's connection stayed open for ten seconds")?;
         // Where the host does not know at once, the time limits end it.
         let limit = if case.on_spin.is_some() && host.name() == "spin" { AT_ONCE * 3 } else { AT_ONCE };
         if dropped > limit {

@@ -30,11 +30,7 @@ pub fn check(stage: &mut Stage<'_>) {
     for seed in first..first + count {
         let schedule = Schedule::new(seed);
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| play(stage, &schedule)));
-        assert!(
-            outcome.is_ok(),
-            "on {}, MOEGATE_FAULTS_SEED={seed}: {schedule:#?}",
-            stage.host.name()
-        );
+        assert!(outcome.is_ok(), "on {}, MOEGATE_FAULTS_SEED={seed}: {schedule:#?}", stage.host.name());
     }
 }
 
@@ -122,7 +118,8 @@ fn check_end(schedule: &Schedule, seen: &Seen) {
 fn check_connections(stage: &Stage<'_>, seen: &Seen) {
     for (number, call) in seen.calls.iter().enumerate().filter(|(_, call)| call.hangs) {
         let dropped = stage.host.dropped_after(number);
-        let dropped = dropped.unwrap_or_else(|| panic!("the connection of call {number} stayed open: {call:?}"));
+        let dropped =
+            dropped.unwrap_or_else(|| panic!("the connection of call {number} stayed open: {call:?}"));
         // A busy machine gets more; each leaving by itself is held to one second in its own case.
         let limit = if stage.host.name() == "spin" { 4 * GRACE } else { 2 * GRACE };
         assert!(seen.reply.ended != Ended::Left || dropped <= limit, "it took {dropped:?}");

@@ -121,7 +121,8 @@ impl Schedule {
             1 => Stay::For(1 + draw.below(300)),
             _ => Stay::ToTheEnd,
         };
-        let mut acts = || std::array::from_fn(|_| if draw.below(12) == 0 { draw.of(SLOW) } else { draw.of(QUICK) });
+        let mut acts =
+            || std::array::from_fn(|_| if draw.below(12) == 0 { draw.of(SLOW) } else { draw.of(QUICK) });
         Self { budget, is_stream, stay, acts: [("first", acts()), ("second", acts()), ("third", acts())] }
     }
 

@@ -114,8 +114,7 @@ pub fn head_only(asked: &Asked<'_>, end: End) -> Script {
 pub fn works(asked: &Asked<'_>) -> Script {
     if asked.streamed {
         let words = (asked.from..WORDS.len()).map(|at| word(asked, at));
-        let events: Vec<_> =
-            words.chain([finish(), usage_event(USAGE_JSON), DONE.to_owned()]).collect();
+        let events: Vec<_> = words.chain([finish(), usage_event(USAGE_JSON), DONE.to_owned()]).collect();
         return stream(&events).into();
     }
     let message = value!({"role": "assistant", "content": WORDS[asked.from..].concat()});
@@ -124,7 +123,8 @@ pub fn works(asked: &Asked<'_>) -> Script {
     json(200, value!({"id": "c", "choices": [choice], "usage": usage}).to_string()).into()
 }
 
-pub const ERROR: &str = r#"{"error":{"message":"not now","type":"server_error","param":null,"code":"scripted"}}"#;
+pub const ERROR: &str =
+    r#"{"error":{"message":"not now","type":"server_error","param":null,"code":"scripted"}}"#;
 
 /// An error of the origin's own, with these headers.
 #[must_use]
@@ -159,7 +159,9 @@ pub struct Called {
 pub type Calls = Arc<Mutex<Vec<Called>>>;
 
 /// Plays `script` for every request, [`works`] where it has none, and lists the calls.
-pub fn responder(script: impl Fn(&Asked<'_>) -> Option<Script> + Send + Sync + 'static) -> (Responder, Calls) {
+pub fn responder(
+    script: impl Fn(&Asked<'_>) -> Option<Script> + Send + Sync + 'static,
+) -> (Responder, Calls) {
     let calls = Calls::default();
     let noted = Arc::clone(&calls);
     let counts = Mutex::new(BTreeMap::<&'static str, usize>::new());

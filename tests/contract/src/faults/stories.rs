@@ -2,8 +2,8 @@
 
 use super::play::Shown;
 use super::reading::{content, log};
-use super::scripts::{Called, error, responder, text};
 use super::scripts::Asked;
+use super::scripts::{Called, error, responder, text};
 use crate::fixtures::chat;
 use crate::host::Reply;
 use crate::stage::{Stage, error_of};

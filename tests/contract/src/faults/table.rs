@@ -70,7 +70,8 @@ fn cells(fault: &Fault, case: &Case, host: &str) -> [String; 5] {
         Route::Brief => "alone, two seconds in all",
         _ => case.route.name(),
     };
-    let calls = attempts.iter().filter(|one| one.arrives).map(|one| name(fault, one.origin)).collect::<Vec<_>>();
+    let calls =
+        attempts.iter().filter(|one| one.arrives).map(|one| name(fault, one.origin)).collect::<Vec<_>>();
     let calls = match calls.len() {
         0 => "none".to_owned(),
         count => format!("{count}: {}", calls.join(", ")),

@@ -22,7 +22,12 @@ pub(super) const CHAPTER: Chapter = Chapter {
     title: "A stream dies in the middle",
     what: "The client has two words of eight. Only with `continue` can another origin go on: it gets the conversation with these two words, and says the other six.",
     faults: &[
-        Fault::new("reset", "resets the connection", |asked| asked.first(|| begins(asked, 2, End::Reset)), BREAKS),
+        Fault::new(
+            "reset",
+            "resets the connection",
+            |asked| asked.first(|| begins(asked, 2, End::Reset)),
+            BREAKS,
+        ),
         Fault::new(
             "reset_in_event",
             "resets the connection within an event",

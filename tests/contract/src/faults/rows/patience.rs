@@ -13,11 +13,13 @@ const PAST: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
 /// What can be waited for.
 const LIMITED_SHORT: &[Case] = &[
-    case(Alone, Both, Passed(429), &[fails("first", RateLimited), fails("first", RateLimited)]).apart(200, 1_000),
+    case(Alone, Both, Passed(429), &[fails("first", RateLimited), fails("first", RateLimited)])
+        .apart(200, 1_000),
     LIMITED_FALLBACK,
 ];
 const LIMITED_SOON: &[Case] = &[
-    case(Alone, Both, Passed(429), &[fails("first", RateLimited), fails("first", RateLimited)]).apart(0, 1_300),
+    case(Alone, Both, Passed(429), &[fails("first", RateLimited), fails("first", RateLimited)])
+        .apart(0, 1_300),
     LIMITED_FALLBACK,
 ];
 /// What cannot.
@@ -27,11 +29,13 @@ const LIMITED_FALLBACK: Case =
     case(Fallback, Both, Answer, &[fails("first", RateLimited), works("second")]).within(1_500);
 
 const BUSY_SHORT: &[Case] = &[
-    case(Alone, Both, Passed(503), &[fails("first", ServerError), fails("first", ServerError)]).apart(200, 1_000),
+    case(Alone, Both, Passed(503), &[fails("first", ServerError), fails("first", ServerError)])
+        .apart(200, 1_000),
     BUSY_FALLBACK,
 ];
 const BUSY_SOON: &[Case] = &[
-    case(Alone, Both, Passed(503), &[fails("first", ServerError), fails("first", ServerError)]).apart(0, 1_300),
+    case(Alone, Both, Passed(503), &[fails("first", ServerError), fails("first", ServerError)])
+        .apart(0, 1_300),
     BUSY_FALLBACK,
 ];
 const BUSY_LONG: &[Case] =
