@@ -84,8 +84,9 @@ impl<P: Platform> Journey<'_, P> {
 
     async fn pumped(&mut self, stream: P::Stream, request: Option<&Request<'_>>) {
         let reply = self.reply(200, "text/event-stream");
-        let headers = reply.headers.clone();
-        let copy = self.repeat.filter(Repeat::is_chosen).map(|_| Transcript::new());
+        let kept = self.repeat.filter(Repeat::is_chosen);
+        let headers = kept.map(|_| reply.headers.clone());
+        let copy = kept.map(|_| Transcript::new());
         let scanner = self.scanner(request.map(|_| Partial::default()), copy);
         let mut delivery = self.platform.respond(reply, ReplyBody::Pump(stream, scanner)).await;
         while let Some((mut scanner, partial)) = self.pumped_once(&mut delivery) {
@@ -109,7 +110,7 @@ impl<P: Platform> Journey<'_, P> {
         }
         let copy = delivery.scanner.as_mut().and_then(Scanner::take_transcript);
         if delivery.ending == Ending::Complete
-            && let Some(text) = copy.and_then(Transcript::text)
+            && let (Some(headers), Some(text)) = (headers, copy.and_then(Transcript::text))
         {
             self.keep(200, headers, text);
         }

@@ -79,10 +79,16 @@ pub(super) fn log(tried: &[Tried<'_>]) -> String {
     for (number, tried) in tried.iter().enumerate() {
         let Entry { origin, model, reason, ms, breaker } = tried.entry();
         let comma = if number > 0 { ", " } else { "" };
-        // Writing to a String cannot fail. Names of models have no quotes or control characters that would need escapes,
-        // but the two that a quoted string knows are escaped.
-        let model = model.replace('\\', "\\\\").replace('"', "\\\"");
-        let _ = write!(text, "{comma}{origin};model=\"{model}\";reason={reason};ms={ms};breaker={breaker}");
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{comma}{origin};model=\"");
+        for character in model.chars() {
+            // The two that a quoted string escapes; the validator lets no control characters through.
+            if matches!(character, '\\' | '"') {
+                text.push('\\');
+            }
+            text.push(character);
+        }
+        let _ = write!(text, "\";reason={reason};ms={ms};breaker={breaker}");
     }
     text
 }

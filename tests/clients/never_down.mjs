@@ -92,7 +92,9 @@ export const cases = {
     const openai = new OpenAI({ baseURL: `${world.url}/v1`, apiKey: world.clientKey, maxRetries: 0 });
     const body = { model: 'own-model', messages: [{ role: 'user', content: PROMPT }], temperature: 1, max_tokens: 16 };
     const ask = () => openai.chat.completions.create(body, { idempotencyKey: 'order-7', headers: { 'Idempotency-Key': 'order-7' } });
-    const { result, requests } = await counted(world, 1, async () => [...(await Promise.all([ask(), ask()])), await ask()]);
+    // Two at once join each other within one instance, which Spin's host does not promise.
+    const twoAtOnce = async () => (world.host === 'workerd' ? Promise.all([ask(), ask()]) : [await ask(), await ask()]);
+    const { result, requests } = await counted(world, 1, async () => [...(await twoAtOnce()), await ask()]);
     const [first, second, third] = result;
     assert.deepEqual([second, third], [first, first]);
     assert.equal(requests, 1);

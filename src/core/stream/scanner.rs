@@ -71,8 +71,10 @@ pub struct Scanner {
     seen: Seen,
     /// Where another origin may have to go on.
     partial: Option<Partial>,
-    /// The data of the error event that was kept back for that reason.
+    /// The data of the error event.
     error: Vec<u8>,
+    /// The client has not got it: another origin may go on.
+    withheld: bool,
     /// An event to put before the end mark.
     note: String,
     close: Option<Close>,
@@ -135,6 +137,7 @@ impl Scanner {
             seen: Seen::default(),
             partial: None,
             error: Vec::new(),
+            withheld: false,
             note: String::new(),
             close: None,
             copy: None,
@@ -168,7 +171,7 @@ impl Scanner {
         self.partial.take()
     }
 
-    /// The data of an error event that the client did not get.
+    /// The data of the error event, if one came.
     #[must_use]
     pub fn error(&self) -> &[u8] {
         &self.error
@@ -297,9 +300,11 @@ impl Scanner {
         if chunk.error.is_some() {
             self.seen.error = true;
             if self.partial.is_some() {
+                self.withheld = true;
                 self.error = data.into_owned();
                 return Verdict::Drop;
             }
+            self.error = data.to_vec();
         }
         let Some((raw, usage)) = chunk.usage.and_then(|raw| Some((raw, usage::parse(raw)?))) else {
             return Verdict::Keep;
@@ -335,9 +340,9 @@ impl Scanner {
     /// The last bytes for the client of a stream that was not complete: the error event, which may be out already.
     #[must_use]
     pub fn farewell(&self) -> String {
-        match (self.seen.error, &self.error[..]) {
-            (true, []) => String::new(),
-            (true, error) => format!("data: {}\n\n", String::from_utf8_lossy(error)),
+        match (self.seen.error, self.withheld) {
+            (true, false) => String::new(),
+            (true, true) => format!("data: {}\n\n", String::from_utf8_lossy(&self.error)),
             // Some of an oversized event may be out already; the blank line in front ends it.
             (false, _) => ApiError::cut_off_event(self.close.unwrap_or(Close::Broken)),
         }
