@@ -90,6 +90,11 @@ impl<'a> Course<'a> {
         self.plan.targets[at]
     }
 
+    #[must_use]
+    pub fn targets(&self) -> &[Target<'a>] {
+        &self.plan.targets
+    }
+
     /// Where in the plan a target stands.
     #[must_use]
     pub fn position(&self, place: Place) -> Option<usize> {

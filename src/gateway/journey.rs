@@ -42,7 +42,7 @@ pub(super) struct Journey<'a, P> {
 }
 
 /// What the attempts have come to.
-#[expect(clippy::large_enum_variant, reason = "one for each request; a box would be an allocation more")]
+#[allow(clippy::large_enum_variant, reason = "one for each request; a box would be an allocation more")]
 pub(super) enum Found<S> {
     Stream(S),
     /// An answer, or the last failure.

@@ -6,6 +6,7 @@
 //! - [`journey`]: attempts, until there is an answer to give.
 //! - [`deliver`]: the answer's way to the client, and on with another origin where a stream breaks off.
 //! - [`settle`]: what it all used, written down.
+//! - [`share`]: what other instances are told of the origins' health.
 //! - [`pages`]: what the gateway answers by itself.
 
 mod again;
@@ -13,6 +14,7 @@ mod deliver;
 mod journey;
 mod pages;
 mod settle;
+mod share;
 mod tried;
 
 use crate::api::openai;
@@ -134,6 +136,7 @@ async fn generate<P: Platform>(
         first.answered(kept).await;
     }
     journey.settle().await;
+    journey.share().await;
     Ok(())
 }
 

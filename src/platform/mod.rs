@@ -68,7 +68,7 @@ pub struct Reply {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one for each request; a box would be an allocation more")]
+#[allow(clippy::large_enum_variant, reason = "one for each request; a box would be an allocation more")]
 pub enum ReplyBody<S> {
     Bytes(Vec<u8>),
     /// The origin's whole answer as it came; a platform that still has these bytes need not take the copy.

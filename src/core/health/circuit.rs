@@ -2,6 +2,7 @@
 
 use crate::core::config::Breaker;
 use crate::core::route::Dice;
+use serde::{Deserialize, Serialize};
 
 /// The window of the error rate: so many buckets of so many milliseconds.
 const BUCKETS: usize = 3;
@@ -10,6 +11,8 @@ const BUCKET_MS: u64 = 10_000;
 const LONGEST_MS: u64 = 60_000;
 /// A probe that has said nothing for so long does not keep others from probing.
 const PROBE_MS: u64 = 60_000;
+/// How often an instance asks what others know.
+const ASK_AGAIN_MS: u64 = 5_000;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Bucket {
@@ -35,6 +38,22 @@ pub struct Circuit {
     state: State,
     in_a_row: u32,
     buckets: [Bucket; BUCKETS],
+    held_until_ms: u64,
+    /// When it last opened, closed or was held.
+    changed_ms: u64,
+    /// Other instances do not know of that change.
+    unshared: bool,
+    /// When it was last asked what others know.
+    asked_ms: u64,
+}
+
+/// What one instance tells the others of a circuit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct News {
+    changed_ms: u64,
+    /// 0: closed.
+    open_until_ms: u64,
+    times: u32,
     held_until_ms: u64,
 }
 
@@ -112,6 +131,7 @@ impl Circuit {
         if self.state == State::Closed {
             self.bucket(now_ms).works += 1;
         } else {
+            self.changed(now_ms);
             // What failed before it recovered says nothing about now.
             self.state = State::Closed;
             self.buckets = Default::default();
@@ -136,6 +156,46 @@ impl Circuit {
         // Up to a tenth more, so that instances do not probe all at once.
         let until_ms = now_ms + open_ms + dice.below(open_ms / 10 + 1);
         self.state = State::Open { until_ms, times };
+        self.changed(now_ms);
+    }
+
+    fn changed(&mut self, now_ms: u64) {
+        self.changed_ms = now_ms;
+        self.unshared = true;
+    }
+
+    /// What is new, once.
+    pub(super) fn news(&mut self) -> Option<News> {
+        let (open_until_ms, times) = match self.state {
+            State::Closed => (0, 0),
+            State::Open { until_ms, times } => (until_ms, times),
+            State::Probing { since_ms, times } => (since_ms, times),
+        };
+        let Self { changed_ms, held_until_ms, .. } = *self;
+        std::mem::take(&mut self.unshared).then_some(News { changed_ms, open_until_ms, times, held_until_ms })
+    }
+
+    pub(super) fn asks(&mut self, now_ms: u64) -> bool {
+        let due = now_ms >= self.asked_ms + ASK_AGAIN_MS;
+        if due {
+            self.asked_ms = now_ms;
+        }
+        due
+    }
+
+    /// What another instance has found out, if that is newer than what is known here.
+    pub(super) fn learn(&mut self, news: News) {
+        if news.changed_ms <= self.changed_ms {
+            return;
+        }
+        self.changed_ms = news.changed_ms;
+        self.held_until_ms = news.held_until_ms;
+        self.state = match news.open_until_ms {
+            0 => State::Closed,
+            until_ms => State::Open { until_ms, times: news.times },
+        };
+        self.in_a_row = 0;
+        self.buckets = Default::default();
     }
 
     fn is_too_much(&self, breaker: &Breaker, now_ms: u64) -> bool {
@@ -149,8 +209,9 @@ impl Circuit {
     }
 
     /// It is not to be asked before this time.
-    pub(super) fn hold(&mut self, until_ms: u64) {
+    pub(super) fn hold(&mut self, until_ms: u64, now_ms: u64) {
         self.held_until_ms = self.held_until_ms.max(until_ms);
+        self.changed(now_ms);
         self.forget();
     }
 
@@ -280,13 +341,32 @@ mod tests {
     #[test]
     fn held_until_it_said() {
         let mut bench = Bench::new();
-        bench.circuit.hold(T + 2_000);
-        bench.circuit.hold(T + 1_000);
+        bench.circuit.hold(T + 2_000, T);
+        bench.circuit.hold(T + 1_000, T);
         assert_eq!(bench.circuit.gate(T), Gate::Held { until_ms: T + 2_000 });
         assert_eq!(bench.circuit.gate(T + 2_000), Gate::Open);
         assert_eq!(bench.shown(), "closed");
         bench.attempt(true);
         assert_eq!(bench.circuit.gate(T), Gate::Open);
+    }
+
+    #[test]
+    fn instances_tell_each_other() {
+        let (mut one, mut other) = (Bench::new(), Bench::new());
+        assert_eq!(one.circuit.news(), None);
+        for _ in 0..3 {
+            one.attempt(false);
+        }
+        let news = one.circuit.news().unwrap();
+        assert_eq!(one.circuit.news(), None, "told once");
+        other.circuit.learn(news);
+        assert_eq!((other.shown(), other.shut_for(), other.circuit.news()), ("open", one.shut_for(), None));
+        other.now += other.shut_for();
+        other.attempt(true);
+        other.circuit.learn(news);
+        assert_eq!(other.shown(), "closed", "what is known here is newer");
+        one.circuit.learn(other.circuit.news().unwrap());
+        assert_eq!(one.shown(), "closed");
     }
 
     #[test]

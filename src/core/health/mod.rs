@@ -1,9 +1,10 @@
-//! What this instance knows of its origins' health. Decisions are local and at once; nothing here asks anybody.
+//! What this instance knows of its origins' health. Decisions are local and at once; instances tell each other in the
+//! background (`gateway::share`).
 
 mod circuit;
 mod retries;
 
-pub use circuit::{Circuit, Gate, Shown};
+pub use circuit::{Circuit, Gate, News, Shown};
 pub use retries::Retries;
 
 use super::config::{Breaker, Failure};
@@ -95,9 +96,24 @@ impl Health {
         match verdict {
             Verdict::Works => circuit.works(now_ms),
             Verdict::Fails => circuit.fails(breaker, now_ms, dice),
-            Verdict::Held(until_ms) => circuit.hold(until_ms.min(now_ms + LONGEST_HELD_MS)),
+            Verdict::Held(until_ms) => circuit.hold(until_ms.min(now_ms + LONGEST_HELD_MS), now_ms),
             Verdict::Unknown => circuit.forget(),
         }
+    }
+
+    /// What other instances are to be told of a target, once.
+    pub fn news(&mut self, place: Place) -> Option<News> {
+        self.circuits.get_mut(place.model)?.news()
+    }
+
+    /// What another instance told.
+    pub fn learn(&mut self, place: Place, news: News) {
+        self.circuit_mut(place).learn(news);
+    }
+
+    /// Whether it is time to ask what other instances know of a target; if so, it counts as asked.
+    pub fn asks(&mut self, place: Place, now_ms: u64) -> bool {
+        self.circuit_mut(place).asks(now_ms)
     }
 
     fn circuit_mut(&mut self, place: Place) -> &mut Circuit {

@@ -249,11 +249,14 @@ class Exchange {
         const { body } = answer;
         const reader = body.getReader();
         const chunks = [];
+        let held = 0;
         let opened = OPENED.notYet;
-        while (opened === OPENED.notYet) {
+        // Comments without end are no beginning either.
+        while (opened === OPENED.notYet && held <= limits.bytes) {
           const { done, value } = await reader.read();
           if (done) return { outcome };
           chunks.push(value);
+          held += value.length;
           opened = this.opened(value);
         }
         if (opened !== OPENED.begun) {

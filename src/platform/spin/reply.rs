@@ -99,10 +99,9 @@ async fn relay(mut client: Client, mut stream: OriginStream) -> Ending {
     if close == Close::Clean {
         return Ending::Complete;
     }
-    match client.finish(ApiError::cut_off_event(close)).await {
-        Ok(()) => Ending::Truncated,
-        Err(Left) => Ending::Cancelled,
-    }
+    // Whether anybody is left to be told changes nothing about how the origin ended it.
+    let _left = client.finish(ApiError::cut_off_event(close)).await;
+    Ending::Truncated
 }
 
 /// Every chunk past the scanner, which says what goes on to the client. The client is given back where another origin may
@@ -139,8 +138,7 @@ pub(super) async fn pump(mut client: Client, mut stream: OriginStream, mut scann
     if finale.open {
         return (Delivery { ending: finale.ending, scanner: Some(scanner), open: true }, Some(client));
     }
-    match client.finish(finale.last).await {
-        Ok(()) => done(finale.ending, scanner),
-        Err(Left) => done(Ending::Cancelled, scanner),
-    }
+    // As for a relayed stream.
+    let _left = client.finish(finale.last).await;
+    done(finale.ending, scanner)
 }

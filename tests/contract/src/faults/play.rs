@@ -41,7 +41,7 @@ pub fn play(stage: &mut Stage<'_>, fault: &Fault, case: &Case, is_stream: bool) 
     }
 }
 
-fn call(fault: &Fault, case: &Case, is_stream: bool) -> Call {
+fn call(host: &dyn Host, fault: &Fault, case: &Case, is_stream: bool) -> Call {
     let model = format!("{}-{}", fault.origin, case.route.name());
     let call = if is_stream {
         streamed(&model)
@@ -50,7 +50,7 @@ fn call(fault: &Fault, case: &Case, is_stream: bool) -> Call {
     };
     let has = |body: &[u8], word: &[u8]| body.windows(word.len()).any(|window| window == word);
     match case.leave {
-        None if fault.name == "content_for_ever" => call.staying_while(|_| {
+        None if fault.name == "content_for_ever" && host.name() != "fake" => call.staying_while(|_| {
             // The origin goes as fast as the client: there is enough for longer than the budget lasts.
             std::thread::sleep(Duration::from_millis(5));
             true
@@ -67,7 +67,7 @@ fn send(stage: &mut Stage<'_>, fault: &Fault, case: &Case, is_stream: bool, reco
     stage.host.forget();
     let (responder, calls) = responder(fault.script);
     let begun = Instant::now();
-    let reply = stage.play(responder, &call(fault, case, is_stream));
+    let reply = stage.play(responder, &call(stage.host, fault, case, is_stream));
     let took = begun.elapsed();
     let mut records = stage.settle(records);
     records.sort_by_key(|record| record.attempt);
@@ -100,8 +100,8 @@ fn check_got(fault: &Fault, got: Got, seen: &Seen, is_stream: bool) {
             assert_eq!((seen_status, seen_code.as_str(), patience), (status, code, none), "{shown}");
         }
         Got::Passed(status) => {
-            error_of(reply);
-            assert_eq!(reply.status, status, "{shown}");
+            let (seen_status, ..) = error_of(reply);
+            assert_eq!(seen_status, status, "{shown}");
             assert_eq!(patience, seen.calls.last().map_or(none, |call| call.patience.clone()), "{shown}");
         }
         Got::Broken(code) => assert_eq!((reply.status, terminal), (200, (0, vec![code])), "{shown}"),

@@ -96,7 +96,8 @@ fn check_end(schedule: &Schedule, seen: &Seen) {
     }
     assert_eq!(reply.ended, Ended::Whole, "{shown}");
     if reply.status != 200 {
-        error_of(reply);
+        let (status, ..) = error_of(reply);
+        assert!(status >= 400, "{shown}");
         return;
     }
     if !schedule.is_stream {

@@ -57,7 +57,7 @@ impl<'a> Asked<'a> {
 #[must_use]
 pub fn words_in(text: &str) -> usize {
     let count = (0..=WORDS.len()).find(|&count| WORDS[..count].concat() == text);
-    count.unwrap_or_else(|| panic!("{text:?} is no beginning of the answer"))
+    count.unwrap_or_else(|| panic!("no beginning of the answer: {:.200}", text))
 }
 
 /// One word as an event. Our own server says which token it is.

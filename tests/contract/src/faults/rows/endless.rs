@@ -27,10 +27,10 @@ fn huge(asked: &Asked<'_>) -> Script {
 
 /// More than is kept of one event, a word, and the end of the connection.
 fn huge_then_reset() -> Script {
-    let events = [delta(&"x".repeat(300_000)), delta("one ")];
-    let length = events.concat().len();
-    let mut script = crate::fixtures::stream(&events);
-    script.pieces.push(Piece::Until(length));
+    let bytes = delta(&"x".repeat(300_000)) + &delta("one ");
+    let chunks: Vec<_> = bytes.as_bytes().chunks(16 * 1024).collect();
+    let mut script = crate::fixtures::stream(&chunks);
+    script.pieces.push(Piece::Until(bytes.len()));
     Scripted { end: End::Reset, ..script }.into()
 }
 
