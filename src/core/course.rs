@@ -206,6 +206,12 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// A target that could not be asked at all.
+    pub fn leave_out(&mut self, at: usize) {
+        self.standings[at].out = true;
+        self.attempts -= 1;
+    }
+
     /// What an attempt has cost: what its origin says, or where nobody knows, the estimate.
     pub fn spend(&mut self, nanodollars: u64) {
         self.spent = self.spent.saturating_add(nanodollars);
