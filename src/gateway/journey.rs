@@ -186,7 +186,13 @@ impl<'a, P: Platform> Journey<'a, P> {
             }
         };
         let dice = &mut self.dice;
-        self.platform.memory(|memory| memory.health.end(&target, verdict, head_ms, dice));
+        let whole = matches!(result, Outcome::Found(Found::Whole(_)));
+        self.platform.memory(|memory| {
+            memory.health.end(&target, verdict, head_ms, dice);
+            if whole {
+                memory.health.end(&target, Verdict::Completed, head_ms, dice);
+            }
+        });
         self.tried.push(tried);
         Ok(result)
     }
@@ -270,13 +276,25 @@ impl<'a, P: Platform> Journey<'a, P> {
         self.course.keep_only(|target| attempt::can_resume(target, partial));
     }
 
+    /// The stream that is under way is at its end.
+    pub(super) fn completed(&mut self) {
+        let Some(tried) = self.tried.last() else { return };
+        let (target, now_ms) = (tried.target, tried.ended_ms);
+        let dice = &mut self.dice;
+        self.platform.memory(|memory| memory.health.end(&target, Verdict::Completed, now_ms, dice));
+    }
+
     /// The stream that is under way has broken off.
     pub(super) fn broke_off(&mut self, failure: Failure) {
         let Some(tried) = self.tried.last_mut() else { return };
         tried.failure = Some(failure);
         let (target, now_ms) = (tried.target, tried.ended_ms);
         let dice = &mut self.dice;
-        self.platform.memory(|memory| memory.health.end(&target, Verdict::of(failure, None), now_ms, dice));
+        let verdict = match Verdict::of(failure, None) {
+            Verdict::Fails => Verdict::BrokeOff,
+            other => other,
+        };
+        self.platform.memory(|memory| memory.health.end(&target, verdict, now_ms, dice));
         if let Some(at) = self.course.position(target.place) {
             self.failed(at, failure, &AnswerHeaders::default());
         }

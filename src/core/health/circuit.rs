@@ -37,6 +37,8 @@ enum State {
 pub struct Circuit {
     state: State,
     in_a_row: u32,
+    /// Streams that began and broke off, with none between them that came to its end.
+    broken_in_a_row: u32,
     buckets: [Bucket; BUCKETS],
     held_until_ms: u64,
     /// When it last opened, closed or was held.
@@ -138,6 +140,20 @@ impl Circuit {
         }
     }
 
+    /// A stream has come to its end. That it works was said when it began.
+    pub(super) fn completes(&mut self) {
+        self.broken_in_a_row = 0;
+    }
+
+    /// A stream that began has broken off: one failure, not one attempt that works and one that fails.
+    pub(super) fn breaks_off(&mut self, breaker: &Breaker, now_ms: u64, dice: &mut Dice) {
+        self.broken_in_a_row = self.broken_in_a_row.saturating_add(1);
+        if let Some(bucket) = self.buckets.iter_mut().max_by_key(|bucket| (bucket.works > 0, bucket.at)) {
+            bucket.works = bucket.works.saturating_sub(1);
+        }
+        self.fails(breaker, now_ms, dice);
+    }
+
     pub(super) fn fails(&mut self, breaker: &Breaker, now_ms: u64, dice: &mut Dice) {
         if breaker.failures == 0 {
             return;
@@ -145,7 +161,7 @@ impl Circuit {
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.bucket(now_ms).fails += 1;
         let times = match self.state {
-            State::Probing { times, .. } => times + 1,
+            State::Probing { times, .. } => times.saturating_add(1),
             // An attempt that began before it opened.
             State::Open { .. } => return,
             State::Closed if self.is_too_much(breaker, now_ms) => 0,
@@ -195,6 +211,7 @@ impl Circuit {
             until_ms => State::Open { until_ms, times: news.times },
         };
         self.in_a_row = 0;
+        self.broken_in_a_row = 0;
         self.buckets = Default::default();
     }
 
@@ -204,6 +221,7 @@ impl Circuit {
         let (works, fails) = recent.fold((0, 0), |(w, f), b| (w + b.works, f + b.fails));
         let all = works + fails;
         self.in_a_row >= breaker.failures
+            || self.broken_in_a_row >= breaker.failures
             || all >= breaker.attempts
                 && u64::from(fails) * 100 >= u64::from(all) * u64::from(breaker.percent)
     }
@@ -299,6 +317,39 @@ mod tests {
             slow.now += 6_000;
             assert_eq!(slow.shown(), "closed", "five in thirty seconds are too few");
         }
+    }
+
+    /// Each of them works when it begins.
+    #[test]
+    fn streams_that_break_off_open_it_too() {
+        let mut bench = Bench::new();
+        let stream = |bench: &mut Bench, ends: bool| {
+            bench.attempt(true);
+            if ends {
+                bench.circuit.completes();
+            } else {
+                bench.circuit.breaks_off(&BREAKER, bench.now, &mut bench.dice);
+            }
+        };
+        for ends in [false, false, true, false, false] {
+            stream(&mut bench, ends);
+            assert_eq!(bench.shown(), "closed");
+        }
+        stream(&mut bench, false);
+        assert_eq!(bench.shown(), "open");
+        // A probe that begins closes it, and opens it again when it breaks off.
+        bench.now += bench.shut_for();
+        stream(&mut bench, false);
+        assert_eq!(bench.shown(), "open");
+
+        // By their rate: four of ten.
+        let mut bench = Bench::new();
+        for round in 0..10 {
+            stream(&mut bench, round % 5 > 1);
+            assert_eq!(bench.shown(), "closed", "{round}");
+        }
+        let counts = bench.circuit.buckets.iter().fold((0, 0), |(w, f), b| (w + b.works, f + b.fails));
+        assert_eq!(counts, (6, 4));
     }
 
     #[test]
