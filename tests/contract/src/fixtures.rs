@@ -178,11 +178,13 @@ pub fn own(script: impl Into<Script>, receipts: Receipts) -> Responder {
 
 #[must_use]
 pub fn is_receipt(arrived: &Arrived) -> bool {
-    arrived.method == "GET" && arrived.path.starts_with("/v1/receipts/")
+    arrived.method == "GET" && arrived.path.contains("/v1/receipts/")
 }
 
-fn receipt(arrived: &Arrived, how: Receipts) -> Script {
-    let id = arrived.path["/v1/receipts/".len()..].split('?').next().unwrap_or("");
+/// The answer to a question for a receipt.
+#[must_use]
+pub fn receipt(arrived: &Arrived, how: Receipts) -> Script {
+    let id = arrived.path.rsplit('/').next().and_then(|last| last.split('?').next()).unwrap_or("");
     let ending = if let Receipts::Signed(ending) = how { ending } else { Ending::Complete };
     let receipt = Receipt {
         id: if how == Receipts::ForAnotherRequest { "another".to_owned() } else { id.to_owned() },

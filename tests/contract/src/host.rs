@@ -132,6 +132,8 @@ pub trait Host: Sync {
     fn forget(&self) {
         let reply = self.call(&get("/__panic", ""));
         assert_eq!(reply.status, 500, "a build without `fault-injection`: {}", reply.text());
+        // It complains, of course.
+        self.said();
     }
 
     /// The next `count` calls of the store fail.

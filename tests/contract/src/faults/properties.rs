@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// Another one: `MOEGATE_FAULTS_SEED=N`.
 const SEED: u64 = 20_261_121;
 /// On a host whose clock goes by itself, and on the other one.
-const SCHEDULES: [u64; 2] = [36, 800];
+const SCHEDULES: [u64; 2] = [60, 800];
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Plays them, and names the seed of the one that fails.

@@ -1,8 +1,11 @@
 //! What origins answer, the working ones and the failing ones.
 
 use super::setting::{is_there, origin_of};
-use crate::fixtures::{DONE, USAGE_JSON, event, finish, json, stream, usage_event};
+use crate::fixtures::{
+    DONE, Receipts, USAGE_JSON, event, finish, is_receipt, json, receipt, stream, usage_event,
+};
 use moegate::platform::fake::{Arrived, End, Piece, Responder, Script, Scripted};
+use moegate_wire::Ending;
 use serde_json::{Value, json as value};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -57,13 +60,20 @@ impl<'a> Asked<'a> {
 #[must_use]
 pub fn words_in(text: &str) -> usize {
     let count = (0..=WORDS.len()).find(|&count| WORDS[..count].concat() == text);
-    count.unwrap_or_else(|| panic!("no beginning of the answer: {:.200}", text))
+    count.unwrap_or_else(|| panic!("no beginning of the answer: {text:.200}"))
 }
 
-/// One word as an event. Our own server says which token it is.
+/// One word as an event, with its token where the gateway asks our own server for that.
 fn word(asked: &Asked<'_>, at: usize) -> String {
-    let token = format!(r#","moegate":{{"tokens":[{at}],"vocab":"0123456789abcdef"}}"#);
-    let token = if asked.origin.starts_with("own") { token.as_str() } else { "" };
+    let tells = asked.arrived.header(moegate_wire::header::RESUME).is_some();
+    if tells {
+        word_with(&format!(r#","moegate":{{"tokens":[{at}],"vocab":"0123456789abcdef"}}"#), at)
+    } else {
+        word_with("", at)
+    }
+}
+
+fn word_with(token: &str, at: usize) -> String {
     event(&format!(
         r#"{{"id":"c","choices":[{{"index":0,"delta":{{"content":"{}"}},"finish_reason":null}}]{token}}}"#,
         WORDS[at]
@@ -72,9 +82,8 @@ fn word(asked: &Asked<'_>, at: usize) -> String {
 
 /// The next `count` words, each of which the client must have before the next thing happens.
 fn paced_words(asked: &Asked<'_>, count: usize) -> Vec<Piece> {
-    // Nothing but the words ever reaches a client before them, and between servers only the token.
-    let plain = Asked { origin: "second", arrived: asked.arrived, ..*asked };
-    let length = |upto: usize| (0..upto).map(|at| word(&plain, at).len()).sum::<usize>();
+    // The client gets the words and nothing else: the tokens are between servers.
+    let length = |upto: usize| (0..upto).map(|at| word_with("", at).len()).sum::<usize>();
     let pieces = (asked.from..asked.from + count)
         .flat_map(|at| [Piece::Bytes(word(asked, at).into_bytes()), Piece::Until(length(at + 1))]);
     pieces.collect()
@@ -166,9 +175,8 @@ pub fn responder(
     let noted = Arc::clone(&calls);
     let counts = Mutex::new(BTreeMap::<&'static str, usize>::new());
     let responder: Responder = Arc::new(move |arrived| {
-        // A question for a receipt, which nobody here gives.
-        if arrived.method != "POST" {
-            return error(404, &[]);
+        if is_receipt(arrived) {
+            return receipt(arrived, Receipts::Signed(Ending::Complete));
         }
         let origin = origin_of(arrived);
         if !is_there(origin) {

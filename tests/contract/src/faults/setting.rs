@@ -1,13 +1,12 @@
 //! The origins and keys of `faults/moegate.toml`.
 
-use crate::fixtures::{ADMIN_KEY, APP_KEY};
+use crate::fixtures::{ADMIN_KEY, APP_KEY, OWN_KEY};
 use moegate::platform::fake::Arrived;
 use moegate_wire::sign;
 use sha2::{Digest, Sha256};
 
 pub const OLD_KEY: &str = "old-origin-key-51aa";
 pub const SPARE_KEY: &str = "spare-origin-key-c2f0";
-pub const OWN_KEY: &str = "own-origin-key-7e19";
 
 /// The ports at which the suite listens; at 28734 nobody does.
 pub const PORTS: [u16; 5] = [28731, 28732, 28733, 28735, 28736];

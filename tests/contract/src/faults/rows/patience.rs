@@ -4,11 +4,13 @@ use crate::faults::case::Forms::Both;
 use crate::faults::case::Got::{Answer, Passed};
 use crate::faults::case::Route::{Alone, Fallback};
 use crate::faults::case::{Case, Chapter, Fault, case, fails, works};
-use crate::faults::scripts::{Asked, error};
-use moegate::core::config::Failure::{RateLimited, ServerError};
+use crate::faults::scripts::{Asked, error, error_of};
+use moegate::core::config::Failure::{RateLimited, ServerError, Waking};
 use moegate::platform::fake::Script;
 
 const FAR_FUTURE: &str = "Fri, 31 Dec 2100 23:59:59 GMT";
+const WAKING: &str =
+    r#"{"error":{"message":"it is starting","type":"server_error","param":null,"code":"origin_waking"}}"#;
 const PAST: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
 /// What can be waited for.
@@ -98,6 +100,15 @@ pub(super) const CHAPTER: Chapter = Chapter {
             "429, `retry-after: soon`",
             |asked| says(asked, 429, "retry-after", "soon"),
             LIMITED_SOON,
+        ),
+        Fault::new(
+            "waking",
+            "503 with the code `origin_waking`, `retry-after: 30`",
+            |asked| asked.first(|| error_of(503, WAKING, &[("retry-after", "30")])),
+            &[
+                case(Alone, Both, Passed(503), &[fails("first", Waking)]).within(1_000),
+                case(Fallback, Both, Answer, &[fails("first", Waking), works("second")]).within(1_500),
+            ],
         ),
         Fault::new(
             "busy_short",
