@@ -102,7 +102,10 @@ impl<'a, P: Platform> Journey<'a, P> {
                     match begun {
                         Ok(Outcome::Found(found)) => return Ok(found),
                         Ok(Outcome::Failed(failure, whole)) => {
-                            self.failed(at, failure, &whole.headers);
+                            // What is refused here may be how it was asked to go on, which is not the client's fault.
+                            let own = partial.is_some() && failure == Failure::Refused;
+                            let followed = if own { Failure::ModelNotFound } else { failure };
+                            self.failed(at, followed, &whole.headers);
                             last = Some(Ok(whole));
                         }
                         // Nothing was sent.
