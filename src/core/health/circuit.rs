@@ -11,6 +11,8 @@ const BUCKET_MS: u64 = 10_000;
 const LONGEST_MS: u64 = 60_000;
 /// A probe that has said nothing for so long does not keep others from probing.
 const PROBE_MS: u64 = 60_000;
+/// How old the word of another instance may be.
+const NEWS_MS: u64 = 120_000;
 /// How often an instance asks what others know.
 const ASK_AGAIN_MS: u64 = 5_000;
 
@@ -199,16 +201,18 @@ impl Circuit {
         due
     }
 
-    /// What another instance has found out, if that is newer than what is known here.
-    pub(super) fn learn(&mut self, news: News) {
-        if news.changed_ms <= self.changed_ms {
+    /// What another instance has found out, if that is newer than what is known here. Not every store forgets, and not
+    /// every clock is right: neither may take an origin away.
+    pub(super) fn learn(&mut self, news: News, now_ms: u64) {
+        let News { changed_ms, open_until_ms, times, held_until_ms } = news;
+        if changed_ms <= self.changed_ms || now_ms.abs_diff(changed_ms) > NEWS_MS {
             return;
         }
-        self.changed_ms = news.changed_ms;
-        self.held_until_ms = news.held_until_ms;
-        self.state = match news.open_until_ms {
+        self.changed_ms = changed_ms;
+        self.held_until_ms = held_until_ms.min(now_ms + super::LONGEST_HELD_MS);
+        self.state = match open_until_ms.min(now_ms + LONGEST_MS) {
             0 => State::Closed,
-            until_ms => State::Open { until_ms, times: news.times },
+            until_ms => State::Open { until_ms, times },
         };
         self.in_a_row = 0;
         self.broken_in_a_row = 0;
@@ -410,14 +414,22 @@ mod tests {
         }
         let news = one.circuit.news().unwrap();
         assert_eq!(one.circuit.news(), None, "told once");
-        other.circuit.learn(news);
+        other.circuit.learn(news, other.now + NEWS_MS + 1);
+        assert_eq!(other.shown(), "closed", "that is long ago");
+        other.circuit.learn(news, other.now);
         assert_eq!((other.shown(), other.shut_for(), other.circuit.news()), ("open", one.shut_for(), None));
         other.now += other.shut_for();
         other.attempt(true);
-        other.circuit.learn(news);
+        other.circuit.learn(news, other.now);
         assert_eq!(other.shown(), "closed", "what is known here is newer");
-        one.circuit.learn(other.circuit.news().unwrap());
+        one.circuit.learn(other.circuit.news().unwrap(), other.now);
         assert_eq!(one.shown(), "closed");
+        let absurd =
+            News { changed_ms: one.now + 60_000, open_until_ms: u64::MAX, times: 1, held_until_ms: u64::MAX };
+        one.circuit.learn(absurd, one.now);
+        assert_eq!(one.shut_for(), LONGEST_MS);
+        one.now += super::super::LONGEST_HELD_MS;
+        assert_eq!(one.circuit.gate(one.now), Gate::Open);
     }
 
     #[test]

@@ -113,8 +113,8 @@ impl Health {
     }
 
     /// What another instance told.
-    pub fn learn(&mut self, place: Place, news: News) {
-        self.circuit_mut(place).learn(news);
+    pub fn learn(&mut self, place: Place, news: News, now_ms: u64) {
+        self.circuit_mut(place).learn(news, now_ms);
     }
 
     /// Whether it is time to ask what other instances know of a target; if so, it counts as asked.
