@@ -96,7 +96,7 @@ impl<'a, P: Platform> Journey<'a, P> {
                 Step::Try { at, key, .. } => {
                     let target = self.course.target(at);
                     let begun = match self.secrets(target, key).await {
-                        Ok(secrets) => self.attempt(target, secrets, request, partial).await,
+                        Ok(secrets) => self.attempt((target, key), secrets, request, partial).await,
                         Err(error) => Err(error),
                     };
                     match begun {
@@ -144,7 +144,7 @@ impl<'a, P: Platform> Journey<'a, P> {
 
     async fn attempt(
         &mut self,
-        target: Target<'a>,
+        (target, key): (Target<'a>, usize),
         secrets: OriginSecrets<'a>,
         request: &Request<'_>,
         partial: Option<&Partial>,
@@ -184,6 +184,10 @@ impl<'a, P: Platform> Journey<'a, P> {
         let verdict = match &result {
             Outcome::Found(Found::Left) => Verdict::Unknown,
             Outcome::Found(_) => Verdict::Works,
+            // A customer's limit, not the origin's: the next key is another customer.
+            Outcome::Failed(Failure::RateLimited, _) if key < target.origin.spare_secrets.len() => {
+                Verdict::Unknown
+            }
             Outcome::Failed(failure, whole) => {
                 Verdict::of(*failure, self.patience(&whole.headers).map(|ms| head_ms + ms))
             }
