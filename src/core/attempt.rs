@@ -116,13 +116,18 @@ pub fn request(
             false => Resume::Text(partial, target.origin.prefill),
         }),
     };
-    let body = request.rewritten(changes)?;
+    let body = match request.rewritten(changes)? {
+        Some(bytes) => OutboundBody::Bytes(bytes),
+        None if partial.is_none() => OutboundBody::AsReceived,
+        // The reply has begun: the platform has let go of what it received.
+        None => OutboundBody::Bytes(request.body().to_vec()),
+    };
     let left_ms = deadline_ms.saturating_sub(now_ms);
     Ok(Outbound {
         method: "POST",
         url,
         headers,
-        body: body.map_or(OutboundBody::AsReceived, OutboundBody::Bytes),
+        body,
         timeouts: Timeouts {
             first_byte_ms: milliseconds(target.first_byte_ms().min(left_ms)),
             idle_ms: target.idle_ms(),

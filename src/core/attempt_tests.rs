@@ -160,6 +160,17 @@ fn the_answer_so_far_goes_along() {
     assert!(resumed("far-on", r#"{"model":"m","stream":true}"#, Some(&partial(TEXT))).is_err());
 }
 
+/// Platforms let go of the received bytes when the reply begins.
+#[test]
+fn what_goes_on_never_counts_on_the_received_body() {
+    let thoughts = "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\"}}]}\n\n";
+    let body =
+        r#"{"model":"far-model","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#;
+    assert_eq!(sent("far-on", body).body, OutboundBody::AsReceived);
+    let again = resumed("far-on", body, Some(&partial(thoughts))).unwrap();
+    assert!(matches!(again.body, OutboundBody::Bytes(bytes) if bytes == body.as_bytes()));
+}
+
 #[test]
 fn a_third_party_gets_none_but_is_asked_for_usage() {
     let outbound = sent("far", r#"{"model":"far","stream":true}"#);

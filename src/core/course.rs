@@ -26,7 +26,7 @@ pub enum Step {
         at: usize,
         /// Which of the origin's keys: 0 is `secret`, then the spare ones.
         key: usize,
-        /// Not the first attempt of this request there.
+        /// Not the first attempt of this request there with that key.
         again: bool,
     },
     /// Milliseconds; then ask again.
@@ -54,6 +54,8 @@ pub enum Why {
 struct Standing {
     tries: u32,
     key: usize,
+    /// With that key nothing was tried yet.
+    new_key: bool,
     not_before_ms: u64,
     out: bool,
 }
@@ -170,7 +172,8 @@ impl<'a> Course<'a> {
         self.attempts += 1;
         let standing = &mut self.standings[at];
         standing.tries += 1;
-        Step::Try { at, key: standing.key, again: standing.tries > 1 }
+        let first = standing.tries == 1 || std::mem::take(&mut standing.new_key);
+        Step::Try { at, key: standing.key, again: !first }
     }
 
     fn is_too_dear(&self, at: usize, size: Size) -> bool {
@@ -192,7 +195,8 @@ impl<'a> Course<'a> {
             // Nobody waits for a breaker: it opens when one attempt has found out.
             Gate::Shut { until_ms } => return Err((standing.tries == 0).then_some(until_ms)),
         };
-        if standing.tries > 0 && !health.may_retry(place) {
+        // The same with another key is no retry: it burdens nobody who has failed.
+        if standing.tries > 0 && !standing.new_key && !health.may_retry(place) {
             return Err(None);
         }
         // A spare key is another customer at the origin: what it said to the first key does not hold for it.
@@ -204,6 +208,12 @@ impl<'a> Course<'a> {
         for (standing, target) in self.standings.iter_mut().zip(&self.plan.targets) {
             standing.out |= !able(target);
         }
+    }
+
+    /// A target that could not be asked at all.
+    pub fn leave_out(&mut self, at: usize) {
+        self.standings[at].out = true;
+        self.attempts -= 1;
     }
 
     /// What an attempt has cost: what its origin says, or where nobody knows, the estimate.
@@ -233,6 +243,7 @@ impl<'a> Course<'a> {
         match failure {
             Failure::BadKey | Failure::RateLimited if standing.key < target.origin.spare_secrets.len() => {
                 standing.key += 1;
+                standing.new_key = true;
                 standing.not_before_ms = now_ms;
                 self.preferred = Some(at);
                 return;

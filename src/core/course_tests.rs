@@ -285,6 +285,19 @@ fn spare_keys() {
     assert_eq!(run(spare, "budget = { attempts = 2 }", &[(BadKey, None); 3]), "a a/1 Attempts");
 }
 
+/// A first key that is no good for hours must not use up the origin's retries.
+#[test]
+fn another_key_is_no_retry() {
+    let spare: &[_] = &[("a", "secret = \"A\"\nspare_secrets = [\"B\"]\nretry_percent = 0", "")];
+    let config = config(spare, MANY);
+    let mut health = Health::default();
+    for _ in 0..50 {
+        let mut bench = Bench { health, ..Bench::new(&config) };
+        assert_eq!(bench.run(&[(BadKey, None)]), "a a/1 ok");
+        health = bench.health;
+    }
+}
+
 #[test]
 fn a_prompt_that_is_too_long_goes_only_to_longer_models() {
     assert_eq!(run(ABC, MANY, &[(ContextLength, None)]), "a c ok");

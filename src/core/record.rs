@@ -175,6 +175,27 @@ mod tests {
     }
 
     #[test]
+    fn each_attempt_has_a_key_of_its_own_and_old_records_are_first_attempts() {
+        let old = r#"{"id":"x","key":"k","model":"m","served_model":"m","origin":"o","stream":false,"status":200,
+            "ending":"complete","usage":{"prompt":1,"cached":0,"completion":1,"reasoning":0},"metered":true,
+            "cost_nanodollars":1,"started_ms":0,"head_after_ms":1,"ended_after_ms":2}"#;
+        let first: Record = serde_json::from_str(old).unwrap();
+        assert_eq!((first.attempt, first.last, first.failure), (1, true, None));
+        assert_eq!(
+            (first.storage_key(), first.summary().superseded),
+            ("usage/1970-01-01/x".to_owned(), false)
+        );
+        let second = Record { attempt: 2, last: false, failure: Some(Failure::Timeout), ..first };
+        assert_eq!(
+            (second.storage_key(), second.summary().superseded),
+            ("usage/1970-01-01/x-2".to_owned(), true)
+        );
+        let text = serde_json::to_string(&second).unwrap();
+        assert!(text.contains("\"failure\":\"timeout\""), "{text}");
+        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), second);
+    }
+
+    #[test]
     fn endings_of_relayed_streams() {
         let receipt = |ending| Receipt {
             id: String::new(),

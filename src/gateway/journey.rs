@@ -77,7 +77,15 @@ impl<'a, P: Platform> Journey<'a, P> {
         loop {
             let now_ms = self.platform.now_ms();
             let (course, dice, size) = (&mut self.course, &mut self.dice, self.size);
-            match self.platform.memory(|memory| course.next(size, &memory.health, now_ms, dice)) {
+            let step = self.platform.memory(|memory| {
+                let step = course.next(size, &memory.health, now_ms, dice);
+                if let Step::Try { at, again, .. } = step {
+                    // At once, so that no other request becomes the probe too.
+                    memory.health.begin(&course.target(at), again, now_ms);
+                }
+                step
+            });
+            match step {
                 Step::Wait(ms) => {
                     if self.platform.sleep(ms).await.is_err() {
                         self.cancelled();
@@ -85,9 +93,9 @@ impl<'a, P: Platform> Journey<'a, P> {
                     }
                 }
                 Step::GiveUp(why) => return self.give_up(last, why, now_ms),
-                Step::Try { at, key, again } => {
+                Step::Try { at, key, .. } => {
                     let target = self.course.target(at);
-                    let begun = match self.begin(target, key, again).await {
+                    let begun = match self.secrets(target, key).await {
                         Ok(secrets) => self.attempt(target, secrets, request, partial).await,
                         Err(error) => Err(error),
                     };
@@ -99,7 +107,11 @@ impl<'a, P: Platform> Journey<'a, P> {
                         }
                         // Nothing was sent.
                         Err(error) => {
-                            self.failed(at, Failure::BadKey, &AnswerHeaders::default());
+                            let dice = &mut self.dice;
+                            self.platform.memory(|memory| {
+                                memory.health.end(&target, Verdict::Unknown, now_ms, dice);
+                            });
+                            self.course.leave_out(at);
                             last = last.or(Some(Err(error)));
                         }
                     }
@@ -122,17 +134,9 @@ impl<'a, P: Platform> Journey<'a, P> {
     }
 
     /// The secrets for an attempt.
-    async fn begin(
-        &mut self,
-        target: Target<'a>,
-        key: usize,
-        again: bool,
-    ) -> Result<OriginSecrets<'a>, ApiError> {
+    async fn secrets(&self, target: Target<'a>, key: usize) -> Result<OriginSecrets<'a>, ApiError> {
         let secrets = look_up(self.platform, OriginSecrets::names(target.origin, key)).await;
-        let secrets = OriginSecrets::of(target.origin, key, &secrets)?;
-        let now_ms = self.platform.now_ms();
-        self.platform.memory(|memory| memory.health.begin(&target, again, now_ms));
-        Ok(secrets)
+        OriginSecrets::of(target.origin, key, &secrets)
     }
 
     async fn attempt(

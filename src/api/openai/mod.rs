@@ -132,6 +132,12 @@ impl<'a> Request<'a> {
         })
     }
 
+    /// All of it, as the client sent it.
+    #[must_use]
+    pub fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
     /// The raw JSON of `messages` or `prompt`.
     #[must_use]
     pub fn conversation(&self) -> &'a [u8] {

@@ -350,13 +350,15 @@ class Exchange {
   async sleep(ms) {
     const { signal } = this.request;
     if (!signal?.aborted) {
+      let timer, left;
       await new Promise((wake) => {
-        const timer = setTimeout(wake, ms);
-        signal?.addEventListener("abort", () => {
-          clearTimeout(timer);
-          wake();
-        }, { once: true });
+        timer = setTimeout(wake, ms);
+        left = wake;
+        signal?.addEventListener("abort", left);
       });
+      clearTimeout(timer);
+      // A request that waits for another sleeps hundreds of times.
+      signal?.removeEventListener("abort", left);
     }
     this.resume(signal?.aborted ? ENDED.cancelled : ENDED.complete);
   }
