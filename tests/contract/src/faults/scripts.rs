@@ -155,7 +155,6 @@ pub struct Called {
     pub at: Instant,
     /// As the gateway names the attempt.
     pub id: String,
-    pub key: String,
     /// What the origin says of waiting: `retry-after`, `retry-after-ms`.
     pub patience: [String; 2],
     /// Whether the script never ends by itself.
@@ -213,7 +212,6 @@ fn called(origin: &'static str, arrived: &Arrived, script: &Script, is_whole: bo
         origin,
         at: Instant::now(),
         id: header(moegate_wire::header::REQUEST_ID),
-        key: header("authorization"),
         patience: [says("retry-after"), says("retry-after-ms")],
         hangs,
         is_whole,

@@ -22,7 +22,7 @@ pub struct Story {
 }
 
 pub const TITLE: &str = "It fails again and again";
-pub const WHAT: &str = "A breaker opens after three failures in a row here, or when half of at least four attempts within thirty seconds failed; one attempt probes after a second. In Spin an instance that has had nothing to do for a second is ended, and with it what it knew.";
+pub const WHAT: &str = "A breaker opens after three failures in a row here, or when half of at least four attempts within thirty seconds failed; one attempt probes after a second. Instances tell each other, but a new one (in Spin after a second with nothing to do) has to ask first and may call once in vain.";
 
 pub const ALL: &[Story] = &[
     Story {

@@ -5,7 +5,7 @@ use crate::faults::case::Got::{Answer, Error, Passed};
 use crate::faults::case::Route::{Alone, Fallback};
 use crate::faults::case::{Chapter, Fault, case, fails, works};
 use crate::faults::scripts::{ERROR, error, error_of, streams};
-use crate::faults::setting::OLD_KEY;
+use crate::faults::setting::SPARE_KEY;
 use crate::fixtures::{DONE, event};
 use moegate::core::config::Failure::{
     BadAnswer, BadKey, Conflict, ContentFilter, ContextLength, ModelNotFound, Refused, ServerError,
@@ -130,8 +130,8 @@ pub(super) const CHAPTER: Chapter = Chapter {
             "spare_key",
             "401 for the gateway's key; there is a spare one",
             |asked| {
-                let old = asked.arrived.header("authorization") == Some(&format!("Bearer {OLD_KEY}"));
-                old.then(|| error(401, &[]))
+                let spare = asked.arrived.header("authorization") == Some(&format!("Bearer {SPARE_KEY}"));
+                (!spare).then(|| error(401, &[]))
             },
             // No pause: the other key is not to blame.
             &[case(Alone, Both, Answer, &[fails("two-keys", BadKey), works("two-keys")]).apart(0, 200)],

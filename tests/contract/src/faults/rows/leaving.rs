@@ -54,7 +54,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             |asked| asked.first(|| begins(asked, 2, End::Stall)),
             &[case(Alone, Streamed, Left, &[is_left("first")])
                 .leaving(MidStream)
-                .on_spin(Left, &[is_left("first")])],
+                .on_spin(Left, &[breaks("first", Timeout)])],
         ),
         Fault::new(
             "after_a_continuation",

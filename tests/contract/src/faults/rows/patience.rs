@@ -51,7 +51,7 @@ fn says(asked: &Asked<'_>, status: u16, header: &str, value: &str) -> Option<Scr
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "It asks for patience",
-    what: "Here at most two seconds are waited (`budget.longest_wait_s`). A `Retry-After` that cannot be read counts as none: then the usual pause is made, at random up to half a second at first.",
+    what: "Here at most two seconds are waited (`budget.longest_wait_s`). Where the client gets the error, it gets its `Retry-After` too. One that is no number and no date counts as none: then the usual pause is made, at random up to half a second at first.",
     faults: &[
         Fault::new(
             "limited_short",
