@@ -177,6 +177,13 @@ impl Scanner {
         &self.error
     }
 
+    /// Whether nothing more is wanted of this stream: an error came that the client has not got. An origin may go on with
+    /// comments for as long as it likes, while another one could answer.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.withheld
+    }
+
     /// How it closed, once it has.
     #[must_use]
     pub fn close(&self) -> Option<Close> {

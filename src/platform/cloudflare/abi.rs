@@ -8,7 +8,7 @@ use super::op::{Code, Input};
 use super::{tasks, workers};
 use crate::core::config::Config;
 use crate::core::error::ApiError;
-use crate::core::stream::{Close, Forward, Opened};
+use crate::core::stream::{Close, Forward, Opened, Scanner};
 use crate::platform::Head;
 use std::cell::{Cell, RefCell};
 use std::sync::OnceLock;
@@ -157,7 +157,7 @@ fn close(number: u32) -> Close {
     }
 }
 
-/// One chunk of a pumped stream. 0: forward it as it is; 1: instead, the bytes shown.
+/// One chunk of a pumped stream. 0: forward it as it is; 1: instead, the bytes shown; 2: and then read no more.
 #[unsafe(no_mangle)]
 extern "C" fn pump(handle: usize, length: usize) -> u32 {
     INPUT.with_borrow(|input| {
@@ -167,7 +167,7 @@ extern "C" fn pump(handle: usize, length: usize) -> u32 {
             match scanner.as_mut().map(|scanner| scanner.push(chunk)) {
                 Some(Forward::Bytes(bytes)) => {
                     OUT.set([0, 0, 0, pointer(bytes), bytes.len() as u32, 0, 0, 0]);
-                    1
+                    if scanner.as_ref().is_some_and(Scanner::is_over) { 2 } else { 1 }
                 }
                 _ => 0,
             }

@@ -367,11 +367,15 @@ class Exchange {
   scanner() {
     const { wasm, handle } = this;
     return {
+      /** Whether the stream is to be read no more. */
+      over: false,
       /** What to forward for a chunk. */
       push(chunk) {
         const at = wasm.exports.input(chunk.length);
         wasm.view().set(chunk, at);
-        return wasm.exports.pump(handle, chunk.length) === 0 ? chunk : wasm.shown(wasm.words());
+        const verdict = wasm.exports.pump(handle, chunk.length);
+        this.over = verdict === 2;
+        return verdict === 0 ? chunk : wasm.shown(wasm.words());
       },
       /** The outcome, and the last bytes, which are kept back where the reply stays open. */
       end(closed) {

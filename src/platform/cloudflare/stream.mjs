@@ -62,6 +62,11 @@ export async function pump({ reader, first, idle, until }, writer, scanner, sign
         abort.abort("left");
         return CANCELLED;
       }
+      if (scanner.over) {
+        abort.abort("over");
+        close = BROKEN;
+        break;
+      }
       try {
         since = Date.now();
         chunk = await reader.read();

@@ -268,8 +268,13 @@ impl Fake<'_> {
             if !there {
                 return left(scanner);
             }
+            if scanner.is_over() {
+                self.world.drop_connection(stream.number);
+                break;
+            }
         }
         let close = match stream.end {
+            _ if scanner.is_over() => Close::Broken,
             End::Clean => Close::Clean,
             End::Cut | End::Reset => Close::Broken,
             End::Stall => {

@@ -125,6 +125,9 @@ pub(super) async fn pump(mut client: Client, mut stream: OriginStream, mut scann
             // The stream is dropped, which stops the origin.
             Err(Left) => return done(Ending::Cancelled, scanner),
         }
+        if scanner.is_over() {
+            break Close::Broken;
+        }
         chunk.clear();
         if chunk.capacity() == 0 {
             chunk.reserve(CHUNK);

@@ -213,6 +213,10 @@ fn an_error_is_kept_back_while_another_may_go_on() {
     let mut scanner = scanner(true).with_partial(Partial::default());
     scanner.push(ERROR.as_bytes());
     assert_eq!(scanner.error(), br#"{"error":{"message":"boom"}}"#);
+    assert!(scanner.is_over(), "who knows when it would end");
+    let mut scanner = self::scanner(true);
+    scanner.push(ERROR.as_bytes());
+    assert!(!scanner.is_over(), "the client has got it");
 }
 
 /// As OpenRouter sends it.
