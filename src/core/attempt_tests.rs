@@ -164,8 +164,7 @@ fn the_answer_so_far_goes_along() {
 #[test]
 fn what_goes_on_never_counts_on_the_received_body() {
     let thoughts = "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\"}}]}\n\n";
-    let body =
-        r#"{"model":"far-model","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#;
+    let body = r#"{"model":"far-model","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#;
     assert_eq!(sent("far-on", body).body, OutboundBody::AsReceived);
     let again = resumed("far-on", body, Some(&partial(thoughts))).unwrap();
     assert!(matches!(again.body, OutboundBody::Bytes(bytes) if bytes == body.as_bytes()));

@@ -52,7 +52,8 @@ const CONTEXT: &[&str] = &[
 ];
 const FILTER: &[&str] =
     &["content_filter", "content_policy", "content management policy", "responsible_ai", "moderation"];
-const QUOTA: &[&str] = &["insufficient_quota", "billing", "credit balance"];
+/// Not the mere word "billing": Gemini's usual limit of requests per minute says to check one's plan and billing.
+const QUOTA: &[&str] = &["insufficient_quota", "billing_hard_limit", "billing_not_active", "credit balance"];
 const WAKING: &[&str] = &["origin_waking"];
 /// Our own server of another model, or another version of it: the same handle would fail the same way.
 const RESUME: &[&str] = &[resume::MISMATCH, resume::INVALID];
@@ -83,7 +84,8 @@ pub fn of_answer(status: u16, body: &[u8]) -> Failure {
         400 | 403 | 422 | 451 if says(FILTER) => Failure::ContentFilter,
         400 | 409 if says(RESUME) => Failure::ModelNotFound,
         503 if says(WAKING) => Failure::Waking,
-        429 if says(QUOTA) => Failure::BadKey,
+        // Anthropic's 400 `invalid_request_error` for a spent account among them.
+        400 | 429 if says(QUOTA) => Failure::BadKey,
         500..=599 if says(CONTEXT) => Failure::ContextLength,
         _ => of_status(status),
     }
@@ -126,6 +128,16 @@ mod tests {
         for (status, body, expected) in [
             (429, r#"{"error":{"message":"slow down","code":"rate_limit_exceeded"}}"#, Failure::RateLimited),
             (429, r#"{"error":{"message":"no","code":"insufficient_quota"}}"#, Failure::BadKey),
+            (
+                429,
+                r#"{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details.","status":"RESOURCE_EXHAUSTED"}}"#,
+                Failure::RateLimited,
+            ),
+            (
+                400,
+                r#"{"error":{"message":"Your credit balance is too low","type":"invalid_request_error"}}"#,
+                Failure::BadKey,
+            ),
             (400, r#"{"error":{"message":"no","code":"context_length_exceeded"}}"#, Failure::ContextLength),
             (
                 400,

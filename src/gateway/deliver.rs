@@ -11,6 +11,9 @@ use crate::core::stream::{Close, Partial, Scanner, Transcript};
 use crate::platform::{Delivery, Platform, Reply, ReplyBody};
 use moegate_wire::Ending;
 
+/// How far apart a platform's timers and its clock may be.
+const CLOCKS_MS: u64 = 50;
+
 impl<P: Platform> Journey<'_, P> {
     /// `request`: where another origin may have to go on with the answer.
     pub(super) async fn deliver(&mut self, found: Found<P::Stream>, request: Option<&Request<'_>>) {
@@ -77,8 +80,12 @@ impl<P: Platform> Journey<'_, P> {
         if let Some(tried) = self.tried.last_mut() {
             (tried.relayed, tried.ending, tried.ended_ms) = (true, delivery.ending, ended_ms);
         }
-        if delivery.ending == Ending::Truncated {
-            self.broke_off(Failure::Broken);
+        // The request's own time is over: nobody's failure.
+        let late = ended_ms + CLOCKS_MS >= self.course.deadline_ms();
+        match delivery.ending {
+            Ending::Truncated if !late => self.broke_off(Failure::Broken),
+            Ending::Complete => self.completed(),
+            _ => {}
         }
     }
 
@@ -126,10 +133,18 @@ impl<P: Platform> Journey<'_, P> {
     /// Another origin's stream that goes on with the answer.
     async fn another(&mut self, request: &Request<'_>, partial: &Partial) -> Next<P::Stream> {
         self.keep_able(partial);
-        match self.find(request, Some(partial)).await {
-            Ok(Found::Stream(stream)) => Next::Stream(stream),
-            // An origin that answers a stream's request otherwise has nothing for a stream that is under way.
-            Ok(Found::Whole(_) | Found::Left) | Err(_) => Next::None,
+        loop {
+            match self.find(request, Some(partial)).await {
+                Ok(Found::Stream(stream)) => return Next::Stream(stream),
+                // An answer that is no stream has nothing for one that is under way.
+                Ok(Found::Whole(_)) if self.tried.last().is_some_and(|tried| tried.failure.is_none()) => {
+                    if let Some(tried) = self.tried.last_mut() {
+                        tried.ending = Ending::Error;
+                    }
+                    self.broke_off(Failure::BadAnswer);
+                }
+                Ok(Found::Whole(_) | Found::Left) | Err(_) => return Next::None,
+            }
         }
     }
 
@@ -149,6 +164,10 @@ impl<P: Platform> Journey<'_, P> {
             (Ending::Truncated, Some(Close::Idle)) => Failure::Timeout,
             (Ending::Truncated, _) => Failure::Broken,
             (Ending::Error, _) => failure::of_answer(200, error),
+            (Ending::Complete, _) => {
+                self.completed();
+                return None;
+            }
             _ => return None,
         };
         // The request's own time is over: nobody's failure.

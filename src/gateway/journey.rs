@@ -96,13 +96,16 @@ impl<'a, P: Platform> Journey<'a, P> {
                 Step::Try { at, key, .. } => {
                     let target = self.course.target(at);
                     let begun = match self.secrets(target, key).await {
-                        Ok(secrets) => self.attempt(target, secrets, request, partial).await,
+                        Ok(secrets) => self.attempt((target, key), secrets, request, partial).await,
                         Err(error) => Err(error),
                     };
                     match begun {
                         Ok(Outcome::Found(found)) => return Ok(found),
                         Ok(Outcome::Failed(failure, whole)) => {
-                            self.failed(at, failure, &whole.headers);
+                            // What is refused here may be how it was asked to go on, which is not the client's fault.
+                            let own = partial.is_some() && failure == Failure::Refused;
+                            let followed = if own { Failure::ModelNotFound } else { failure };
+                            self.failed(at, followed, &whole.headers);
                             last = Some(Ok(whole));
                         }
                         // Nothing was sent.
@@ -141,7 +144,7 @@ impl<'a, P: Platform> Journey<'a, P> {
 
     async fn attempt(
         &mut self,
-        target: Target<'a>,
+        (target, key): (Target<'a>, usize),
         secrets: OriginSecrets<'a>,
         request: &Request<'_>,
         partial: Option<&Partial>,
@@ -181,12 +184,22 @@ impl<'a, P: Platform> Journey<'a, P> {
         let verdict = match &result {
             Outcome::Found(Found::Left) => Verdict::Unknown,
             Outcome::Found(_) => Verdict::Works,
+            // A customer's limit, not the origin's: the next key is another customer.
+            Outcome::Failed(Failure::RateLimited, _) if key < target.origin.spare_secrets.len() => {
+                Verdict::Unknown
+            }
             Outcome::Failed(failure, whole) => {
                 Verdict::of(*failure, self.patience(&whole.headers).map(|ms| head_ms + ms))
             }
         };
         let dice = &mut self.dice;
-        self.platform.memory(|memory| memory.health.end(&target, verdict, head_ms, dice));
+        let whole = matches!(result, Outcome::Found(Found::Whole(_)));
+        self.platform.memory(|memory| {
+            memory.health.end(&target, verdict, head_ms, dice);
+            if whole {
+                memory.health.end(&target, Verdict::Completed, head_ms, dice);
+            }
+        });
         self.tried.push(tried);
         Ok(result)
     }
@@ -270,13 +283,25 @@ impl<'a, P: Platform> Journey<'a, P> {
         self.course.keep_only(|target| attempt::can_resume(target, partial));
     }
 
+    /// The stream that is under way is at its end.
+    pub(super) fn completed(&mut self) {
+        let Some(tried) = self.tried.last() else { return };
+        let (target, now_ms) = (tried.target, tried.ended_ms);
+        let dice = &mut self.dice;
+        self.platform.memory(|memory| memory.health.end(&target, Verdict::Completed, now_ms, dice));
+    }
+
     /// The stream that is under way has broken off.
     pub(super) fn broke_off(&mut self, failure: Failure) {
         let Some(tried) = self.tried.last_mut() else { return };
         tried.failure = Some(failure);
         let (target, now_ms) = (tried.target, tried.ended_ms);
         let dice = &mut self.dice;
-        self.platform.memory(|memory| memory.health.end(&target, Verdict::of(failure, None), now_ms, dice));
+        let verdict = match Verdict::of(failure, None) {
+            Verdict::Fails => Verdict::BrokeOff,
+            other => other,
+        };
+        self.platform.memory(|memory| memory.health.end(&target, verdict, now_ms, dice));
         if let Some(at) = self.course.position(target.place) {
             self.failed(at, failure, &AnswerHeaders::default());
         }

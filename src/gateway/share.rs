@@ -27,7 +27,7 @@ impl<P: Platform> Journey<'_, P> {
             }
             let told = self.platform.recall(&key(target)).await;
             if let Some(news) = told.and_then(|value| serde_json::from_str::<News>(&value).ok()) {
-                self.platform.memory(|memory| memory.health.learn(target.place, news));
+                self.platform.memory(|memory| memory.health.learn(target.place, news, now_ms));
             }
         }
     }

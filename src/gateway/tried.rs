@@ -1,6 +1,6 @@
 //! One attempt, from its sending to its end.
 
-use crate::core::config::Failure;
+use crate::core::config::{Failure, Kind};
 use crate::core::health::Shown;
 use crate::core::route::Target;
 use crate::core::secret::OriginSecrets;
@@ -58,6 +58,11 @@ struct Facts<'a> {
 }
 
 impl Tried<'_> {
+    /// Whether only our own server's receipt says what it used.
+    pub(super) fn needs_receipt(&self) -> bool {
+        self.relayed || self.usage.is_none() && self.target.origin.kind == Kind::Moegate
+    }
+
     fn entry(&self) -> Entry<'_> {
         Entry {
             origin: &self.target.origin.name,

@@ -5,7 +5,8 @@ use crate::core::config::Prefill;
 use crate::core::stream::Partial;
 use crate::core::usage::span;
 use moegate_wire::resume::{FIELD, Handle};
-use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 #[derive(Serialize)]
@@ -14,6 +15,15 @@ struct Message<'a> {
     content: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     prefix: bool,
+}
+
+/// What decides whether a partial answer's text can go along.
+#[derive(Deserialize)]
+struct Settings<'a> {
+    #[serde(borrow)]
+    n: Option<&'a RawValue>,
+    continue_final_message: Option<IgnoredAny>,
+    add_generation_prompt: Option<IgnoredAny>,
 }
 
 impl Request<'_> {
@@ -33,7 +43,13 @@ impl Request<'_> {
 
     fn by_text(&self, partial: &Partial, prefill: Prefill, edits: &mut Vec<Edit>) -> Result<(), NoResume> {
         let text = partial.text.as_str();
-        if prefill == Prefill::None {
+        let settings: Settings<'_> = serde_json::from_slice(self.body).map_err(|_| NoResume)?;
+        // Every choice would go on with the text of one.
+        let several = settings.n.is_some_and(|n| !matches!(n.get(), "1" | "null"));
+        // Twice in one body they would mean whatever the origin makes of it.
+        let twice = prefill == Prefill::ContinueFinalMessage
+            && (settings.continue_final_message.is_some() || settings.add_generation_prompt.is_some());
+        if prefill == Prefill::None || several || twice {
             return Err(NoResume);
         }
         if let Some(messages) = self.messages {
@@ -115,6 +131,17 @@ mod tests {
             (r#"{"model":"m"}"#, Prefill::Assistant, Err(NoResume)),
             (r#"{"model":"m","messages":{}}"#, Prefill::Assistant, Err(NoResume)),
             (r#"{"model":"m","messages":[]}"#, Prefill::None, Err(NoResume)),
+            (r#"{"model":"m","messages":[],"n":2}"#, Prefill::Assistant, Err(NoResume)),
+            (
+                r#"{"model":"m","messages":[],"n":1}"#,
+                Prefill::Assistant,
+                Ok(r#"{"model":"m","messages":[{"role":"assistant","content":"On\"e"}],"n":1}"#),
+            ),
+            (
+                r#"{"model":"m","messages":[],"add_generation_prompt":true}"#,
+                Prefill::ContinueFinalMessage,
+                Err(NoResume),
+            ),
         ] {
             let got = resumed(body, Resume::Text(&partial, prefill));
             assert_eq!(got.as_deref(), expected.as_ref().map(|text| *text), "{body}");

@@ -11,6 +11,8 @@ const BUCKET_MS: u64 = 10_000;
 const LONGEST_MS: u64 = 60_000;
 /// A probe that has said nothing for so long does not keep others from probing.
 const PROBE_MS: u64 = 60_000;
+/// How old the word of another instance may be.
+const NEWS_MS: u64 = 120_000;
 /// How often an instance asks what others know.
 const ASK_AGAIN_MS: u64 = 5_000;
 
@@ -37,6 +39,8 @@ enum State {
 pub struct Circuit {
     state: State,
     in_a_row: u32,
+    /// Streams that began and broke off, with none between them that came to its end.
+    broken_in_a_row: u32,
     buckets: [Bucket; BUCKETS],
     held_until_ms: u64,
     /// When it last opened, closed or was held.
@@ -138,6 +142,20 @@ impl Circuit {
         }
     }
 
+    /// A stream has come to its end. That it works was said when it began.
+    pub(super) fn completes(&mut self) {
+        self.broken_in_a_row = 0;
+    }
+
+    /// A stream that began has broken off: one failure, not one attempt that works and one that fails.
+    pub(super) fn breaks_off(&mut self, breaker: &Breaker, now_ms: u64, dice: &mut Dice) {
+        self.broken_in_a_row = self.broken_in_a_row.saturating_add(1);
+        if let Some(bucket) = self.buckets.iter_mut().max_by_key(|bucket| (bucket.works > 0, bucket.at)) {
+            bucket.works = bucket.works.saturating_sub(1);
+        }
+        self.fails(breaker, now_ms, dice);
+    }
+
     pub(super) fn fails(&mut self, breaker: &Breaker, now_ms: u64, dice: &mut Dice) {
         if breaker.failures == 0 {
             return;
@@ -145,7 +163,7 @@ impl Circuit {
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.bucket(now_ms).fails += 1;
         let times = match self.state {
-            State::Probing { times, .. } => times + 1,
+            State::Probing { times, .. } => times.saturating_add(1),
             // An attempt that began before it opened.
             State::Open { .. } => return,
             State::Closed if self.is_too_much(breaker, now_ms) => 0,
@@ -183,18 +201,21 @@ impl Circuit {
         due
     }
 
-    /// What another instance has found out, if that is newer than what is known here.
-    pub(super) fn learn(&mut self, news: News) {
-        if news.changed_ms <= self.changed_ms {
+    /// What another instance has found out, if that is newer than what is known here. Not every store forgets, and not
+    /// every clock is right: neither may take an origin away.
+    pub(super) fn learn(&mut self, news: News, now_ms: u64) {
+        let News { changed_ms, open_until_ms, times, held_until_ms } = news;
+        if changed_ms <= self.changed_ms || now_ms.abs_diff(changed_ms) > NEWS_MS {
             return;
         }
-        self.changed_ms = news.changed_ms;
-        self.held_until_ms = news.held_until_ms;
-        self.state = match news.open_until_ms {
+        self.changed_ms = changed_ms;
+        self.held_until_ms = held_until_ms.min(now_ms + super::LONGEST_HELD_MS);
+        self.state = match open_until_ms.min(now_ms + LONGEST_MS) {
             0 => State::Closed,
-            until_ms => State::Open { until_ms, times: news.times },
+            until_ms => State::Open { until_ms, times },
         };
         self.in_a_row = 0;
+        self.broken_in_a_row = 0;
         self.buckets = Default::default();
     }
 
@@ -204,6 +225,7 @@ impl Circuit {
         let (works, fails) = recent.fold((0, 0), |(w, f), b| (w + b.works, f + b.fails));
         let all = works + fails;
         self.in_a_row >= breaker.failures
+            || self.broken_in_a_row >= breaker.failures
             || all >= breaker.attempts
                 && u64::from(fails) * 100 >= u64::from(all) * u64::from(breaker.percent)
     }
@@ -301,6 +323,39 @@ mod tests {
         }
     }
 
+    /// Each of them works when it begins.
+    #[test]
+    fn streams_that_break_off_open_it_too() {
+        let mut bench = Bench::new();
+        let stream = |bench: &mut Bench, ends: bool| {
+            bench.attempt(true);
+            if ends {
+                bench.circuit.completes();
+            } else {
+                bench.circuit.breaks_off(&BREAKER, bench.now, &mut bench.dice);
+            }
+        };
+        for ends in [false, false, true, false, false] {
+            stream(&mut bench, ends);
+            assert_eq!(bench.shown(), "closed");
+        }
+        stream(&mut bench, false);
+        assert_eq!(bench.shown(), "open");
+        // A probe that begins closes it, and opens it again when it breaks off.
+        bench.now += bench.shut_for();
+        stream(&mut bench, false);
+        assert_eq!(bench.shown(), "open");
+
+        // By their rate: four of ten.
+        let mut bench = Bench::new();
+        for round in 0..10 {
+            stream(&mut bench, round % 5 > 1);
+            assert_eq!(bench.shown(), "closed", "{round}");
+        }
+        let counts = bench.circuit.buckets.iter().fold((0, 0), |(w, f), b| (w + b.works, f + b.fails));
+        assert_eq!(counts, (6, 4));
+    }
+
     #[test]
     fn one_probe_at_a_time_decides() {
         let mut bench = Bench::new();
@@ -359,14 +414,22 @@ mod tests {
         }
         let news = one.circuit.news().unwrap();
         assert_eq!(one.circuit.news(), None, "told once");
-        other.circuit.learn(news);
+        other.circuit.learn(news, other.now + NEWS_MS + 1);
+        assert_eq!(other.shown(), "closed", "that is long ago");
+        other.circuit.learn(news, other.now);
         assert_eq!((other.shown(), other.shut_for(), other.circuit.news()), ("open", one.shut_for(), None));
         other.now += other.shut_for();
         other.attempt(true);
-        other.circuit.learn(news);
+        other.circuit.learn(news, other.now);
         assert_eq!(other.shown(), "closed", "what is known here is newer");
-        one.circuit.learn(other.circuit.news().unwrap());
+        one.circuit.learn(other.circuit.news().unwrap(), other.now);
         assert_eq!(one.shown(), "closed");
+        let absurd =
+            News { changed_ms: one.now + 60_000, open_until_ms: u64::MAX, times: 1, held_until_ms: u64::MAX };
+        one.circuit.learn(absurd, one.now);
+        assert_eq!(one.shut_for(), LONGEST_MS);
+        one.now += super::super::LONGEST_HELD_MS;
+        assert_eq!(one.circuit.gate(one.now), Gate::Open);
     }
 
     #[test]

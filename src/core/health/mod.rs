@@ -24,9 +24,13 @@ pub struct Health {
 /// What an attempt says of an origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It works: it answered, if only that the request is wrong.
+    /// It works: it answered, if only that the request is wrong, or a stream has begun.
     Works,
     Fails,
+    /// A stream that had begun is at its end.
+    Completed,
+    /// A stream that had begun broke off.
+    BrokeOff,
     /// It is not to be asked before this time, in Unix milliseconds: it limits the rate or is starting.
     Held(u64),
     /// The client left, or the like: nothing is known.
@@ -96,6 +100,8 @@ impl Health {
         match verdict {
             Verdict::Works => circuit.works(now_ms),
             Verdict::Fails => circuit.fails(breaker, now_ms, dice),
+            Verdict::Completed => circuit.completes(),
+            Verdict::BrokeOff => circuit.breaks_off(breaker, now_ms, dice),
             Verdict::Held(until_ms) => circuit.hold(until_ms.min(now_ms + LONGEST_HELD_MS), now_ms),
             Verdict::Unknown => circuit.forget(),
         }
@@ -107,8 +113,8 @@ impl Health {
     }
 
     /// What another instance told.
-    pub fn learn(&mut self, place: Place, news: News) {
-        self.circuit_mut(place).learn(news);
+    pub fn learn(&mut self, place: Place, news: News, now_ms: u64) {
+        self.circuit_mut(place).learn(news, now_ms);
     }
 
     /// Whether it is time to ask what other instances know of a target; if so, it counts as asked.

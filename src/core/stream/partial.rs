@@ -9,6 +9,9 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::ops::Range;
 
+/// More than this is not kept: a stream without end would fill the instance's memory.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+
 /// What has reached the client, over all origins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Partial {
@@ -23,6 +26,8 @@ pub struct Partial {
     id: Option<String>,
     /// It holds what no other origin can go on with: several choices, or tool calls without our own tokens.
     blocked: bool,
+    /// Something reached the client that is not in here.
+    lost: bool,
     /// Another origin has taken over.
     resumed: bool,
     /// Text came that no token stands for: of another origin.
@@ -35,6 +40,8 @@ struct Chunk<'a> {
     id: Option<&'a RawValue>,
     #[serde(borrow)]
     choices: Option<Vec<Choice<'a>>>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
     #[serde(borrow)]
     moegate: Option<&'a RawValue>,
 }
@@ -81,13 +88,15 @@ impl Partial {
     /// Whether an origin that takes text can go on.
     #[must_use]
     pub fn has_text_only(&self) -> bool {
-        !self.blocked
+        !self.blocked && !self.lost
     }
 
     /// Whether our own server can go on exactly. With nothing said yet anything can.
     #[must_use]
     pub fn has_all_tokens(&self) -> bool {
-        !self.beyond_tokens && (!self.tokens.is_empty() || self.text.is_empty() && !self.blocked)
+        !self.lost
+            && !self.beyond_tokens
+            && (!self.tokens.is_empty() || self.text.is_empty() && !self.blocked)
     }
 
     /// The next origin's stream follows.
@@ -97,7 +106,13 @@ impl Partial {
 
     /// Takes in an event of the stream.
     pub(super) fn take_in(&mut self, data: &[u8]) -> Edited {
-        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return Edited::Same };
+        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else {
+            // Content of another form, such as a list of parts; anything but an object is none.
+            if data.trim_ascii_start().starts_with(b"{") {
+                self.lose();
+            }
+            return Edited::Same;
+        };
         let before = self.events;
         let handle = chunk.moegate.and_then(|raw| serde_json::from_str::<Handle>(raw.get()).ok());
         let (tokens, exact) = (handle.as_ref().map_or(0, |handle| handle.tokens.len()), handle.is_some());
@@ -113,11 +128,21 @@ impl Partial {
         }
         self.beyond_tokens |= self.events > before && !exact;
         let has_choices = chunk.choices.is_some_and(|choices| !choices.is_empty());
-        if self.resumed && has_choices && self.events == before && !finished && tokens == 0 {
+        let silent = self.events == before && !finished && tokens == 0 && chunk.usage.is_none();
+        if self.resumed && has_choices && silent {
             // The role once more.
             return Edited::Drop;
         }
+        if self.lost || self.text.len() + self.tokens.len() * 4 > MOST_BYTES {
+            self.lose();
+        }
         self.edit(data, chunk.id, chunk.moegate)
+    }
+
+    /// Something passes unread: nobody can go on with what is here.
+    pub(super) fn lose(&mut self) {
+        self.lost = true;
+        (self.text, self.tokens) = (String::new(), Vec::new());
     }
 
     fn choice(&mut self, choice: &Choice<'_>) {
@@ -272,8 +297,29 @@ mod tests {
     }
 
     #[test]
+    fn a_repeated_role_is_dropped_but_not_its_counts() {
+        let mut partial = Partial::default();
+        edited(&mut partial, r#"{"choices":[{"delta":{"content":"One"}}]}"#);
+        partial.resume();
+        let counts = r#"{"choices":[{"delta":{"content":""}}],"usage":{"prompt_tokens":1}}"#;
+        assert_eq!(edited(&mut partial, counts).as_deref(), Some(counts));
+    }
+
+    #[test]
+    fn what_is_without_end_is_not_kept() {
+        let mut partial = Partial::default();
+        let chunk = format!(r#"{{"choices":[{{"delta":{{"content":"{}"}}}}]}}"#, "x".repeat(1024 * 1024));
+        for _ in 0..10 {
+            edited(&mut partial, &chunk);
+            assert!(partial.text.len() <= MOST_BYTES);
+        }
+        assert!(!partial.has_text_only() && !partial.has_all_tokens());
+    }
+
+    #[test]
     fn what_nobody_can_go_on_with() {
         for data in [
+            r#"{"choices":[{"delta":{"content":[{"type":"text","text":"x"}]}}]}"#,
             r#"{"choices":[{"index":1,"delta":{"content":"x"}}]}"#,
             r#"{"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}"#,
             r#"{"choices":[{"delta":{"refusal":"no"}}]}"#,

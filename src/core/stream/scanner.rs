@@ -240,6 +240,7 @@ impl Scanner {
         if self.oversized || rest.len() > MAX_HELD {
             // To find the event's end it is enough to hold the last line's end and the byte before it.
             self.oversized = true;
+            self.partial.iter_mut().for_each(Partial::lose);
             let ends = rest.iter().rev().take_while(|b| matches!(b, b'\n' | b'\r')).count();
             let (pass, keep) = rest.split_at(rest.len().saturating_sub(ends + 1));
             self.out.extend_from_slice(pass);
@@ -290,13 +291,17 @@ impl Scanner {
             note.extend_from_slice(event);
             return Verdict::Replace(note);
         }
-        if finish {
-            self.seen.finished |= has_finish_reason(&data);
-        }
+        let finished = finish && has_finish_reason(&data);
         if !interesting {
+            self.seen.finished |= finished;
             return Verdict::Keep;
         }
-        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(&data) else { return Verdict::Keep };
+        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(&data) else {
+            self.seen.finished |= finished;
+            return Verdict::Keep;
+        };
+        // Beside an error it is no end of an answer (OpenRouter: `"finish_reason":"error"`).
+        self.seen.finished |= finished && chunk.error.is_none();
         if chunk.error.is_some() {
             self.seen.error = true;
             if self.partial.is_some() {

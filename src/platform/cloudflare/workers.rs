@@ -28,6 +28,8 @@ pub(super) struct Slot {
     pub(super) input: RefCell<Option<Input>>,
     /// Of the stream that may begin.
     pub(super) opening: RefCell<Opening>,
+    /// Whether the glue has the bytes of the whole answer that came last: an error event it has not.
+    answered: Cell<bool>,
     /// Of the stream being pumped.
     pub(super) scanner: RefCell<Option<Scanner>>,
     /// Unix milliseconds at the last crossing; Workers' clock stands still between two events anyway.
@@ -97,6 +99,7 @@ impl Platform for Workers {
     async fn send(&self, request: Outbound, limit: usize) -> Result<Answer<()>, SendError> {
         self.slot.opening.replace(Opening::default());
         let mut input = self.perform(Op::send(request, limit)).await;
+        self.slot.answered.set(input.outcome == 0);
         let streams = match input.outcome {
             0 => false,
             1 => true,
@@ -128,6 +131,7 @@ impl Platform for Workers {
     async fn respond(&self, reply: Reply, body: ReplyBody<()>) -> Delivery {
         let op = match body {
             ReplyBody::Bytes(bytes) => Op::respond(&reply, Way::Bytes, bytes),
+            ReplyBody::Answered(bytes) if !self.slot.answered.get() => Op::respond(&reply, Way::Bytes, bytes),
             ReplyBody::Answered(_) => Op::respond(&reply, Way::Answered, Vec::new()),
             ReplyBody::Relay(()) => Op::respond(&reply, Way::Relay, Vec::new()),
             ReplyBody::Pump((), scanner) => {

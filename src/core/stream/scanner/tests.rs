@@ -215,6 +215,14 @@ fn an_error_is_kept_back_while_another_may_go_on() {
     assert_eq!(scanner.error(), br#"{"error":{"message":"boom"}}"#);
 }
 
+/// As OpenRouter sends it.
+#[test]
+fn a_finish_reason_beside_an_error_is_no_end() {
+    let error = "data: {\"error\":{\"code\":502,\"message\":\"gone\"},\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"error\"}]}\n\n";
+    let (out, finale, ..) = open_ended(&[CONTENT, error, DONE].concat(), Close::Clean);
+    assert_eq!((out.as_str(), finale.ending, finale.open), (CONTENT, Ending::Error, true));
+}
+
 #[test]
 fn what_was_finished_is_not_gone_on_with() {
     for (stream, close, ending) in [
@@ -236,6 +244,11 @@ fn an_event_of_which_a_part_is_out_cannot_be_gone_on_with() {
     pushed(&mut scanner, &big, 16_384);
     let finale = scanner.end(Close::Broken);
     assert!(!finale.open && finale.last.starts_with("\n\n"), "{finale:?}");
+    // Nor what comes behind it: nobody has read it.
+    pushed(&mut scanner, &["\"}\n\n", CONTENT].concat(), 16_384);
+    scanner.end(Close::Broken);
+    let partial = scanner.take_partial().unwrap();
+    assert!(!partial.has_text_only() && !partial.has_all_tokens() && partial.text.is_empty());
 }
 
 #[test]
