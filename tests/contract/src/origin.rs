@@ -70,6 +70,7 @@ impl Progress {
 
     pub fn client_left(&self) {
         self.state().client_left = Some(Instant::now());
+        self.changed.notify_all();
     }
 
     pub fn wait_for_arrival(&self, patience: Duration) {
@@ -178,7 +179,10 @@ fn play(mut stream: TcpStream, scripted: &Scripted, progress: &Progress) -> std:
         match piece {
             Piece::Bytes(bytes) if chunked => stream.write_all(&chunk(bytes))?,
             Piece::Bytes(bytes) => stream.write_all(bytes)?,
-            Piece::Until(bytes) => progress.wait(PATIENCE, |state| state.client_has >= *bytes),
+            // A client that has left will not have more.
+            Piece::Until(bytes) => {
+                progress.wait(PATIENCE, |state| state.client_has >= *bytes || state.client_left.is_some())
+            }
         }
     }
     match scripted.end {
