@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// Of the first schedule. Another one: `MOEGATE_FAULTS_SEED`.
 const SEED: u64 = 20_261_121;
 /// On a host whose clock goes by itself, and on the other one. More of them: `MOEGATE_FAULTS_SCHEDULES`.
-const SCHEDULES: [u64; 2] = [40, 800];
+const SCHEDULES: [u64; 2] = [36, 800];
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Plays them, and names the seed of the one that fails.

@@ -30,7 +30,8 @@ pub(super) const CHAPTER: Chapter = Chapter {
                     .leaving(BeforeAnswer)
                     .on_spin(Left, &[fails("first", Timeout), is_left("second")]),
             ],
-        ),
+        )
+        .of("silent"),
         Fault::new(
             "in_a_pause",
             "429, `retry-after: 1`; the client leaves while the gateway waits",
@@ -55,7 +56,8 @@ pub(super) const CHAPTER: Chapter = Chapter {
             &[case(Alone, Streamed, Left, &[is_left("first")])
                 .leaving(MidStream)
                 .on_spin(Left, &[breaks("first", Timeout)])],
-        ),
+        )
+        .of("silent"),
         Fault::new(
             "after_a_continuation",
             "`first` resets after two words, `second` says one and then comments for ever; the client leaves",

@@ -22,7 +22,8 @@ pub(super) const CHAPTER: Chapter = Chapter {
                 case(Alone, Both, TOO_LATE, &[fails("first", Timeout), fails("first", Timeout)]),
                 case(Fallback, Both, Answer, &[fails("first", Timeout), works("second")]),
             ],
-        ),
+        )
+        .of("silent"),
         Fault::new(
             "headers_only",
             "sends a stream's headers and nothing more",
@@ -31,7 +32,8 @@ pub(super) const CHAPTER: Chapter = Chapter {
                 case(Alone, Streamed, TOO_LATE, &[fails("first", Timeout), fails("first", Timeout)]),
                 case(Fallback, Streamed, Answer, &[fails("first", Timeout), works("second")]),
             ],
-        ),
+        )
+        .of("silent"),
         Fault::new(
             "comments_only",
             "sends comments for ever and no content",
@@ -40,7 +42,8 @@ pub(super) const CHAPTER: Chapter = Chapter {
                 case(Alone, Streamed, TOO_LATE, &[fails("first", Timeout), fails("first", Timeout)]),
                 case(Fallback, Streamed, Answer, &[fails("first", Timeout), works("second")]),
             ],
-        ),
+        )
+        .of("silent"),
         Fault::new(
             "between_chunks",
             "says two words and then nothing",
@@ -50,6 +53,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
                 case(Fallback, Streamed, Broken("stream_idle"), &[breaks("first", Timeout)]),
                 case(Continue, Streamed, Answer, &[breaks("first", Timeout), works("second")]),
             ],
-        ),
+        )
+        .of("silent"),
     ],
 };
