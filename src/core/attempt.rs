@@ -224,7 +224,7 @@ pub fn judge(target: &Target<'_>, secrets: &OriginSecrets<'_>, status: u16, body
     }
     let answer = serde_json::from_slice::<Answer<'_>>(body);
     match (status, answer) {
-        (200..=299, Ok(Answer { error: Some(error), usage: None })) if error.get() != "null" => {
+        (200..=299, Ok(Answer { error: Some(error), .. })) if error.get() != "null" => {
             Judgement::PassError(502)
         }
         (200..=299, Ok(Answer { usage, .. })) => pass(target, body, usage),

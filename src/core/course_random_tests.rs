@@ -1,4 +1,4 @@
-//! Patience asked for in every form and given on, and random plans under random failures.
+//! Patience asked for in every form and given on, random plans under random failures, and plans of nothing.
 
 use super::*;
 
@@ -213,4 +213,32 @@ fn no_request_goes_beyond_its_budget_whatever_fails() {
             at_ms += dice.below(30_000);
         }
     }
+}
+
+#[test]
+fn a_plan_without_targets_and_one_of_which_nobody_is_able() {
+    let config = config(ABC, MANY);
+    let mut course = Course::new(Plan { route: &config.routes[0], targets: Vec::new() }, T);
+    let step = course.next(SIZE, &Health::default(), T, &mut Dice::new([0; 10]));
+    assert_eq!(step, Step::GiveUp(Why::NoOrigin));
+    // After a stream broke off only those who can go on with it.
+    let mut bench = Bench::new(&config);
+    let at = bench.step().unwrap();
+    bench.course.keep_only(|target| target.origin.name == "c");
+    bench.fail(at, Broken, None);
+    assert_eq!(bench.run(&[]), "a c ok");
+    let mut bench = Bench::new(&config);
+    let at = bench.step().unwrap();
+    bench.course.keep_only(|_| false);
+    bench.fail(at, Conflict, None);
+    assert_eq!(bench.run(&[]), "a Unavailable { until_ms: None }");
+}
+
+#[test]
+fn places() {
+    let config = config(ABC, MANY);
+    let bench = Bench::new(&config);
+    assert_eq!(bench.course.position(bench.course.target(2).place), Some(2));
+    assert_eq!(bench.course.position(Place { origin: 9, model: 9 }), None);
+    assert_eq!(bench.course.deadline_ms(), T + 600_000);
 }

@@ -382,31 +382,3 @@ fn an_open_breaker_is_passed_by() {
     (other.health, other.now_ms) = (bench.health, bench.now_ms);
     assert_eq!(other.step(), Ok(1));
 }
-
-#[test]
-fn a_plan_without_targets_and_one_of_which_nobody_is_able() {
-    let config = config(ABC, MANY);
-    let mut course = Course::new(Plan { route: &config.routes[0], targets: Vec::new() }, T);
-    let step = course.next(SIZE, &Health::default(), T, &mut Dice::new([0; 10]));
-    assert_eq!(step, Step::GiveUp(Why::NoOrigin));
-    // After a stream broke off only those who can go on with it.
-    let mut bench = Bench::new(&config);
-    let at = bench.step().unwrap();
-    bench.course.keep_only(|target| target.origin.name == "c");
-    bench.fail(at, Broken, None);
-    assert_eq!(bench.run(&[]), "a c ok");
-    let mut bench = Bench::new(&config);
-    let at = bench.step().unwrap();
-    bench.course.keep_only(|_| false);
-    bench.fail(at, Conflict, None);
-    assert_eq!(bench.run(&[]), "a Unavailable { until_ms: None }");
-}
-
-#[test]
-fn places() {
-    let config = config(ABC, MANY);
-    let bench = Bench::new(&config);
-    assert_eq!(bench.course.position(bench.course.target(2).place), Some(2));
-    assert_eq!(bench.course.position(Place { origin: 9, model: 9 }), None);
-    assert_eq!(bench.course.deadline_ms(), T + 600_000);
-}

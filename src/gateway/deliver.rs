@@ -160,6 +160,7 @@ impl<P: Platform> Journey<'_, P> {
         tried.ending = ending;
         tried.ended_ms = ended_ms;
         tried.usage = seen.and_then(|seen| seen.usage);
+        tried.counted = seen.is_none_or(|seen| seen.finished || seen.done);
         let failure = match (ending, close) {
             (Ending::Truncated, Some(Close::Idle)) => Failure::Timeout,
             (Ending::Truncated, _) => Failure::Broken,

@@ -178,6 +178,7 @@ impl<'a, P: Platform> Journey<'a, P> {
             failure: None,
             ending: Ending::Complete,
             usage: None,
+            counted: true,
             relayed: false,
         };
         let result = self.judge(&mut tried, answer);

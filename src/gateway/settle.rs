@@ -96,7 +96,7 @@ impl<P: Platform> Journey<'_, P> {
     /// What the answer said, or else what our own server's receipt says.
     async fn metering(&self, tried: &Tried<'_>, until_ms: u64) -> Metering {
         match tried.usage {
-            Some(usage) => Metering::exactly(usage),
+            Some(usage) => Metering { exact: tried.counted, ..Metering::exactly(usage) },
             None if tried.needs_receipt() => {
                 self.receipt(tried, until_ms).await.as_ref().map(Metering::from).unwrap_or_default()
             }

@@ -25,6 +25,8 @@ pub(super) struct Tried<'a> {
     pub(super) ending: Ending,
     /// What the answer itself says.
     pub(super) usage: Option<Usage>,
+    /// Whether these counts are all: not so where a stream broke off that told of them as it went.
+    pub(super) counted: bool,
     /// Its stream was not read: only a receipt knows how it ended.
     pub(super) relayed: bool,
 }

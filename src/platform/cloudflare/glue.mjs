@@ -2,18 +2,17 @@
 //
 // Crossings are few and flat: text goes over as lines in one call, bytes in one copy, numbers as arguments.
 
+import { Instance, NOTHING } from "./instance.mjs";
+import { SENT, ask, collect } from "./origin.mjs";
 import { pump, relay } from "./stream.mjs";
 
-const DONE = 0, READ_BODY = 1, SEND = 2, RESPOND = 3, PUT = 4, LIST = 5, SLEEP = 6, GO_ON = 7, FINISH = 8, REMEMBER = 9, RECALL = 10;
+const DONE = 0, READ_BODY = 1, SEND = 2, RESPOND = 3, PUT = 4, LIST = 5, SLEEP = 6;
+const GO_ON = 7, FINISH = 8, REMEMBER = 9, RECALL = 10;
 
 // Outcomes that op.rs knows by number.
 const OK = 0;
 const BODY = { tooLarge: 1, broken: 2 };
-const SENT = {
-  whole: 0, stream: 1, connect: 2, timeout: 3, broken: 4, tooLarge: 5, cancelled: 6, failed: 7, badStream: 8,
-};
 const ENDED = { complete: 0, cancelled: 1 };
-const OPENED = { notYet: 0, begun: 1, failed: 2 };
 /** From here on the client's stream is left open for another origin. */
 const OPEN = 4;
 
@@ -21,69 +20,6 @@ const OPEN = 4;
 const CACHE = "https://cache.moegate.invalid/";
 const PUT_TRIES = 4;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-const NOTHING = new Uint8Array(0);
-
-/** One instance of the wasm module and its memory. */
-class Instance {
-  constructor(module) {
-    this.exports = new WebAssembly.Instance(module, {}).exports;
-    this.memory = this.exports.memory;
-    this.out = this.exports.out();
-    this.bytes = NOTHING;
-    this.env = null;
-    this.exports.header_names();
-    /** The request headers that rules look at. */
-    this.headers = this.text(this.words()).split("\n").filter(Boolean);
-  }
-
-  /** The memory, whose buffer is another one after each growth. */
-  view() {
-    if (this.bytes.buffer !== this.memory.buffer) this.bytes = new Uint8Array(this.memory.buffer);
-    return this.bytes;
-  }
-
-  /**
-   * A copy of the eight words: operation, text pointer and length, bytes pointer and length, a, b, request. They are
-   * read right after each call, before anything else can run.
-   */
-  words() {
-    return new Uint32Array(this.memory.buffer, this.out, 8).slice();
-  }
-
-  text(words) {
-    return decoder.decode(this.view().subarray(words[1], words[1] + words[2]));
-  }
-
-  /** A copy of the bytes shown: the memory will be used again. */
-  shown(words) {
-    return this.view().slice(words[3], words[3] + words[4]);
-  }
-
-  /** Puts bytes and then text into the input buffer; returns the two lengths. */
-  put(bytes, text) {
-    const room = bytes.length + text.length * 3;
-    if (room === 0) return [0, 0];
-    const at = this.exports.input(room);
-    const view = this.view();
-    view.set(bytes, at);
-    const start = at + bytes.length;
-    const written = text ? encoder.encodeInto(text, view.subarray(start, at + room)).written : 0;
-    return [bytes.length + written, written];
-  }
-
-  configure(env) {
-    this.exports.secret_names();
-    const words = this.words();
-    const secrets = {};
-    for (const name of this.text(words).split("\n")) {
-      if (typeof env[name] === "string") secrets[name] = env[name];
-    }
-    const [length] = this.put(NOTHING, JSON.stringify(secrets));
-    if (this.exports.set_secrets(length) !== OK) throw new Error("the secrets could not be read");
-    this.env = env;
-  }
-}
 
 /** The Worker for a compiled module. */
 export function createWorker(module) {
@@ -222,67 +158,12 @@ class Exchange {
     // A receipt is still asked for when the client has gone; an answer is not.
     const signal = method === "GET" ? null : this.request.signal;
     const limits = { first: words[5], idle: Number(idle), until: Date.now() + Number(total), bytes: words[6] };
-    const result = await this.exchange(url, { method, headers: named(lines), body }, signal, limits);
+    this.abort = new AbortController();
+    const init = { method, headers: named(lines), body };
+    const result = await ask(url, init, this.abort, signal, limits, (chunk) => this.opened(chunk));
+    if (result.outcome === SENT.stream) this.stream = result.stream;
+    if (result.outcome === SENT.whole) this.answered = result.bytes;
     this.resume(result.outcome, result.status, result.bytes, result.head);
-  }
-
-  /** One request to an origin: what `resume` shall get. Never throws. */
-  async exchange(url, init, signal, limits) {
-    if (signal?.aborted) return { outcome: SENT.cancelled };
-    const abort = (this.abort = new AbortController());
-    const left = () => abort.abort("left");
-    signal?.addEventListener("abort", left);
-    const timer = setTimeout(() => abort.abort("slow"), limits.first);
-    let outcome = SENT.connect;
-    try {
-      const answer = await fetch(url, { ...init, redirect: "manual", signal: abort.signal });
-      outcome = SENT.broken;
-      const { status, headers } = answer;
-      const type = headers.get("content-type") ?? "";
-      const head = [
-        type,
-        headers.get("retry-after") ?? "",
-        headers.get("retry-after-ms") ?? "",
-        headers.get("x-moegate-signature") ?? "",
-      ].join("\n");
-      if (status === 200 && type.startsWith("text/event-stream") && answer.body) {
-        const { body } = answer;
-        const reader = body.getReader();
-        const chunks = [];
-        let held = 0;
-        let opened = OPENED.notYet;
-        // Comments without end are no beginning either.
-        while (opened === OPENED.notYet && held <= limits.bytes) {
-          const { done, value } = await reader.read();
-          if (done) return { outcome };
-          chunks.push(value);
-          held += value.length;
-          opened = this.opened(value);
-        }
-        if (opened !== OPENED.begun) {
-          abort.abort("no stream");
-          return { outcome: opened === OPENED.failed ? SENT.failed : SENT.badStream, status, head };
-        }
-        const first = chunks.length === 1 ? chunks[0] : joined(chunks);
-        this.stream = { body, reader, first, idle: limits.idle, until: limits.until };
-        // The listener stays: a client that leaves later ends the stream.
-        signal = null;
-        return { outcome: SENT.stream, status, head };
-      }
-      const bytes = await collect(answer, limits.bytes);
-      if (bytes === null) {
-        abort.abort("too large");
-        return { outcome: SENT.tooLarge };
-      }
-      this.answered = bytes;
-      return { outcome: SENT.whole, status, bytes, head };
-    } catch {
-      const { reason } = abort.signal;
-      return { outcome: reason === "left" ? SENT.cancelled : reason === "slow" ? SENT.timeout : outcome };
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", left);
-    }
   }
 
   /** What the core says of a chunk of a stream that may begin. */
@@ -466,44 +347,4 @@ function named(lines) {
   const headers = {};
   for (let i = 0; i + 1 < lines.length; i += 2) headers[lines[i]] = lines[i + 1];
   return headers;
-}
-
-/**
- * A whole body as bytes; null if it is over the limit. With a declared length within the limit the runtime collects it;
- * without one it is counted as it comes.
- */
-async function collect(message, limit) {
-  const { headers } = message;
-  const declared = headers.get("content-length");
-  const encoded = headers.get("content-encoding");
-  if (declared !== null && encoded === null) {
-    return Number(declared) > limit ? null : new Uint8Array(await message.arrayBuffer());
-  }
-  // Only now: asking for `body` makes a stream.
-  const { body } = message;
-  if (!body) return NOTHING;
-  const chunks = [];
-  let total = 0;
-  const reader = body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    total += value.length;
-    if (total > limit) {
-      await reader.cancel();
-      return null;
-    }
-    chunks.push(value);
-  }
-  return joined(chunks, total);
-}
-
-function joined(chunks, total = chunks.reduce((sum, chunk) => sum + chunk.length, 0)) {
-  const whole = new Uint8Array(total);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
 }

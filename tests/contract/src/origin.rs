@@ -181,7 +181,7 @@ fn play(mut stream: TcpStream, scripted: &Scripted, progress: &Progress) -> std:
             Piece::Bytes(bytes) => stream.write_all(bytes)?,
             // A client that has left will not have more.
             Piece::Until(bytes) => {
-                progress.wait(PATIENCE, |state| state.client_has >= *bytes || state.client_left.is_some())
+                progress.wait(PATIENCE, |state| state.client_has >= *bytes || state.client_left.is_some());
             }
         }
     }

@@ -43,9 +43,13 @@ fn modules(root: &Path, module: &Path) -> Vec<(&'static str, PathBuf)> {
     let scripts = [
         "src/platform/cloudflare/entry.mjs",
         "src/platform/cloudflare/glue.mjs",
+        "src/platform/cloudflare/instance.mjs",
+        "src/platform/cloudflare/origin.mjs",
         "src/platform/cloudflare/stream.mjs",
     ];
-    let mut modules: Vec<_> = scripts.map(|name| (name, root.join(name))).into();
+    let files = scripts.into_iter().map(|name| (name, root.join(name)));
+    // An earlier version has fewer of them.
+    let mut modules: Vec<_> = files.filter(|(_, file)| file.is_file()).collect();
     modules.push(("build/worker/moegate.wasm", module.to_owned()));
     modules
 }
