@@ -295,15 +295,20 @@ class Exchange {
     const [key, value] = text.split("\n");
     const headers = { "cache-control": `max-age=${seconds}` };
     try {
-      await caches.default.put(`${CACHE}${key}`, new Response(value, { headers }));
+      await caches.default.put(this.cached(key), new Response(value, { headers }));
     } catch (error) {
       console.error(`moegate: an answer could not be kept for its repeats: ${error}`);
     }
     this.resume(OK);
   }
 
+  /** A zone's Workers share one cache: what is under another host name is another gateway. */
+  cached(key) {
+    return `${CACHE}${new URL(this.request.url).host}/${key}`;
+  }
+
   async recall(key) {
-    const found = await caches.default.match(`${CACHE}${key}`).catch(() => undefined);
+    const found = await caches.default.match(this.cached(key)).catch(() => undefined);
     const value = await found?.text().catch(() => undefined);
     this.resume(value === undefined ? 1 : OK, 0, NOTHING, value ?? "");
   }

@@ -5,6 +5,9 @@ const COMPLETE = 0, CANCELLED = 1, TRUNCATED = 3;
 /** How an origin's stream closes; abi.rs knows the numbers. */
 const CLEAN = 0, BROKEN = 1, IDLE = 2, LATE = 3;
 
+/** Milliseconds after the request's time that a client has for taking what it was sent. */
+const GRACE = 1000;
+
 const closed = ({ signal: { reason } }) => (reason === "idle" ? IDLE : reason === "late" ? LATE : BROKEN);
 
 /**
@@ -46,8 +49,10 @@ export async function pump({ reader, first, idle, until }, writer, scanner, sign
   let timer;
   const watch = () => {
     const now = Date.now();
-    if (now >= until) abort.abort("late");
-    else if (now - since >= idle) abort.abort("idle");
+    if (now >= until) {
+      abort.abort("late");
+      timer = setTimeout(() => writer.abort("late").catch(() => {}), GRACE);
+    } else if (now - since >= idle) abort.abort("idle");
     else timer = setTimeout(watch, Math.min(until, since === Infinity ? now + idle : since + idle) - now);
   };
   watch();
