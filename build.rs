@@ -1,5 +1,7 @@
 //! Validates `moegate.toml` (or the file that `MOEGATE_CONFIG` names) for the platform that is built for, and leaves it as
 //! JSON for the gateway to embed.
+//!
+//! A native build embeds none that cannot be used, and warns: `moegate check`, which says what is wrong, is built so.
 
 use moegate_config::authoring::{self, Platform};
 use std::path::{Path, PathBuf};
@@ -26,12 +28,18 @@ fn compile() -> Result<(), String> {
     let text = fs::read_to_string(&file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
     let architecture = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     let platform = Platform::of_build(&architecture, env::var_os("CARGO_FEATURE_SPIN").is_some());
-    let config = authoring::parse_for(&text, platform).map_err(|problems| {
-        let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
-        let by = platform.map(|platform| format!(" on {platform}")).unwrap_or_default();
-        format!("{} cannot be used{by}:\n{}", file.display(), lines.join("\n"))
-    })?;
-    let json = authoring::to_json(&config).map_err(|e| e.to_string())?;
+    let json = match (authoring::parse_for(&text, platform), platform) {
+        (Ok(config), _) => authoring::to_json(&config).map_err(|e| e.to_string())?,
+        (Err(problems), Some(platform)) => {
+            let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
+            let file = file.display();
+            return Err(format!("{file} cannot be used on {platform}:\n{}", lines.join("\n")));
+        }
+        (Err(_), None) => {
+            println!("cargo::warning={} cannot be used: `moegate check` says why", file.display());
+            String::new()
+        }
+    };
     let out: &Path = &variable("OUT_DIR")?;
     fs::write(out.join("config.json"), json).map_err(|e| format!("cannot write to {}: {e}", out.display()))
 }

@@ -19,7 +19,8 @@ use crate::core::config::Config;
 /// The configuration that was validated and compiled in by `build.rs`.
 ///
 /// # Errors
-/// Only if the build script and this crate disagree about the format.
+/// Off wasm for a configuration that cannot be used; otherwise only if the build script and this crate disagree about the
+/// format.
 pub fn compiled_config() -> Result<Config, serde_json::Error> {
     serde_json::from_str(include_str!(concat!(env!("OUT_DIR"), "/config.json")))
 }

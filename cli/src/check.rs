@@ -1,5 +1,6 @@
 //! `moegate check`.
 
+use crate::explain::{self, Explain};
 use moegate_config::authoring::{self, Platform, spin};
 use moegate_config::{Config, Problem};
 use std::fmt::Write;
@@ -12,6 +13,8 @@ pub(crate) struct Check {
     /// By the rules of this platform too.
     pub(crate) platform: Option<Platform>,
     pub(crate) manifest: Manifest,
+    /// Tell of this request instead.
+    pub(crate) explain: Option<Explain>,
 }
 
 /// The Spin manifest to hold to the configuration.
@@ -22,7 +25,7 @@ pub(crate) enum Manifest {
     LeftOut,
 }
 
-/// What there is to say about a good configuration.
+/// What there is to say about a good configuration, or where one request would go by it.
 ///
 /// # Errors
 /// What is wrong.
@@ -54,7 +57,10 @@ pub(crate) fn run(check: &Check) -> Result<String, String> {
             format!("{} does not fit {name}:\n{}", manifest.display(), lines(&problems))
         })?;
     }
-    Ok(report(check, &config, manifest.as_deref()))
+    match &check.explain {
+        Some(explain) => explain::run(&config, explain),
+        None => Ok(report(check, &config, manifest.as_deref())),
+    }
 }
 
 fn read(file: &Path) -> Result<String, String> {

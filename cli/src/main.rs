@@ -1,8 +1,10 @@
 //! The command `moegate`.
 
 mod check;
+mod explain;
 
 use check::{Check, Manifest};
+use explain::Explain;
 use lexopt::prelude::*;
 use moegate_config::authoring;
 use moegate_config::key::NewKey;
@@ -16,6 +18,11 @@ Commands:
       --platform P    by the rules of workers, spin or spin-hosted too (Fermyon Wasm Functions)
       --spin FILE     hold that Spin manifest to it (default: a spin.toml beside it, except for workers)
       --no-spin       look at no Spin manifest
+      --explain REQUEST.json
+                      print where a request with that body would go, in which order, and why
+      --key NAME      with --explain: sent with that client key (default: the first that may use the model)
+      --header NAME=VALUE
+                      with --explain: sent with that header; may be given more than once
   keys new          make a client key: the key for its holder, the hash for the gateway
       --name NAME     the name that usage records will show (default: app)
   schema            print the JSON Schema of moegate.toml
@@ -58,6 +65,7 @@ fn main() -> ExitCode {
 fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
     let mut words = Vec::new();
     let (mut name, mut platform, mut manifest) = (None, None, None);
+    let (mut request, mut key, mut headers) = (None, None, Vec::new());
     while let Some(argument) = arguments.next()? {
         match argument {
             Value(word) => words.push(word.string()?),
@@ -68,24 +76,35 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
                 manifest = Some(Manifest::At(arguments.value()?.into()));
             }
             Long("no-spin") if manifest.is_none() => manifest = Some(Manifest::LeftOut),
+            Long("explain") if request.is_none() => request = Some(arguments.value()?.into()),
+            Long("key") if key.is_none() => key = Some(arguments.value()?.string()?),
+            Long("header") => headers.push(arguments.value()?.parse_with(explain::header)?),
             other => return Err(other.unexpected()),
         }
     }
+    let explain = match request {
+        Some(request) => Some(Explain { request, key, headers }),
+        None if key.is_some() || !headers.is_empty() => {
+            return Err("--key and --header belong to --explain".into());
+        }
+        None => None,
+    };
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     if let (["check"] | ["check", _], None) = (&words[..], &name) {
         return Ok(Command::Check(Check {
             file: words.get(1).unwrap_or(&"moegate.toml").into(),
             platform,
             manifest: manifest.unwrap_or(Manifest::Beside),
+            explain,
         }));
     }
-    match (&words[..], name, platform, manifest) {
-        ([] | ["help"], None, None, None) => Ok(Command::Help),
-        (["keys", "new"], name, None, None) => {
+    match (&words[..], name, platform, manifest, explain) {
+        ([] | ["help"], None, None, None, None) => Ok(Command::Help),
+        (["keys", "new"], name, None, None, None) => {
             Ok(Command::NewKey { name: name.unwrap_or_else(|| "app".to_owned()) })
         }
-        (["schema"], None, None, None) => Ok(Command::Schema),
-        (["reference"], None, None, None) => Ok(Command::Reference),
+        (["schema"], None, None, None, None) => Ok(Command::Schema),
+        (["reference"], None, None, None, None) => Ok(Command::Reference),
         _ => Err(format!("there is no command `{}` with these options", words.join(" ")).into()),
     }
 }

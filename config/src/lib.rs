@@ -8,6 +8,8 @@
 pub mod key;
 mod money;
 mod origin;
+mod policy;
+mod rule;
 mod validate;
 
 #[cfg(feature = "authoring")]
@@ -15,9 +17,13 @@ pub mod authoring;
 
 pub use money::DollarsPerMillion;
 pub use origin::{Authority, Kind, Model, Origin};
+pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, Timeouts};
+pub use rule::{Condition, Leaf, Part, Rule, RuleTable};
 pub use validate::Problem;
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// The whole of `moegate.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,11 +55,14 @@ pub struct Gateway {
     /// The largest request body in MiB; a larger one is answered 413. At most 32: a Worker has 128 MB in all. On Fermyon
     /// Wasm Functions at most 10.
     pub max_body_mib: u32,
+    /// Seconds for which an answer to a request with an `Idempotency-Key` is kept and given again, without another call
+    /// to an origin, to a request with the same key and body. 0: not at all. At most 3600.
+    pub idempotency_s: u32,
 }
 
 impl Default for Gateway {
     fn default() -> Self {
-        Self { max_body_mib: 32 }
+        Self { max_body_mib: 32, idempotency_s: 600 }
     }
 }
 
@@ -64,21 +73,69 @@ impl Default for Gateway {
 pub struct Route {
     /// The name that clients ask for.
     pub model: String,
-    /// The name of an origin.
-    pub origin: String,
-    /// The name by which that origin knows the model. Default: the same name.
+    /// Further names for the same route.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// The name of the one origin. Instead of `rule`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// The name by which origins know the model, where a rule does not say. Default: the route's `model`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin_model: Option<String>,
+    /// Which origins are tried, in which order. Instead of `origin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Rule>,
     /// How streams pass. Default: `relay` for origins of kind `moegate`, otherwise `pump`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<StreamWay>,
+    /// Whether another origin goes on with a stream that broke off in the middle: it gets the conversation with what has
+    /// come so far, and the client sees one stream. Streams of such a route are pumped. Default: the client gets an error.
+    #[serde(default, rename = "continue", skip_serializing_if = "std::ops::Not::not")]
+    pub continues: bool,
+    /// What one request may spend over all its retries and fallbacks.
+    #[serde(default)]
+    pub budget: Budget,
+    /// Time limits of its attempts.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// What follows a failure, where it shall not be the usual: failure → action.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "authoring", schemars(schema_with = "policy::actions_schema"))]
+    pub on: BTreeMap<Failure, Action>,
 }
 
 impl Route {
-    /// The name by which the origin knows the model.
+    /// Whether clients may ask for it by `name`.
     #[must_use]
-    pub fn served_model(&self) -> &str {
-        self.origin_model.as_deref().unwrap_or(&self.model)
+    pub fn has_name(&self, name: &str) -> bool {
+        self.model == name || self.aliases.iter().any(|alias| alias == name)
+    }
+
+    /// The rule; a single origin is one leaf.
+    #[must_use]
+    pub fn rule(&self) -> Cow<'_, Rule> {
+        match (&self.rule, &self.origin) {
+            (Some(rule), _) => Cow::Borrowed(rule),
+            (None, origin) => {
+                let origin = origin.clone().unwrap_or_default();
+                Cow::Owned(Rule::To(Leaf { origin, model: None }))
+            }
+        }
+    }
+
+    /// The name by which the leaf's origin knows the model.
+    #[must_use]
+    pub fn model_at<'a>(&'a self, leaf: Option<&'a str>) -> &'a str {
+        leaf.or(self.origin_model.as_deref()).unwrap_or(&self.model)
+    }
+
+    /// What follows a failure.
+    #[must_use]
+    pub fn action(&self, failure: Failure) -> Action {
+        match failure {
+            Failure::Refused => Action::Stop,
+            _ => self.on.get(&failure).copied().unwrap_or_else(|| failure.default_action()),
+        }
     }
 }
 
@@ -107,6 +164,9 @@ pub struct Key {
     /// not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256_secret: Option<String>,
+    /// The tenant it belongs to, for conditions in rules. Letters, digits, `-`, `_`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// The models this key may use. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
@@ -182,6 +242,26 @@ impl Config {
     fn hashes(&self) -> impl Iterator<Item = (String, Option<KeyHash<'_>>)> {
         let keys = self.keys.iter().enumerate().map(|(i, key)| (format!("keys[{i}]"), key.hash()));
         keys.chain(self.admin.iter().map(|admin| ("admin".to_owned(), admin.hash())))
+    }
+
+    /// The names of request headers that rules look at, in lower case, sorted, each once.
+    #[must_use]
+    pub fn rule_headers(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for route in &self.routes {
+            route.rule().visit(&mut |rule| match rule {
+                Rule::When { when, .. } => {
+                    names.extend(when.header.keys().map(|name| name.to_ascii_lowercase()));
+                }
+                Rule::Split { sticky: Some(name), .. } if name != "key" => {
+                    names.push(name.to_ascii_lowercase());
+                }
+                _ => {}
+            });
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     fn hash_secrets(&self) -> impl Iterator<Item = &str> {

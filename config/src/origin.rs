@@ -1,6 +1,6 @@
 //! Origins: where requests may go, with what key, at what price.
 
-use crate::DollarsPerMillion;
+use crate::{Breaker, DollarsPerMillion, Prefill};
 use moegate_wire::Price;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,19 +20,37 @@ pub struct Origin {
     /// Spin the variable of that name in small letters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
+    /// Further secrets that take the place of `secret`, one after the other, when the origin refuses it or limits its rate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spare_secrets: Vec<String>,
     /// Further headers whose values are platform secrets (tunnels and access proxies want them): header → secret name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secret_headers: BTreeMap<String, String>,
-    /// Seconds until a stream's first byte, or the whole of an unstreamed answer, must have come. 1 to 600; on Fermyon
+    /// Seconds until a stream's first content, or the whole of an unstreamed answer, must have come. 1 to 600; on Fermyon
     /// Wasm Functions less than 30.
     #[serde(default = "first_byte_timeout_s")]
     pub first_byte_timeout_s: u32,
+    /// When it is left out for a while because it keeps failing.
+    #[serde(default)]
+    pub breaker: Breaker,
+    /// Second and later attempts of the same request at this origin, in percent of the first ones, over some time: so an
+    /// outage is not made worse by everybody's retries. Ten are in reserve. 0 to 100.
+    #[serde(default = "retry_percent")]
+    pub retry_percent: u32,
+    /// How it is told to go on from a partial answer, for routes with `continue`. An origin of kind `moegate` gets a
+    /// resume handle instead.
+    #[serde(default)]
+    pub prefill: Prefill,
     /// The models it serves and what they cost.
     pub models: Vec<Model>,
 }
 
 fn first_byte_timeout_s() -> u32 {
     240
+}
+
+fn retry_percent() -> u32 {
+    20
 }
 
 /// What an origin speaks.
@@ -60,6 +78,10 @@ pub struct Model {
     pub cached_input: Option<DollarsPerMillion>,
     /// Price of completion tokens, reasoning included.
     pub output: DollarsPerMillion,
+    /// The most tokens of prompt and answer together: after `context_length` only models with more are tried. Default: not
+    /// known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_tokens: Option<u32>,
 }
 
 impl Model {
@@ -143,7 +165,7 @@ impl Origin {
     }
 
     pub(crate) fn secret_names(&self) -> impl Iterator<Item = &str> {
-        self.secret.iter().chain(self.secret_headers.values()).map(String::as_str)
+        self.secret.iter().chain(&self.spare_secrets).chain(self.secret_headers.values()).map(String::as_str)
     }
 }
 

@@ -1,6 +1,8 @@
 //! What types cannot say. Every problem is reported, not only the first.
 
-use crate::{Authority, Config, KeyHash, Kind, Origin, StreamWay};
+mod routes;
+
+use crate::{Authority, Config, KeyHash, Kind, Origin, Prefill};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -35,6 +37,12 @@ const RESERVED_HEADERS: &[&str] = &[
     "user-agent",
 ];
 
+/// RFC 9110, section 5.6.2.
+fn is_header_name(name: &str) -> bool {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.bytes().all(token)
+}
+
 #[derive(Default)]
 struct Problems(Vec<Problem>);
 
@@ -47,6 +55,12 @@ impl Problems {
         let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         if name.is_empty() || name.len() > 64 || !name.bytes().all(good) {
             self.add(path, format!("`{name}` cannot be a name: use 1 to 64 letters, digits, `-` or `_`"));
+        }
+    }
+
+    fn range(&mut self, path: &str, value: u32, least: u32, most: u32) {
+        if !(least..=most).contains(&value) {
+            self.add(path, format!("is {value}, but must be {least} to {most}"));
         }
     }
 
@@ -134,8 +148,7 @@ impl Problems {
         }
         for (header, name) in &origin.secret_headers {
             let path = format!("{path}.secret_headers.{header}");
-            let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-            if header.is_empty() || !header.bytes().all(token) {
+            if !is_header_name(header) {
                 self.add(path.as_str(), "is not a header name (RFC 9110, token)");
             } else if RESERVED_HEADERS.contains(&header.to_ascii_lowercase().as_str())
                 || header.to_ascii_lowercase().starts_with("x-moegate-")
@@ -149,6 +162,32 @@ impl Problems {
         }
         if !(1..=600).contains(&origin.first_byte_timeout_s) {
             self.add(format!("{path}.first_byte_timeout_s"), "must be 1 to 600 seconds");
+        }
+        let breaker = &origin.breaker;
+        for (name, value, least, most) in [
+            ("breaker.failures", breaker.failures, 0, 1_000),
+            ("breaker.percent", breaker.percent, 1, 100),
+            ("breaker.attempts", breaker.attempts, 1, 10_000),
+            ("breaker.open_s", breaker.open_s, 1, 60),
+            ("retry_percent", origin.retry_percent, 0, 100),
+        ] {
+            self.range(&format!("{path}.{name}"), value, least, most);
+        }
+        for (i, name) in origin.spare_secrets.iter().enumerate() {
+            let path = format!("{path}.spare_secrets[{i}]");
+            self.secret_name(&path, name);
+            if origin.secret.iter().chain(&origin.spare_secrets[..i]).any(|other| other == name) {
+                self.add(path, format!("`{name}` would be tried twice"));
+            }
+        }
+        if origin.secret.is_none() && !origin.spare_secrets.is_empty() {
+            self.add(format!("{path}.spare_secrets"), "stand in for `secret`, which is missing");
+        }
+        if origin.kind == Kind::Moegate && origin.prefill != Prefill::default() {
+            self.add(
+                format!("{path}.prefill"),
+                "has no use where the kind is `moegate`: it gets a resume handle",
+            );
         }
         if origin.models.is_empty() {
             self.add(
@@ -182,6 +221,9 @@ impl Config {
                 "must be 1 to 32: a Worker has 128 MB in all, and a body stands there up to three times",
             );
         }
+        if self.gateway.idempotency_s > 3600 {
+            problems.add("gateway.idempotency_s", "must be 0 to 3600 seconds");
+        }
         for (i, origin) in self.origins.iter().enumerate() {
             problems.origin(&format!("origins[{i}]"), origin);
         }
@@ -189,12 +231,15 @@ impl Config {
             self.origins.iter().enumerate().map(|(i, o)| (format!("origins[{i}].name"), o.name.as_str())),
         );
         self.secrets_have_one_owner(&mut problems);
-        self.routes(&mut problems);
+        problems.routes(self);
         for (i, key) in self.keys.iter().enumerate() {
             let path = format!("keys[{i}]");
             problems.name(&format!("{path}.name"), &key.name);
+            if let Some(tenant) = &key.tenant {
+                problems.name(&format!("{path}.tenant"), tenant);
+            }
             for (j, model) in key.models.iter().flatten().enumerate() {
-                if !self.routes.iter().any(|route| &route.model == model) {
+                if !self.routes.iter().any(|route| route.has_name(model)) {
                     problems.add(format!("{path}.models[{j}]"), format!("no route serves `{model}`"));
                 }
             }
@@ -206,42 +251,6 @@ impl Config {
         }
         self.hashes_are_apart(&mut problems);
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
-    }
-
-    fn routes(&self, problems: &mut Problems) {
-        for (i, route) in self.routes.iter().enumerate() {
-            let path = format!("routes[{i}]");
-            problems.model_name(&format!("{path}.model"), &route.model);
-            let Some(origin) = self.origin(&route.origin) else {
-                let known: Vec<_> = self.origins.iter().map(|o| o.name.as_str()).collect();
-                problems.add(
-                    format!("{path}.origin"),
-                    format!("there is no origin `{}`; there are: {}", route.origin, known.join(", ")),
-                );
-                continue;
-            };
-            if origin.model(route.served_model()).is_none() {
-                let known: Vec<_> = origin.models.iter().map(|m| m.name.as_str()).collect();
-                problems.add(
-                    format!("{path}.origin_model"),
-                    format!(
-                        "origin `{}` has no model `{}` (without it there is no price); it has: {}",
-                        origin.name,
-                        route.served_model(),
-                        known.join(", ")
-                    ),
-                );
-            }
-            if route.stream == Some(StreamWay::Relay) && origin.kind != Kind::Moegate {
-                problems.add(
-                    format!("{path}.stream"),
-                    "`relay` needs an origin of kind `moegate`: nothing else sends receipts, and an unread stream would not be metered; use `pump`",
-                );
-            }
-        }
-        problems.unique(
-            self.routes.iter().enumerate().map(|(i, r)| (format!("routes[{i}].model"), r.model.as_str())),
-        );
     }
 
     /// A secret belongs to one origin: the same name at two authorities would send one's key to the other.

@@ -12,6 +12,7 @@ name = "far"
 kind = "openai"
 url = "https://api.example.com/v1"
 secret = "FAR_KEY"
+spare_secrets = ["FAR_SPARE"]
 secret_headers = { "CF-Access-Client-Secret" = "FAR_ACCESS" }
 first_byte_timeout_s = 29
 [[origins.models]]
@@ -22,6 +23,7 @@ output = "2"
 [[routes]]
 model = "m"
 origin = "far"
+budget = { seconds = 29 }
 
 [[keys]]
 name = "app"
@@ -46,6 +48,8 @@ fn each_platform_refuses_what_it_cannot_honour_and_no_other_does() {
     let table: &[(&str, &str, &[Platform], &str, &str)] = &[
         ("\"FAR_KEY\"", "\"USAGE\"", &[Platform::Workers], "origins[0].secret", "KV binding"),
         ("\"FAR_KEY\"", "\"FAR_2_KEY\"", SPIN, "origins[0].secret", "cannot be a Spin variable"),
+        ("\"FAR_SPARE\"", "\"USAGE\"", &[Platform::Workers], "origins[0].spare_secrets[0]", "KV binding"),
+        ("\"FAR_SPARE\"", "\"FAR_2\"", SPIN, "origins[0].spare_secrets[0]", "cannot be a Spin variable"),
         ("\"FAR_ACCESS\"", "\"FAR_2\"", SPIN, "origins[0].secret_headers.CF-Access-Client-Secret", "`KEY2`"),
         ("\"APP_SHA256\"", "\"APP__SHA256\"", SPIN, "keys[0].sha256_secret", "single `_`"),
         ("\"APP_SHA256\"", "\"APP_SHA256_\"", SPIN, "keys[0].sha256_secret", "at either end"),
@@ -77,6 +81,8 @@ fn each_platform_refuses_what_it_cannot_honour_and_no_other_does() {
             "less than 30",
         ),
         ("first_byte_timeout_s = 29", "", HOSTED, "origins[0].first_byte_timeout_s", "is 240"),
+        ("seconds = 29", "seconds = 30", HOSTED, "routes[0].budget.seconds", "less than 30"),
+        ("budget = { seconds = 29 }", "", HOSTED, "routes[0].budget.seconds", "is 600"),
         ("https://api.example.com", "http://127.0.0.1:1", HOSTED, "origins[0].url", "cannot reach"),
         ("https://api.example.com", "http://localhost:1", HOSTED, "origins[0].url", "cannot reach"),
     ];

@@ -21,6 +21,7 @@ name = "far"
 kind = "openai"
 url = "https://api.example.com/v1"
 secret = "FAR_KEY"
+spare_secrets = ["FAR_SPARE"]
 [[origins.models]]
 name = "m"
 input = "1"
@@ -38,6 +39,7 @@ name = "moegate"
 
 [variables]
 far_key = { required = true, secret = true }
+far_spare = { required = true, secret = true }
 own_key = { required = true, secret = true }
 
 [[trigger.http]]
@@ -51,6 +53,7 @@ key_value_stores = ["default"]
 
 [component.moegate.variables]
 far_key = "{{ far_key }}"
+far_spare = "{{ far_spare }}"
 own_key = "{{ own_key }}"
 "#;
 
@@ -79,9 +82,13 @@ fn each_difference_is_named_with_the_line_to_put() {
     const HOSTS_LINE: &str =
         r#"allowed_outbound_hosts = ["http://[::1]:8788", "https://api.example.com:443"]"#;
     let declared = "far_key = { required = true, secret = true }";
+    let spare = "far_spare = { required = true, secret = true }";
+    let spare_on = "far_spare = \"{{ far_spare }}\"";
     let handed_on = "far_key = \"{{ far_key }}\"";
     let table = [
         (declared, "", "variables.far_key", declared),
+        (spare, "", "variables.far_spare", spare),
+        (spare_on, "", "component.moegate.variables.far_spare", spare_on),
         (declared, "far_key = { required = true }", "variables.far_key", declared),
         (declared, "far_key = { default = \"k\", secret = true }", "variables.far_key", declared),
         (
@@ -125,7 +132,7 @@ fn each_difference_is_named_with_the_line_to_put() {
         (", \"http://[::1]:8788\"", ", \"http://[::1]\"", HOSTS, HOSTS_LINE),
         ("version = 2", "version = 1", "spin_manifest_version", "spin_manifest_version = 2"),
         ("spin_manifest_version = 2", "", "spin_manifest_version", "spin_manifest_version = 2"),
-        ("key_value_stores = [", "key_value_stores = ", "spin.toml", "line 18"),
+        ("key_value_stores = [", "key_value_stores = ", "spin.toml", "line 19"),
     ];
     for (from, to, path, message) in table {
         assert!(GOOD.contains(from), "{from}");
@@ -154,12 +161,14 @@ fn the_lines_that_are_given_mend_it() {
     let mended = [
         "spin_manifest_version = 2\n[variables]".to_owned(),
         line("variables.far_key"),
+        line("variables.far_spare"),
         line("variables.own_key"),
         "[component.moegate]".to_owned(),
         line("component.moegate.allowed_outbound_hosts"),
         line("component.moegate.key_value_stores"),
         "[component.moegate.variables]".to_owned(),
         line("component.moegate.variables.far_key"),
+        line("component.moegate.variables.far_spare"),
         line("component.moegate.variables.own_key"),
     ];
     assert_eq!(spin::check(&mended.join("\n"), &config()), Ok(()));

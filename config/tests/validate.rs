@@ -18,6 +18,7 @@ name = "far"
 kind = "openai"
 url = "https://api.example.com/v1"
 secret = "FAR_KEY"
+spare_secrets = ["FAR_SPARE"]
 secret_headers = { "CF-Access-Client-Secret" = "FAR_ACCESS" }
 [[origins.models]]
 name = "big"
@@ -46,7 +47,7 @@ fn a_good_one_survives_being_compiled_in() {
     let config = authoring::parse(GOOD).unwrap();
     let json = authoring::to_json(&config).unwrap();
     assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config);
-    assert_eq!(config.secret_names(), ["APP_SHA256", "FAR_ACCESS", "FAR_KEY", "OWN_KEY"]);
+    assert_eq!(config.secret_names(), ["APP_SHA256", "FAR_ACCESS", "FAR_KEY", "FAR_SPARE", "OWN_KEY"]);
     let price = config.origin("far").unwrap().model("big").unwrap().price();
     assert_eq!((price.input, price.cached_input, price.output), (1_000_000_000, 500_000_000, 2_000_000_000));
 }
@@ -100,6 +101,35 @@ fn each_mistake_is_named_with_its_place() {
         ),
         ("secret = \"OWN_KEY\"", "", "origins[0].secret", "is missing"),
         ("secret = \"OWN_KEY\"", "secret = \"sk-abc\"", "origins[0].secret", "never stands in this file"),
+        ("FAR_SPARE\"]", "sk-abc\"]", "origins[1].spare_secrets[0]", "never stands in this file"),
+        ("FAR_SPARE\"]", "FAR_KEY\"]", "origins[1].spare_secrets[0]", "tried twice"),
+        ("FAR_SPARE\"]", "FAR_SPARE\", \"FAR_SPARE\"]", "origins[1].spare_secrets[1]", "tried twice"),
+        ("FAR_SPARE\"]", "OWN_KEY\"]", "origins[1]", "belongs to origin `own`"),
+        ("secret = \"FAR_KEY\"", "", "origins[1].spare_secrets", "which is missing"),
+        (
+            "secret = \"OWN_KEY\"",
+            "secret = \"OWN_KEY\"\nprefill = \"prefix\"",
+            "origins[0].prefill",
+            "resume handle",
+        ),
+        (
+            "secret = \"OWN_KEY\"",
+            "secret = \"OWN_KEY\"\nretry_percent = 101",
+            "origins[0].retry_percent",
+            "0 to 100",
+        ),
+        (
+            "secret = \"OWN_KEY\"",
+            "secret = \"OWN_KEY\"\nbreaker = { percent = 0 }",
+            "origins[0].breaker.percent",
+            "1 to 100",
+        ),
+        (
+            "secret = \"OWN_KEY\"",
+            "secret = \"OWN_KEY\"\nbreaker = { open_s = 61 }",
+            "origins[0].breaker.open_s",
+            "1 to 60",
+        ),
         ("secret = \"FAR_KEY\"", "secret = \"OWN_KEY\"", "origins[1]", "belongs to origin `own`"),
         ("FAR_ACCESS", "OWN_KEY", "origins[1]", "belongs to origin `own`"),
         ("APP_SHA256", "OWN_KEY", "keys", "is the key of origin `own`"),
@@ -128,6 +158,14 @@ fn each_mistake_is_named_with_its_place() {
             "admin",
             "same hash as another key",
         ),
+        ("[admin]", "[gateway]\nidempotency_s = 3601\n[admin]", "gateway.idempotency_s", "0 to 3600"),
+        (
+            "model = \"large\"",
+            "model = \"large\"\naliases = [\"m\"]",
+            "routes[1].aliases[0]",
+            "already taken",
+        ),
+        ("models = [\"m\"]", "tenant = \"a b\"", "keys[0].tenant", "cannot be a name"),
         ("[admin]", "[gateway]\nmax_body_mib = 500\n[admin]", "gateway.max_body_mib", "1 to 32"),
     ];
     for (from, to, path, message) in table {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use moe_server::{
@@ -47,6 +48,35 @@ fn every_checked_in_model_speaks() {
     }
     let named = LoadOptions { name: Some("demo".to_owned()), ..LoadOptions::default() };
     assert_eq!(load(&path("tiny.gguf"), &named).unwrap().name, "demo");
+}
+
+/// Tokens of one file mean the same under another with the same tokenizer and template, whatever the weights.
+#[test]
+fn vocabularies_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = std::fs::read(path("tiny.gguf")).unwrap();
+    let vocab = |from: &str, to: &str| {
+        let at = good.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+        let mut bytes = good.clone();
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        let file = folder.path().join("model.gguf");
+        std::fs::write(&file, bytes).unwrap();
+        load(&file, &LoadOptions::default()).unwrap().vocab
+    };
+    let tiny = load(&path("tiny.gguf"), &LoadOptions::default()).unwrap().vocab;
+    assert!(tiny.len() == 16 && tiny.bytes().all(|byte| byte.is_ascii_hexdigit()), "{tiny}");
+    assert_eq!(vocab("general.name", "general.nome"), tiny);
+    let others = [
+        vocab("{{- bos_token }}", "{{- eos_token }}"),
+        vocab("<|eot|>", "<|eox|>"),
+        vocab("tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_box_token"),
+    ];
+    let nano = ["nano-f32.gguf", "nano-bf16.gguf", "nano-f16.gguf"];
+    let nano = nano.map(|file| load(&path(file), &LoadOptions::default()).unwrap().vocab);
+    assert_eq!(nano[0], nano[1]);
+    assert_eq!(nano[0], nano[2]);
+    let all: HashSet<String> = others.into_iter().chain([tiny, nano[0].clone()]).collect();
+    assert_eq!(all.len(), 5, "{all:?}");
 }
 
 #[test]

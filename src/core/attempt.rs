@@ -1,12 +1,13 @@
 //! One try at one origin: the request to send, and what its answer means.
 
-use super::config::{Kind, StreamWay};
+use super::config::{Kind, Prefill, StreamWay};
 use super::error::ApiError;
 use super::route::Target;
 use super::secret::OriginSecrets;
+use super::stream::Partial;
 use super::usage;
-use crate::api::openai::Request;
-use moegate_wire::{Receipt, Ticket, Usage, header, receipt};
+use crate::api::openai::{Changes, NoResume, Request, Resume};
+use moegate_wire::{Receipt, Ticket, Usage, header, receipt, resume};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -18,8 +19,33 @@ pub struct Outbound {
     /// Carries secrets: this type has no `Debug`.
     pub headers: Vec<(String, String)>,
     pub body: OutboundBody,
-    /// Milliseconds until the answer's first byte must be there.
-    pub first_byte_timeout_ms: u32,
+    pub timeouts: Timeouts,
+}
+
+/// In milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until a stream's first content, or the whole of another answer, must be there.
+    pub first_byte_ms: u32,
+    /// Between two chunks of a pumped stream.
+    pub idle_ms: u32,
+    /// Until a stream must be at its end.
+    pub total_ms: u32,
+}
+
+/// What differs from attempt to attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// At the origin.
+    pub path: &'a str,
+    pub id: &'a str,
+    pub now_ms: u64,
+    /// When the whole request must be over.
+    pub deadline_ms: u64,
+    /// How a stream is to pass.
+    pub way: StreamWay,
+    /// The answer so far, where the origin is to go on with one.
+    pub partial: Option<&'a Partial>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +75,8 @@ pub enum SendError {
     Timeout,
     /// The connection broke before the answer was whole (before its first chunk, for a stream).
     Broken,
+    /// What came is no stream of events with JSON, or one that ended before it had begun.
+    BadStream,
     /// An unstreamed answer over the limit for bodies.
     TooLarge,
     /// The client left meanwhile.
@@ -56,37 +84,69 @@ pub enum SendError {
 }
 
 /// The request for `target`.
-#[must_use]
+///
+/// # Errors
+/// [`NoResume`] where it cannot go on with such a request.
 pub fn request(
     target: &Target<'_>,
     secrets: &OriginSecrets<'_>,
-    path: &str,
     request: &Request<'_>,
-    request_id: &str,
-    now_ms: u64,
-) -> Outbound {
+    attempt: Attempt<'_>,
+) -> Result<Outbound, NoResume> {
+    let Attempt { path, id, now_ms, deadline_ms, way, partial } = attempt;
     let url = format!("{}{path}", target.origin.url);
     let mut headers = base_headers(secrets, &url);
     headers.push(("content-type".to_owned(), "application/json".to_owned()));
-    headers.push((header::REQUEST_ID.to_owned(), request_id.to_owned()));
+    headers.push((header::REQUEST_ID.to_owned(), id.to_owned()));
     let own = target.origin.kind == Kind::Moegate;
     if own && let Some(key) = secrets.bearer() {
-        let ticket = Ticket {
-            request_id: request_id.to_owned(),
-            issued_at: now_ms / 1000,
-            price: target.model.price(),
-        };
+        let ticket =
+            Ticket { request_id: id.to_owned(), issued_at: now_ms / 1000, price: target.model.price() };
         headers.push((header::TICKET.to_owned(), key.sign_with(|key| ticket.encode(key))));
     }
-    // A relayed stream is metered by its receipt; a pumped one has to carry its usage.
-    let ask_usage = target.stream_way() == StreamWay::Pump;
-    let body = request.rewritten(&target.model.name, ask_usage);
-    Outbound {
+    if own && target.route.continues && request.stream {
+        headers.push((header::RESUME.to_owned(), resume::WANTED.to_owned()));
+    }
+    let changes = Changes {
+        served: &target.model.name,
+        // A relayed stream is metered by its receipt; a pumped one has to carry its usage.
+        ask_usage: way == StreamWay::Pump,
+        resume: partial.map(|partial| match own {
+            true => Resume::Tokens(partial),
+            false => Resume::Text(partial, target.origin.prefill),
+        }),
+    };
+    let body = match request.rewritten(changes)? {
+        Some(bytes) => OutboundBody::Bytes(bytes),
+        None if partial.is_none() => OutboundBody::AsReceived,
+        // The reply has begun: the platform has let go of what it received.
+        None => OutboundBody::Bytes(request.body().to_vec()),
+    };
+    let left_ms = deadline_ms.saturating_sub(now_ms);
+    Ok(Outbound {
         method: "POST",
         url,
         headers,
-        body: body.map_or(OutboundBody::AsReceived, OutboundBody::Bytes),
-        first_byte_timeout_ms: target.origin.first_byte_timeout_s * 1000,
+        body,
+        timeouts: Timeouts {
+            first_byte_ms: milliseconds(target.first_byte_ms().min(left_ms)),
+            idle_ms: target.idle_ms(),
+            total_ms: milliseconds(left_ms),
+        },
+    })
+}
+
+/// Timers take at most 2^31 - 1.
+fn milliseconds(value: u64) -> u32 {
+    value.clamp(1, (1 << 31) - 1) as u32
+}
+
+/// Whether the target can go on with the partial answer.
+#[must_use]
+pub fn can_resume(target: &Target<'_>, partial: &Partial) -> bool {
+    match target.origin.kind {
+        Kind::Moegate => partial.has_all_tokens(),
+        Kind::Openai => partial.has_text_only() && target.origin.prefill != Prefill::None,
     }
 }
 
@@ -99,7 +159,7 @@ pub fn receipt_request(target: &Target<'_>, secrets: &OriginSecrets<'_>, request
         headers: base_headers(secrets, &url),
         url,
         body: OutboundBody::Empty,
-        first_byte_timeout_ms: 5_000,
+        timeouts: Timeouts { first_byte_ms: 5_000, idle_ms: 5_000, total_ms: 5_000 },
     }
 }
 
@@ -164,7 +224,7 @@ pub fn judge(target: &Target<'_>, secrets: &OriginSecrets<'_>, status: u16, body
     }
     let answer = serde_json::from_slice::<Answer<'_>>(body);
     match (status, answer) {
-        (200..=299, Ok(Answer { error: Some(error), usage: None })) if error.get() != "null" => {
+        (200..=299, Ok(Answer { error: Some(error), .. })) if error.get() != "null" => {
             Judgement::PassError(502)
         }
         (200..=299, Ok(Answer { usage, .. })) => pass(target, body, usage),
@@ -239,12 +299,17 @@ pub fn failure(target: &Target<'_>, error: SendError) -> ApiError {
         SendError::Timeout => ApiError::upstream(
             504,
             "origin_timeout",
-            format!("origin `{origin}` did not answer within {} s", target.origin.first_byte_timeout_s),
+            format!("origin `{origin}` did not answer within {} s", target.first_byte_ms() / 1000),
         ),
         SendError::Broken => ApiError::upstream(
             502,
             "origin_broke_off",
             format!("origin `{origin}` broke the connection before its answer was whole"),
+        ),
+        SendError::BadStream => ApiError::upstream(
+            502,
+            "origin_answer_invalid",
+            format!("origin `{origin}` sent a stream without any event that could be read"),
         ),
         SendError::TooLarge => ApiError::upstream(
             502,

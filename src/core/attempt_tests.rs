@@ -1,9 +1,13 @@
 use super::*;
+use crate::api::openai::Request;
 use crate::core::config::{Config, authoring};
-use crate::core::route;
 use crate::core::secret::{Secret, Secrets};
-use moegate_wire::{Ending, Nanodollars};
+use crate::core::stream::Scanner;
+use moegate_wire::{Ending, Nanodollars, Price};
 
+const NOW: u64 = 5_000;
+
+/// Own server and third party; the routes `…-on` have a stream that broke off continued, in little time.
 fn config() -> Config {
     let origin = |name: &str, kind: &str, secret: &str| {
         format!(
@@ -22,6 +26,12 @@ fn config() -> Config {
             model = "{name}"
             origin = "{name}"
             origin_model = "{name}-model"
+            [[routes]]
+            model = "{name}-on"
+            origin = "{name}"
+            origin_model = "{name}-model"
+            continue = true
+            timeouts = {{ first_byte_s = 3, idle_s = 4 }}
             "#
         )
     };
@@ -34,17 +44,33 @@ fn config() -> Config {
 
 fn with<T>(model: &str, f: impl FnOnce(&Target<'_>, &OriginSecrets<'_>) -> T) -> T {
     let config = config();
-    let target = route::plan(&config, &config.keys[0], model).unwrap();
+    let route = config.routes.iter().find(|route| route.model == model).unwrap();
+    let origin = route.origin.as_deref().unwrap();
+    let target = Target::of(&config, route, origin, route.model_at(None)).unwrap();
     let mut secrets = Secrets::default();
     for (name, value) in [("OWN", "sk-own-0123456789"), ("FAR", "sk-far-0123456789")] {
         secrets.insert(name, Secret::new(value).unwrap());
     }
-    f(&target, &OriginSecrets::of(target.origin, &secrets).ok().unwrap())
+    f(&target, &OriginSecrets::of(target.origin, 0, &secrets).ok().unwrap())
 }
 
 fn sent(model: &str, body: &str) -> Outbound {
-    let request_ = Request::parse(body.as_bytes()).unwrap();
-    with(model, |target, secrets| request(target, secrets, "/chat/completions", &request_, "id1", 5_000))
+    resumed(model, body, None).unwrap()
+}
+
+fn resumed(model: &str, body: &str, partial: Option<&Partial>) -> Result<Outbound, NoResume> {
+    let parsed = Request::parse(body.as_bytes()).unwrap();
+    let attempt = Attempt {
+        path: "/chat/completions",
+        id: "id1",
+        now_ms: NOW,
+        deadline_ms: NOW + 10_000,
+        way: StreamWay::Pump,
+        partial,
+    };
+    with(model, |target, secrets| {
+        request(target, secrets, &parsed, Attempt { way: target.stream_way(), ..attempt })
+    })
 }
 
 fn header_of<'a>(outbound: &'a Outbound, name: &str) -> Option<&'a str> {
@@ -60,7 +86,88 @@ fn to_our_own_server_goes_a_ticket() {
     let ticket =
         Ticket::decode(header_of(&outbound, header::TICKET).unwrap(), b"sk-own-0123456789", 5).unwrap();
     assert_eq!((ticket.request_id.as_str(), ticket.price.output), ("id1", 2_000_000_000));
-    assert_eq!(outbound.first_byte_timeout_ms, 7_000);
+    assert_eq!(header_of(&outbound, header::RESUME), None);
+    let timeouts = Timeouts { first_byte_ms: 7_000, idle_ms: 60_000, total_ms: 10_000 };
+    assert_eq!(outbound.timeouts, timeouts);
+}
+
+#[test]
+fn the_route_s_time_limits_go_before_the_origin_s_and_the_budget_before_both() {
+    let parsed = Request::parse(br#"{"model":"far-on"}"#).unwrap();
+    for (now_ms, expected) in [
+        (0, Timeouts { first_byte_ms: 3_000, idle_ms: 4_000, total_ms: 10_000 }),
+        (9_000, Timeouts { first_byte_ms: 1_000, idle_ms: 4_000, total_ms: 1_000 }),
+        // A timer of 0 would be none.
+        (10_000, Timeouts { first_byte_ms: 1, idle_ms: 4_000, total_ms: 1 }),
+        (12_000, Timeouts { first_byte_ms: 1, idle_ms: 4_000, total_ms: 1 }),
+    ] {
+        let attempt =
+            Attempt { path: "/x", id: "i", now_ms, deadline_ms: 10_000, way: StreamWay::Pump, partial: None };
+        let sent = with("far-on", |target, secrets| request(target, secrets, &parsed, attempt));
+        assert_eq!(sent.ok().unwrap().timeouts, expected, "{now_ms}");
+    }
+}
+
+fn partial(events: &str) -> Partial {
+    let mut scanner = Scanner::new(Price::default(), true).with_partial(Partial::default());
+    scanner.push(events.as_bytes());
+    scanner.take_partial().unwrap()
+}
+
+const TEXT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"One\"}}]}\n\n";
+const TOKENS: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"One\"}}],\"moegate\":{\"tokens\":[5],\"vocab\":\"v\"}}\n\n";
+const TOOL: &str = "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0}]}}]}\n\n";
+
+#[test]
+fn our_own_server_is_asked_for_a_handle_where_another_may_have_to_go_on() {
+    let wanted = |model, body| header_of(&sent(model, body), header::RESUME).map(str::to_owned);
+    assert_eq!(wanted("own-on", r#"{"model":"own-on","stream":true}"#).as_deref(), Some("1"));
+    assert_eq!(wanted("own-on", r#"{"model":"own-on"}"#), None);
+    assert_eq!(wanted("far-on", r#"{"model":"far-on","stream":true}"#), None);
+}
+
+#[test]
+fn who_can_go_on() {
+    for (events, own, far) in
+        [("", true, true), (TEXT, false, true), (TOKENS, true, true), (TOOL, false, false)]
+    {
+        let partial = partial(events);
+        let able = |model| with(model, |target, _| can_resume(target, &partial));
+        assert_eq!((able("own-on"), able("far-on")), (own, far), "{events}");
+    }
+}
+
+#[test]
+fn the_answer_so_far_goes_along() {
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"Count"}],"stream":true}"#;
+    for (model, expected) in [
+        (
+            "own-on",
+            r#"{"stream_options":{"include_usage":true},"moegate_resume":{"tokens":[5],"vocab":"v"},"model":"own-model","messages":[{"role":"user","content":"Count"}],"stream":true}"#,
+        ),
+        (
+            "far-on",
+            r#"{"stream_options":{"include_usage":true},"model":"far-model","messages":[{"role":"user","content":"Count"},{"role":"assistant","content":"One"}],"stream":true}"#,
+        ),
+    ] {
+        let Ok(Outbound { body: OutboundBody::Bytes(sent), .. }) =
+            resumed(model, body, Some(&partial(TOKENS)))
+        else {
+            panic!("{model}: the body must differ")
+        };
+        assert_eq!(String::from_utf8(sent).unwrap(), expected);
+    }
+    assert!(resumed("far-on", r#"{"model":"m","stream":true}"#, Some(&partial(TEXT))).is_err());
+}
+
+/// Platforms let go of the received bytes when the reply begins.
+#[test]
+fn what_goes_on_never_counts_on_the_received_body() {
+    let thoughts = "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\"}}]}\n\n";
+    let body = r#"{"model":"far-model","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#;
+    assert_eq!(sent("far-on", body).body, OutboundBody::AsReceived);
+    let again = resumed("far-on", body, Some(&partial(thoughts))).unwrap();
+    assert!(matches!(again.body, OutboundBody::Bytes(bytes) if bytes == body.as_bytes()));
 }
 
 #[test]

@@ -74,6 +74,7 @@ mod tests {
 
     fn config() -> Config {
         let key = |name: &str, here: Option<&str>, secret: Option<&str>| Key {
+            tenant: None,
             name: name.into(),
             sha256: here.map(|key| moegate_wire::sign::to_hex(&Sha256::digest(key))),
             sha256_secret: secret.map(Into::into),

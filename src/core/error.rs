@@ -1,5 +1,6 @@
 //! What a client is told when something is wrong.
 
+use super::stream::Close;
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -30,6 +31,8 @@ pub struct ApiError {
     pub message: Cow<'static, str>,
     /// The header `Allow` of a 405.
     pub allow: Option<&'static str>,
+    /// Seconds after which it may work: the header `Retry-After`.
+    pub retry_after_s: Option<u64>,
 }
 
 impl ApiError {
@@ -39,7 +42,7 @@ impl ApiError {
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, kind, code, param: None, message: message.into(), allow: None }
+        Self { status, kind, code, param: None, message: message.into(), allow: None, retry_after_s: None }
     }
 
     /// 400.
@@ -91,6 +94,24 @@ impl ApiError {
         }
     }
 
+    /// 409: the same request is under way.
+    #[must_use]
+    pub fn still_running() -> Self {
+        let text = "the first request with this Idempotency-Key is still under way; ask again in a moment";
+        Self {
+            retry_after_s: Some(1),
+            ..Self::new(409, "invalid_request_error", "idempotency_key_in_use", text)
+        }
+    }
+
+    /// 422: the idempotency key belongs to another request.
+    #[must_use]
+    pub fn key_reused() -> Self {
+        let text =
+            "this Idempotency-Key came with another body or path before: a new request needs a new key";
+        Self::new(422, "invalid_request_error", "idempotency_key_reused", text)
+    }
+
     /// 413.
     #[must_use]
     pub fn too_large(limit_mib: u32) -> Self {
@@ -108,6 +129,12 @@ impl ApiError {
     #[must_use]
     pub fn upstream(status: u16, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(status, "upstream_error", code, message)
+    }
+
+    /// 503: nothing was asked, and it may work later.
+    #[must_use]
+    pub fn unavailable(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(503, "upstream_error", code, message)
     }
 
     /// 500, the gateway's own fault or its owner's.
@@ -128,12 +155,25 @@ impl ApiError {
     /// What a client gets at the end of a stream that broke off.
     #[must_use]
     pub fn truncated_event() -> String {
-        let error = Self::upstream(
-            502,
-            "stream_truncated",
-            "the origin's stream broke off before it was complete; what has come so far is not the whole answer",
-        );
-        format!("\n\n{}", error.event())
+        Self::cut_off_event(Close::Broken)
+    }
+
+    /// The same by how it closed.
+    #[must_use]
+    pub fn cut_off_event(close: Close) -> String {
+        let (status, code, what) = match close {
+            Close::Clean | Close::Broken => {
+                (502, "stream_truncated", "the origin's stream broke off before it was complete")
+            }
+            Close::Idle => (504, "stream_idle", "the origin's stream fell silent for too long"),
+            Close::Late => (
+                504,
+                "stream_timeout",
+                "the time that the route's budget allows was over before the stream was complete",
+            ),
+        };
+        let text = format!("{what}; what has come so far is not the whole answer");
+        format!("\n\n{}", Self::upstream(status, code, text).event())
     }
 
     /// The same as one event of a stream whose status is already sent.

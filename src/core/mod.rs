@@ -5,8 +5,13 @@
 
 pub mod attempt;
 pub mod auth;
+pub mod course;
 pub mod error;
+pub mod failure;
+pub mod health;
+pub mod memory;
 pub mod record;
+pub mod repeats;
 pub mod report;
 pub mod request_id;
 pub mod route;

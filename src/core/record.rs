@@ -1,25 +1,35 @@
-//! The usage record: one per attempted request, written once under a key of its own.
+//! The usage record: one per attempt, written once under a key of its own.
 //!
 //! Nothing is read before it is written, so concurrent requests lose nothing. What sums need rides in the key's
 //! metadata (at most 1,024 bytes on Workers KV), so that `GET /usage` lists without reading each record.
 
+use super::config::Failure;
 use super::stream::Seen;
 use moegate_wire::{Ending, Nanodollars, Receipt, Usage};
 use serde::{Deserialize, Serialize};
 
-/// Everything that is kept of one request; no content, no key, no URL.
+/// Everything that is kept of one attempt; no content, no key, no URL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     pub id: String,
+    /// Which attempt of the request it is: 1, 2, …
+    #[serde(default = "first")]
+    pub attempt: u32,
+    /// Whether it is the last one: its answer is the client's.
+    #[serde(default = "yes")]
+    pub last: bool,
+    /// Why it failed, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
     /// The client key's name.
     pub key: String,
-    /// The model the client asked for, which is the route's name.
+    /// The model the client asked for.
     pub model: String,
     /// The model's name at the origin.
     pub served_model: String,
     pub origin: String,
     pub stream: bool,
-    /// The status the client got.
+    /// The status the client got, or would have got if no attempt had followed.
     pub status: u16,
     pub ending: Ending,
     pub usage: Usage,
@@ -35,6 +45,14 @@ pub struct Record {
     /// What the origin's receipt says of its own time, in micro-seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin_time: Option<OriginTime>,
+}
+
+fn first() -> u32 {
+    1
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// From a receipt, in micro-seconds.
@@ -65,6 +83,9 @@ pub struct Summary {
     /// Prompt, cached, completion, reasoning tokens; cost in nano-dollars; 1 if metered.
     #[serde(rename = "n")]
     pub numbers: [u64; 6],
+    /// An attempt that another one followed: no request of its own.
+    #[serde(default, rename = "a", skip_serializing_if = "std::ops::Not::not")]
+    pub superseded: bool,
 }
 
 /// How a relayed stream ended: what the gateway saw of the pipe, and what the origin's receipt says.
@@ -90,10 +111,15 @@ pub fn pumped_ending(connection: Ending, seen: Option<Seen>) -> Ending {
 }
 
 impl Record {
-    /// Where it is kept: `usage/2026-11-21/<id>`. Ids sort by time.
+    /// Where it is kept: `usage/2026-11-21/<id>`, with `-2` and so on behind it for further attempts. Ids sort by time.
     #[must_use]
     pub fn storage_key(&self) -> String {
-        format!("{PREFIX}{}/{}", day(self.started_ms), self.id)
+        let (day, id) = (day(self.started_ms), &self.id);
+        if self.attempt == 1 {
+            format!("{PREFIX}{day}/{id}")
+        } else {
+            format!("{PREFIX}{day}/{id}-{}", self.attempt)
+        }
     }
 
     #[must_use]
@@ -107,6 +133,7 @@ impl Record {
             origin: self.origin.clone(),
             ending: self.ending,
             numbers: [prompt, cached, completion, reasoning, cost, u64::from(self.metered)],
+            superseded: !self.last,
         }
     }
 }
@@ -145,6 +172,27 @@ mod tests {
         ] {
             assert_eq!(day(seconds * 1000), expected);
         }
+    }
+
+    #[test]
+    fn each_attempt_has_a_key_of_its_own_and_old_records_are_first_attempts() {
+        let old = r#"{"id":"x","key":"k","model":"m","served_model":"m","origin":"o","stream":false,"status":200,
+            "ending":"complete","usage":{"prompt":1,"cached":0,"completion":1,"reasoning":0},"metered":true,
+            "cost_nanodollars":1,"started_ms":0,"head_after_ms":1,"ended_after_ms":2}"#;
+        let first: Record = serde_json::from_str(old).unwrap();
+        assert_eq!((first.attempt, first.last, first.failure), (1, true, None));
+        assert_eq!(
+            (first.storage_key(), first.summary().superseded),
+            ("usage/1970-01-01/x".to_owned(), false)
+        );
+        let second = Record { attempt: 2, last: false, failure: Some(Failure::Timeout), ..first };
+        assert_eq!(
+            (second.storage_key(), second.summary().superseded),
+            ("usage/1970-01-01/x-2".to_owned(), true)
+        );
+        let text = serde_json::to_string(&second).unwrap();
+        assert!(text.contains("\"failure\":\"timeout\""), "{text}");
+        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), second);
     }
 
     #[test]
@@ -201,6 +249,7 @@ mod tests {
             origin: "o".repeat(64),
             ending: Ending::Truncated,
             numbers: [u64::MAX; 6],
+            superseded: true,
         };
         assert!(serde_json::to_string(&summary).unwrap().len() <= 1_024);
     }

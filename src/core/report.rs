@@ -95,8 +95,10 @@ fn is_period(text: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Totals {
     pub requests: u64,
-    /// Requests whose counts are not known; they are zero in the sums.
-    pub unmetered_requests: u64,
+    /// Calls to origins: more than the requests where some were tried again.
+    pub attempts: u64,
+    /// Attempts whose counts are not known; they are zero in the sums.
+    pub unmetered_attempts: u64,
     pub prompt_tokens: u64,
     pub cached_tokens: u64,
     pub completion_tokens: u64,
@@ -107,8 +109,9 @@ pub struct Totals {
 impl Totals {
     fn add(&mut self, summary: &Summary) {
         let [prompt, cached, completion, reasoning, cost, metered] = summary.numbers;
-        self.requests += 1;
-        self.unmetered_requests += u64::from(metered == 0);
+        self.requests += u64::from(!summary.superseded);
+        self.attempts += 1;
+        self.unmetered_attempts += u64::from(metered == 0);
         self.prompt_tokens = self.prompt_tokens.saturating_add(prompt);
         self.cached_tokens = self.cached_tokens.saturating_add(cached);
         self.completion_tokens = self.completion_tokens.saturating_add(completion);
@@ -180,24 +183,29 @@ mod tests {
             origin: "o".into(),
             ending,
             numbers: [10, 4, 2, 1, 77, metered],
+            superseded: false,
         };
         let mut report = Report::default();
         report.add(&summary("a", Ending::Complete, 1));
         report.add(&summary("a", Ending::Cancelled, 1));
+        // Another attempt followed: its tokens and its cost count, but the request is one.
+        report.add(&Summary { superseded: true, ..summary("b", Ending::Error, 1) });
         report.add(&summary("b", Ending::Truncated, 0));
         let totals = Totals {
             requests: 3,
-            unmetered_requests: 1,
-            prompt_tokens: 30,
-            cached_tokens: 12,
-            completion_tokens: 6,
-            reasoning_tokens: 3,
-            cost_nanodollars: 231,
+            attempts: 4,
+            unmetered_attempts: 1,
+            prompt_tokens: 40,
+            cached_tokens: 16,
+            completion_tokens: 8,
+            reasoning_tokens: 4,
+            cost_nanodollars: 308,
         };
         assert_eq!(
             (&report.totals, &report.by_model["m"], &report.by_origin["o"]),
             (&totals, &totals, &totals)
         );
-        assert_eq!((report.by_key["a"].requests, report.by_ending["truncated"].unmetered_requests), (2, 1));
+        assert_eq!((report.by_key["a"].requests, report.by_ending["truncated"].unmetered_attempts), (2, 1));
+        assert_eq!((report.by_ending["error"].requests, report.by_ending["error"].attempts), (0, 1));
     }
 }

@@ -54,25 +54,30 @@ impl Secrets {
 /// The secrets of one origin, for one attempt.
 pub struct OriginSecrets<'a> {
     origin: &'a Origin,
-    bearer: Option<&'a Secret>,
-    headers: Vec<(&'a str, &'a Secret)>,
+    bearer: Option<Secret>,
+    headers: Vec<(&'a str, Secret)>,
 }
 
 impl<'a> OriginSecrets<'a> {
-    /// Every secret the origin names must be there.
+    /// The names of the secrets for an attempt with the key of that number: 0 is `secret`, then the spare ones.
+    pub fn names(origin: &'a Origin, key: usize) -> impl Iterator<Item = &'a str> {
+        bearer_name(origin, key).into_iter().chain(origin.secret_headers.values().map(String::as_str))
+    }
+
+    /// Every secret that an attempt with the key of that number needs must be there.
     ///
     /// # Errors
     /// 500 that names the missing secret, never its value.
-    pub fn of(origin: &'a Origin, secrets: &'a Secrets) -> Result<Self, ApiError> {
+    pub fn of(origin: &'a Origin, key: usize, secrets: &Secrets) -> Result<Self, ApiError> {
         let find = |name: &str| {
-            secrets.get(name).ok_or_else(|| {
+            secrets.get(name).map(|Secret(value)| Secret(value.clone())).ok_or_else(|| {
                 ApiError::internal(
                     "secret_missing",
                     format!("the gateway has no value for the secret `{name}` of origin `{}`: set it (Workers: `wrangler secret put {name}`, or a line in .dev.vars; Spin: `SPIN_VARIABLE_{name}`) and try again", origin.name),
                 )
             })
         };
-        let bearer = origin.secret.as_deref().map(find).transpose()?;
+        let bearer = bearer_name(origin, key).map(find).transpose()?;
         let header = |(header, name): (&'a String, &'a String)| Ok((header.as_str(), find(name)?));
         let headers = origin.secret_headers.iter().map(header).collect::<Result<_, _>>()?;
         Ok(Self { origin, bearer, headers })
@@ -81,7 +86,7 @@ impl<'a> OriginSecrets<'a> {
     /// The key that signs tickets and receipts.
     #[must_use]
     pub fn bearer(&self) -> Option<&Secret> {
-        self.bearer
+        self.bearer.as_ref()
     }
 
     /// The header lines for a request to `url`; none at all unless scheme and authority are the origin's own.
@@ -89,7 +94,7 @@ impl<'a> OriginSecrets<'a> {
         if Authority::of(url).is_none() || Authority::of(url) != self.origin.authority() {
             return;
         }
-        if let Some(Secret(value)) = self.bearer {
+        if let Some(Secret(value)) = &self.bearer {
             headers.push(("authorization".to_owned(), format!("Bearer {value}")));
         }
         headers.extend(self.headers.iter().map(|(name, Secret(value))| ((*name).to_owned(), value.clone())));
@@ -105,6 +110,10 @@ impl<'a> OriginSecrets<'a> {
     }
 }
 
+fn bearer_name(origin: &Origin, key: usize) -> Option<&str> {
+    origin.secret.iter().chain(&origin.spare_secrets).nth(key).map(String::as_str)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,8 +125,12 @@ mod tests {
             kind: Kind::Openai,
             url: url.into(),
             secret: Some("KEY".into()),
+            spare_secrets: vec!["OTHER".into()],
             secret_headers: [("x-access".to_owned(), "ACCESS".to_owned())].into(),
             first_byte_timeout_s: 1,
+            breaker: Default::default(),
+            retry_percent: 20,
+            prefill: Default::default(),
             models: vec![],
         }
     }
@@ -131,10 +144,24 @@ mod tests {
     }
 
     fn attached(url: &str) -> Vec<(String, String)> {
+        with_key(0, url)
+    }
+
+    fn with_key(key: usize, url: &str) -> Vec<(String, String)> {
         let origin = origin("https://api.example.com/v1");
         let mut headers = Vec::new();
-        OriginSecrets::of(&origin, &secrets()).ok().unwrap().attach(url, &mut headers);
+        OriginSecrets::of(&origin, key, &secrets()).ok().unwrap().attach(url, &mut headers);
         headers
+    }
+
+    #[test]
+    fn a_spare_key_takes_the_place_of_the_first() {
+        let headers = with_key(1, "https://api.example.com/v1/chat/completions");
+        assert_eq!(headers[0], ("authorization".to_owned(), "Bearer not for this one".to_owned()));
+        assert_eq!(headers[1].0, "x-access");
+        let origin = origin("https://api.example.com/v1");
+        let names = |key| OriginSecrets::names(&origin, key).collect::<Vec<_>>();
+        assert_eq!((names(0), names(1)), (vec!["KEY", "ACCESS"], vec!["OTHER", "ACCESS"]));
     }
 
     #[test]
@@ -162,7 +189,7 @@ mod tests {
     #[test]
     fn a_missing_one_is_named() {
         let origin = origin("https://api.example.com/v1");
-        let error = OriginSecrets::of(&origin, &Secrets::default()).err().unwrap();
+        let error = OriginSecrets::of(&origin, 0, &Secrets::default()).err().unwrap();
         assert_eq!((error.status, error.code), (500, "secret_missing"));
         assert!(error.message.contains("`KEY`"));
     }

@@ -4,8 +4,9 @@
 //! core sees bytes only where it asks for them. The implementations: `cloudflare` (Workers), `spin`, [`fake`] (tests).
 
 use crate::core::attempt::{AnswerHeaders, Outbound, SendError};
+use crate::core::memory::Memory;
 use crate::core::secret::Secret;
-use crate::core::stream::{Scanner, Seen};
+use crate::core::stream::Scanner;
 use moegate_wire::Ending;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -29,6 +30,9 @@ pub struct Head {
     pub query: String,
     pub authorization: Option<String>,
     pub content_length: Option<u64>,
+    pub idempotency_key: Option<String>,
+    /// The headers that the configuration's rules name (`Config::rule_headers`), where the request has them.
+    pub rule_headers: Vec<(String, String)>,
 }
 
 /// Why the client's body is not there.
@@ -51,7 +55,8 @@ pub struct Answer<S> {
 #[derive(Debug)]
 pub enum AnswerBody<S> {
     Whole(Vec<u8>),
-    /// A successful answer of type `text/event-stream` whose first chunk has come.
+    /// A successful answer of type `text/event-stream` that has begun, as [`crate::core::stream::Opening`] says. One
+    /// whose beginning was an error event is `Whole`: the event's data.
     Stream(S),
 }
 
@@ -63,23 +68,30 @@ pub struct Reply {
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one for each request; a box would be an allocation more")]
 pub enum ReplyBody<S> {
     Bytes(Vec<u8>),
     /// The origin's whole answer as it came; a platform that still has these bytes need not take the copy.
     Answered(Vec<u8>),
     /// The runtime's own pipe.
     Relay(S),
-    /// Each chunk past the scanner. After the stream's end the platform sends what [`Scanner::end`] gives.
+    /// Each chunk past the scanner. After the stream's end the platform does what [`Scanner::end`] says.
     Pump(S, Scanner),
 }
 
 /// How a reply went out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Delivery {
     pub ending: Ending,
     /// Of a pumped stream.
-    pub seen: Option<Seen>,
+    pub scanner: Option<Scanner>,
+    /// The client's stream was left open: [`Platform::go_on`] or [`Platform::finish`] has to follow.
+    pub open: bool,
 }
+
+/// The client has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left;
 
 /// The store did not take or give it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,8 +131,15 @@ pub trait Platform {
     /// The client's body, at most `limit` bytes of it.
     fn read_body(&self, limit: usize) -> impl Future<Output = Result<Self::Body, BodyError>>;
 
-    /// Sends it and waits for the head, and for the whole body or a stream's first chunk. Never follows a redirect. A
-    /// client that leaves ends it. `limit` bounds a whole body.
+    /// Waits so many milliseconds; less, if it is known that the client has left.
+    fn sleep(&self, ms: u64) -> impl Future<Output = Result<(), Left>>;
+
+    /// What this instance remembers from request to request.
+    fn memory<T>(&self, f: impl FnOnce(&mut Memory) -> T) -> T;
+
+    /// Sends it and waits for the head, and for the whole body or until a stream has begun. Never follows a redirect. A
+    /// client that leaves ends it. `limit` bounds a whole body. The body that was received can be sent again until
+    /// [`Platform::respond`].
     fn send(
         &self,
         request: Outbound,
@@ -129,6 +148,18 @@ pub trait Platform {
 
     /// Sends the reply; ready when it is out or has broken off. What comes after runs though the client is served.
     fn respond(&self, reply: Reply, body: ReplyBody<Self::Stream>) -> impl Future<Output = Delivery>;
+
+    /// Pumps another origin's stream into a reply that was left open.
+    fn go_on(&self, stream: Self::Stream, scanner: Scanner) -> impl Future<Output = Delivery>;
+
+    /// Ends a reply that was left open. Whether the client was there to take it.
+    fn finish(&self, last: String) -> impl Future<Output = Result<(), Left>>;
+
+    /// Stores a value for other instances, for about so many seconds. Nobody relies on it.
+    fn remember(&self, key: &str, value: &str, seconds: u64) -> impl Future<Output = ()>;
+
+    /// What some instance stored. `None` where there is nothing, or nothing is known of it yet.
+    fn recall(&self, key: &str) -> impl Future<Output = Option<String>>;
 
     /// Writes a record; tries again where the store is busy. If it fails for good, the record goes to the log.
     fn put_record(

@@ -19,6 +19,6 @@ export const cases = {
       (totals.prompt_tokens - totals.cached_tokens) * 1000 + totals.cached_tokens * 500 + totals.completion_tokens * 2000;
     assert.equal(totals.cost_nanodollars, cost);
     // Only what died with the server has no receipt.
-    assert.equal(totals.unmetered_requests, by_ending.truncated.requests);
+    assert.equal(totals.unmetered_attempts, by_ending.truncated.requests);
   },
 };

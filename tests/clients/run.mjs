@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { cases as aiCases } from './ai.mjs';
 import { cases as openaiCases } from './openai.mjs';
 import { cases as accountCases } from './account.mjs';
+import { cases as neverDownCases } from './never_down.mjs';
 import { World } from './world.mjs';
 
 let passed = 0;
@@ -55,6 +56,8 @@ for (const host of ['workerd', 'spin']) {
     await play(world, 'npm openai', openaiCases);
     await python(world);
     await play(world, 'account', accountCases);
+    await world.startTwin();
+    await play(world, 'never down', neverDownCases);
   } catch (error) {
     failed += 1;
     console.log(`${error.stack ?? error}`);

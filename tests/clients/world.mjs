@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const GATEWAY_PORT = 28710;
 const SERVER_PORT = 28711;
+const TWIN_PORT = 28715;
 const PATIENCE_MS = 60_000;
 const GLANCE_MS = 20;
 
@@ -49,8 +50,10 @@ export class World {
   clientKey = key();
   adminKey = key();
   #originKey = key();
+  #twinKey = key();
   #folder = mkdtempSync(join(tmpdir(), 'moegate-clients-'));
   #server;
+  #twin;
   #gateway;
 
   /** `host`: `workerd` or `spin`. */
@@ -59,12 +62,14 @@ export class World {
   }
 
   async start() {
-    for (const port of [GATEWAY_PORT, SERVER_PORT]) {
+    for (const port of [GATEWAY_PORT, SERVER_PORT, TWIN_PORT]) {
       if (await isTaken(port)) throw new Error(`port ${port} is taken; end what uses it (\`ss -ltnp 'sport = :${port}'\` names it)`);
     }
-    writeFileSync(join(this.#folder, 'origin-key'), this.#originKey);
+    writeFileSync(join(this.#folder, 'own'), this.#originKey);
+    writeFileSync(join(this.#folder, 'twin'), this.#twinKey);
     const secrets = {
       OWN_KEY: this.#originKey,
+      TWIN_KEY: this.#twinKey,
       APP_KEY_SHA256: sha256(this.clientKey),
       ADMIN_KEY_SHA256: sha256(this.adminKey),
     };
@@ -106,11 +111,19 @@ export class World {
   }
 
   async startServer() {
+    this.#server = await this.#moeServer(SERVER_PORT, 'own');
+  }
+
+  async startTwin() {
+    this.#twin = await this.#moeServer(TWIN_PORT, 'twin');
+  }
+
+  #moeServer(port, keyFile) {
     const args = [
-      'serve', join(ROOT, 'moe-server/models/tiny.gguf'), '--host', '127.0.0.1', '--port', `${SERVER_PORT}`,
-      '--api-key-file', join(this.#folder, 'origin-key'), '--alias', this.model, '--json',
+      'serve', join(ROOT, 'moe-server/models/tiny.gguf'), '--host', '127.0.0.1', '--port', `${port}`,
+      '--api-key-file', join(this.#folder, keyFile), '--alias', this.model, '--json',
     ];
-    this.#server = await this.#started('moe-server', variable('MOEGATE_SERVER'), args);
+    return this.#started('moe-server', variable('MOEGATE_SERVER'), args);
   }
 
   /** `kill -9`: no goodbye to anyone. */
@@ -145,7 +158,7 @@ export class World {
   }
 
   async stop() {
-    for (const child of [this.#gateway, this.#server]) {
+    for (const child of [this.#gateway, this.#server, this.#twin]) {
       if (!child || child.exitCode !== null || child.signalCode !== null) continue;
       const gone = new Promise((resolve) => child.once('exit', resolve));
       child.kill('SIGTERM');

@@ -6,3 +6,5 @@ pub const REQUEST_ID: &str = "x-moegate-request-id";
 pub const TICKET: &str = "x-moegate-ticket";
 /// The hex HMAC over a receipt's body, see [`crate::receipt`].
 pub const SIGNATURE: &str = "x-moegate-signature";
+/// [`crate::resume::WANTED`] asks a stream to list its tokens, see [`crate::resume`].
+pub const RESUME: &str = "x-moegate-resume";

@@ -6,12 +6,14 @@
 //! - [`ticket`]: what the gateway sends along with a request (its id and its price), signed.
 //! - [`receipt`]: what the server measured for that request, signed.
 //! - [`price`]: integer money.
+//! - [`resume`]: how a stream that broke off goes on elsewhere.
 //! - [`usage`]: token counts.
 #![forbid(unsafe_code)]
 
 pub mod header;
 pub mod price;
 pub mod receipt;
+pub mod resume;
 pub mod sign;
 pub mod ticket;
 pub mod usage;

@@ -42,6 +42,7 @@ Commands:
       --json FILE     also write the rows to a file
       --rounds N      (default: 9)
       --own-only      leave out worker-build, whose tools take minutes to compile
+      --before DIR    compare with the Worker of another checkout, built there with the bench's configuration
   build worker|spin build the gateway for Workers (build/worker/moegate.wasm) or for Spin (build/spin/moegate.wasm)
       --out DIR       another folder; with MOEGATE_CONFIG=FILE another configuration
       --features F    features of the gateway's package (for tests)
@@ -178,6 +179,7 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
                     Long("json") => options.json = Some(args.value()?.into()),
                     Long("rounds") => options.rounds = args.value()?.parse::<std::num::NonZeroUsize>()?.get(),
                     Long("own-only") => options.own_only = true,
+                    Long("before") => options.before = Some(args.value()?.into()),
                     Long("host") => options.host = Some(args.value()?.parse_with(Host::parse)?),
                     other => return Err(other.unexpected()),
                 }

@@ -19,6 +19,11 @@ const SUITES: &[Suite] = &[
         checks: contract,
     },
     Suite {
+        name: "faults",
+        what: "every fault at a real socket: what clients get, what it costs, what is recorded",
+        checks: faults,
+    },
+    Suite {
         name: "clients",
         what: "real SDKs against the gateway, in workerd and in the Spin host, and moe-server",
         checks: clients,
@@ -118,7 +123,8 @@ fn contract(setup: &Setup) -> Result<Vec<Check>> {
     let spin_host = spin::test_host(setup)?;
     let shipped = build::worker(setup, &setup.root.join("build/worker"), &quiet)?;
     let mut hosts = setup.cargo("test");
-    hosts.args(["--quiet", "--package", "contract", "--no-fail-fast"]);
+    hosts.args(["--quiet", "--package", "contract", "--no-fail-fast", "--lib"]);
+    hosts.args(["--test", "hosts", "--test", "allocations", "--test", "shipped"]);
     node.lend(&mut hosts);
     hosts.env("MOEGATE_CONTRACT_WASM", &wasm).env("MOEGATE_SHIPPED_WASM", shipped);
     hosts.env("MOEGATE_CONTRACT_SPIN", &component).env("MOEGATE_SHIPPED_SPIN", shipped_component);
@@ -134,6 +140,24 @@ fn contract(setup: &Setup) -> Result<Vec<Check>> {
         check("the Spin host and its hazards", spin_host),
         check("crossings into wasm", crossings),
     ])
+}
+
+/// The gateway with the fault suite's configuration, which can be made to panic, and so to forget.
+const FAULTS: build::Variant<'_> = build::Variant {
+    config: Some("tests/contract/faults/moegate.toml"),
+    features: Some("fault-injection"),
+    quiet: true,
+};
+
+fn faults(setup: &Setup) -> Result<Vec<Check>> {
+    let node = setup.node()?;
+    let mut hosts = setup.cargo("test");
+    hosts.args(["--quiet", "--package", "contract", "--test", "faults"]);
+    node.lend(&mut hosts);
+    hosts.env("MOEGATE_FAULTS_WASM", build::worker(setup, &setup.root.join("build/faults"), &FAULTS)?);
+    hosts.env("MOEGATE_FAULTS_SPIN", build::spin(setup, &setup.root.join("build/faults-spin"), &FAULTS)?);
+    hosts.env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
+    Ok(vec![Check { name: "faults on every host", command: hosts, counting: Counting::Lines }])
 }
 
 fn clients(setup: &Setup) -> Result<Vec<Check>> {

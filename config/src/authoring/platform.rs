@@ -83,6 +83,9 @@ fn secrets(config: &Config) -> Vec<(String, &str)> {
     let mut places = Vec::new();
     for (i, origin) in config.origins.iter().enumerate() {
         places.extend(origin.secret.iter().map(|name| (format!("origins[{i}].secret"), name.as_str())));
+        for (j, name) in origin.spare_secrets.iter().enumerate() {
+            places.push((format!("origins[{i}].spare_secrets[{j}]"), name));
+        }
         for (header, name) in &origin.secret_headers {
             places.push((format!("origins[{i}].secret_headers.{header}"), name));
         }
@@ -159,6 +162,17 @@ fn spin_hosted(config: &Config) -> Vec<Problem> {
             problems.push(Problem {
                 path: format!("origins[{i}].url"),
                 message: "is this machine's own address, which Fermyon Wasm Functions cannot reach: give the origin its public https URL, or a tunnel's".to_owned(),
+            });
+        }
+    }
+    for (i, route) in config.routes.iter().enumerate() {
+        if route.budget.seconds >= HOSTED_SECONDS {
+            problems.push(Problem {
+                path: format!("routes[{i}].budget.seconds"),
+                message: format!(
+                    "is {}, but Fermyon Wasm Functions ends a request after {HOSTED_SECONDS} seconds, so a stream that is longer would end without an error: set `budget = {{ seconds = 29 }}` or any less than {HOSTED_SECONDS}",
+                    route.budget.seconds
+                ),
             });
         }
     }

@@ -1,5 +1,6 @@
 //! The reference page, made from the schema.
 
+use crate::{Action, Failure};
 use serde_json::{Map, Value};
 use std::fmt::Write;
 
@@ -11,25 +12,76 @@ the field. This page is generated from the definition in `config/` by `moegate r
 serves editors (`#:schema`).
 ";
 
-/// A section per table, in the order in which a file has them.
+/// What a section is of.
+enum Of {
+    /// The definition of that name in the schema.
+    Table(&'static str),
+    /// What follows each failure: keys of a table, which have no definition of their own.
+    Actions,
+}
+
+/// In the order in which a file has them.
+const SECTIONS: [(&str, Of); 12] = [
+    ("`[gateway]`", Of::Table("Gateway")),
+    ("`[[origins]]`", Of::Table("Origin")),
+    ("`[[origins.models]]`", Of::Table("Model")),
+    ("`[origins.breaker]`", Of::Table("Breaker")),
+    ("`[[routes]]`", Of::Table("Route")),
+    ("`[routes.rule]`", Of::Table("Rule")),
+    ("`[routes.rule.when]`", Of::Table("Condition")),
+    ("`[routes.budget]`", Of::Table("Budget")),
+    ("`[routes.timeouts]`", Of::Table("Timeouts")),
+    ("`[routes.on]`", Of::Actions),
+    ("`[[keys]]`", Of::Table("Key")),
+    ("`[admin]`", Of::Table("Admin")),
+];
+
+/// A section per table.
 #[must_use]
 pub fn reference() -> String {
     let schema = super::sorted_schema();
     let definitions = schema.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
     let mut page = INTRODUCTION.to_owned();
-    for (title, name) in [
-        ("`[gateway]`", "Gateway"),
-        ("`[[origins]]`", "Origin"),
-        ("`[[origins.models]]`", "Model"),
-        ("`[[routes]]`", "Route"),
-        ("`[[keys]]`", "Key"),
-        ("`[admin]`", "Admin"),
-    ] {
-        if let Some(definition) = definitions.get(name) {
-            section(&mut page, title, definition, &definitions);
+    for (title, of) in SECTIONS {
+        match of {
+            Of::Actions => actions(&mut page, title, &definitions),
+            Of::Table(name) => {
+                if let Some(definition) = definitions.get(name) {
+                    section(&mut page, title, definition, &definitions);
+                }
+            }
         }
     }
     page
+}
+
+/// The values of an enumeration, with what is said of each.
+fn values<'a>(name: &str, definitions: &'a Map<String, Value>) -> Vec<(&'a str, String)> {
+    let variants =
+        definitions.get(name).and_then(|definition| definition.get("oneOf")).and_then(Value::as_array);
+    let value = |variant: &'a Value| Some((variant.get("const")?.as_str()?, text_of(variant)));
+    variants.into_iter().flatten().filter_map(value).collect()
+}
+
+fn actions(page: &mut String, title: &str, definitions: &Map<String, Value>) {
+    let usual = |name: &str| {
+        Failure::ALL.into_iter().find(|failure| failure.name() == name).map(Failure::default_action)
+    };
+    // Writing to a String cannot fail.
+    let _ = write!(page, "\n## {title}\n\nFailure → action, such as `timeout = \"stop\"`. The actions:\n\n");
+    for (name, text) in values("Action", definitions) {
+        let _ = writeln!(page, "- `{name}`: {text}");
+    }
+    let _ = write!(page, "\n| failure | usual action | |\n|---|---|---|\n");
+    for (name, text) in values("Failure", definitions) {
+        let action = match usual(name) {
+            Some(Action::Next) => "`next`",
+            Some(Action::Retry) => "`retry`",
+            Some(Action::Stop) => "`stop`",
+            None => "",
+        };
+        let _ = writeln!(page, "| `{name}` | {action} | {text} |");
+    }
 }
 
 fn section(page: &mut String, title: &str, definition: &Value, definitions: &Map<String, Value>) {
@@ -56,7 +108,8 @@ fn section(page: &mut String, title: &str, definition: &Value, definitions: &Map
         let default = match field.get("default") {
             _ if required.contains(&name.as_str()) => "required".to_owned(),
             Some(Value::Null) | None => String::new(),
-            Some(Value::Object(map)) if map.is_empty() => String::new(),
+            // A table's fields have their own.
+            Some(Value::Object(_)) => String::new(),
             Some(value) => format!("`{value}`"),
         };
         let _ =
@@ -71,45 +124,61 @@ fn text_of(schema: &Value) -> String {
 }
 
 fn type_of(schema: &Value, definitions: &Map<String, Value>) -> String {
-    if let Some(name) = schema.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next()) {
-        return definitions.get(name).map_or_else(|| name.to_owned(), |definition| named(name, definition));
+    if let Some(name) = reference_in(schema) {
+        return named(name, definitions);
     }
     if let Some(Value::Array(any)) = schema.get("anyOf") {
         let some = any.iter().filter(|one| one.get("type").and_then(Value::as_str) != Some("null"));
         return some.map(|one| type_of(one, definitions)).collect::<Vec<_>>().join(" or ");
     }
-    match schema.get("type") {
-        Some(Value::String(name)) => kind(name, schema),
+    let name = match schema.get("type") {
+        Some(Value::String(name)) => name,
         Some(Value::Array(names)) => {
-            let name = names.iter().filter_map(Value::as_str).find(|name| *name != "null");
-            kind(name.unwrap_or("string"), schema)
+            names.iter().filter_map(Value::as_str).find(|name| *name != "null").unwrap_or("string")
         }
-        _ => String::new(),
+        _ => return String::new(),
+    };
+    match (name, schema.get("items"), schema.get("additionalProperties")) {
+        ("array", Some(items), _) => format!("list of {}", plural(items, definitions)),
+        ("object", _, Some(_)) if schema.get("propertyNames").is_some() => {
+            format!("table of [actions](#{})", anchor("`[routes.on]`"))
+        }
+        ("object", _, Some(values)) => format!("table of {}", plural(values, definitions)),
+        _ => name.to_owned(),
     }
 }
 
-fn kind(name: &str, schema: &Value) -> String {
-    match name {
-        "array" => "list of strings".to_owned(),
-        "object" if schema.get("additionalProperties").is_some() => "table of strings".to_owned(),
-        other => other.to_owned(),
+fn reference_in(schema: &Value) -> Option<&str> {
+    schema.get("$ref")?.as_str()?.rsplit('/').next()
+}
+
+/// Of the values of a list or a table.
+fn plural(schema: &Value, definitions: &Map<String, Value>) -> String {
+    match (reference_in(schema), schema.get("type").and_then(Value::as_str)) {
+        (Some("Rule"), _) => format!("[rules](#{})", anchor("`[routes.rule]`")),
+        (_, Some("string")) => "strings".to_owned(),
+        (_, Some("array")) => "lists of strings".to_owned(),
+        _ => type_of(schema, definitions),
     }
 }
 
-/// An enumeration shows its values.
-fn named(name: &str, definition: &Value) -> String {
-    let variants: Vec<_> = definition
-        .get("oneOf")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|variant| Some(format!("`{}`: {}", variant.get("const")?.as_str()?, text_of(variant))))
-        .collect();
-    if !variants.is_empty() {
-        return variants.join("<br>");
+/// An enumeration shows its values; what has a section of its own, a link.
+fn named(name: &str, definitions: &Map<String, Value>) -> String {
+    let values: Vec<_> =
+        values(name, definitions).into_iter().map(|(value, text)| format!("`{value}`: {text}")).collect();
+    if !values.is_empty() {
+        return values.join("<br>");
     }
-    match name {
-        "DollarsPerMillion" => "dollars per million tokens, as a string".to_owned(),
-        other => other.to_owned(),
+    let section = SECTIONS.iter().find(|(_, of)| matches!(of, Of::Table(own) if *own == name));
+    match (name, section) {
+        ("DollarsPerMillion", _) => "dollars per million tokens, as a string".to_owned(),
+        ("Dollars", _) => "dollars, as a string".to_owned(),
+        (_, Some((title, _))) => format!("[{}](#{})", name.to_lowercase(), anchor(title)),
+        (other, None) => other.to_owned(),
     }
+}
+
+/// As GitHub makes it of a heading: small letters and digits.
+fn anchor(title: &str) -> String {
+    title.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect()
 }

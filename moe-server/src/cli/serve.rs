@@ -69,7 +69,11 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
     let limits = Limits::default();
     let max_body_bytes = options.max_body_mb.saturating_mul(1 << 20);
     let server = Server {
-        codec: Arc::new(ModelCodec { tokenizer: model.tokenizer, template: model.template }),
+        codec: Arc::new(ModelCodec {
+            tokenizer: model.tokenizer,
+            template: model.template,
+            vocab: model.vocab,
+        }),
         scheduler,
         receipts: Receipts::new(Retention::default()),
         auth,

@@ -1,7 +1,9 @@
 //! The shapes of answers, as `OpenAI` writes them.
 
 use super::request::Endpoint;
+use crate::engine::TokenId;
 use crate::schedule::track::{Finish, Track};
+use moegate_wire::resume::{Handle, Resumed};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -14,6 +16,10 @@ pub struct Shape {
     pub model: String,
     /// Unix time in seconds.
     pub created: u64,
+    /// The vocabulary's fingerprint, where chunks list their tokens.
+    pub vocab: Option<String>,
+    /// How many tokens the request resumed, if it did.
+    pub resumed_tokens: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -26,6 +32,16 @@ struct Frame<'a> {
     /// Absent, null (in the chunks before the one with usage), or there.
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Option<UsageBody>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moegate: Option<Member>,
+}
+
+/// What is this project's own.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Member {
+    Handle(Handle),
+    Resumed(Resumed),
 }
 
 #[derive(Serialize)]
@@ -112,7 +128,7 @@ impl Shape {
             Endpoint::Chat => "chat.completion",
             Endpoint::Completions => "text_completion",
         };
-        self.frame(object, Some((content, Some(finish))), Some(Some(usage)))
+        self.frame(object, Some((content, Some(finish))), Some(Some(usage)), self.resumed())
     }
 
     /// Whether the first chunk of a stream is [`Self::role`].
@@ -125,35 +141,48 @@ impl Shape {
     #[must_use]
     pub fn role(&self, null_usage: bool) -> String {
         let delta = Delta { role: Some("assistant"), content: Some("") };
-        self.chunk(Some((Content::Delta(delta), None)), null_usage.then_some(None))
+        self.chunk(Some((Content::Delta(delta), None)), null_usage.then_some(None), None)
     }
 
-    /// A chunk of text, or the last one, which says why there is no more.
+    /// A chunk of text, or the last one, which says why there is no more. `tokens` are those generated since the last
+    /// chunk, shown where [`Self::vocab`] is set.
     #[must_use]
-    pub fn piece(&self, text: &str, finish: Option<Finish>, null_usage: bool) -> String {
+    pub fn piece(
+        &self,
+        text: &str,
+        finish: Option<Finish>,
+        null_usage: bool,
+        tokens: Vec<TokenId>,
+    ) -> String {
         let content = match self.endpoint {
             Endpoint::Chat => Content::Delta(Delta { role: None, content: finish.is_none().then_some(text) }),
             Endpoint::Completions => Content::Text(text),
         };
-        self.chunk(Some((content, finish)), null_usage.then_some(None))
+        let handle = self.vocab.clone().map(|vocab| Member::Handle(Handle { tokens, vocab }));
+        self.chunk(Some((content, finish)), null_usage.then_some(None), handle)
     }
 
     /// The chunk with usage.
     #[must_use]
     pub fn usage(&self, usage: UsageBody) -> String {
-        self.chunk(None, Some(Some(usage)))
+        self.chunk(None, Some(Some(usage)), self.resumed())
+    }
+
+    fn resumed(&self) -> Option<Member> {
+        self.resumed_tokens.map(|resumed_tokens| Member::Resumed(Resumed { resumed_tokens }))
     }
 
     fn chunk(
         &self,
         choice: Option<(Content<'_>, Option<Finish>)>,
         usage: Option<Option<UsageBody>>,
+        moegate: Option<Member>,
     ) -> String {
         let object = match self.endpoint {
             Endpoint::Chat => "chat.completion.chunk",
             Endpoint::Completions => "text_completion",
         };
-        self.frame(object, choice, usage)
+        self.frame(object, choice, usage, moegate)
     }
 
     fn frame(
@@ -161,6 +190,7 @@ impl Shape {
         object: &'static str,
         choice: Option<(Content<'_>, Option<Finish>)>,
         usage: Option<Option<UsageBody>>,
+        moegate: Option<Member>,
     ) -> String {
         let choice = choice.map(|(content, finish)| Choice {
             index: 0,
@@ -175,6 +205,7 @@ impl Shape {
             model: &self.model,
             choices: choice.as_slice(),
             usage,
+            moegate,
         };
         #[expect(clippy::expect_used, reason = "strings, numbers and string keys only")]
         serde_json::to_string(&frame).expect("serialises")
@@ -189,7 +220,8 @@ mod tests {
     use std::sync::Arc;
 
     fn shape(endpoint: Endpoint) -> Shape {
-        Shape { endpoint, id: "x-1".into(), model: "m".into(), created: 7 }
+        let (vocab, resumed_tokens) = (None, None);
+        Shape { endpoint, id: "x-1".into(), model: "m".into(), created: 7, vocab, resumed_tokens }
     }
 
     fn usage(price: Option<Price>) -> UsageBody {
@@ -212,9 +244,12 @@ mod tests {
         };
         let cases = [
             (shape.role(false), choice(r#"{"role":"assistant","content":""}"#, "null") + "]}"),
-            (shape.piece("a\"b", None, false), choice(r#"{"content":"a\"b"}"#, "null") + "]}"),
-            (shape.piece("a", None, true), choice(r#"{"content":"a"}"#, "null") + r#"],"usage":null}"#),
-            (shape.piece("", Some(Finish::Length), false), choice("{}", r#""length""#) + "]}"),
+            (shape.piece("a\"b", None, false, vec![]), choice(r#"{"content":"a\"b"}"#, "null") + "]}"),
+            (
+                shape.piece("a", None, true, vec![]),
+                choice(r#"{"content":"a"}"#, "null") + r#"],"usage":null}"#,
+            ),
+            (shape.piece("", Some(Finish::Length), false, vec![]), choice("{}", r#""length""#) + "]}"),
             (shape.usage(usage(None)), format!(r#"],"usage":{{{COUNTS}}}}}"#)),
         ];
         for (chunk, expected) in cases {
@@ -229,11 +264,36 @@ mod tests {
     }
 
     #[test]
+    fn handles_come_last() {
+        let chat = Shape { vocab: Some("00ff".into()), resumed_tokens: Some(3), ..shape(Endpoint::Chat) };
+        let completions = Shape { endpoint: Endpoint::Completions, ..chat.clone() };
+        let handle = |tokens: &str| format!(r#""moegate":{{"tokens":[{tokens}],"vocab":"00ff"}}}}"#);
+        let resumed = r#""moegate":{"resumed_tokens":3}}"#.to_owned();
+        let cases = [
+            (chat.role(false), r#""finish_reason":null}]}"#.to_owned()),
+            (
+                chat.piece("a", None, false, vec![5, 6]),
+                format!(r#""finish_reason":null}}],{}"#, handle("5,6")),
+            ),
+            (chat.piece("a", None, true, vec![5]), format!(r#""usage":null,{}"#, handle("5"))),
+            (
+                completions.piece("", Some(Finish::Stop), false, vec![]),
+                format!(r#""finish_reason":"stop"}}],{}"#, handle("")),
+            ),
+            (chat.usage(usage(None)), format!("}},{resumed}")),
+            (chat.whole("hi", Finish::Stop, usage(None)), format!("}},{resumed}")),
+        ];
+        for (chunk, end) in cases {
+            assert!(chunk.ends_with(&end), "{chunk}");
+        }
+    }
+
+    #[test]
     fn completions() {
         let shape = shape(Endpoint::Completions);
         let head = r#"{"id":"x-1","object":"text_completion","created":7,"model":"m","choices":["#;
         assert_eq!(
-            shape.piece("a", None, false),
+            shape.piece("a", None, false, vec![]),
             format!(r#"{head}{{"index":0,"text":"a","logprobs":null,"finish_reason":null}}]}}"#)
         );
         let price = Price { input: 1_000_000, cached_input: 0, output: 3_000_000 };

@@ -28,6 +28,9 @@ pub trait Codec: Send + Sync {
 
     /// Whether this token ends an answer.
     fn is_end(&self, token: TokenId) -> bool;
+
+    /// The fingerprint of the tokenizer and the template: 16 hex digits.
+    fn vocab(&self) -> &str;
 }
 
 /// By the tokenizer and the template that a model brings.
@@ -35,6 +38,7 @@ pub trait Codec: Send + Sync {
 pub struct ModelCodec {
     pub tokenizer: Arc<Tokenizer>,
     pub template: Arc<ChatTemplate>,
+    pub vocab: String,
 }
 
 impl Codec for ModelCodec {
@@ -69,6 +73,10 @@ impl Codec for ModelCodec {
 
     fn is_end(&self, token: TokenId) -> bool {
         self.tokenizer.is_end(token)
+    }
+
+    fn vocab(&self) -> &str {
+        &self.vocab
     }
 }
 

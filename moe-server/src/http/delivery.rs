@@ -50,8 +50,8 @@ impl Delivery {
         let mut text = String::new();
         loop {
             match self.next().await {
-                Event::Text(piece) => text.push_str(&piece),
-                Event::Finished(finish) => {
+                Event::Text { text: piece, .. } => text.push_str(&piece),
+                Event::Finished { finish, .. } => {
                     let body = self.shape.whole(&text, finish, UsageBody::of(&self.track));
                     return Ok(self.one_piece(body));
                 }
@@ -143,9 +143,9 @@ impl Stream {
             send(&shape.role(*include_usage));
         }
         match event {
-            Event::Text(text) => send(&shape.piece(&text, None, *include_usage)),
-            Event::Finished(finish) => {
-                send(&shape.piece("", Some(finish), *include_usage));
+            Event::Text { text, tokens } => send(&shape.piece(&text, None, *include_usage, tokens)),
+            Event::Finished { finish, tokens } => {
+                send(&shape.piece("", Some(finish), *include_usage, tokens));
                 if *include_usage {
                     send(&shape.usage(UsageBody::of(track)));
                 }
@@ -178,10 +178,17 @@ mod tests {
         let track = Track::new("a".into(), "m".into(), 0, None, Arc::new(Stats::default()));
         let track = Arc::new(track);
         let (sender, events) = unbounded_channel();
-        sender.send(Event::Text("text".into())).unwrap();
-        sender.send(Event::Finished(Finish::Stop)).unwrap();
+        sender.send(Event::Text { text: "text".into(), tokens: Vec::new() }).unwrap();
+        sender.send(Event::Finished { finish: Finish::Stop, tokens: Vec::new() }).unwrap();
         track.end_generation(Ending::Complete);
-        let shape = Shape { endpoint: Endpoint::Chat, id: "a".into(), model: "m".into(), created: 0 };
+        let shape = Shape {
+            endpoint: Endpoint::Chat,
+            id: "a".into(),
+            model: "m".into(),
+            created: 0,
+            vocab: None,
+            resumed_tokens: None,
+        };
         let keepalive = Duration::from_secs(30);
         let delivery = Delivery { shape, track: track.clone(), events, include_usage: false, keepalive };
         (track, delivery.whole().await.unwrap())

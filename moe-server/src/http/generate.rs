@@ -4,10 +4,11 @@ use super::answer::Shape;
 use super::delivery::Delivery;
 use super::error::ApiError;
 use super::request::{Endpoint, GenerationRequest, Input};
-use super::{LocalId, Server, body, now, random};
+use super::{LocalId, Server, body, now, random, resume};
 use crate::engine::TokenId;
-use crate::schedule::Job;
-use crate::schedule::track::Track;
+use crate::schedule::output::Output;
+use crate::schedule::track::{Finish, Track};
+use crate::schedule::{Job, conclude};
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -75,11 +76,12 @@ async fn generate(
             prepare(&server, endpoint, &body.bytes)
         })
     };
-    let (request, prompt) = preparing.await.map_err(|_| {
+    let prepared = preparing.await.map_err(|_| {
         let message = "the request could not be read; the server's log says why";
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message)
     })??;
-    let max_tokens = room(&request, prompt.len(), server.scheduler.context_length())?;
+    let Prepared { request, prompt, resumed, output, ended } = prepared;
+    let list_tokens = request.stream && resume::is_wanted(&parts.headers);
 
     let created = now();
     let created_ms = u64::try_from(created.as_millis()).unwrap_or(u64::MAX);
@@ -93,25 +95,21 @@ async fn generate(
         ));
     }
     let (sender, events) = unbounded_channel();
-    let codec = server.codec.clone();
     let mut sampling = request.sampling;
     if !request.seeded {
         sampling.seed = random();
     }
-    let job = Job {
-        prompt,
-        max_tokens,
-        sampling,
-        stop: request.stop,
-        decoder: codec.decoder(),
-        is_end: Arc::new(move |token| codec.is_end(token)),
-        events: sender,
-        track: track.clone(),
-    };
-    if let Err(refused) = server.scheduler.submit(job) {
-        // Not admitted: the same id may come again.
-        server.receipts.remove(&request_id);
-        return Err(refused.into());
+    let resumed_tokens = request.resume.is_some().then_some(resumed.len() as u64);
+    if let Some(finish) = ended {
+        conclude(finish, prompt.len() + resumed.len(), &sender, &track);
+    } else {
+        let track = track.clone();
+        let job = Job { prompt, resumed, sampling, output, list_tokens, events: sender, track };
+        if let Err(refused) = server.scheduler.submit(job) {
+            // Not admitted: the same id may come again.
+            server.receipts.remove(&request_id);
+            return Err(refused.into());
+        }
     }
     let prefix = match endpoint {
         Endpoint::Chat => "chatcmpl",
@@ -122,6 +120,8 @@ async fn generate(
         id: format!("{prefix}-{request_id}"),
         model: request.model,
         created: created.as_secs(),
+        vocab: list_tokens.then(|| server.codec.vocab().to_owned()),
+        resumed_tokens,
     };
     let delivery =
         Delivery { shape, track, events, include_usage: request.include_usage, keepalive: server.keepalive };
@@ -129,14 +129,24 @@ async fn generate(
     Ok(answer.unwrap_or_else(IntoResponse::into_response))
 }
 
+/// A request as the scheduler wants it.
+struct Prepared {
+    request: GenerationRequest,
+    prompt: Vec<TokenId>,
+    resumed: Vec<TokenId>,
+    /// Has taken `resumed`.
+    output: Output,
+    /// How the answer ended, where `resumed` is all of it.
+    ended: Option<Finish>,
+}
+
 /// Checks the body and turns it into tokens.
-fn prepare(
-    server: &Server,
-    endpoint: Endpoint,
-    body: &[u8],
-) -> Result<(GenerationRequest, Vec<TokenId>), ApiError> {
+fn prepare(server: &Server, endpoint: Endpoint, body: &[u8]) -> Result<Prepared, ApiError> {
     let vocab_size = server.scheduler.vocab_size();
     let mut request = GenerationRequest::parse(endpoint, body, &server.models, vocab_size)?;
+    if let Some(handle) = &request.resume {
+        resume::check(handle, server.codec.vocab(), vocab_size)?;
+    }
     let text = match &request.input {
         Input::Messages(messages) => contents(messages).map(str::len).sum(),
         Input::Text(text) => text.len(),
@@ -162,7 +172,15 @@ fn prepare(
     if prompt.is_empty() {
         return Err(ApiError::invalid(param, format!("`{param}` holds no tokens: send some text")));
     }
-    Ok((request, prompt))
+    let max_tokens = room(&request, prompt.len(), context)?;
+    let resumed =
+        request.resume.as_mut().map(|handle| std::mem::take(&mut handle.tokens)).unwrap_or_default();
+    let codec = server.codec.clone();
+    let stop = std::mem::take(&mut request.stop);
+    let mut output =
+        Output::new(codec.decoder(), stop, Arc::new(move |token| codec.is_end(token)), max_tokens);
+    let ended = resume::replay(&mut output, &resumed, max_tokens)?;
+    Ok(Prepared { request, prompt, resumed, output, ended })
 }
 
 /// The messages' texts, without what templates trim.

@@ -15,6 +15,7 @@ mod generate;
 mod metrics;
 pub mod receipts;
 pub mod request;
+mod resume;
 mod stall;
 
 use crate::schedule::{Refused, Scheduler, Unready};

@@ -4,10 +4,12 @@
 
 use super::error::ApiError;
 use super::fields::{Fields, wrong};
+use super::resume;
 use crate::engine::TokenId;
 use crate::json_kind;
 use crate::schedule::sample::Sampling;
 use axum::http::StatusCode;
+use moegate_wire::resume::Handle;
 use serde_json::{Value, json};
 
 /// Which of the two endpoints.
@@ -40,6 +42,8 @@ pub struct GenerationRequest {
     /// Whether `sampling.seed` was given.
     pub seeded: bool,
     pub stop: Vec<String>,
+    /// What there is of the answer already; not checked against the model.
+    pub resume: Option<Handle>,
 }
 
 /// `OpenAI`'s default for `/v1/completions`.
@@ -95,6 +99,7 @@ impl GenerationRequest {
             sampling: sampling(&fields, seed)?,
             seeded: seed.is_some(),
             stop: stops(&fields)?,
+            resume: resume::parse(&fields)?,
         })
     }
 }

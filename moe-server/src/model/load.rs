@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use super::{
-    ChatTemplate, ModelError, Tokenizer,
+    ChatTemplate, ModelError, Tokenizer, fingerprint,
     gguf::{Gguf, GgufError},
 };
 use crate::engine::{
@@ -24,6 +24,8 @@ pub struct LoadedModel {
     pub name: String,
     pub tokenizer: Arc<Tokenizer>,
     pub template: Arc<ChatTemplate>,
+    /// Of tokenizer and template: 16 hex digits.
+    pub vocab: String,
     pub engine: Box<dyn Engine>,
 }
 
@@ -57,11 +59,13 @@ fn load_unnamed(path: &Path, options: &LoadOptions) -> Result<LoadedModel, Model
     if tokens > logits {
         return Err(ModelError::Tokenizer(format!("it has {tokens} tokens and the model {logits} logits")));
     }
+    let template = ChatTemplate::from_gguf(&gguf)?;
     let stem = || path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     Ok(LoadedModel {
         name: options.name.clone().unwrap_or_else(stem),
         tokenizer: Arc::new(tokenizer),
-        template: Arc::new(ChatTemplate::from_gguf(&gguf)?),
+        vocab: fingerprint::of(&gguf, template.source()),
+        template: Arc::new(template),
         engine: Box::new(engine),
     })
 }

@@ -5,6 +5,7 @@
 //! [`Tokenizer::encode_prompt`] its tokens.
 
 mod error;
+mod fingerprint;
 pub mod gguf;
 pub mod llama4;
 mod load;

@@ -4,6 +4,7 @@
 //! all running sequences with a bounded chunk of prompts ([`plan`]). A request is cancelled by dropping the receiver
 //! of its events, and is released before the next step.
 
+pub mod output;
 pub mod plan;
 pub mod sample;
 pub mod stats;
@@ -13,6 +14,8 @@ mod work;
 mod worker;
 
 use crate::engine::{Engine, TokenId};
+use moegate_wire::Ending;
+use output::Output;
 use sample::Sampling;
 use stats::Stats;
 use std::fmt;
@@ -20,7 +23,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use text::Decode;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use track::{Finish, Track};
@@ -53,14 +55,14 @@ impl Default for Config {
 pub struct Job {
     /// Not empty, and within the vocabulary.
     pub prompt: Vec<TokenId>,
-    /// At least 1; with the prompt, within the context.
-    pub max_tokens: usize,
+    /// Tokens of the answer that another server has generated; `output` has taken them and has not ended.
+    pub resumed: Vec<TokenId>,
     pub sampling: Sampling,
-    pub stop: Vec<String>,
-    /// Tokens that end the answer and are not part of its text.
-    pub is_end: Arc<dyn Fn(TokenId) -> bool + Send + Sync>,
-    pub decoder: Box<dyn Decode>,
-    /// Unbounded, since an answer is bounded by `max_tokens`: a slow reader costs at most that much memory.
+    /// Its limit of tokens, with the prompt, is within the context.
+    pub output: Output,
+    /// Whether events list their tokens.
+    pub list_tokens: bool,
+    /// Unbounded, since an answer is bounded by its tokens: a slow reader costs at most that much memory.
     pub events: UnboundedSender<Event>,
     pub track: Arc<Track>,
 }
@@ -73,12 +75,34 @@ impl fmt::Debug for Job {
 
 /// What a request hears. `Finished` or `Failed` is the last; a channel that closes without either means that the
 /// compute thread died. The request's [`Track`] is up to date before each is sent.
+///
+/// Where a [`Job`] lists tokens, the `tokens` of all events up to any one are exactly those that were generated when it
+/// was sent; else they are empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Not empty, complete UTF-8.
-    Text(String),
-    Finished(Finish),
+    /// The text is not empty and is complete UTF-8.
+    Text {
+        text: String,
+        tokens: Vec<TokenId>,
+    },
+    Finished {
+        finish: Finish,
+        tokens: Vec<TokenId>,
+    },
     Failed(Failure),
+}
+
+/// Ends a request whose resumed tokens are the whole answer. Nothing is computed, so that all of its `prompt` tokens
+/// (those resumed included) count as cached.
+pub fn conclude(finish: Finish, prompt: usize, events: &UnboundedSender<Event>, track: &Track) {
+    track.change(|progress| {
+        progress.usage.prompt = prompt as u64;
+        progress.usage.cached = prompt as u64;
+        progress.finish = Some(finish);
+    });
+    track.end_generation(Ending::Complete);
+    // A closed channel means that the client has left, which its delivery notes.
+    let _ = events.send(Event::Finished { finish, tokens: Vec::new() });
 }
 
 /// Why a generation could not be ended properly.

@@ -51,7 +51,26 @@ pub struct Sampler {
 impl Sampler {
     #[must_use]
     pub fn new(sampling: Sampling) -> Self {
-        Self { sampling, generated: HashMap::new(), position: 0 }
+        Self::after(sampling, &[])
+    }
+
+    /// Goes on where another sampler has chosen `tokens`.
+    #[must_use]
+    pub fn after(sampling: Sampling, tokens: &[TokenId]) -> Self {
+        let mut sampler = Self { sampling, generated: HashMap::new(), position: 0 };
+        tokens.iter().for_each(|&token| sampler.count(token));
+        sampler
+    }
+
+    fn penalises(&self) -> bool {
+        self.sampling.frequency_penalty != 0.0 || self.sampling.presence_penalty != 0.0
+    }
+
+    fn count(&mut self, token: TokenId) {
+        if self.penalises() {
+            *self.generated.entry(token).or_default() += 1;
+        }
+        self.position += 1;
     }
 
     /// The next token, of one row of logits (changed in place by penalties).
@@ -60,8 +79,7 @@ impl Sampler {
     /// [`NotANumber`]; nothing was chosen then.
     pub fn next(&mut self, logits: &mut [f32]) -> Result<TokenId, NotANumber> {
         let Sampling { frequency_penalty, presence_penalty, .. } = self.sampling;
-        let penalised = frequency_penalty != 0.0 || presence_penalty != 0.0;
-        if penalised {
+        if self.penalises() {
             for (&token, &count) in &self.generated {
                 if let Some(logit) = logits.get_mut(token as usize) {
                     #[expect(clippy::cast_precision_loss, reason = "below the context length")]
@@ -71,10 +89,7 @@ impl Sampler {
             }
         }
         let token = choose(logits, &self.sampling, self.position)?;
-        if penalised {
-            *self.generated.entry(token).or_default() += 1;
-        }
-        self.position += 1;
+        self.count(token);
         Ok(token)
     }
 }
@@ -321,5 +336,19 @@ mod tests {
         // 2.0, then 1.25 after one use; 1.5 wins and falls to 0.75; 1.25, then 0.75; then 0.9.
         let tokens: Vec<_> = (0..4).map(|_| sampler.next(&mut row.clone()).unwrap()).collect();
         assert_eq!(tokens, [0, 1, 0, 2]);
+    }
+
+    #[test]
+    fn a_sampler_goes_on_where_another_was() {
+        let sampling =
+            Sampling { seed: 3, frequency_penalty: 0.1, presence_penalty: 0.3, ..Sampling::default() };
+        let row = logits_of(&[0.2; 5]);
+        let mut sampler = Sampler::new(sampling);
+        let tokens: Vec<_> = (0..30).map(|_| sampler.next(&mut row.clone()).unwrap()).collect();
+        for cut in 0..30 {
+            let mut sampler = Sampler::after(sampling, &tokens[..cut]);
+            let rest: Vec<_> = (cut..30).map(|_| sampler.next(&mut row.clone()).unwrap()).collect();
+            assert_eq!(rest, tokens[cut..], "after {cut}");
+        }
     }
 }

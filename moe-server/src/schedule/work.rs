@@ -1,7 +1,7 @@
 //! One request inside the scheduler: its tokens, its sampler, what its client hears.
 
+use super::output::Pushed;
 use super::sample::Sampler;
-use super::text::StopFilter;
 use super::track::Finish;
 use super::{Event, Failure, Job, Queued};
 use crate::engine::{SequenceId, TokenId};
@@ -13,10 +13,12 @@ use tokio::sync::OwnedSemaphorePermit;
 pub(super) struct Work {
     pub(super) job: Job,
     pub(super) sampler: Sampler,
-    filter: StopFilter,
-    /// The prompt and what was generated.
+    /// The prompt, what was resumed and what was generated.
     pub(super) tokens: Vec<TokenId>,
+    /// How many of `tokens` were not generated here.
     pub(super) prompt: usize,
+    /// Generated since the last event, where events list tokens.
+    unlisted: Vec<TokenId>,
     pub(super) sequence: Option<SequenceId>,
     /// How many of `tokens` the engine holds.
     pub(super) computed: usize,
@@ -29,12 +31,14 @@ pub(super) struct Work {
 impl Work {
     pub(super) fn new(queued: Queued) -> Self {
         let Queued { mut job, since, place } = queued;
-        let tokens = std::mem::take(&mut job.prompt);
+        let sampler = Sampler::after(job.sampling, &job.resumed);
+        let mut tokens = std::mem::take(&mut job.prompt);
+        tokens.append(&mut job.resumed);
         Self {
-            sampler: Sampler::new(job.sampling),
-            filter: StopFilter::new(std::mem::take(&mut job.stop)),
+            sampler,
             prompt: tokens.len(),
             tokens,
+            unlisted: Vec::new(),
             sequence: None,
             computed: 0,
             since,
@@ -62,45 +66,33 @@ impl Work {
             progress.prefill = first - self.admitted.unwrap_or(first);
             progress.decode = now - first;
         });
-        if (self.job.is_end)(token) {
-            self.flush();
-            return Some(Finish::Stop);
+        let Pushed { text, rest, finish } = self.job.output.push(token);
+        if self.job.list_tokens {
+            self.unlisted.push(token);
+            // In one event: between two, the list would be ahead of the text.
+            self.show(text + &rest);
+        } else {
+            self.show(text);
+            self.show(rest);
         }
-        let text = self.job.decoder.push(token);
-        let (shown, stopped) = self.filter.push(&text);
-        self.show(shown);
-        if stopped {
-            return Some(Finish::Stop);
+        if finish.is_none() {
+            self.tokens.push(token);
         }
-        self.tokens.push(token);
-        if self.tokens.len() - self.prompt < self.job.max_tokens {
-            return None;
-        }
-        Some(if self.flush() { Finish::Stop } else { Finish::Length })
+        finish
     }
 
-    /// Shows what was held back; answers whether the last bytes completed a stop string.
-    fn flush(&mut self) -> bool {
-        let text = self.job.decoder.finish();
-        let (mut shown, stopped) = self.filter.push(&text);
-        if !stopped {
-            shown.push_str(&self.filter.finish());
-        }
-        self.show(shown);
-        stopped
-    }
-
-    fn show(&self, text: String) {
+    fn show(&mut self, text: String) {
         if !text.is_empty() {
+            let tokens = std::mem::take(&mut self.unlisted);
             // A closed channel is a cancellation, seen before the next step.
-            let _ = self.job.events.send(Event::Text(text));
+            let _ = self.job.events.send(Event::Text { text, tokens });
         }
     }
 
     pub(super) fn finish(self, finish: Finish) {
         self.job.track.change(|progress| progress.finish = Some(finish));
         self.job.track.end_generation(Ending::Complete);
-        let _ = self.job.events.send(Event::Finished(finish));
+        let _ = self.job.events.send(Event::Finished { finish, tokens: self.unlisted });
     }
 
     pub(super) fn fail(self, failure: Failure) {

@@ -16,6 +16,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 pub(crate) const END: TokenId = 256;
 pub(crate) const VOCAB: usize = 257;
+pub(crate) const VOCAB_PRINT: &str = "6279746573000000";
 /// The engine answers [`EngineError::NotANumber`].
 pub(crate) const NAN: char = '\u{1}';
 /// The engine yields a NaN without noticing.
@@ -219,6 +220,10 @@ impl Codec for Bytes {
 
     fn is_end(&self, token: TokenId) -> bool {
         token == END
+    }
+
+    fn vocab(&self) -> &'static str {
+        VOCAB_PRINT
     }
 }
 

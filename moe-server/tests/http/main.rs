@@ -8,5 +8,6 @@ mod life;
 mod limits;
 mod receipts;
 mod refusals;
+mod resume;
 mod scheduler;
 mod support;

@@ -3,6 +3,7 @@
 use crate::engine::{Bytes, Control, END, PANIC, Scripted};
 use moe_server::engine::TokenId;
 use moe_server::http::codec::Codec;
+use moe_server::schedule::output::Output;
 use moe_server::schedule::sample::Sampling;
 use moe_server::schedule::text::Decode;
 use moe_server::schedule::track::Track;
@@ -20,11 +21,10 @@ fn job(scheduler: &Scheduler, text: &str, decoder: Box<dyn Decode>) -> (Job, Unb
     let (events, receiver) = unbounded_channel();
     let job = Job {
         prompt: Bytes.encode(text),
-        max_tokens: 10,
+        resumed: Vec::new(),
         sampling: Sampling::default(),
-        stop: Vec::new(),
-        is_end: Arc::new(|token| token == END),
-        decoder,
+        output: Output::new(decoder, Vec::new(), Arc::new(|token| token == END), 10),
+        list_tokens: false,
         events,
         track,
     };
@@ -60,7 +60,8 @@ fn what_is_taken_while_the_scheduler_stops_is_told_so() {
             assert_eq!(refused, Refused::ShuttingDown);
             for events in taken {
                 let last = last(events);
-                let told = matches!(last, Some(Event::Finished(_) | Event::Failed(Failure::ShuttingDown)));
+                let told =
+                    matches!(last, Some(Event::Finished { .. } | Event::Failed(Failure::ShuttingDown)));
                 assert!(told, "{last:?}");
             }
         }

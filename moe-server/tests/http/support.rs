@@ -7,13 +7,18 @@ use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use moe_server::engine::Engine;
+use moe_server::engine::cpu::CpuOptions;
 use moe_server::http::auth::Auth;
 use moe_server::http::body::Budget;
+use moe_server::http::codec::{Codec, ModelCodec};
 use moe_server::http::receipts::{Receipts, Retention};
 use moe_server::http::{self, Limits, Server};
+use moe_server::model::{LoadOptions, load};
 use moe_server::schedule::{Config, Scheduler};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -129,8 +134,26 @@ impl TestServer {
     pub(crate) async fn start(setup: Setup) -> Self {
         let control = Arc::new(Control::default());
         let engine = Box::new(Scripted::new(setup.context, setup.kv_tokens, control.clone()));
+        Self::serve(Arc::new(Bytes), engine, control, setup).await
+    }
+
+    /// With one of the models that the repository carries.
+    pub(crate) async fn with_model(file: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(file);
+        let cpu = CpuOptions { threads: 1, ..CpuOptions::default() };
+        let model = load(&path, &LoadOptions { name: None, cpu }).unwrap();
+        let codec = ModelCodec { tokenizer: model.tokenizer, template: model.template, vocab: model.vocab };
+        Self::serve(Arc::new(codec), model.engine, Arc::new(Control::default()), Setup::default()).await
+    }
+
+    async fn serve(
+        codec: Arc<dyn Codec>,
+        engine: Box<dyn Engine>,
+        control: Arc<Control>,
+        setup: Setup,
+    ) -> Self {
         let server = Server {
-            codec: Arc::new(Bytes),
+            codec,
             scheduler: Scheduler::start(engine, &setup.config).unwrap(),
             receipts: Receipts::new(Retention::default()),
             auth: setup.auth,

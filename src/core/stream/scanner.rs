@@ -1,7 +1,9 @@
 //! Watches a pumped stream: finds usage, errors and the end; takes out what the client did not ask for.
 
 use super::event;
+use super::partial::{Edited, Partial, with_data};
 use crate::core::error::ApiError;
+use crate::core::repeats::LARGEST;
 use crate::core::usage;
 use memchr::memmem;
 use moegate_wire::{Ending, Price, Usage};
@@ -18,6 +20,28 @@ pub enum Forward<'a> {
     Whole,
     /// Instead of it these bytes, which may be none.
     Bytes(&'a [u8]),
+}
+
+/// How the origin's stream closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Close {
+    Clean,
+    /// The connection broke.
+    Broken,
+    /// Nothing came for too long.
+    Idle,
+    /// The request's time is over.
+    Late,
+}
+
+/// How a pumped stream ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finale {
+    pub ending: Ending,
+    /// The last bytes for the client.
+    pub last: String,
+    /// The client's stream is to be left open, and `last` to be kept: another origin may go on.
+    pub open: bool,
 }
 
 /// What the stream has shown.
@@ -45,6 +69,44 @@ pub struct Scanner {
     oversized: bool,
     out: Vec<u8>,
     seen: Seen,
+    /// Where another origin may have to go on.
+    partial: Option<Partial>,
+    /// The data of the error event.
+    error: Vec<u8>,
+    /// The client has not got it: another origin may go on.
+    withheld: bool,
+    /// An event to put before the end mark.
+    note: String,
+    close: Option<Close>,
+    /// What the client got, where it may have to be given again.
+    copy: Option<Transcript>,
+}
+
+/// What the client got; nothing once it is too much.
+#[derive(Debug, Default)]
+pub struct Transcript(Option<Vec<u8>>);
+
+impl Transcript {
+    /// An empty one, to be filled.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Some(Vec::new()))
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        let fits = self.0.as_ref().is_some_and(|copy| copy.len() + bytes.len() <= LARGEST);
+        if fits {
+            self.0.iter_mut().for_each(|copy| copy.extend_from_slice(bytes));
+        } else {
+            self.0 = None;
+        }
+    }
+
+    /// The text, if it did not get too large.
+    #[must_use]
+    pub fn text(self) -> Option<String> {
+        String::from_utf8(self.0?).ok()
+    }
 }
 
 enum Verdict {
@@ -66,7 +128,66 @@ struct Chunk<'a> {
 impl Scanner {
     #[must_use]
     pub fn new(price: Price, keep_usage: bool) -> Self {
-        Self { price, keep_usage, held: Vec::new(), oversized: false, out: Vec::new(), seen: Seen::default() }
+        Self {
+            price,
+            keep_usage,
+            held: Vec::new(),
+            oversized: false,
+            out: Vec::new(),
+            seen: Seen::default(),
+            partial: None,
+            error: Vec::new(),
+            withheld: false,
+            note: String::new(),
+            close: None,
+            copy: None,
+        }
+    }
+
+    /// Keeps what a further origin needs in order to go on.
+    #[must_use]
+    pub fn with_partial(self, partial: Partial) -> Self {
+        Self { partial: Some(partial), ..self }
+    }
+
+    /// Puts this event before the end mark.
+    #[must_use]
+    pub fn with_note(self, note: String) -> Self {
+        Self { note, ..self }
+    }
+
+    /// Keeps what the client gets, behind what it has got already.
+    #[must_use]
+    pub fn with_transcript(self, copy: Option<Transcript>) -> Self {
+        Self { copy, ..self }
+    }
+
+    pub fn take_transcript(&mut self) -> Option<Transcript> {
+        self.copy.take()
+    }
+
+    /// What has reached the client.
+    pub fn take_partial(&mut self) -> Option<Partial> {
+        self.partial.take()
+    }
+
+    /// The data of the error event, if one came.
+    #[must_use]
+    pub fn error(&self) -> &[u8] {
+        &self.error
+    }
+
+    /// Whether nothing more is wanted of this stream: an error came that the client has not got. An origin may go on with
+    /// comments for as long as it likes, while another one could answer.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.withheld
+    }
+
+    /// How it closed, once it has.
+    #[must_use]
+    pub fn close(&self) -> Option<Close> {
+        self.close
     }
 
     #[must_use]
@@ -79,6 +200,7 @@ impl Scanner {
         self.out.clear();
         if self.held.is_empty() && !self.oversized {
             if self.scan(chunk) {
+                self.copy.iter_mut().for_each(|copy| copy.add(chunk));
                 return Forward::Whole;
             }
         } else {
@@ -88,6 +210,7 @@ impl Scanner {
                 self.out = bytes;
             }
         }
+        self.copy.iter_mut().for_each(|copy| copy.add(&self.out));
         Forward::Bytes(&self.out)
     }
 
@@ -124,6 +247,7 @@ impl Scanner {
         if self.oversized || rest.len() > MAX_HELD {
             // To find the event's end it is enough to hold the last line's end and the byte before it.
             self.oversized = true;
+            self.partial.iter_mut().for_each(Partial::lose);
             let ends = rest.iter().rev().take_while(|b| matches!(b, b'\n' | b'\r')).count();
             let (pass, keep) = rest.split_at(rest.len().saturating_sub(ends + 1));
             self.out.extend_from_slice(pass);
@@ -135,6 +259,24 @@ impl Scanner {
     }
 
     fn event(&mut self, event: &[u8]) -> Verdict {
+        let edited = match (&mut self.partial, event::data(event)) {
+            (Some(partial), Some(data)) => partial.take_in(&data),
+            _ => return self.standard(event),
+        };
+        match edited {
+            Edited::Same => self.standard(event),
+            Edited::Drop => Verdict::Drop,
+            Edited::Data(data) => {
+                let event = with_data(event, &data);
+                match self.standard(&event) {
+                    Verdict::Keep => Verdict::Replace(event),
+                    other => other,
+                }
+            }
+        }
+    }
+
+    fn standard(&mut self, event: &[u8]) -> Verdict {
         // Most events hold nothing of interest: two searches, no parse.
         let finish = memmem::find(event, b"\"finish_reason\"").is_some();
         let interesting =
@@ -149,17 +291,32 @@ impl Scanner {
                 return Verdict::Drop;
             }
             self.seen.done = true;
-            return Verdict::Keep;
+            if self.note.is_empty() {
+                return Verdict::Keep;
+            }
+            let mut note = std::mem::take(&mut self.note).into_bytes();
+            note.extend_from_slice(event);
+            return Verdict::Replace(note);
         }
-        if finish {
-            self.seen.finished |= has_finish_reason(&data);
-        }
+        let finished = finish && has_finish_reason(&data);
         if !interesting {
+            self.seen.finished |= finished;
             return Verdict::Keep;
         }
-        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(&data) else { return Verdict::Keep };
+        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(&data) else {
+            self.seen.finished |= finished;
+            return Verdict::Keep;
+        };
+        // Beside an error it is no end of an answer (OpenRouter: `"finish_reason":"error"`).
+        self.seen.finished |= finished && chunk.error.is_none();
         if chunk.error.is_some() {
             self.seen.error = true;
+            if self.partial.is_some() {
+                self.withheld = true;
+                self.error = data.into_owned();
+                return Verdict::Drop;
+            }
+            self.error = data.to_vec();
         }
         let Some((raw, usage)) = chunk.usage.and_then(|raw| Some((raw, usage::parse(raw)?))) else {
             return Verdict::Keep;
@@ -171,17 +328,8 @@ impl Scanner {
         match usage::cost_insertion(&data, raw, self.price.cost(&usage)) {
             None => Verdict::Keep,
             Some((at, text)) => {
-                let mut out = Vec::with_capacity(event.len() + text.len() + 8);
-                for line in event::other_lines(event) {
-                    out.extend_from_slice(line);
-                    out.push(b'\n');
-                }
-                out.extend_from_slice(b"data: ");
-                out.extend_from_slice(&data[..at]);
-                out.extend_from_slice(text.as_bytes());
-                out.extend_from_slice(&data[at..]);
-                out.extend_from_slice(b"\n\n");
-                Verdict::Replace(out)
+                let data = [&data[..at], text.as_bytes(), &data[at..]].concat();
+                Verdict::Replace(with_data(event, &data))
             }
         }
     }
@@ -189,16 +337,27 @@ impl Scanner {
     /// The origin's stream has ended, cleanly or not: how that counts, and the last bytes for the client.
     ///
     /// Half an event is never passed on. A stream without an end mark or finish reason gets an error event instead.
-    pub fn end(&mut self, clean: bool) -> (Ending, String) {
+    pub fn end(&mut self, close: Close) -> Finale {
+        self.close = Some(close);
         let whole = self.seen.done || self.seen.finished;
-        if self.seen.error {
-            return (Ending::Error, String::new());
+        if whole && !self.seen.error && (close == Close::Clean || self.seen.done) {
+            return Finale { ending: Ending::Complete, last: String::new(), open: false };
         }
-        if whole && (clean || self.seen.done) {
-            return (Ending::Complete, String::new());
+        let ending = if self.seen.error { Ending::Error } else { Ending::Truncated };
+        // What was finished cannot be gone on with; neither can an event of which a part is out.
+        let open = self.partial.is_some() && !whole && !self.oversized && close != Close::Late;
+        Finale { ending, last: self.farewell(), open }
+    }
+
+    /// The last bytes for the client of a stream that was not complete: the error event, which may be out already.
+    #[must_use]
+    pub fn farewell(&self) -> String {
+        match (self.seen.error, self.withheld) {
+            (true, false) => String::new(),
+            (true, true) => format!("data: {}\n\n", String::from_utf8_lossy(&self.error)),
+            // Some of an oversized event may be out already; the blank line in front ends it.
+            (false, _) => ApiError::cut_off_event(self.close.unwrap_or(Close::Broken)),
         }
-        // Some of an oversized event may be out already; the blank line in front ends it.
-        (Ending::Truncated, ApiError::truncated_event())
     }
 }
 

@@ -7,7 +7,8 @@
 use super::op::{Code, Input};
 use super::{tasks, workers};
 use crate::core::config::Config;
-use crate::core::stream::Forward;
+use crate::core::error::ApiError;
+use crate::core::stream::{Close, Forward, Opened, Scanner};
 use crate::platform::Head;
 use std::cell::{Cell, RefCell};
 use std::sync::OnceLock;
@@ -62,6 +63,18 @@ extern "C" fn secret_names() {
     KEPT.with_borrow(|kept| OUT.set([0, pointer(kept), kept.len() as u32, 0, 0, 0, 0, 0]));
 }
 
+/// The names of the request headers that rules look at, as lines in the text.
+#[unsafe(no_mangle)]
+extern "C" fn header_names() {
+    KEPT.replace(rule_headers().join("\n").into_bytes());
+    KEPT.with_borrow(|kept| OUT.set([0, pointer(kept), kept.len() as u32, 0, 0, 0, 0, 0]));
+}
+
+fn rule_headers() -> &'static [String] {
+    static NAMES: OnceLock<Vec<String>> = OnceLock::new();
+    NAMES.get_or_init(|| config().rule_headers())
+}
+
 /// Takes the secrets: input is a JSON object of strings. Answers 1 if it is not.
 #[unsafe(no_mangle)]
 extern "C" fn set_secrets(length: usize) -> u32 {
@@ -74,7 +87,8 @@ extern "C" fn set_secrets(length: usize) -> u32 {
     }
 }
 
-/// A new request: ten random bytes, then lines: method, path and query, authorization, content length.
+/// A new request: ten random bytes, then lines: method, path and query, authorization, content length, idempotency key,
+/// and the headers of [`header_names`].
 #[unsafe(no_mangle)]
 extern "C" fn begin(length: usize, now_ms: f64) {
     let bytes = take_input(length);
@@ -91,11 +105,17 @@ extern "C" fn begin(length: usize, now_ms: f64) {
         method,
         path: path.to_owned(),
         query: query.to_owned(),
-        authorization: Some(line().to_owned()).filter(|value| !value.is_empty()),
+        authorization: given(line()),
         content_length: line().parse().ok(),
+        idempotency_key: given(line()),
+        rule_headers: rule_headers().iter().filter_map(|name| Some((name.clone(), given(line())?))).collect(),
     };
     let handle = tasks::begin(config(), head, random.try_into().unwrap_or_default(), now_ms as u64);
     show(handle);
+}
+
+fn given(line: &str) -> Option<String> {
+    Some(line).filter(|value| !value.is_empty()).map(str::to_owned)
 }
 
 /// What a request waited for has come: `length` bytes of input, of which the last `text_length` are text.
@@ -106,7 +126,38 @@ extern "C" fn resume(handle: usize, now_ms: f64, outcome: u32, a: u32, length: u
     show(handle);
 }
 
-/// One chunk of a pumped stream. 0: forward it as it is; 1: instead, the bytes shown.
+/// A chunk of a stream that may begin. 0: not yet; 1: it has begun; 2: it is an error; 3: it is no stream.
+#[unsafe(no_mangle)]
+extern "C" fn open(handle: usize, length: usize) -> u32 {
+    INPUT.with_borrow(|input| {
+        let chunk = &input[..length.min(input.len())];
+        let opened = tasks::with_slot(handle, |slot| slot.opening.borrow_mut().push(chunk));
+        match opened {
+            Some(Opened::NotYet) => 0,
+            Some(Opened::Begun) => 1,
+            Some(Opened::Failed) => 2,
+            Some(Opened::Garbage) | None => 3,
+        }
+    })
+}
+
+/// What a client gets when a relayed stream closes like this before its end.
+#[unsafe(no_mangle)]
+extern "C" fn cut_off(closed: u32) {
+    KEPT.replace(ApiError::cut_off_event(close(closed)).into_bytes());
+    KEPT.with_borrow(|kept| OUT.set([0, 0, 0, pointer(kept), kept.len() as u32, 0, 0, 0]));
+}
+
+fn close(number: u32) -> Close {
+    match number {
+        0 => Close::Clean,
+        2 => Close::Idle,
+        3 => Close::Late,
+        _ => Close::Broken,
+    }
+}
+
+/// One chunk of a pumped stream. 0: forward it as it is; 1: instead, the bytes shown; 2: and then read no more.
 #[unsafe(no_mangle)]
 extern "C" fn pump(handle: usize, length: usize) -> u32 {
     INPUT.with_borrow(|input| {
@@ -116,7 +167,7 @@ extern "C" fn pump(handle: usize, length: usize) -> u32 {
             match scanner.as_mut().map(|scanner| scanner.push(chunk)) {
                 Some(Forward::Bytes(bytes)) => {
                     OUT.set([0, 0, 0, pointer(bytes), bytes.len() as u32, 0, 0, 0]);
-                    1
+                    if scanner.as_ref().is_some_and(Scanner::is_over) { 2 } else { 1 }
                 }
                 _ => 0,
             }
@@ -125,19 +176,23 @@ extern "C" fn pump(handle: usize, length: usize) -> u32 {
     })
 }
 
-/// The pumped stream is over. Answers the outcome for `resume`, and shows the last bytes for the client.
+/// The pumped stream is over. Answers the outcome for `resume`, and shows the last bytes for the client. From 4 on the
+/// client's stream is to be left open.
 #[unsafe(no_mangle)]
-extern "C" fn pump_end(handle: usize, clean: u32) -> u32 {
+extern "C" fn pump_end(handle: usize, closed: u32) -> u32 {
     use moegate_wire::Ending;
-    let end = tasks::with_slot(handle, |slot| slot.scanner.borrow_mut().as_mut().map(|s| s.end(clean == 1)));
-    let Some(Some((ending, last))) = end else { return 3 };
-    KEPT.replace(last.into_bytes());
+    let finale =
+        tasks::with_slot(handle, |slot| slot.scanner.borrow_mut().as_mut().map(|s| s.end(close(closed))));
+    let Some(Some(finale)) = finale else { return 3 };
+    KEPT.replace(finale.last.into_bytes());
     KEPT.with_borrow(|kept| OUT.set([0, 0, 0, pointer(kept), kept.len() as u32, 0, 0, 0]));
-    match ending {
-        Ending::Complete => 0,
-        Ending::Cancelled => 1,
-        Ending::Error => 2,
-        Ending::Truncated | Ending::Running => 3,
+    match (finale.ending, finale.open) {
+        (Ending::Complete, _) => 0,
+        (Ending::Cancelled, _) => 1,
+        (Ending::Error, false) => 2,
+        (Ending::Truncated | Ending::Running, false) => 3,
+        (Ending::Truncated | Ending::Running, true) => 4,
+        (Ending::Error, true) => 5,
     }
 }
 

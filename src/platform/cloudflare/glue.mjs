@@ -2,78 +2,24 @@
 //
 // Crossings are few and flat: text goes over as lines in one call, bytes in one copy, numbers as arguments.
 
+import { Instance, NOTHING } from "./instance.mjs";
+import { SENT, ask, collect } from "./origin.mjs";
 import { pump, relay } from "./stream.mjs";
 
-const DONE = 0, READ_BODY = 1, SEND = 2, RESPOND = 3, PUT = 4, LIST = 5;
+const DONE = 0, READ_BODY = 1, SEND = 2, RESPOND = 3, PUT = 4, LIST = 5, SLEEP = 6;
+const GO_ON = 7, FINISH = 8, REMEMBER = 9, RECALL = 10;
 
 // Outcomes that op.rs knows by number.
 const OK = 0;
 const BODY = { tooLarge: 1, broken: 2 };
-const SENT = { whole: 0, stream: 1, connect: 2, timeout: 3, broken: 4, tooLarge: 5, cancelled: 6 };
 const ENDED = { complete: 0, cancelled: 1 };
+/** From here on the client's stream is left open for another origin. */
+const OPEN = 4;
 
+/** The Cache API's keys are URLs; nobody serves this one. */
+const CACHE = "https://cache.moegate.invalid/";
 const PUT_TRIES = 4;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-const NOTHING = new Uint8Array(0);
-
-/** One instance of the wasm module and its memory. */
-class Instance {
-  constructor(module) {
-    this.exports = new WebAssembly.Instance(module, {}).exports;
-    this.memory = this.exports.memory;
-    this.out = this.exports.out();
-    this.bytes = NOTHING;
-    this.env = null;
-  }
-
-  /** The memory, whose buffer is another one after each growth. */
-  view() {
-    if (this.bytes.buffer !== this.memory.buffer) this.bytes = new Uint8Array(this.memory.buffer);
-    return this.bytes;
-  }
-
-  /**
-   * A copy of the eight words: operation, text pointer and length, bytes pointer and length, a, b, request. They are
-   * read right after each call, before anything else can run.
-   */
-  words() {
-    return new Uint32Array(this.memory.buffer, this.out, 8).slice();
-  }
-
-  text(words) {
-    return decoder.decode(this.view().subarray(words[1], words[1] + words[2]));
-  }
-
-  /** A copy of the bytes shown: the memory will be used again. */
-  shown(words) {
-    return this.view().slice(words[3], words[3] + words[4]);
-  }
-
-  /** Puts bytes and then text into the input buffer; returns the two lengths. */
-  put(bytes, text) {
-    const room = bytes.length + text.length * 3;
-    if (room === 0) return [0, 0];
-    const at = this.exports.input(room);
-    const view = this.view();
-    view.set(bytes, at);
-    const start = at + bytes.length;
-    const written = text ? encoder.encodeInto(text, view.subarray(start, at + room)).written : 0;
-    return [bytes.length + written, written];
-  }
-
-  configure(env) {
-    this.exports.secret_names();
-    const words = this.words();
-    const secrets = {};
-    for (const name of this.text(words).split("\n")) {
-      if (typeof env[name] === "string") secrets[name] = env[name];
-    }
-    const [length] = this.put(NOTHING, JSON.stringify(secrets));
-    if (this.exports.set_secrets(length) !== OK) throw new Error("the secrets could not be read");
-    this.env = env;
-  }
-}
 
 /** The Worker for a compiled module. */
 export function createWorker(module) {
@@ -120,6 +66,7 @@ class Exchange {
     this.answered = NOTHING;
     this.stream = null;
     this.abort = null;
+    this.writer = null;
   }
 
   async run(instance) {
@@ -147,6 +94,21 @@ class Exchange {
         case LIST:
           await this.listRecords(this.wasm.text(words));
           break;
+        case REMEMBER:
+          await this.remember(this.wasm.text(words), words[5]);
+          break;
+        case RECALL:
+          await this.recall(this.wasm.text(words));
+          break;
+        case SLEEP:
+          await this.sleep(words[5]);
+          break;
+        case GO_ON:
+          await this.pump();
+          break;
+        case FINISH:
+          await this.finish(words[4] ? this.wasm.shown(words) : NOTHING);
+          break;
         default:
           throw new Error(`unknown operation ${words[0]}`);
       }
@@ -159,7 +121,9 @@ class Exchange {
     const path = url.indexOf("/", url.indexOf("//") + 2);
     const authorization = headers.get("authorization") ?? "";
     const length = headers.get("content-length") ?? "";
-    const text = `${request.method}\n${path < 0 ? "/" : url.slice(path)}\n${authorization}\n${length}`;
+    const repeated = headers.get("idempotency-key") ?? "";
+    let text = `${request.method}\n${path < 0 ? "/" : url.slice(path)}\n${authorization}\n${length}\n${repeated}`;
+    for (const name of wasm.headers) text += `\n${headers.get(name) ?? ""}`;
     const [total] = wasm.put(crypto.getRandomValues(new Uint8Array(10)), text);
     wasm.exports.begin(total, Date.now());
     this.words = wasm.words();
@@ -186,98 +150,118 @@ class Exchange {
   }
 
   async send(text, words) {
-    const [kind, method, url, ...lines] = text.split("\n");
+    const [kind, method, url, idle, total, ...lines] = text.split("\n");
     let body;
+    // Kept until there is an answer to give: another origin may get it too.
     if (kind === "received") body = this.received;
-    // It is sent once, and a stream may last for minutes: the bytes are not held for so long.
-    if (method !== "GET") this.received = NOTHING;
     if (kind === "bytes") body = this.wasm.shown(words);
     // A receipt is still asked for when the client has gone; an answer is not.
     const signal = method === "GET" ? null : this.request.signal;
-    const result = await this.exchange(url, { method, headers: named(lines), body }, signal, words[5], words[6]);
+    const limits = { first: words[5], idle: Number(idle), until: Date.now() + Number(total), bytes: words[6] };
+    this.abort = new AbortController();
+    const init = { method, headers: named(lines), body };
+    const result = await ask(url, init, this.abort, signal, limits, (chunk) => this.opened(chunk));
+    if (result.outcome === SENT.stream) this.stream = result.stream;
+    if (result.outcome === SENT.whole) this.answered = result.bytes;
     this.resume(result.outcome, result.status, result.bytes, result.head);
   }
 
-  /** One request to an origin: what `resume` shall get. Never throws. */
-  async exchange(url, init, signal, timeout, limit) {
-    if (signal?.aborted) return { outcome: SENT.cancelled };
-    const abort = (this.abort = new AbortController());
-    const left = () => abort.abort("left");
-    signal?.addEventListener("abort", left);
-    const timer = setTimeout(() => abort.abort("late"), timeout);
-    let outcome = SENT.connect;
-    try {
-      const answer = await fetch(url, { ...init, redirect: "manual", signal: abort.signal });
-      outcome = SENT.broken;
-      const { status, headers } = answer;
-      const type = headers.get("content-type") ?? "";
-      const head = [
-        type,
-        headers.get("retry-after") ?? "",
-        headers.get("retry-after-ms") ?? "",
-        headers.get("x-moegate-signature") ?? "",
-      ].join("\n");
-      if (status === 200 && type.startsWith("text/event-stream") && answer.body) {
-        const { body } = answer;
-        const reader = body.getReader();
-        const first = await reader.read();
-        if (first.done) return { outcome };
-        this.stream = { body, reader, first: first.value };
-        // The listener stays: a client that leaves later ends the stream.
-        signal = null;
-        return { outcome: SENT.stream, status, head };
-      }
-      const bytes = await collect(answer, limit);
-      if (bytes === null) {
-        abort.abort("too large");
-        return { outcome: SENT.tooLarge };
-      }
-      this.answered = bytes;
-      return { outcome: SENT.whole, status, bytes, head };
-    } catch {
-      const { reason } = abort.signal;
-      return { outcome: reason === "left" ? SENT.cancelled : reason === "late" ? SENT.timeout : outcome };
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", left);
-    }
+  /** What the core says of a chunk of a stream that may begin. */
+  opened(chunk) {
+    const { wasm } = this;
+    const at = wasm.exports.input(chunk.length);
+    wasm.view().set(chunk, at);
+    return wasm.exports.open(this.handle, chunk.length);
   }
 
   async respond(text, bytes, way) {
+    // A stream may last for minutes: the request is not held for so long.
+    this.received = NOTHING;
     const [status, ...lines] = text.split("\n");
     const init = { status: Number(status), headers: named(lines) };
-    const reply = (response) => {
-      this.resolve(response);
+    const reply = (body) => {
+      this.resolve(new Response(body, init));
       this.responded = true;
     };
     const { signal } = this.request;
-    let outcome;
     if (way === 2) {
-      outcome = await relay(this.stream, init, reply, bytes, signal, this.abort);
-    } else if (way === 3) {
-      outcome = await pump(this.stream, init, reply, this.scanner(), signal, this.abort);
-    } else {
-      reply(new Response(way === 1 ? this.answered : bytes, init));
-      this.answered = NOTHING;
-      outcome = signal?.aborted ? ENDED.cancelled : ENDED.complete;
+      const { readable, writable } = new IdentityTransformStream();
+      reply(readable);
+      return this.resume(await relay(this.stream, writable, (closed) => this.cutOff(closed), signal, this.abort));
+    }
+    if (way === 3) {
+      const { readable, writable } = new IdentityTransformStream();
+      reply(readable);
+      this.writer = writable.getWriter();
+      return this.pump();
+    }
+    reply(way === 1 ? this.answered : bytes);
+    this.answered = NOTHING;
+    this.resume(signal?.aborted ? ENDED.cancelled : ENDED.complete);
+  }
+
+  /** Pumps the stream into the open reply. */
+  async pump() {
+    const outcome = await pump(this.stream, this.writer, this.scanner(), this.request.signal, this.abort);
+    this.stream = null;
+    if (outcome < OPEN) this.writer = null;
+    this.resume(outcome);
+  }
+
+  /** The last bytes of the open reply. */
+  async finish(last) {
+    const { writer } = this;
+    this.writer = null;
+    let outcome = ENDED.complete;
+    try {
+      if (last.length > 0) await writer.write(last);
+      await writer.close();
+    } catch {
+      outcome = ENDED.cancelled;
     }
     this.resume(outcome);
+  }
+
+  /** What a client gets whose relayed stream closes before its end. */
+  cutOff(closed) {
+    this.wasm.exports.cut_off(closed);
+    return this.wasm.shown(this.wasm.words());
+  }
+
+  async sleep(ms) {
+    const { signal } = this.request;
+    if (!signal?.aborted) {
+      let timer, left;
+      await new Promise((wake) => {
+        timer = setTimeout(wake, ms);
+        left = wake;
+        signal?.addEventListener("abort", left);
+      });
+      clearTimeout(timer);
+      // A request that waits for another sleeps hundreds of times.
+      signal?.removeEventListener("abort", left);
+    }
+    this.resume(signal?.aborted ? ENDED.cancelled : ENDED.complete);
   }
 
   /** The core's scanner, fed chunk by chunk. */
   scanner() {
     const { wasm, handle } = this;
     return {
+      /** Whether the stream is to be read no more. */
+      over: false,
       /** What to forward for a chunk. */
       push(chunk) {
         const at = wasm.exports.input(chunk.length);
         wasm.view().set(chunk, at);
-        return wasm.exports.pump(handle, chunk.length) === 0 ? chunk : wasm.shown(wasm.words());
+        const verdict = wasm.exports.pump(handle, chunk.length);
+        this.over = verdict === 2;
+        return verdict === 0 ? chunk : wasm.shown(wasm.words());
       },
-      /** The outcome, and the last bytes. */
-      end(clean) {
-        const outcome = wasm.exports.pump_end(handle, clean ? 1 : 0);
-        return [outcome, wasm.shown(wasm.words())];
+      /** The outcome, and the last bytes, which are kept back where the reply stays open. */
+      end(closed) {
+        const outcome = wasm.exports.pump_end(handle, closed);
+        return [outcome, outcome < OPEN ? wasm.shown(wasm.words()) : null];
       },
     };
   }
@@ -303,6 +287,27 @@ class Exchange {
     }
   }
 
+  /**
+   * For other isolates of this data centre. Not in KV: there "not found" is remembered for a minute, and the first
+   * request has to look.
+   */
+  async remember(text, seconds) {
+    const [key, value] = text.split("\n");
+    const headers = { "cache-control": `max-age=${seconds}` };
+    try {
+      await caches.default.put(`${CACHE}${key}`, new Response(value, { headers }));
+    } catch (error) {
+      console.error(`moegate: an answer could not be kept for its repeats: ${error}`);
+    }
+    this.resume(OK);
+  }
+
+  async recall(key) {
+    const found = await caches.default.match(`${CACHE}${key}`).catch(() => undefined);
+    const value = await found?.text().catch(() => undefined);
+    this.resume(value === undefined ? 1 : OK, 0, NOTHING, value ?? "");
+  }
+
   async listRecords(text) {
     const [prefix, cursor] = text.split("\n");
     let page;
@@ -321,6 +326,7 @@ class Exchange {
   fail(error) {
     console.error(`moegate: a request failed inside the gateway: ${error?.stack ?? error}`);
     this.abort?.abort("failed");
+    this.writer?.abort("failed").catch(() => {});
     try {
       if (this.handle >= 0) this.wasm.exports.abandon(this.handle);
     } catch {
@@ -341,40 +347,4 @@ function named(lines) {
   const headers = {};
   for (let i = 0; i + 1 < lines.length; i += 2) headers[lines[i]] = lines[i + 1];
   return headers;
-}
-
-/**
- * A whole body as bytes; null if it is over the limit. With a declared length within the limit the runtime collects it;
- * without one it is counted as it comes.
- */
-async function collect(message, limit) {
-  const { headers } = message;
-  const declared = headers.get("content-length");
-  const encoded = headers.get("content-encoding");
-  if (declared !== null && encoded === null) {
-    return Number(declared) > limit ? null : new Uint8Array(await message.arrayBuffer());
-  }
-  // Only now: asking for `body` makes a stream.
-  const { body } = message;
-  if (!body) return NOTHING;
-  const chunks = [];
-  let total = 0;
-  const reader = body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    total += value.length;
-    if (total > limit) {
-      await reader.cancel();
-      return null;
-    }
-    chunks.push(value);
-  }
-  const whole = new Uint8Array(total);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
 }

@@ -26,6 +26,11 @@ pub(super) enum Code {
     Respond = 3,
     Put = 4,
     List = 5,
+    Sleep = 6,
+    GoOn = 7,
+    Finish = 8,
+    Remember = 9,
+    Recall = 10,
 }
 
 /// What the glue brings back.
@@ -63,17 +68,21 @@ impl Op {
         Self { code: Code::ReadBody, a: saturate(limit), ..Self::default() }
     }
 
-    /// Text: method, URL, then name and value in turn. `a`: the timeout in ms; `b`: the most bytes of a whole answer.
-    /// The first line says what the body is.
+    /// Text: what the body is, method, URL, the idle and the total timeout in ms, then name and value in turn. `a`: the
+    /// first timeout in ms; `b`: the most bytes of a whole answer.
     pub(super) fn send(outbound: Outbound, limit: usize) -> Self {
         let (kind, bytes) = match outbound.body {
             OutboundBody::Empty => ("empty", Vec::new()),
             OutboundBody::AsReceived => ("received", Vec::new()),
             OutboundBody::Bytes(bytes) => ("bytes", bytes),
         };
-        let mut text = [kind, outbound.method, &outbound.url].join("\n");
+        let timeouts = outbound.timeouts;
+        let mut text = format!(
+            "{kind}\n{}\n{}\n{}\n{}",
+            outbound.method, outbound.url, timeouts.idle_ms, timeouts.total_ms
+        );
         push_lines(&mut text, outbound.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        Self { code: Code::Send, text, bytes, a: outbound.first_byte_timeout_ms, b: saturate(limit) }
+        Self { code: Code::Send, text, bytes, a: timeouts.first_byte_ms, b: saturate(limit) }
     }
 
     /// Text: the status, then name and value in turn. `a`: the [`Way`].
@@ -83,9 +92,35 @@ impl Op {
         Self { code: Code::Respond, text, bytes, a: way as u32, b: 0 }
     }
 
+    /// `a`: how long, in ms.
+    pub(super) fn sleep(ms: u64) -> Self {
+        Self { code: Code::Sleep, a: u32::try_from(ms).unwrap_or(u32::MAX), ..Self::default() }
+    }
+
+    /// Pumps the stream that was sent for last into the reply that is open.
+    pub(super) fn go_on() -> Self {
+        Self { code: Code::GoOn, ..Self::default() }
+    }
+
+    /// The bytes are the last ones of the reply that is open.
+    pub(super) fn finish(last: String) -> Self {
+        Self { code: Code::Finish, bytes: last.into_bytes(), ..Self::default() }
+    }
+
     /// Text: the key, the summary (JSON) and the value (JSON), which hold no newline.
     pub(super) fn put(key: &str, value: &str, summary: &str) -> Self {
         Self { code: Code::Put, text: [key, summary, value].join("\n"), ..Self::default() }
+    }
+
+    /// Text: the key and the value (JSON), which holds no newline. `a`: seconds.
+    pub(super) fn remember(key: &str, value: &str, seconds: u64) -> Self {
+        let a = u32::try_from(seconds).unwrap_or(u32::MAX);
+        Self { code: Code::Remember, text: [key, value].join("\n"), a, ..Self::default() }
+    }
+
+    /// Text: the key.
+    pub(super) fn recall(key: &str) -> Self {
+        Self { code: Code::Recall, text: key.to_owned(), ..Self::default() }
     }
 
     /// Text: the prefix and the cursor, which may be empty.

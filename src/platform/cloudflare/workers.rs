@@ -2,11 +2,11 @@
 
 use super::op::{Input, Op, Way};
 use crate::core::attempt::{AnswerHeaders, Outbound, SendError};
-use crate::core::error::ApiError;
+use crate::core::memory::Memory;
 use crate::core::secret::Secret;
-use crate::core::stream::Scanner;
+use crate::core::stream::{Opening, Scanner};
 use crate::platform::{
-    Answer, AnswerBody, BodyError, Delivery, Page, Platform, Reply, ReplyBody, StoreError,
+    Answer, AnswerBody, BodyError, Delivery, Left, Page, Platform, Reply, ReplyBody, StoreError,
 };
 use moegate_wire::Ending;
 use std::cell::{Cell, RefCell};
@@ -18,6 +18,7 @@ thread_local! {
     /// All secrets that the configuration names, put here once per instance: a Worker's environment does not change
     /// while it lives.
     pub(super) static SECRETS: RefCell<HashMap<String, String>> = RefCell::default();
+    static MEMORY: RefCell<Memory> = RefCell::default();
 }
 
 /// Where one request and the glue meet.
@@ -25,6 +26,10 @@ thread_local! {
 pub(super) struct Slot {
     pub(super) op: RefCell<Op>,
     pub(super) input: RefCell<Option<Input>>,
+    /// Of the stream that may begin.
+    pub(super) opening: RefCell<Opening>,
+    /// Whether the glue has the bytes of the whole answer that came last: an error event it has not.
+    answered: Cell<bool>,
     /// Of the stream being pumped.
     pub(super) scanner: RefCell<Option<Scanner>>,
     /// Unix milliseconds at the last crossing; Workers' clock stands still between two events anyway.
@@ -40,6 +45,17 @@ impl Workers {
     async fn perform(&self, op: Op) -> Input {
         self.slot.op.replace(op);
         std::future::poll_fn(|_| self.slot.input.take().map_or(Poll::Pending, Poll::Ready)).await
+    }
+
+    async fn deliver(&self, op: Op) -> Delivery {
+        let outcome = self.perform(op).await.outcome;
+        let ending = match outcome {
+            0 => Ending::Complete,
+            1 => Ending::Cancelled,
+            2 | 5 => Ending::Error,
+            _ => Ending::Truncated,
+        };
+        Delivery { ending, scanner: self.slot.scanner.take(), open: outcome >= 4 }
     }
 }
 
@@ -69,8 +85,21 @@ impl Platform for Workers {
         }
     }
 
+    async fn sleep(&self, ms: u64) -> Result<(), Left> {
+        match self.perform(Op::sleep(ms)).await.outcome {
+            0 => Ok(()),
+            _ => Err(Left),
+        }
+    }
+
+    fn memory<T>(&self, f: impl FnOnce(&mut Memory) -> T) -> T {
+        MEMORY.with_borrow_mut(f)
+    }
+
     async fn send(&self, request: Outbound, limit: usize) -> Result<Answer<()>, SendError> {
+        self.slot.opening.replace(Opening::default());
         let mut input = self.perform(Op::send(request, limit)).await;
+        self.slot.answered.set(input.outcome == 0);
         let streams = match input.outcome {
             0 => false,
             1 => true,
@@ -78,6 +107,12 @@ impl Platform for Workers {
             3 => return Err(SendError::Timeout),
             4 => return Err(SendError::Broken),
             5 => return Err(SendError::TooLarge),
+            7 => {
+                input.bytes = self.slot.opening.take().error();
+                input.text_length = 0;
+                false
+            }
+            8 => return Err(SendError::BadStream),
             _ => return Err(SendError::Cancelled),
         };
         let text = input.split_text();
@@ -96,22 +131,36 @@ impl Platform for Workers {
     async fn respond(&self, reply: Reply, body: ReplyBody<()>) -> Delivery {
         let op = match body {
             ReplyBody::Bytes(bytes) => Op::respond(&reply, Way::Bytes, bytes),
+            ReplyBody::Answered(bytes) if !self.slot.answered.get() => Op::respond(&reply, Way::Bytes, bytes),
             ReplyBody::Answered(_) => Op::respond(&reply, Way::Answered, Vec::new()),
-            // The bytes are what the client gets if the pipe breaks.
-            ReplyBody::Relay(()) => Op::respond(&reply, Way::Relay, ApiError::truncated_event().into_bytes()),
+            ReplyBody::Relay(()) => Op::respond(&reply, Way::Relay, Vec::new()),
             ReplyBody::Pump((), scanner) => {
                 self.slot.scanner.replace(Some(scanner));
                 Op::respond(&reply, Way::Pump, Vec::new())
             }
         };
-        let input = self.perform(op).await;
-        let ending = match input.outcome {
-            0 => Ending::Complete,
-            1 => Ending::Cancelled,
-            2 => Ending::Error,
-            _ => Ending::Truncated,
-        };
-        Delivery { ending, seen: self.slot.scanner.take().map(|scanner| scanner.seen()) }
+        self.deliver(op).await
+    }
+
+    async fn go_on(&self, (): (), scanner: Scanner) -> Delivery {
+        self.slot.scanner.replace(Some(scanner));
+        self.deliver(Op::go_on()).await
+    }
+
+    async fn finish(&self, last: String) -> Result<(), Left> {
+        match self.perform(Op::finish(last)).await.outcome {
+            0 => Ok(()),
+            _ => Err(Left),
+        }
+    }
+
+    async fn remember(&self, key: &str, value: &str, seconds: u64) {
+        self.perform(Op::remember(key, value, seconds)).await;
+    }
+
+    async fn recall(&self, key: &str) -> Option<String> {
+        let mut input = self.perform(Op::recall(key)).await;
+        (input.outcome == 0).then(|| input.split_text())
     }
 
     async fn put_record(&self, key: &str, value: &str, summary: &str) -> Result<(), StoreError> {

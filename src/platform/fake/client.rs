@@ -66,8 +66,9 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Nothing once the reply has begun: that is how long the other platforms keep it.
     pub(super) fn sent(&self) -> &[u8] {
-        &self.body
+        if self.got.borrow().reply.is_some() { &[] } else { &self.body }
     }
 
     pub(super) fn has_left(&self) -> bool {

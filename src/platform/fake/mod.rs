@@ -11,14 +11,15 @@ pub use client::{Client, Got};
 pub use script::{Arrived, COMMENT, End, Piece, Responder, Script, Scripted};
 pub use world::{Stored, World};
 
-use crate::core::attempt::{AnswerHeaders, Outbound, OutboundBody, SendError};
+use crate::core::attempt::{AnswerHeaders, Outbound, OutboundBody, SendError, Timeouts};
 use crate::core::config::{Authority, Config};
 use crate::core::error::ApiError;
+use crate::core::memory::Memory;
 use crate::core::secret::Secret;
-use crate::core::stream::{Forward, Scanner};
+use crate::core::stream::{Close, Forward, Opened, Opening, Scanner};
 use crate::gateway;
 use crate::platform::{
-    Answer, AnswerBody, BodyError, Delivery, Head, Page, Platform, Reply, ReplyBody, StoreError,
+    Answer, AnswerBody, BodyError, Delivery, Head, Left, Page, Platform, Reply, ReplyBody, StoreError,
 };
 use moegate_wire::Ending;
 use std::future::Future;
@@ -51,6 +52,8 @@ struct Stream {
     end: End,
     /// Which of the world's arrived requests it answers.
     number: usize,
+    timeouts: Timeouts,
+    sent_ms: u64,
 }
 
 impl Platform for Fake<'_> {
@@ -79,14 +82,14 @@ impl Platform for Fake<'_> {
         if watched && self.client.has_left() {
             return Err(SendError::Cancelled);
         }
-        let timeout_ms = request.first_byte_timeout_ms;
+        let (timeouts, sent_ms) = (request.timeouts, self.world.now_ms());
         let (number, script) = self.world.arrive(self.arrived(request));
         let hang = || {
             self.world.drop_connection(number);
             if watched && self.client.leaves_now() {
                 return SendError::Cancelled;
             }
-            self.world.pass_ms(timeout_ms.into());
+            self.world.pass_ms(timeouts.first_byte_ms.into());
             SendError::Timeout
         };
         let Scripted { status, headers, mut pieces, end } = match script {
@@ -106,14 +109,21 @@ impl Platform for Fake<'_> {
             signature: header(moegate_wire::header::SIGNATURE),
         };
         let body = if status == 200 && headers.content_type.starts_with("text/event-stream") {
-            while let Some(Piece::Until(bytes)) = pieces.first() {
-                self.must_have(*bytes);
-                pieces.remove(0);
-            }
-            match (pieces.is_empty(), end) {
-                (true, End::Stall) => return Err(hang()),
-                (true, End::Clean | End::Cut | End::Reset) => return Err(SendError::Broken),
-                (_, _) => AnswerBody::Stream(Stream { pieces, end, number }),
+            match self.open(&mut pieces) {
+                (Opened::Begun, _) => AnswerBody::Stream(Stream { pieces, end, number, timeouts, sent_ms }),
+                (Opened::Failed, opening) => {
+                    self.world.drop_connection(number);
+                    AnswerBody::Whole(opening.error())
+                }
+                (Opened::Garbage, _) => {
+                    self.world.drop_connection(number);
+                    return Err(SendError::BadStream);
+                }
+                (Opened::NotYet, _) => match end {
+                    // Comments are no content.
+                    End::Stall | End::Endless => return Err(hang()),
+                    End::Clean | End::Cut | End::Reset => return Err(SendError::Broken),
+                },
             }
         } else {
             let mut whole = Vec::new();
@@ -135,18 +145,43 @@ impl Platform for Fake<'_> {
 
     async fn respond(&self, reply: Reply, body: ReplyBody<Stream>) -> Delivery {
         self.client.head(reply);
-        let unread = |ending| Delivery { ending, seen: None };
+        let unread = |ending| Delivery { ending, scanner: None, open: false };
         match body {
             ReplyBody::Bytes(bytes) | ReplyBody::Answered(bytes) => {
                 let there = !self.client.has_left() && self.client.receive(&bytes);
                 unread(if there { Ending::Complete } else { Ending::Cancelled })
             }
             ReplyBody::Relay(stream) => unread(self.relay(&stream)),
-            ReplyBody::Pump(stream, mut scanner) => {
-                let ending = self.pump(&stream, &mut scanner);
-                Delivery { ending, seen: Some(scanner.seen()) }
-            }
+            ReplyBody::Pump(stream, scanner) => self.pump(&stream, scanner),
         }
+    }
+
+    async fn sleep(&self, ms: u64) -> Result<(), Left> {
+        if self.client.leaves_now() {
+            return Err(Left);
+        }
+        self.world.pass_ms(ms);
+        Ok(())
+    }
+
+    fn memory<T>(&self, f: impl FnOnce(&mut Memory) -> T) -> T {
+        self.world.memory(f)
+    }
+
+    async fn go_on(&self, stream: Stream, scanner: Scanner) -> Delivery {
+        self.pump(&stream, scanner)
+    }
+
+    async fn finish(&self, last: String) -> Result<(), Left> {
+        if self.client.has_left() || !self.client.receive(last.as_bytes()) { Err(Left) } else { Ok(()) }
+    }
+
+    async fn remember(&self, key: &str, value: &str, _seconds: u64) {
+        self.world.remember(key, value);
+    }
+
+    async fn recall(&self, key: &str) -> Option<String> {
+        self.world.recall(key)
     }
 
     async fn put_record(&self, key: &str, value: &str, summary: &str) -> Result<(), StoreError> {
@@ -175,6 +210,25 @@ impl Fake<'_> {
         }
     }
 
+    /// Takes pieces until the stream has begun, and puts them back as one chunk.
+    fn open(&self, pieces: &mut Vec<Piece>) -> (Opened, Opening) {
+        let mut opening = Opening::default();
+        let (mut opened, mut first) = (Opened::NotYet, Vec::new());
+        let mut rest = std::mem::take(pieces).into_iter();
+        while opened == Opened::NotYet {
+            match rest.next() {
+                Some(Piece::Bytes(bytes)) => {
+                    opened = opening.push(&bytes);
+                    first.extend_from_slice(&bytes);
+                }
+                Some(Piece::Until(bytes)) => self.must_have(bytes),
+                None => break,
+            }
+        }
+        *pieces = std::iter::once(Piece::Bytes(first)).chain(rest).collect();
+        (opened, opening)
+    }
+
     fn relay(&self, stream: &Stream) -> Ending {
         for piece in &stream.pieces {
             match piece {
@@ -183,17 +237,21 @@ impl Fake<'_> {
                 Piece::Until(bytes) => self.must_have(*bytes),
             }
         }
-        match stream.end {
-            End::Clean => Ending::Complete,
-            End::Cut | End::Reset => {
-                self.client.receive(ApiError::truncated_event().as_bytes());
-                Ending::Truncated
-            }
-            End::Stall | End::Endless => self.goes_on(stream),
-        }
+        let close = match stream.end {
+            End::Clean => return Ending::Complete,
+            End::Cut | End::Reset => Close::Broken,
+            End::Stall => self.late(stream),
+            End::Endless => match self.comments(stream) {
+                Some(close) => close,
+                None => return self.left(stream),
+            },
+        };
+        self.client.receive(ApiError::cut_off_event(close).as_bytes());
+        Ending::Truncated
     }
 
-    fn pump(&self, stream: &Stream, scanner: &mut Scanner) -> Ending {
+    fn pump(&self, stream: &Stream, mut scanner: Scanner) -> Delivery {
+        let left = |scanner| Delivery { ending: self.left(stream), scanner: Some(scanner), open: false };
         for piece in &stream.pieces {
             let bytes = match piece {
                 Piece::Bytes(bytes) => bytes,
@@ -208,32 +266,62 @@ impl Fake<'_> {
                 Forward::Bytes(bytes) => self.client.receive(bytes),
             };
             if !there {
-                return self.left(stream);
+                return left(scanner);
+            }
+            if scanner.is_over() {
+                self.world.drop_connection(stream.number);
+                break;
             }
         }
-        if matches!(stream.end, End::Stall | End::Endless) {
-            return self.goes_on(stream);
+        let close = match stream.end {
+            _ if scanner.is_over() => Close::Broken,
+            End::Clean => Close::Clean,
+            End::Cut | End::Reset => Close::Broken,
+            End::Stall => {
+                self.world.drop_connection(stream.number);
+                let idle_ms = u64::from(stream.timeouts.idle_ms);
+                if self.world.now_ms() + idle_ms >= stream.sent_ms + u64::from(stream.timeouts.total_ms) {
+                    self.late(stream)
+                } else {
+                    self.world.pass_ms(idle_ms);
+                    Close::Idle
+                }
+            }
+            End::Endless => match self.comments(stream) {
+                Some(close) => close,
+                None => return left(scanner),
+            },
+        };
+        let finale = scanner.end(close);
+        if !finale.open && !finale.last.is_empty() {
+            self.client.receive(finale.last.as_bytes());
         }
-        let (ending, last) = scanner.end(stream.end == End::Clean);
-        if !last.is_empty() {
-            self.client.receive(last.as_bytes());
+        Delivery { ending: finale.ending, scanner: Some(scanner), open: finale.open }
+    }
+
+    /// The request's time passes.
+    fn late(&self, stream: &Stream) -> Close {
+        self.world.drop_connection(stream.number);
+        let until_ms = stream.sent_ms + u64::from(stream.timeouts.total_ms);
+        self.world.pass_ms(until_ms.saturating_sub(self.world.now_ms()));
+        Close::Late
+    }
+
+    /// Comments until the time is over. `None`: the client has left.
+    fn comments(&self, stream: &Stream) -> Option<Close> {
+        let until_ms = stream.sent_ms + u64::from(stream.timeouts.total_ms);
+        while self.world.now_ms() < until_ms {
+            if !self.client.receive(COMMENT.as_bytes()) {
+                return None;
+            }
+            self.world.pass_ms(20);
         }
-        ending
+        Some(self.late(stream))
     }
 
     fn left(&self, stream: &Stream) -> Ending {
         self.world.drop_connection(stream.number);
         Ending::Cancelled
-    }
-
-    /// The stream has no end of its own: the client has to leave.
-    fn goes_on(&self, stream: &Stream) -> Ending {
-        for _ in 0..1000 {
-            if stream.end == End::Endless && !self.client.receive(COMMENT.as_bytes()) {
-                return self.left(stream);
-            }
-        }
-        panic!("the origin's stream does not end and the client stays: this would wait for ever")
     }
 
     /// What an origin waits for must be there already, since nothing else happens meanwhile.

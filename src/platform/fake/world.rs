@@ -1,6 +1,7 @@
 //! What all requests share: time, secrets, the store, the origins.
 
 use super::script::{Arrived, Responder, Script};
+use crate::core::memory::Memory;
 use crate::core::secret::Secret;
 use crate::platform::{Entry, Page, StoreError};
 use serde_json::value::RawValue;
@@ -30,6 +31,8 @@ struct State {
     secrets: BTreeMap<String, String>,
     store: BTreeMap<String, Stored>,
     store_failures: usize,
+    memory: Memory,
+    remembered: BTreeMap<String, String>,
     log: Vec<String>,
     responder: Responder,
     arrived: Vec<Arrived>,
@@ -47,6 +50,8 @@ impl World {
             secrets,
             store: BTreeMap::new(),
             store_failures: 0,
+            memory: Memory::default(),
+            remembered: BTreeMap::new(),
             log: Vec::new(),
             responder: Arc::new(|_| Script::Refuse),
             arrived: Vec::new(),
@@ -97,6 +102,23 @@ impl World {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn memory<T>(&self, f: impl FnOnce(&mut Memory) -> T) -> T {
+        f(&mut self.state().memory)
+    }
+
+    pub(super) fn remember(&self, key: &str, value: &str) {
+        self.state().remembered.insert(key.to_owned(), value.to_owned());
+    }
+
+    pub(super) fn recall(&self, key: &str) -> Option<String> {
+        self.state().remembered.get(key).cloned()
+    }
+
+    /// The instance is gone, with what it remembered.
+    pub fn forget(&self) {
+        self.state().memory = Memory::default();
     }
 
     pub(super) fn now_ms(&self) -> u64 {

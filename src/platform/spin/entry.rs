@@ -2,8 +2,8 @@
 
 use super::bindings::exports::wasi::http::handler::Guest;
 use super::bindings::wasi::http::types::{ErrorCode, Method, Request, Response};
+use super::incoming::text;
 use super::request::SpinRequest;
-use super::send::text;
 use crate::core::config::Config;
 use crate::gateway;
 use crate::platform::Head;
@@ -12,25 +12,36 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 use std::task::Poll;
 
-static CONFIG: OnceLock<Config> = OnceLock::new();
+/// What is read once per instance.
+struct Compiled {
+    config: Config,
+    /// Of `config`.
+    rule_headers: Vec<String>,
+}
 
-fn config() -> &'static Config {
-    #[expect(
-        clippy::expect_used,
-        reason = "build.rs wrote it with the same types; a mismatch is found by any test"
-    )]
-    CONFIG.get_or_init(|| crate::compiled_config().expect("the compiled-in configuration"))
+static COMPILED: OnceLock<Compiled> = OnceLock::new();
+
+fn compiled() -> &'static Compiled {
+    COMPILED.get_or_init(|| {
+        #[expect(
+            clippy::expect_used,
+            reason = "build.rs wrote it with the same types; a mismatch is found by any test"
+        )]
+        let config = crate::compiled_config().expect("the compiled-in configuration");
+        Compiled { rule_headers: config.rule_headers(), config }
+    })
 }
 
 pub(super) struct Gateway;
 
 impl Guest for Gateway {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
-        let head = head(&request);
+        let Compiled { config, rule_headers } = compiled();
+        let head = head(&request, rule_headers);
         let served = Rc::new(SpinRequest::new(request));
         let mut task = Box::pin({
             let served = Rc::clone(&served);
-            async move { gateway::handle(&*served, config(), &head).await }
+            async move { gateway::handle(&*served, config, &head).await }
         });
         // The response's body is written, and the request settled, after this function has returned.
         let (response, finished) = poll_fn(|context| {
@@ -49,9 +60,10 @@ impl Guest for Gateway {
     }
 }
 
-fn head(request: &Request) -> Head {
+fn head(request: &Request, rule_headers: &[String]) -> Head {
     let headers = request.get_headers();
     let header = |name: &str| Some(text(&headers, name)).filter(|value| !value.is_empty());
+    let named = |name: &String| Some((name.clone(), header(name)?));
     let target = request.get_path_with_query().unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     Head {
@@ -60,6 +72,8 @@ fn head(request: &Request) -> Head {
         query: query.to_owned(),
         authorization: header("authorization"),
         content_length: header("content-length").and_then(|value| value.parse().ok()),
+        idempotency_key: header("idempotency-key"),
+        rule_headers: rule_headers.iter().filter_map(named).collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`entry`]: the exported handler. It hands the response over and lets the request run on to its settlement.
 //! - [`request`]: the platform as a request sees it; [`send`] and [`reply`] are its two sides, [`store`] its records.
+//! - [`incoming`]: bodies that come in; [`clock`]: how long a stream is waited for.
 //! - [`bindings`]: generated from `wit/`, which holds the exact world.
 //!
 //! An instance serves up to 16 requests at a time and some hundred in all; a panic ends it with everything in flight.
@@ -18,7 +19,9 @@ mod bindings {
     use super::entry::Gateway;
 }
 
+mod clock;
 mod entry;
+mod incoming;
 mod log;
 mod race;
 mod reply;

@@ -2,49 +2,51 @@
 
 use super::bindings::wasi::http::types::{ErrorCode, Fields, Response};
 use super::bindings::{wit_future, wit_stream};
-use super::send::{CHUNK, OriginStream};
+use super::incoming::{CHUNK, OriginStream};
 use crate::core::error::ApiError;
-use crate::core::stream::{Forward, Scanner};
-use crate::platform::{Delivery, Reply, ReplyBody};
+use crate::core::stream::{Close, Forward, Scanner};
+use crate::platform::{Delivery, Left, Reply, ReplyBody};
 use moegate_wire::Ending;
 use wit_bindgen::{FutureWriter, StreamWriter};
+
+/// How a reply went out, and the way to the client where it was left open.
+pub(super) type Delivered = (Delivery, Option<Client>);
 
 /// Hands a response to `give` and writes its body.
 pub(super) async fn respond(
     reply: Reply,
     body: ReplyBody<OriginStream>,
     give: impl FnOnce(Response),
-) -> Delivery {
-    let unread = |ending| Delivery { ending, seen: None };
+) -> Delivered {
+    let unread = |ending| (Delivery { ending, scanner: None, open: false }, None);
     match body {
         ReplyBody::Bytes(bytes) | ReplyBody::Answered(bytes) => {
-            let (client, response) = Client::of(reply, Some(bytes.len()));
+            let (mut client, response) = Client::of(reply, Some(bytes.len()));
             give(response);
-            unread(client.take_whole(bytes).await)
+            unread(match client.take(bytes).await {
+                Ok(_) => Ending::Complete,
+                Err(Left) => Ending::Cancelled,
+            })
         }
         ReplyBody::Relay(stream) => {
             let (client, response) = Client::of(reply, None);
             give(response);
             unread(relay(client, stream).await)
         }
-        ReplyBody::Pump(stream, mut scanner) => {
+        ReplyBody::Pump(stream, scanner) => {
             let (client, response) = Client::of(reply, None);
             give(response);
-            let ending = pump(client, stream, &mut scanner).await;
-            Delivery { ending, seen: Some(scanner.seen()) }
+            pump(client, stream, scanner).await
         }
     }
 }
 
 /// The way to the client. The body ends when it is dropped; the fields' order has the trailers follow it.
-struct Client {
+pub(super) struct Client {
     body: StreamWriter<u8>,
     #[expect(dead_code, reason = "says when it is dropped that there are none")]
     trailers: FutureWriter<Result<Option<Fields>, ErrorCode>>,
 }
-
-/// The client has left.
-struct Left;
 
 impl Client {
     fn of(reply: Reply, length: Option<usize>) -> (Self, Response) {
@@ -72,46 +74,43 @@ impl Client {
         if rest.is_empty() { Ok(rest) } else { Err(Left) }
     }
 
-    async fn take_whole(mut self, bytes: Vec<u8>) -> Ending {
-        match self.take(bytes).await {
-            Ok(_) => Ending::Complete,
-            Err(Left) => Ending::Cancelled,
-        }
+    /// Writes the last bytes, if any, and ends the body.
+    pub(super) async fn finish(mut self, last: String) -> Result<(), Left> {
+        self.take(last.into_bytes()).await.map(drop)
     }
 }
 
 /// Chunk by chunk, unread. A stream cannot be handed on by its handle once a chunk of it has been read, and without the
 /// first chunk nobody knows that it begins.
-async fn relay(mut client: Client, OriginStream { first, mut rest }: OriginStream) -> Ending {
-    let mut chunk = first;
-    loop {
-        chunk = match client.take(chunk).await {
+async fn relay(mut client: Client, mut stream: OriginStream) -> Ending {
+    stream.limits.total_only();
+    let mut chunk = std::mem::take(&mut stream.first);
+    let close = loop {
+        let buffer = match stream.while_taken(client.take(chunk)).await {
             Ok(buffer) => buffer,
-            // `rest` is dropped, which stops the origin.
+            // The stream is dropped, which stops the origin.
             Err(Left) => return Ending::Cancelled,
         };
-        let more;
-        (more, chunk) = rest.read(chunk).await;
-        if !more {
-            break;
-        }
+        chunk = match stream.next(buffer).await {
+            Ok(chunk) => chunk,
+            Err(close) => break close,
+        };
+    };
+    if close == Close::Clean {
+        return Ending::Complete;
     }
-    let whole = rest.end().await.is_ok();
-    if !whole && client.take(ApiError::truncated_event().into_bytes()).await.is_err() {
-        return Ending::Cancelled;
-    }
-    if whole { Ending::Complete } else { Ending::Truncated }
+    // Whether anybody is left to be told changes nothing about how the origin ended it.
+    let _left = client.finish(ApiError::cut_off_event(close)).await;
+    Ending::Truncated
 }
 
-/// Every chunk past the scanner, which says what goes on to the client.
-async fn pump(
-    mut client: Client,
-    OriginStream { first, mut rest }: OriginStream,
-    scanner: &mut Scanner,
-) -> Ending {
-    let mut chunk = first;
+/// Every chunk past the scanner, which says what goes on to the client. The client is given back where another origin may
+/// go on.
+pub(super) async fn pump(mut client: Client, mut stream: OriginStream, mut scanner: Scanner) -> Delivered {
+    let done = |ending, scanner| (Delivery { ending, scanner: Some(scanner), open: false }, None);
+    let mut chunk = std::mem::take(&mut stream.first);
     let mut spare = Vec::new();
-    loop {
+    let close = loop {
         let forward = match scanner.push(&chunk) {
             Forward::Whole => std::mem::take(&mut chunk),
             Forward::Bytes(bytes) => {
@@ -120,22 +119,29 @@ async fn pump(
                 buffer
             }
         };
-        match client.take(forward).await {
+        match stream.while_taken(client.take(forward)).await {
             Ok(buffer) if chunk.capacity() == 0 => chunk = buffer,
             Ok(buffer) => spare = buffer,
-            Err(Left) => return Ending::Cancelled,
+            // The stream is dropped, which stops the origin.
+            Err(Left) => return done(Ending::Cancelled, scanner),
+        }
+        if scanner.is_over() {
+            break Close::Broken;
         }
         chunk.clear();
         if chunk.capacity() == 0 {
             chunk.reserve(CHUNK);
         }
-        let more;
-        (more, chunk) = rest.read(chunk).await;
-        if !more {
-            break;
-        }
+        chunk = match stream.next(chunk).await {
+            Ok(chunk) => chunk,
+            Err(close) => break close,
+        };
+    };
+    let finale = scanner.end(close);
+    if finale.open {
+        return (Delivery { ending: finale.ending, scanner: Some(scanner), open: true }, Some(client));
     }
-    let clean = rest.end().await.is_ok();
-    let (ending, last) = scanner.end(clean);
-    if client.take(last.into_bytes()).await.is_err() { Ending::Cancelled } else { ending }
+    // As for a relayed stream.
+    let _left = client.finish(finale.last).await;
+    done(finale.ending, scanner)
 }

@@ -4,11 +4,15 @@ use super::bindings::spin::variables::variables;
 use super::bindings::wasi::clocks::system_clock;
 use super::bindings::wasi::http::types::{Request, Response};
 use super::bindings::wasi::random::random;
-use super::send::{self, OriginStream};
-use super::{log, reply, store};
+use super::incoming::{self, OriginStream};
+use super::reply::{self, Client, Delivered};
+use super::{clock, log, send, store};
 use crate::core::attempt::{Outbound, SendError};
+use crate::core::memory::Memory;
 use crate::core::secret::Secret;
-use crate::platform::{Answer, BodyError, Delivery, Page, Platform, Reply, ReplyBody, StoreError};
+use crate::core::stream::Scanner;
+use crate::platform::{Answer, BodyError, Delivery, Left, Page, Platform, Reply, ReplyBody, StoreError};
+use moegate_wire::Ending;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -16,6 +20,8 @@ use std::rc::Rc;
 thread_local! {
     /// What the variables provider has said. An instance lives for seconds, so a changed variable is soon seen.
     static VARIABLES: RefCell<HashMap<String, String>> = RefCell::default();
+    /// Shared by the requests in flight, and gone with the instance.
+    static MEMORY: RefCell<Memory> = RefCell::default();
 }
 
 /// One client's request.
@@ -24,6 +30,8 @@ pub(super) struct SpinRequest {
     /// The body that `read_body` gave out: sent on as it is where the core changes nothing.
     received: RefCell<Rc<Vec<u8>>>,
     response: RefCell<Option<Response>>,
+    /// Of a reply that was left open; dropping it ends the body.
+    client: RefCell<Option<Client>>,
 }
 
 impl SpinRequest {
@@ -32,12 +40,18 @@ impl SpinRequest {
             request: RefCell::new(Some(request)),
             received: RefCell::default(),
             response: RefCell::default(),
+            client: RefCell::default(),
         }
     }
 
     /// For the entry, as soon as it is there.
     pub(super) fn take_response(&self) -> Option<Response> {
         self.response.take()
+    }
+
+    fn delivered(&self, (delivery, client): Delivered) -> Delivery {
+        self.client.replace(client);
+        delivery
     }
 }
 
@@ -78,22 +92,55 @@ impl Platform for SpinRequest {
 
     async fn read_body(&self, limit: usize) -> Result<Rc<Vec<u8>>, BodyError> {
         let Some(request) = self.request.take() else { return Err(BodyError::Broken) };
-        let body = Rc::new(send::receive(request, limit).await?);
+        let body = Rc::new(incoming::receive(request, limit).await?);
         self.received.replace(Rc::clone(&body));
         Ok(body)
     }
 
+    /// Nobody tells of a client that has left.
+    async fn sleep(&self, ms: u64) -> Result<(), Left> {
+        clock::sleep(ms).await;
+        Ok(())
+    }
+
+    fn memory<T>(&self, f: impl FnOnce(&mut Memory) -> T) -> T {
+        MEMORY.with_borrow_mut(f)
+    }
+
     async fn send(&self, request: Outbound, limit: usize) -> Result<Answer<OriginStream>, SendError> {
-        // A body is sent once, and a stream may last for minutes: the bytes are not held for so long.
-        let received = if request.method == "GET" { Rc::default() } else { self.received.take() };
+        let received = Rc::clone(&self.received.borrow());
         send::send(request, received, limit).await
     }
 
     async fn respond(&self, reply: Reply, body: ReplyBody<OriginStream>) -> Delivery {
-        reply::respond(reply, body, |response| {
+        // A stream may last for minutes: the bytes are not held for so long.
+        drop(self.received.take());
+        let give = |response| {
             self.response.replace(Some(response));
-        })
-        .await
+        };
+        self.delivered(reply::respond(reply, body, give).await)
+    }
+
+    async fn go_on(&self, stream: OriginStream, scanner: Scanner) -> Delivery {
+        match self.client.take() {
+            Some(client) => self.delivered(reply::pump(client, stream, scanner).await),
+            None => Delivery { ending: Ending::Cancelled, scanner: Some(scanner), open: false },
+        }
+    }
+
+    async fn finish(&self, last: String) -> Result<(), Left> {
+        match self.client.take() {
+            Some(client) => client.finish(last).await,
+            None => Err(Left),
+        }
+    }
+
+    async fn remember(&self, key: &str, value: &str, _seconds: u64) {
+        store::remember(key, value).await;
+    }
+
+    async fn recall(&self, key: &str) -> Option<String> {
+        store::recall(key).await
     }
 
     async fn put_record(&self, key: &str, value: &str, _summary: &str) -> Result<(), StoreError> {

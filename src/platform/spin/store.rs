@@ -1,4 +1,4 @@
-//! Usage records in Spin's key-value store.
+//! Usage records in Spin's key-value store, and answers that may have to be given again.
 //!
 //! A key has no metadata here, so a list reads each record. A call blocks the whole instance for a moment: records are
 //! written when the answer has gone out.
@@ -25,6 +25,8 @@ const PUT_TRIES: u32 = 4;
 const PAGE: usize = 5000;
 /// Keys that are taken from the store at a time.
 const BATCH: usize = 64;
+/// A larger value is not remembered: the default store takes no more than 1 MB.
+const LARGEST_REMEMBERED: usize = 1_000_000;
 /// 2 ms.
 const LOOK_AGAIN: u64 = 2_000_000;
 
@@ -93,6 +95,44 @@ async fn put_once(key: &str, value: &str) -> Result<(), Error> {
     let store = open().await?;
     no_keys_open().await;
     store.set(key.to_owned(), value.as_bytes().to_vec()).await
+}
+
+/// Where a value is remembered. The store forgets nothing by itself, so there are 256 places, and a value goes when another
+/// comes to its place.
+fn place(key: &str) -> String {
+    let place = key.bytes().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
+    format!("remembered/{place:02x}")
+}
+
+/// Keeps a value under a key without a newline, until another takes its place.
+pub(super) async fn remember(key: &str, value: &str) {
+    if key.len() + value.len() < LARGEST_REMEMBERED
+        && let Err(error) = put_once(&place(key), &format!("{key}\n{value}")).await
+    {
+        STORE.take();
+        log(&format!("an answer could not be kept for its repeats: {error:?}")).await;
+    }
+}
+
+/// What was remembered under the key; `None` also where the store does not answer.
+pub(super) async fn recall(key: &str) -> Option<String> {
+    match get_once(place(key)).await {
+        Ok(found) => {
+            let found = String::from_utf8(found?).ok()?;
+            Some(found.strip_prefix(key)?.strip_prefix('\n')?.to_owned())
+        }
+        Err(error) => {
+            STORE.take();
+            log(&format!("an answer could not be looked up for its repeat: {error:?}")).await;
+            None
+        }
+    }
+}
+
+async fn get_once(key: String) -> Result<Option<Vec<u8>>, Error> {
+    let store = open().await?;
+    no_keys_open().await;
+    store.get(key).await
 }
 
 /// One page of records in the order of their keys; the cursor is the last key.

@@ -22,8 +22,9 @@ pub fn call(port: u16, call: &Call, progress: &Progress) -> Reply {
     std::thread::scope(|scope| {
         let mut sending = &stream;
         let sender = scope.spawn(move || sending.write_all(&request));
-        if call.leaves_before_answer {
+        if let Some(pause) = call.leaves_after {
             progress.wait_for_arrival(PATIENCE);
+            std::thread::sleep(pause);
             progress.client_left();
             leave(&stream, call.parting);
             return Reply { status: 0, headers: Vec::new(), body: Vec::new(), ended: Ended::Left };

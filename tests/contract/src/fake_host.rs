@@ -1,7 +1,7 @@
 //! The gateway in process, on `platform::fake`.
 
-use crate::fixtures;
 use crate::host::{Call, Ended, Framing, Host, Needs, Reply, StoredRecord};
+use crate::suite::{CONTRACT, Suite};
 use moegate::core::config::Config;
 use moegate::platform::Head;
 use moegate::platform::fake::{self, Arrived, Client, Responder, World};
@@ -16,17 +16,17 @@ impl FakeHost {
     /// # Panics
     /// If the suite's configuration is not valid.
     #[must_use]
-    pub fn new() -> Self {
-        let config = moegate_config::authoring::parse(include_str!("../moegate.toml")).unwrap();
+    pub fn new(suite: &Suite) -> Self {
+        let config = moegate_config::authoring::parse(suite.config).unwrap();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let secrets = fixtures::secrets().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let secrets = (suite.secrets)().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Self { config, world: World::new(u64::try_from(now.as_millis()).unwrap(), secrets) }
     }
 }
 
 impl Default for FakeHost {
     fn default() -> Self {
-        Self::new()
+        Self::new(&CONTRACT)
     }
 }
 
@@ -58,14 +58,15 @@ impl Host for FakeHost {
             authorization: call.authorization.clone(),
             content_length: (call.framing == Framing::Length && !call.body.is_empty())
                 .then_some(call.body.len() as u64),
+            ..Head::default()
         };
-        let left = std::cell::Cell::new(call.leaves_before_answer);
+        let left = std::cell::Cell::new(call.leaves_after.is_some());
         let mut client = Client::new(call.body.clone()).staying_while(|body| {
             let stays = (call.stays)(body);
             left.set(left.get() || !stays);
             stays
         });
-        if call.leaves_before_answer {
+        if call.leaves_after.is_some() {
             client = client.leaving_before_answer();
         }
         let got = fake::serve(&self.world, &self.config, &head, client);
@@ -94,6 +95,10 @@ impl Host for FakeHost {
     fn record(&self, key: &str) -> StoredRecord {
         let stored = self.world.stored().into_iter().find(|stored| stored.key == key).unwrap();
         StoredRecord { value: stored.value, summary: stored.summary }
+    }
+
+    fn forget(&self) {
+        self.world.forget();
     }
 
     fn fail_store(&self, count: usize) {

@@ -5,6 +5,7 @@ use moegate::platform::fake::{Arrived, End, Piece, Responder, Script, Scripted};
 use moegate_wire::{Ending, Nanodollars, Receipt, Usage, receipt, sign};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub const APP_KEY: &str = "mg-app-key-of-the-contract-suite";
 pub const NARROW_KEY: &str = "mg-narrow-key-of-the-contract-suite";
@@ -22,6 +23,7 @@ pub fn secrets() -> Vec<(&'static str, String)> {
         ("NARROW_KEY_SHA256", hash(NARROW_KEY)),
         ("ADMIN_KEY_SHA256", hash(ADMIN_KEY)),
         ("OWN_KEY", OWN_KEY.to_owned()),
+        ("TWIN_KEY", "of-the-clients-suite".to_owned()),
         ("FAR_KEY", FAR_KEY.to_owned()),
         ("FAR_ACCESS", FAR_ACCESS.to_owned()),
     ]
@@ -50,7 +52,7 @@ pub fn get(path: &str, key: &str) -> Call {
         authorization: (!key.is_empty()).then(|| format!("Bearer {key}")),
         body: Vec::new(),
         framing: Framing::Length,
-        leaves_before_answer: false,
+        leaves_after: None,
         stays: Arc::new(|_| true),
         parting: Parting::Reset,
     }
@@ -82,7 +84,7 @@ pub fn streamed_with_usage(model: &str) -> Call {
 impl Call {
     #[must_use]
     pub fn leaving_before_answer(self) -> Self {
-        Self { leaves_before_answer: true, ..self }
+        Self { leaves_after: Some(Duration::ZERO), ..self }
     }
 
     #[must_use]
@@ -176,11 +178,13 @@ pub fn own(script: impl Into<Script>, receipts: Receipts) -> Responder {
 
 #[must_use]
 pub fn is_receipt(arrived: &Arrived) -> bool {
-    arrived.method == "GET" && arrived.path.starts_with("/v1/receipts/")
+    arrived.method == "GET" && arrived.path.contains("/v1/receipts/")
 }
 
-fn receipt(arrived: &Arrived, how: Receipts) -> Script {
-    let id = arrived.path["/v1/receipts/".len()..].split('?').next().unwrap_or("");
+/// The answer to a question for a receipt.
+#[must_use]
+pub fn receipt(arrived: &Arrived, how: Receipts) -> Script {
+    let id = arrived.path.rsplit('/').next().and_then(|last| last.split('?').next()).unwrap_or("");
     let ending = if let Receipts::Signed(ending) = how { ending } else { Ending::Complete };
     let receipt = Receipt {
         id: if how == Receipts::ForAnotherRequest { "another".to_owned() } else { id.to_owned() },

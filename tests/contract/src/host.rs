@@ -1,5 +1,6 @@
 //! What a host of the gateway is to the suite.
 
+use crate::fixtures::get;
 use moegate::platform::fake::{Arrived, Responder};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +17,8 @@ pub struct Call {
     pub authorization: Option<String>,
     pub body: Vec<u8>,
     pub framing: Framing,
-    /// Leaves as soon as an origin has the request.
-    pub leaves_before_answer: bool,
+    /// Leaves so long after an origin has the request, whatever has come by then.
+    pub leaves_after: Option<Duration>,
     /// Asked after each chunk of the reply, with all of the body that has come: whether the client stays.
     pub stays: Stays,
     pub parting: Parting,
@@ -126,6 +127,14 @@ pub trait Host: Sync {
     fn keys(&self) -> Vec<String>;
 
     fn record(&self, key: &str) -> StoredRecord;
+
+    /// The instance that serves ends, and what it knew of its origins with it. Nothing may be in flight.
+    fn forget(&self) {
+        let reply = self.call(&get("/__panic", ""));
+        assert_eq!(reply.status, 500, "a build without `fault-injection`: {}", reply.text());
+        // It complains, of course.
+        self.said();
+    }
 
     /// The next `count` calls of the store fail.
     fn fail_store(&self, _count: usize) {

@@ -7,11 +7,13 @@
 //! - [`behaviours`]: the list.
 //! - [`transcript`]: what a host showed, to hold two hosts against each other.
 //! - [`table`]: the list as a page of the documentation.
+//! - [`suite`]: which configuration and ports. [`faults`] is a suite of its own, made with the same parts.
 #![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
 pub mod behaviours;
 pub mod client;
 pub mod fake_host;
+pub mod faults;
 pub mod fixtures;
 pub mod host;
 pub mod origin;
@@ -19,6 +21,7 @@ mod program;
 pub mod runner;
 pub mod spin;
 pub mod stage;
+pub mod suite;
 pub mod table;
 pub mod transcript;
 pub mod workerd;

@@ -70,6 +70,7 @@ impl Progress {
 
     pub fn client_left(&self) {
         self.state().client_left = Some(Instant::now());
+        self.changed.notify_all();
     }
 
     pub fn wait_for_arrival(&self, patience: Duration) {
@@ -121,7 +122,7 @@ pub fn listen(ports: &[u16]) -> Result<Arc<Progress>, String> {
     let progress = Arc::new(Progress::new());
     for &port in ports {
         let listener = TcpListener::bind(("127.0.0.1", port)).map_err(|error| {
-            format!("port {port} cannot be listened on ({error}); the contract suite's configuration names it: end what uses it (`ss -ltnp 'sport = :{port}'` names it)")
+            format!("port {port} cannot be listened on ({error}); the suite's configuration names it: end what uses it (`ss -ltnp 'sport = :{port}'` names it)")
         })?;
         let progress = Arc::clone(&progress);
         std::thread::spawn(move || {
@@ -178,7 +179,10 @@ fn play(mut stream: TcpStream, scripted: &Scripted, progress: &Progress) -> std:
         match piece {
             Piece::Bytes(bytes) if chunked => stream.write_all(&chunk(bytes))?,
             Piece::Bytes(bytes) => stream.write_all(bytes)?,
-            Piece::Until(bytes) => progress.wait(PATIENCE, |state| state.client_has >= *bytes),
+            // A client that has left will not have more.
+            Piece::Until(bytes) => {
+                progress.wait(PATIENCE, |state| state.client_has >= *bytes || state.client_left.is_some());
+            }
         }
     }
     match scripted.end {

@@ -1,5 +1,8 @@
 //! A runtime that runs as a process of its own: its lines, and what it complains of.
 
+use crate::suite::Suite;
+use std::env;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -81,10 +84,21 @@ fn each_line(from: impl Read, act: impl FnMut(String)) {
     BufReader::new(from).lines().map_while(Result::ok).for_each(act);
 }
 
+/// What set-up has made, handed over by `cargo xtask test`.
+///
+/// # Errors
+/// The variable that is missing.
+pub(crate) fn built(suite: &Suite, name: &str) -> Result<OsString, String> {
+    env::var_os(name).ok_or_else(|| {
+        format!("{name} is not set: this needs what set-up makes; run `cargo xtask test {}`", suite.name)
+    })
+}
+
 /// # Errors
 /// That the port on which the suite's gateway listens is taken, and what to do.
-pub(crate) fn must_be_free(port: u16) -> Result<(), String> {
+pub(crate) fn must_be_free(suite: &Suite) -> Result<(), String> {
+    let port = suite.port;
     std::net::TcpListener::bind(("127.0.0.1", port)).map(drop).map_err(|error| {
-        format!("port {port} cannot be listened on ({error}); the contract suite's gateway needs it: end what uses it (`ss -ltnp 'sport = :{port}'` names it)")
+        format!("port {port} cannot be listened on ({error}); the {} suite's gateway needs it: end what uses it (`ss -ltnp 'sport = :{port}'` names it)", suite.name)
     })
 }

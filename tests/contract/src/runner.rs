@@ -4,7 +4,9 @@ use crate::behaviours;
 use crate::host::Host;
 use crate::stage::{Behaviour, Stage};
 use crate::transcript::{self, Noting, Transcript, timeless};
+use std::ops::AddAssign;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
 
 /// What came of a run.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +15,23 @@ pub struct Count {
     pub failed: usize,
 }
 
+impl AddAssign for Count {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
 impl Count {
+    /// Says it as cargo's test harness does.
+    #[must_use]
+    pub fn verdict(self) -> ExitCode {
+        let Self { passed, failed } = self;
+        let verdict = if failed == 0 { "ok" } else { "FAILED" };
+        println!("\ntest result: {verdict}. {passed} passed; {failed} failed; 0 ignored; 0 measured");
+        if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
     pub fn add(&mut self, holds: bool) {
         self.passed += usize::from(holds);
         self.failed += usize::from(!holds);
@@ -72,7 +90,7 @@ fn play(stage: &mut Stage<'_>, behaviour: &Behaviour) -> bool {
     }));
     if outcome.is_err() {
         // What the rest of it would have claimed must not be held against the next one.
-        let _later = catch_unwind(AssertUnwindSafe(|| stage.unclaimed()));
+        stage.let_go();
     }
     outcome.is_ok()
 }

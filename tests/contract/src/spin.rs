@@ -2,10 +2,10 @@
 //! key-value store in SQLite.
 
 use crate::client;
-use crate::fixtures;
 use crate::host::{Call, Host, Needs, Reply, StoredRecord};
 use crate::origin::Progress;
-use crate::program::{Program, Said, must_be_free};
+use crate::program::{Program, Said, built, must_be_free};
+use crate::suite::Suite;
 use crate::workerd::root;
 use moegate::core::record::Record;
 use moegate::platform::fake::{Arrived, Responder};
@@ -17,11 +17,10 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The gateway's own port.
-const PORT: u16 = 28710;
 const DROP: Duration = Duration::from_secs(10);
 
 pub struct Spin {
+    suite: &'static Suite,
     runtime: PathBuf,
     component: PathBuf,
     folder: PathBuf,
@@ -36,34 +35,29 @@ pub fn can(needs: Needs) -> bool {
     !matches!(needs, Needs::Isolation | Needs::SeesClientLeave)
 }
 
-fn variable(name: &str) -> Result<PathBuf, String> {
-    env::var_os(name).map(PathBuf::from).ok_or_else(|| {
-        format!("{name} is not set: this needs what set-up makes; run `cargo xtask test contract`")
-    })
-}
-
 impl Spin {
     /// # Errors
     /// What is missing or taken, and what to do.
-    pub fn start(progress: &Arc<Progress>) -> Result<Self, String> {
-        let (runtime, component) = (variable("MOEGATE_SPIN_HOST")?, variable("MOEGATE_CONTRACT_SPIN")?);
-        must_be_free(PORT)?;
+    pub fn start(suite: &'static Suite, progress: &Arc<Progress>) -> Result<Self, String> {
+        let runtime = built(suite, "MOEGATE_SPIN_HOST")?.into();
+        let component = built(suite, suite.built[1])?.into();
+        must_be_free(suite)?;
         let progress = Arc::clone(progress);
-        let folder = env::temp_dir().join(format!("moegate-contract-spin-{}", std::process::id()));
+        let folder = env::temp_dir().join(format!("moegate-{}-spin-{}", suite.name, std::process::id()));
         fs::create_dir_all(&folder)
             .map_err(|error| format!("cannot write to {}: {error}", folder.display()))?;
-        let host =
-            Self { runtime, component, folder, progress, program: Mutex::new(None), said: Said::default() };
+        let (program, said) = (Mutex::new(None), Said::default());
+        let host = Self { suite, runtime, component, folder, progress, program, said };
         host.launch(&[])?;
         Ok(host)
     }
 
     fn launch(&self, more: &[&str]) -> Result<(), String> {
         let mut command = Command::new(&self.runtime);
-        command.arg("--manifest").arg(root().join("tests/contract/spin.toml"));
+        command.arg("--manifest").arg(root().join(self.suite.manifest));
         command.arg("--wasm").arg(&self.component).arg("--kv").arg(self.kv());
-        command.args(["--listen", &format!("127.0.0.1:{PORT}"), "--kv-fsync", "off"]).args(more);
-        for (name, value) in fixtures::secrets() {
+        command.args(["--listen", &format!("127.0.0.1:{}", self.suite.port), "--kv-fsync", "off"]).args(more);
+        for (name, value) in (self.suite.secrets)() {
             command.env(format!("SPIN_VARIABLE_{name}"), value);
         }
         // A variable must have a value; to the gateway an empty one is missing.
@@ -118,11 +112,11 @@ impl Host for Spin {
     }
 
     fn call(&self, call: &Call) -> Reply {
-        client::call(PORT, call, &self.progress)
+        client::call(self.suite.port, call, &self.progress)
     }
 
     fn call_all(&self, calls: &[Call], at_once: usize) -> Vec<Reply> {
-        client::call_all(PORT, calls, at_once, &self.progress)
+        client::call_all(self.suite.port, calls, at_once, &self.progress)
     }
 
     fn arrived(&self) -> Vec<Arrived> {

@@ -6,6 +6,7 @@ use moegate::core::record::{Record, Summary};
 use moegate::platform::fake::{Arrived, Responder, Script};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -97,6 +98,11 @@ impl<'h> Stage<'h> {
     /// Records that a behaviour left unclaimed, which are taken into account now.
     pub fn unclaimed(&mut self) -> Vec<Record> {
         self.new_keys().iter().map(|key| self.take(key)).collect()
+    }
+
+    /// Whatever records there are now are of no interest.
+    pub fn let_go(&mut self) {
+        let _later = catch_unwind(AssertUnwindSafe(|| self.unclaimed()));
     }
 
     /// What arrived at an origin, without questions for receipts.

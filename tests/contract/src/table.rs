@@ -2,7 +2,10 @@
 
 use crate::behaviours;
 use crate::host::Needs;
+use crate::runner::Count;
+use crate::workerd::root;
 use std::fmt::Write;
+use std::{env, fs};
 
 /// A host and what it can.
 pub type Column = (&'static str, fn(Needs) -> bool);
@@ -35,4 +38,25 @@ pub fn page() -> String {
         }
     }
     text
+}
+
+/// Whether a page of the documentation is what the suite says; `test` is the suite's, which writes it if it is told to.
+///
+/// # Panics
+/// If it shall and cannot.
+#[must_use]
+pub fn page_is_fresh(path: &str, page: &str, test: &str) -> Count {
+    let file = root().join(path);
+    if env::var_os("MOEGATE_UPDATE").is_some() {
+        let folder = file.parent().expect("it has one");
+        fs::create_dir_all(folder).and_then(|()| fs::write(&file, page)).expect("docs can be written");
+    }
+    let fresh = fs::read_to_string(&file).is_ok_and(|text| text == page);
+    println!("test table_is_fresh ... {}", if fresh { "ok" } else { "FAILED" });
+    if !fresh {
+        println!(
+            "{path} is not what the suite says: MOEGATE_UPDATE=1 cargo test -p contract --test {test} table_is_fresh"
+        );
+    }
+    Count { passed: usize::from(fresh), failed: usize::from(!fresh) }
 }

@@ -1,10 +1,10 @@
 //! The gateway as it runs on Workers: wasm in workerd, real sockets on both sides, KV on disk.
 
 use crate::client;
-use crate::fixtures;
 use crate::host::{Call, Host, Needs, Reply, StoredRecord};
 use crate::origin::Progress;
-use crate::program::{Program, Said, must_be_free};
+use crate::program::{Program, Said, built, must_be_free};
+use crate::suite::Suite;
 use moegate::platform::fake::{Arrived, Responder};
 use serde_json::{Value, json};
 use std::env;
@@ -16,34 +16,16 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The gateway's own port.
-const PORT: u16 = 28710;
 const DROP: Duration = Duration::from_secs(10);
 
 pub struct Workerd {
-    tools: Tools,
+    suite: &'static Suite,
+    node: OsString,
+    wasm: PathBuf,
     folder: PathBuf,
     progress: Arc<Progress>,
     program: Mutex<Option<Program>>,
     said: Said,
-}
-
-/// What set-up has made, handed over by `cargo xtask test contract`.
-struct Tools {
-    node: OsString,
-    wasm: PathBuf,
-}
-
-impl Tools {
-    fn from_env() -> Result<Self, String> {
-        let variable = |name: &str| {
-            env::var_os(name).ok_or_else(|| {
-                format!("{name} is not set: this needs what set-up makes; run `cargo xtask test contract`")
-            })
-        };
-        variable("MOEGATE_NODE_MODULES")?;
-        Ok(Self { node: variable("MOEGATE_NODE")?, wasm: variable("MOEGATE_CONTRACT_WASM")?.into() })
-    }
 }
 
 /// The repository's root.
@@ -55,24 +37,26 @@ pub fn root() -> PathBuf {
 impl Workerd {
     /// # Errors
     /// What is missing or taken, and what to do.
-    pub fn start(progress: &Arc<Progress>) -> Result<Self, String> {
-        let tools = Tools::from_env()?;
-        must_be_free(PORT)?;
+    pub fn start(suite: &'static Suite, progress: &Arc<Progress>) -> Result<Self, String> {
+        built(suite, "MOEGATE_NODE_MODULES")?;
+        let (node, wasm) = (built(suite, "MOEGATE_NODE")?, built(suite, suite.built[0])?.into());
+        must_be_free(suite)?;
         let progress = Arc::clone(progress);
-        let folder = env::temp_dir().join(format!("moegate-contract-{}", std::process::id()));
+        let folder = env::temp_dir().join(format!("moegate-{}-{}", suite.name, std::process::id()));
         let vars: String =
-            fixtures::secrets().into_iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+            (suite.secrets)().into_iter().map(|(name, value)| format!("{name}={value}\n")).collect();
         fs::create_dir_all(&folder)
             .and_then(|()| fs::write(folder.join("vars"), vars))
             .map_err(|error| format!("cannot write to {}: {error}", folder.display()))?;
-        let host = Self { tools, folder, progress, program: Mutex::new(None), said: Said::default() };
+        let (program, said) = (Mutex::new(None), Said::default());
+        let host = Self { suite, node, wasm, folder, progress, program, said };
         host.launch()?;
         Ok(host)
     }
 
     fn launch(&self) -> Result<(), String> {
         let node = root().join("xtask/node");
-        let mut command = Command::new(&self.tools.node);
+        let mut command = Command::new(&self.node);
         command
             .arg("--import")
             .arg(node.join("resolve.mjs"))
@@ -84,8 +68,8 @@ impl Workerd {
             .arg("--persist")
             .arg(self.folder.join("kv"))
             .arg("--wasm")
-            .arg(&self.tools.wasm)
-            .args(["--port", &PORT.to_string(), "--control"])
+            .arg(&self.wasm)
+            .args(["--port", &self.suite.port.to_string(), "--control"])
             .current_dir(&self.folder);
         *self.program.lock().unwrap() = Some(Program::start(command, "{\"ready\":true", &self.said)?);
         Ok(())
@@ -138,11 +122,11 @@ impl Host for Workerd {
     }
 
     fn call(&self, call: &Call) -> Reply {
-        client::call(PORT, call, &self.progress)
+        client::call(self.suite.port, call, &self.progress)
     }
 
     fn call_all(&self, calls: &[Call], at_once: usize) -> Vec<Reply> {
-        client::call_all(PORT, calls, at_once, &self.progress)
+        client::call_all(self.suite.port, calls, at_once, &self.progress)
     }
 
     fn arrived(&self) -> Vec<Arrived> {

@@ -24,7 +24,7 @@ fn events(count: usize) -> Vec<String> {
 
 #[test]
 fn within_budget() {
-    let host = FakeHost::new();
+    let host = FakeHost::default();
     let pumped = |count| allocations(&host, &always(stream(&events(count))), &streamed("far-model"));
     let per_event = (pumped(1100) - pumped(100)) as f64 / 1000.0;
     let relayed = own(stream(&events(100)), Receipts::Signed(Ending::Complete));

@@ -24,13 +24,32 @@ pub(super) fn own_without_record(setup: &Setup, module: &Path) -> Subject {
     Subject { name: "moegate, no record", modules }
 }
 
+/// The entry of another checkout, in which `cargo xtask build worker` has run with the bench's configuration.
+pub(super) fn before(checkout: &Path) -> Result<Subject> {
+    let module = checkout.join("build/worker/moegate.wasm");
+    if !module.is_file() {
+        return Err(Failure::new(format!("{} is not there", module.display())).remedy(
+            "run this in that checkout first: MOEGATE_CONFIG=bench/gateway/moegate.toml cargo xtask build worker",
+        ));
+    }
+    Ok(Subject { name: "before", modules: modules(checkout, &module) })
+}
+
 fn own_modules(setup: &Setup, module: &Path) -> Vec<(&'static str, PathBuf)> {
+    modules(&setup.root, module)
+}
+
+fn modules(root: &Path, module: &Path) -> Vec<(&'static str, PathBuf)> {
     let scripts = [
         "src/platform/cloudflare/entry.mjs",
         "src/platform/cloudflare/glue.mjs",
+        "src/platform/cloudflare/instance.mjs",
+        "src/platform/cloudflare/origin.mjs",
         "src/platform/cloudflare/stream.mjs",
     ];
-    let mut modules: Vec<_> = scripts.map(|name| (name, setup.root.join(name))).into();
+    let files = scripts.into_iter().map(|name| (name, root.join(name)));
+    // An earlier version has fewer of them.
+    let mut modules: Vec<_> = files.filter(|(_, file)| file.is_file()).collect();
     modules.push(("build/worker/moegate.wasm", module.to_owned()));
     modules
 }

@@ -36,11 +36,13 @@ pub(crate) struct Options {
     pub(crate) host: Option<Host>,
     /// Leave out the comparison with worker-build, whose tools take minutes to compile.
     pub(crate) own_only: bool,
+    /// Another checkout to compare the Worker with.
+    pub(crate) before: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { json: None, rounds: 9, host: None, own_only: false }
+        Self { json: None, rounds: 9, host: None, own_only: false, before: None }
     }
 }
 
@@ -162,6 +164,9 @@ fn subjects(setup: &Setup, node: &Node, folder: &Path, options: &Options) -> Res
     if !options.own_only {
         subjects.push(entries::worker_build(setup, node)?);
     }
+    if let Some(checkout) = &options.before {
+        subjects.push(entries::before(checkout)?);
+    }
     Ok(subjects)
 }
 
@@ -222,18 +227,15 @@ impl Scenario {
                 let target = target.filter(|_| place.name == "moegate" && host == "workerd");
                 rows.push(Row::compared((host, what), place.name, unit, &column(index, of), &base, target));
             }
-            // The decision between the two entries, straight: round by round against each other.
+            // The decision between two entries, or two versions, straight: round by round against each other.
             let find = |name| bed.places.iter().position(|place| place.name == name);
-            if let (Some(own), Some(other)) = (find("moegate"), find("worker-build")) {
-                let base = column(other, of);
-                rows.push(Row::compared(
-                    (host, what),
-                    "moegate to worker-build",
-                    unit,
-                    &column(own, of),
-                    &base,
-                    None,
-                ));
+            for (other, title) in
+                [("worker-build", "moegate to worker-build"), ("before", "moegate to before")]
+            {
+                if let (Some(own), Some(other)) = (find("moegate"), find(other)) {
+                    let base = column(other, of);
+                    rows.push(Row::compared((host, what), title, unit, &column(own, of), &base, None));
+                }
             }
         };
         if let Some((what, target)) = self.rate {

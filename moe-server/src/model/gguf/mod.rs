@@ -202,6 +202,12 @@ impl Gguf {
         self.metadata.get(key)?.decode(&self.bytes, key).ok()
     }
 
+    /// The value of a key as the file's bytes, without its type.
+    #[must_use]
+    pub fn raw(&self, key: &str) -> Option<&[u8]> {
+        self.metadata.get(key)?.raw(&self.bytes)
+    }
+
     /// A tensor that must be there.
     ///
     /// # Errors

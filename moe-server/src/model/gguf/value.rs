@@ -83,6 +83,11 @@ impl Stored {
         Ok(Self { value_type, range: start..cursor.at() })
     }
 
+    /// The value's own bytes in the file, without its type.
+    pub(super) fn raw<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        bytes.get(self.range.clone())
+    }
+
     /// The value; `bytes` is the file that [`Self::read`] checked. Fails only where the file has changed since.
     pub(super) fn decode<'a>(&self, bytes: &'a [u8], key: &str) -> Result<Value<'a>, GgufError> {
         let what = format_args!("the value of {key:?}");

@@ -30,6 +30,7 @@ const MAX_OUTPUT_BYTES: usize = 128 << 20;
 /// A model's chat template.
 pub struct ChatTemplate {
     environment: Environment<'static>,
+    source: String,
     guarding: Guarding,
     bos: String,
     eos: String,
@@ -69,11 +70,18 @@ impl ChatTemplate {
             .map_err(|error| TemplateError::Template(describe(&error)))?;
         Ok(Self {
             environment,
+            source: source.to_owned(),
             guarding: Guarding::from_gguf(gguf)?,
             bos: token_text(gguf, "tokenizer.ggml.bos_token_id")?,
             eos: token_text(gguf, "tokenizer.ggml.eos_token_id")?,
             clock: SystemTime::now,
         })
+    }
+
+    /// The template's text.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// Takes the time that templates may ask for (`strftime_now`, in UTC) from `clock` instead of the system.

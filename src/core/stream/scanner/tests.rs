@@ -12,9 +12,8 @@ fn scanner(keep_usage: bool) -> Scanner {
     Scanner::new(Price { input: 1_000_000_000, cached_input: 0, output: 2_000_000_000 }, keep_usage)
 }
 
-/// What the client gets, the ending and what was seen, for a stream cut into chunks of `size` bytes.
-fn run(stream: &str, size: usize, keep_usage: bool, clean: bool) -> (String, Ending, Seen) {
-    let mut scanner = scanner(keep_usage);
+/// What the client gets before the end, for a stream cut into chunks of `size` bytes.
+fn pushed(scanner: &mut Scanner, stream: &str, size: usize) -> String {
     let mut out = Vec::new();
     for chunk in stream.as_bytes().chunks(size.max(1)) {
         match scanner.push(chunk) {
@@ -22,9 +21,15 @@ fn run(stream: &str, size: usize, keep_usage: bool, clean: bool) -> (String, End
             Forward::Bytes(bytes) => out.extend_from_slice(bytes),
         }
     }
-    let (ending, last) = scanner.end(clean);
-    out.extend_from_slice(last.as_bytes());
-    (String::from_utf8(out).unwrap(), ending, scanner.seen())
+    String::from_utf8(out).unwrap()
+}
+
+fn run(stream: &str, size: usize, keep_usage: bool, clean: bool) -> (String, Ending, Seen) {
+    let mut scanner = scanner(keep_usage);
+    let out = pushed(&mut scanner, stream, size);
+    let finale = scanner.end(if clean { Close::Clean } else { Close::Broken });
+    assert!(!finale.open, "nobody could go on");
+    (out + &finale.last, finale.ending, scanner.seen())
 }
 
 /// However the bytes are cut, the outcome is the same.
@@ -133,4 +138,148 @@ fn text_that_looks_like_an_end_is_content() {
     let (out, ending, seen) = each_cut(content, true, true);
     assert_eq!((ending, seen.done, seen.error), (Ending::Truncated, false, false));
     assert!(out.starts_with(content));
+}
+
+const NOTE: &str = "data: {\"choices\":[],\"moegate\":{\"attempts\":[]}}\n\n";
+
+#[test]
+fn the_note_stands_before_the_end_mark_and_nowhere_else() {
+    let noted = |stream: &str, close| {
+        let run = |size| {
+            let mut scanner = scanner(true).with_note(NOTE.to_owned());
+            let out = pushed(&mut scanner, stream, size);
+            out + &scanner.end(close).last
+        };
+        let whole = run(stream.len());
+        for size in 1..stream.len() {
+            assert_eq!(run(size), whole, "in chunks of {size}");
+        }
+        whole
+    };
+    let stream = [CONTENT, FINISH, USAGE, DONE].concat();
+    assert_eq!(noted(&stream, Close::Clean), [CONTENT, FINISH, USAGE_WITH_COST, NOTE, DONE].concat());
+    let twice = [CONTENT, FINISH, DONE, DONE].concat();
+    assert_eq!(noted(&twice, Close::Clean).matches(NOTE).count(), 1);
+    for stream in [[CONTENT, ERROR, DONE].concat(), CONTENT.to_owned()] {
+        assert!(!noted(&stream, Close::Clean).contains(NOTE), "{stream}");
+    }
+}
+
+/// The outcome of a stream that another origin may have to go on with, the same however it is cut: what the client has
+/// got, the finale, the farewell and the partial answer.
+fn open_ended(stream: &str, close: Close) -> (String, Finale, String, Partial) {
+    let run = |size| {
+        let mut scanner = scanner(true).with_partial(Partial::default());
+        let out = pushed(&mut scanner, stream, size);
+        let finale = scanner.end(close);
+        assert_eq!(scanner.close(), Some(close));
+        (out, finale, scanner.farewell(), scanner.take_partial().unwrap())
+    };
+    let whole = run(stream.len());
+    for size in 1..stream.len() {
+        assert_eq!(run(size), whole, "in chunks of {size}");
+    }
+    whole
+}
+
+#[test]
+fn a_stream_that_another_may_go_on_with_is_left_open() {
+    for (close, code, open) in [
+        (Close::Broken, "stream_truncated", true),
+        (Close::Clean, "stream_truncated", true),
+        (Close::Idle, "stream_idle", true),
+        // There is no time left for another.
+        (Close::Late, "stream_timeout", false),
+    ] {
+        for half in ["", "data: {\"choices\":[{\"delta\":{\"content\":\"lost"] {
+            let (out, finale, farewell, partial) = open_ended(&[CONTENT, half].concat(), close);
+            assert_eq!(
+                (out.as_str(), finale.ending, finale.open),
+                (CONTENT, Ending::Truncated, open),
+                "{close:?}"
+            );
+            assert!(finale.last.contains(code) && finale.last.ends_with("\n\n"), "{}", finale.last);
+            assert_eq!((farewell, partial.text.as_str()), (finale.last, "usage "));
+        }
+    }
+}
+
+#[test]
+fn an_error_is_kept_back_while_another_may_go_on() {
+    let (out, finale, farewell, partial) = open_ended(&[CONTENT, ERROR, DONE].concat(), Close::Clean);
+    assert_eq!((out.as_str(), finale.ending, finale.open), (CONTENT, Ending::Error, true));
+    // If nobody can, the client gets it after all.
+    assert_eq!((farewell.as_str(), finale.last.as_str(), partial.text.as_str()), (ERROR, ERROR, "usage "));
+    let mut scanner = scanner(true).with_partial(Partial::default());
+    scanner.push(ERROR.as_bytes());
+    assert_eq!(scanner.error(), br#"{"error":{"message":"boom"}}"#);
+    assert!(scanner.is_over(), "who knows when it would end");
+    let mut scanner = self::scanner(true);
+    scanner.push(ERROR.as_bytes());
+    assert!(!scanner.is_over(), "the client has got it");
+}
+
+/// As OpenRouter sends it.
+#[test]
+fn a_finish_reason_beside_an_error_is_no_end() {
+    let error = "data: {\"error\":{\"code\":502,\"message\":\"gone\"},\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"error\"}]}\n\n";
+    let (out, finale, ..) = open_ended(&[CONTENT, error, DONE].concat(), Close::Clean);
+    assert_eq!((out.as_str(), finale.ending, finale.open), (CONTENT, Ending::Error, true));
+}
+
+#[test]
+fn what_was_finished_is_not_gone_on_with() {
+    for (stream, close, ending) in [
+        ([CONTENT, FINISH, DONE].concat(), Close::Clean, Ending::Complete),
+        ([CONTENT, FINISH, DONE].concat(), Close::Late, Ending::Complete),
+        ([CONTENT, FINISH].concat(), Close::Clean, Ending::Complete),
+        ([CONTENT, FINISH].concat(), Close::Broken, Ending::Truncated),
+        ([CONTENT, FINISH, ERROR].concat(), Close::Clean, Ending::Error),
+    ] {
+        let (_, finale, ..) = open_ended(&stream, close);
+        assert_eq!((finale.ending, finale.open), (ending, false), "{stream} {close:?}");
+    }
+}
+
+#[test]
+fn an_event_of_which_a_part_is_out_cannot_be_gone_on_with() {
+    let big = format!("data: {{\"x\":\"{}", "y".repeat(MAX_HELD + 10_000));
+    let mut scanner = scanner(true).with_partial(Partial::default());
+    pushed(&mut scanner, &big, 16_384);
+    let finale = scanner.end(Close::Broken);
+    assert!(!finale.open && finale.last.starts_with("\n\n"), "{finale:?}");
+    // Nor what comes behind it: nobody has read it.
+    pushed(&mut scanner, &["\"}\n\n", CONTENT].concat(), 16_384);
+    scanner.end(Close::Broken);
+    let partial = scanner.take_partial().unwrap();
+    assert!(!partial.has_text_only() && !partial.has_all_tokens() && partial.text.is_empty());
+}
+
+#[test]
+fn the_second_stream_goes_on_where_the_first_left_off() {
+    let event = |id: &str, rest: &str| format!("data: {{\"id\":\"{id}\",\"choices\":[{{{rest}}}]}}\n\n");
+    let first = event("a", "\"delta\":{\"content\":\"One\"}");
+    let (.., partial) = open_ended(&first, Close::Broken);
+    let second = [
+        event("b", "\"delta\":{\"role\":\"assistant\",\"content\":\"\"}"),
+        event("b", "\"delta\":{\"content\":\" two\"}"),
+        event("b", "\"delta\":{},\"finish_reason\":\"stop\""),
+        DONE.to_owned(),
+    ];
+    let stream = second.concat();
+    for size in 1..=stream.len() {
+        let mut resumed = partial.clone();
+        resumed.resume();
+        let mut scanner = scanner(true).with_partial(resumed).with_note(NOTE.to_owned());
+        let out = pushed(&mut scanner, &stream, size);
+        let expected = [
+            second[1].replace("\"b\"", "\"a\""),
+            second[2].replace("\"b\"", "\"a\""),
+            NOTE.to_owned(),
+            DONE.to_owned(),
+        ];
+        assert_eq!(out, expected.concat(), "in chunks of {size}");
+        assert_eq!(scanner.end(Close::Clean).ending, Ending::Complete);
+        assert_eq!(scanner.take_partial().unwrap().text, "One two");
+    }
 }

@@ -77,9 +77,11 @@ fn complete(stage: &mut Stage<'_>) {
 }
 
 fn unbuffered(stage: &mut Stage<'_>) {
-    let script = paced(&chunks(), End::Clean);
+    // What comes before the first content comes along with it.
+    let chunks = &chunks()[1..];
+    let script = paced(chunks, End::Clean);
     let reply = stage.play(own(script, Receipts::Signed(Ending::Complete)), &streamed("own-model"));
-    assert_eq!((reply.text(), reply.ended), (chunks().concat(), Ended::Whole));
+    assert_eq!((reply.text(), reply.ended), (chunks.concat(), Ended::Whole));
     stage.settled();
 }
 
@@ -92,8 +94,10 @@ fn request_is_unchanged(stage: &mut Stage<'_>) {
 }
 
 fn not_read(stage: &mut Stage<'_>) {
-    let bytes: Vec<u8> = (0..200_000u32).map(|i| u8::try_from(i % 251).unwrap()).collect();
-    let chunks: Vec<_> = bytes.chunks(7_001).collect();
+    let begun = delta("x").into_bytes();
+    let unread: Vec<u8> = (0..200_000u32).map(|i| u8::try_from(i % 251).unwrap()).collect();
+    let chunks: Vec<_> = std::iter::once(&begun[..]).chain(unread.chunks(7_001)).collect();
+    let bytes = chunks.concat();
     let reply = stage.play(own(stream(&chunks), Receipts::Signed(Ending::Complete)), &streamed("own-model"));
     assert!(reply.body == bytes, "{} bytes", reply.body.len());
     stage.settled();

@@ -203,7 +203,8 @@ fn adds_up(stage: &mut Stage<'_>) {
         let add = |of: fn(&Record) -> u64| records.iter().map(|record| of(record)).sum::<u64>();
         value!({
             "requests": records.len(),
-            "unmetered_requests": add(|record| u64::from(!record.metered)),
+            "attempts": records.len(),
+            "unmetered_attempts": add(|record| u64::from(!record.metered)),
             "prompt_tokens": add(|record| record.usage.prompt),
             "cached_tokens": add(|record| record.usage.cached),
             "completion_tokens": add(|record| record.usage.completion),

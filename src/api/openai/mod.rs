@@ -2,7 +2,12 @@
 //!
 //! Everything else in a body passes untouched, byte for byte: only the spans that must differ are replaced.
 
+mod resume;
+
+use crate::core::config::Prefill;
 use crate::core::error::ApiError;
+use crate::core::route::Size;
+use crate::core::stream::Partial;
 use crate::core::usage::{present, span};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -19,6 +24,36 @@ pub struct Request<'a> {
     /// Whether the client asked for the usage event (`stream_options.include_usage`).
     pub include_usage: bool,
     stream_options: Option<&'a RawValue>,
+    messages: Option<&'a RawValue>,
+    prompt: Option<&'a RawValue>,
+    limits: [Option<&'a RawValue>; 2],
+}
+
+/// What to replace by what.
+type Edit = (Range<usize>, String);
+
+/// The request is of a form that the origin cannot go on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoResume;
+
+/// What must be different for an origin.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Changes<'a> {
+    /// The name by which it knows the model.
+    pub served: &'a str,
+    /// The usage event is wanted, whether the client asked for it or not.
+    pub ask_usage: bool,
+    /// It is to go on with this answer.
+    pub resume: Option<Resume<'a>>,
+}
+
+/// How an origin is told to go on.
+#[derive(Debug, Clone, Copy)]
+pub enum Resume<'a> {
+    /// By the partial answer's text.
+    Text(&'a Partial, Prefill),
+    /// By our own server's token ids.
+    Tokens(&'a Partial),
 }
 
 #[derive(Deserialize)]
@@ -29,6 +64,17 @@ struct Envelope<'a> {
     stream: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     stream_options: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    messages: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    prompt: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    max_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    max_completion_tokens: Option<&'a RawValue>,
+    /// [`moegate_wire::resume::FIELD`], which is the gateway's own.
+    #[serde(default)]
+    moegate_resume: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -51,6 +97,13 @@ impl<'a> Request<'a> {
         let envelope: Envelope<'a> = serde_json::from_str(text).map_err(|e| {
             ApiError::invalid("invalid_json", None, format!("the request body is not valid JSON: {e}"))
         })?;
+        if envelope.moegate_resume.is_some() {
+            return Err(ApiError::invalid(
+                "reserved_field",
+                Some(moegate_wire::resume::FIELD),
+                "`moegate_resume` is between the gateway and its own servers: leave it out",
+            ));
+        }
         let model = envelope.model.ok_or_else(|| {
             ApiError::invalid(
                 "missing_field",
@@ -73,22 +126,47 @@ impl<'a> Request<'a> {
             stream,
             include_usage: options.and_then(|options| options.include_usage).unwrap_or(false),
             stream_options: envelope.stream_options,
+            messages: envelope.messages,
+            prompt: envelope.prompt,
+            limits: [envelope.max_tokens, envelope.max_completion_tokens],
         })
     }
 
-    /// The body for an origin that calls the model `served`, asking for the usage event where `ask_usage` says so.
-    /// `None`: the client's own bytes will do.
+    /// All of it, as the client sent it.
     #[must_use]
-    pub fn rewritten(&self, served: &str, ask_usage: bool) -> Option<Vec<u8>> {
-        let mut edits: Vec<(Range<usize>, String)> = Vec::new();
-        if self.model != served {
-            edits.push((self.model_span.clone(), serde_json::Value::from(served).to_string()));
+    pub fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
+    /// The raw JSON of `messages` or `prompt`.
+    #[must_use]
+    pub fn conversation(&self) -> &'a [u8] {
+        self.messages.or(self.prompt).map_or(&[], |raw| raw.get().as_bytes())
+    }
+
+    #[must_use]
+    pub fn size(&self) -> Size {
+        let limits = self.limits.iter().flatten().filter_map(|raw| raw.get().parse().ok());
+        Size { body_bytes: self.body.len(), max_tokens: limits.min() }
+    }
+
+    /// The body with these changes. `None`: the client's own bytes will do.
+    ///
+    /// # Errors
+    /// [`NoResume`] where the origin cannot go on with such a request.
+    pub fn rewritten(&self, changes: Changes<'_>) -> Result<Option<Vec<u8>>, NoResume> {
+        let mut edits: Vec<Edit> = Vec::new();
+        if self.model != changes.served {
+            edits.push((self.model_span.clone(), serde_json::Value::from(changes.served).to_string()));
         }
-        if ask_usage && self.stream && !self.include_usage {
+        if changes.ask_usage && self.stream && !self.include_usage {
             edits.push(self.usage_edit());
         }
+        if let Some(resume) = changes.resume {
+            self.resume_edits(resume, &mut edits)?;
+        }
         if edits.is_empty() {
-            return None;
+            return Ok(None);
         }
         edits.sort_by_key(|(range, _)| range.start);
         let mut out =
@@ -100,15 +178,19 @@ impl<'a> Request<'a> {
             from = range.end;
         }
         out.extend_from_slice(&self.body[from..]);
-        Some(out)
+        Ok(Some(out))
     }
 
-    fn usage_edit(&self) -> (Range<usize>, String) {
+    /// A member in front of all others. The object is not empty (it has a model), so a comma after it is right.
+    fn new_member(&self, member: &str) -> Edit {
+        let brace = self.body.iter().position(|&b| b == b'{').unwrap_or(0) + 1;
+        (brace..brace, format!("{member},"))
+    }
+
+    fn usage_edit(&self) -> Edit {
         const ASKED: &str = r#""include_usage":true"#;
         let Some(raw) = self.stream_options else {
-            // The object is not empty (it has a model), so a comma after the new member is right.
-            let brace = self.body.iter().position(|&b| b == b'{').unwrap_or(0) + 1;
-            return (brace..brace, format!(r#""stream_options":{{{ASKED}}},"#));
+            return self.new_member(&format!(r#""stream_options":{{{ASKED}}}"#));
         };
         let whole = span(self.body, raw);
         match serde_json::from_str::<RawStreamOptions<'_>>(raw.get()) {
@@ -233,8 +315,12 @@ mod tests {
     #[test]
     fn only_what_must_differ_is_rewritten() {
         let rewritten = |body: &str, served: &str, ask| {
-            let out = Request::parse(body.as_bytes()).unwrap().rewritten(served, ask);
-            out.map(|bytes| String::from_utf8(bytes).unwrap())
+            let out = Request::parse(body.as_bytes()).unwrap().rewritten(Changes {
+                served,
+                ask_usage: ask,
+                resume: None,
+            });
+            out.unwrap().map(|bytes| String::from_utf8(bytes).unwrap())
         };
         let plain = r#"{"seed": 1.0e0,"model":"m", "x":"é"}"#;
         assert_eq!(rewritten(plain, "m", true), None);

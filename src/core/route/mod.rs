@@ -1,4 +1,10 @@
-//! Where a request goes.
+//! Where a request goes: the rule tree of its route, turned into a list of targets.
+
+mod dice;
+mod plan;
+
+pub use dice::Dice;
+pub use plan::{Facts, Plan, Size, plan};
 
 use super::config::{Config, Key, Kind, Model, Origin, Route, StreamWay};
 use super::error::ApiError;
@@ -9,18 +15,60 @@ pub struct Target<'a> {
     pub route: &'a Route,
     pub origin: &'a Origin,
     pub model: &'a Model,
+    /// Which origin, and which of all models of all origins, by the configuration's order.
+    pub place: Place,
 }
 
-impl Target<'_> {
+/// Where in the configuration a target stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub origin: usize,
+    pub model: usize,
+}
+
+impl<'a> Target<'a> {
+    /// The model of that name at the origin of that name. `None` only for what the validator refuses.
+    #[must_use]
+    pub fn of(config: &'a Config, route: &'a Route, origin: &str, model: &str) -> Option<Self> {
+        let mut before = 0;
+        for (at, found) in config.origins.iter().enumerate() {
+            if found.name == origin {
+                let model_at = found.models.iter().position(|found| found.name == model)?;
+                let place = Place { origin: at, model: before + model_at };
+                return Some(Self { route, origin: found, model: &found.models[model_at], place });
+            }
+            before += found.models.len();
+        }
+        None
+    }
+
     /// How a stream from there passes.
     #[must_use]
     pub fn stream_way(&self) -> StreamWay {
+        if self.route.continues {
+            return StreamWay::Pump;
+        }
         self.route.stream.unwrap_or(match self.origin.kind {
             Kind::Moegate => StreamWay::Relay,
             Kind::Openai => StreamWay::Pump,
         })
     }
+
+    /// Milliseconds for the first content, or for the whole of an unstreamed answer.
+    #[must_use]
+    pub fn first_byte_ms(&self) -> u64 {
+        u64::from(self.route.timeouts.first_byte_s.unwrap_or(self.origin.first_byte_timeout_s)) * 1000
+    }
+
+    /// Milliseconds between two chunks of a pumped stream.
+    #[must_use]
+    pub fn idle_ms(&self) -> u32 {
+        self.route.timeouts.idle_s.unwrap_or(IDLE_S) * 1000
+    }
 }
+
+/// Where the route says nothing.
+const IDLE_S: u32 = 60;
 
 /// Whether `key` may use `model`.
 #[must_use]
@@ -30,19 +78,16 @@ pub fn is_allowed(key: &Key, model: &str) -> bool {
 
 /// The models that `key` may use, in the configuration's order.
 pub fn models<'a>(config: &'a Config, key: &'a Key) -> impl Iterator<Item = &'a str> {
-    config.routes.iter().map(|route| route.model.as_str()).filter(|model| is_allowed(key, model))
+    let names = |route: &'a Route| std::iter::once(&route.model).chain(&route.aliases).map(String::as_str);
+    config.routes.iter().flat_map(names).filter(|model| is_allowed(key, model))
 }
 
-/// The target for `model`.
+/// The route for `model`.
 ///
 /// # Errors
 /// 404 for a model without a route, with the names of those that this key may use; 403 for one it may not use.
-pub fn plan<'a>(config: &'a Config, key: &Key, model: &str) -> Result<Target<'a>, ApiError> {
-    let found = config.routes.iter().find(|route| route.model == model).and_then(|route| {
-        let origin = config.origin(&route.origin)?;
-        Some(Target { route, origin, model: origin.model(route.served_model())? })
-    });
-    let Some(target) = found else {
+pub fn find<'a>(config: &'a Config, key: &Key, model: &str) -> Result<&'a Route, ApiError> {
+    let Some(route) = config.routes.iter().find(|route| route.has_name(model)) else {
         let known: Vec<_> = models(config, key).collect();
         return Err(ApiError::unknown_model(format!(
             "there is no model {}; this key may use: {}",
@@ -56,7 +101,7 @@ pub fn plan<'a>(config: &'a Config, key: &Key, model: &str) -> Result<Target<'a>
             key.name
         )));
     }
-    Ok(target)
+    Ok(route)
 }
 
 /// A model's name as it stands in a path, with its `%XX` decoded. `None` if that is not UTF-8 text.

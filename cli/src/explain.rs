@@ -1,0 +1,187 @@
+//! `moegate check --explain`: where one request would go, and why.
+
+use moegate::api::openai::Request;
+use moegate::core::health::Health;
+use moegate::core::price::Nanodollars;
+use moegate::core::route::{self, Dice, Facts, Plan, Target};
+use moegate_config::{Action, Config, Failure, Key, Kind, Route, StreamWay};
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+
+/// The request, and who sends it.
+pub(crate) struct Explain {
+    /// The body, as a client sends it.
+    pub(crate) request: PathBuf,
+    /// The client key's name. Default: the first one that may use the model.
+    pub(crate) key: Option<String>,
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+/// `NAME=VALUE`, the name in lower case as the gateway sees it.
+///
+/// # Errors
+/// A sentence for the person who wrote it.
+pub(crate) fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_ascii_lowercase(), value.to_owned())),
+        _ => Err(format!("`{text}` is not a header: write --header NAME=VALUE")),
+    }
+}
+
+/// No platform's randomness: the same answer each time.
+const SEED: [u8; 10] = [0; 10];
+
+/// The plan, in text.
+///
+/// # Errors
+/// What the gateway would refuse the request for, or why it could not be read.
+pub(crate) fn run(config: &Config, explain: &Explain) -> Result<String, String> {
+    let name = explain.request.display();
+    let body = fs::read(&explain.request).map_err(|error| format!("cannot read {name}: {error}"))?;
+    let request = Request::parse(&body).map_err(|error| format!("{name}: {}", error.message))?;
+    let key = key(config, explain.key.as_deref(), &request.model)?;
+    let route = route::find(config, key, &request.model).map_err(|error| error.message.into_owned())?;
+    let facts = Facts {
+        model: &request.model,
+        key,
+        stream: request.stream,
+        size: request.size(),
+        conversation: request.conversation(),
+        headers: &explain.headers,
+    };
+    let mut why = String::new();
+    // Nothing has failed yet, so the time is of no account.
+    let (health, now_ms, mut dice) = (Health::default(), 0, Dice::new(SEED));
+    let plan = route::plan(config, route, &facts, &health, now_ms, &mut dice, Some(&mut why));
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = asked(&mut text, config, explain, &facts);
+    let _ = ruled(&mut text, route, &why);
+    let _ = planned(&mut text, &plan, &facts);
+    let _ = afterwards(&mut text, route, &facts);
+    Ok(text)
+}
+
+fn key<'c>(config: &'c Config, name: Option<&str>, model: &str) -> Result<&'c Key, String> {
+    let known = || config.keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(", ");
+    let mut keys = config.keys.iter();
+    match name {
+        Some(name) => keys
+            .find(|key| key.name == name)
+            .ok_or_else(|| format!("there is no key `{name}`; there are: {}", known())),
+        None => keys.find(|key| route::is_allowed(key, model)).or(config.keys.first()).ok_or_else(|| {
+            "there is no key, so every request is answered 401: `moegate keys new` makes one".to_owned()
+        }),
+    }
+}
+
+fn asked(text: &mut String, config: &Config, explain: &Explain, facts: &Facts<'_>) -> std::fmt::Result {
+    let Facts { model, key, size, .. } = facts;
+    let tenant = key.tenant.as_ref().map(|tenant| format!(" of the tenant `{tenant}`")).unwrap_or_default();
+    let stream = if facts.stream { "streamed" } else { "not streamed" };
+    let most = size.max_tokens.map(|most| format!(", at most {most} tokens of answer")).unwrap_or_default();
+    let prompt = size.prompt_tokens();
+    writeln!(
+        text,
+        "Request: model `{model}`, key `{}`{tenant}, {stream}, about {prompt} tokens of prompt{most}.",
+        key.name
+    )?;
+    let looked_at = config.rule_headers();
+    for (name, _) in explain.headers.iter().filter(|(name, _)| !looked_at.contains(name)) {
+        writeln!(text, "No rule looks at the header `{name}`.")?;
+    }
+    Ok(())
+}
+
+fn ruled(text: &mut String, route: &Route, why: &str) -> std::fmt::Result {
+    writeln!(text, "\nThe rule of the route `{}`:", route.model)?;
+    for line in why.lines() {
+        writeln!(text, "  {line}")?;
+    }
+    if why.contains("drawn for each request") {
+        writeln!(text, "Draws are made with a fixed seed here; each request makes its own.")?;
+    }
+    if why.contains("open breaker") {
+        writeln!(text, "All breakers are taken to be closed.")?;
+    }
+    Ok(())
+}
+
+fn planned(text: &mut String, plan: &Plan<'_>, facts: &Facts<'_>) -> std::fmt::Result {
+    writeln!(text, "\nThe plan:")?;
+    if plan.targets.is_empty() {
+        writeln!(text, "  no origin: such a request is answered 503 `no_origin`")?;
+    }
+    for (number, target) in (1..).zip(&plan.targets) {
+        let kind = match target.origin.kind {
+            Kind::Moegate => "moegate",
+            Kind::Openai => "openai",
+        };
+        writeln!(text, "  {number}. {} ({kind}), model `{}`", target.origin.name, target.model.name)?;
+        let cost = facts.size.estimate(target);
+        let dear = plan.route.budget.dollars.is_some_and(|limit| cost > limit.nanodollars());
+        let dear = if dear { ", more than the budget: it is left out" } else { "" };
+        writeln!(text, "     price: about {} dollars{dear}", Nanodollars(cost).to_dollars())?;
+        writeln!(text, "     time: {}", times(target, facts.stream))?;
+        if facts.stream {
+            writeln!(text, "     stream: {}", way(target))?;
+        }
+        if !target.origin.spare_secrets.is_empty() {
+            let keys = target.origin.spare_secrets.len() + 1;
+            writeln!(text, "     keys: {keys}, the next one where one is refused or limited")?;
+        }
+    }
+    let attempts = plan.route.budget.attempts as usize;
+    if attempts < plan.targets.len() {
+        writeln!(text, "  The budget's attempts ({attempts}) end before the last of them.")?;
+    }
+    Ok(())
+}
+
+fn times(target: &Target<'_>, stream: bool) -> String {
+    let budget = &target.route.budget;
+    let first = (target.first_byte_ms() / 1000).min(budget.seconds.into());
+    match (stream, target.stream_way()) {
+        (false, _) => format!("{first} s for the whole answer"),
+        (true, StreamWay::Relay) => format!("{first} s to the first content"),
+        (true, StreamWay::Pump) => {
+            format!("{first} s to the first content, {} s between chunks", target.idle_ms() / 1000)
+        }
+    }
+}
+
+fn way(target: &Target<'_>) -> &'static str {
+    match target.stream_way() {
+        StreamWay::Relay => "relayed unread once it has begun",
+        StreamWay::Pump => "pumped, every event looked at",
+    }
+}
+
+fn afterwards(text: &mut String, route: &Route, facts: &Facts<'_>) -> std::fmt::Result {
+    let budget = &route.budget;
+    let dollars = budget.dollars.map(|limit| Nanodollars(limit.nanodollars()).to_dollars());
+    let dollars = dollars.map(|limit| format!("money: {limit} dollars; ")).unwrap_or_default();
+    writeln!(
+        text,
+        "\nBudget: attempts: {}; time: {} s; {dollars}longest wait: {} s.",
+        budget.attempts, budget.seconds, budget.longest_wait_s
+    )?;
+    writeln!(text, "After a failure:")?;
+    for (action, name) in [(Action::Next, "next "), (Action::Retry, "retry"), (Action::Stop, "stop ")] {
+        let failures = Failure::ALL.iter().filter(|failure| route.action(**failure) == action);
+        let failures: Vec<_> = failures.map(|failure| failure.name()).collect();
+        if !failures.is_empty() {
+            writeln!(text, "  {name}  {}", failures.join(", "))?;
+        }
+    }
+    if facts.stream {
+        let then = if route.continues {
+            "another origin that can goes on with it"
+        } else {
+            "the client gets an error event"
+        };
+        writeln!(text, "A stream that breaks off once it has begun: {then}.")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,273 @@
+//! The rule tree, walked for one request.
+
+use super::Target;
+use super::dice::{Dice, hash};
+use crate::core::config::{Condition, Config, Key, Part, Route, Rule};
+use crate::core::health::Health;
+use moegate_wire::Usage;
+use std::fmt::Write;
+
+/// Bytes of text for a token, roughly: enough to compare prompts with thresholds and prices with each other.
+const BYTES_PER_TOKEN: u64 = 4;
+/// Completion tokens that a price comparison assumes where the request sets no limit.
+const USUAL_COMPLETION: u64 = 500;
+
+/// What rules look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// As the client asked for it.
+    pub model: &'a str,
+    pub key: &'a Key,
+    pub stream: bool,
+    pub size: Size,
+    /// The raw JSON of `messages` or `prompt`.
+    pub conversation: &'a [u8],
+    /// The headers that rules name, in lower case.
+    pub headers: &'a [(String, String)],
+}
+
+impl Facts<'_> {
+    fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+}
+
+/// How large a request is, roughly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    pub body_bytes: usize,
+    /// The most completion tokens that the client wants.
+    pub max_tokens: Option<u64>,
+}
+
+impl Size {
+    /// An estimate.
+    #[must_use]
+    pub fn prompt_tokens(self) -> u64 {
+        self.body_bytes as u64 / BYTES_PER_TOKEN
+    }
+
+    /// Nano-dollars that an attempt at the target costs, by estimate.
+    #[must_use]
+    pub fn estimate(self, target: &Target<'_>) -> u64 {
+        let completion = self.max_tokens.unwrap_or(USUAL_COMPLETION);
+        let usage = Usage { prompt: self.prompt_tokens(), completion, ..Usage::default() };
+        target.model.price().cost(&usage).0
+    }
+}
+
+/// The targets of one request, in the order in which they are to be tried; each once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan<'a> {
+    pub route: &'a Route,
+    pub targets: Vec<Target<'a>>,
+}
+
+/// Walks the route's rule. `explain` takes a line for each decision, for people.
+#[must_use]
+pub fn plan<'a>(
+    config: &'a Config,
+    route: &'a Route,
+    facts: &Facts<'_>,
+    health: &Health,
+    now_ms: u64,
+    dice: &mut Dice,
+    explain: Option<&mut String>,
+) -> Plan<'a> {
+    let mut walk = Walk { config, route, facts, health, now_ms, dice, explain, depth: 0, splits: 0 };
+    let mut targets = Vec::new();
+    match (&route.rule, &route.origin) {
+        (Some(rule), _) => walk.rule(rule, &mut targets),
+        (None, Some(origin)) => walk.leaf(origin, None, &mut targets),
+        (None, None) => {}
+    }
+    Plan { route, targets }
+}
+
+struct Walk<'a, 'w> {
+    config: &'a Config,
+    route: &'a Route,
+    facts: &'w Facts<'w>,
+    health: &'w Health,
+    now_ms: u64,
+    dice: &'w mut Dice,
+    explain: Option<&'w mut String>,
+    depth: usize,
+    /// Splits above the rule.
+    splits: u8,
+}
+
+impl<'a> Walk<'a, '_> {
+    fn say(&mut self, line: impl FnOnce() -> String) {
+        let depth = self.depth;
+        if let Some(text) = &mut self.explain {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{:width$}{}", "", line(), width = depth * 2);
+        }
+    }
+
+    fn deeper(&mut self, rule: &'a Rule, targets: &mut Vec<Target<'a>>) {
+        self.depth += 1;
+        self.rule(rule, targets);
+        self.depth -= 1;
+    }
+
+    fn leaf(&mut self, origin: &str, model: Option<&str>, targets: &mut Vec<Target<'a>>) {
+        let name = self.route.model_at(model);
+        let Some(target) = Target::of(self.config, self.route, origin, name) else { return };
+        if targets.iter().any(|known| known.place == target.place) {
+            self.say(|| format!("{origin}, model {name}: is in the plan already"));
+        } else {
+            targets.push(target);
+            let at = targets.len();
+            self.say(|| format!("{at}. {origin}, model {name}"));
+        }
+    }
+
+    fn rule(&mut self, rule: &'a Rule, targets: &mut Vec<Target<'a>>) {
+        match rule {
+            Rule::To(leaf) => self.leaf(&leaf.origin, leaf.model.as_deref(), targets),
+            Rule::Order(rules) => {
+                self.say(|| "order: one after the other".to_owned());
+                for rule in rules {
+                    self.deeper(rule, targets);
+                }
+            }
+            Rule::Split { parts, sticky } => self.split(parts, sticky.as_deref(), targets),
+            Rule::Cheapest(rules) => self.cheapest(rules, targets),
+            Rule::Replicas { of, prefix_bytes } => self.replicas(of, *prefix_bytes as usize, targets),
+            Rule::When { when, then, otherwise } => match (misses(when, self.facts), otherwise) {
+                (None, _) => {
+                    self.say(|| "when: holds, so `then`".to_owned());
+                    self.deeper(then, targets);
+                }
+                (Some(reason), Some(otherwise)) => {
+                    self.say(|| format!("when: {reason}, so `otherwise`"));
+                    self.deeper(otherwise, targets);
+                }
+                (Some(reason), None) => self.say(|| format!("when: {reason}, so nothing")),
+            },
+        }
+    }
+
+    fn split(&mut self, parts: &'a [Part], sticky: Option<&str>, targets: &mut Vec<Target<'a>>) {
+        let sum: u64 = parts.iter().map(|part| u64::from(part.weight)).sum();
+        let by = match sticky {
+            None => None,
+            Some("key") => Some(self.facts.key.name.as_str()),
+            Some(header) => self.facts.header(header),
+        };
+        let draw = match by {
+            // A split within a split draws anew: else the same half would always meet the same half.
+            Some(name) => hash(&[self.route.model.as_bytes(), name.as_bytes(), &[self.splits]]) % sum.max(1),
+            None => self.dice.below(sum),
+        };
+        let mut rest = draw;
+        let chosen = parts.iter().position(|part| {
+            let weight = u64::from(part.weight);
+            let here = rest < weight;
+            rest = rest.saturating_sub(weight);
+            here
+        });
+        self.say(|| {
+            let number = chosen.map_or(0, |at| at + 1);
+            let percent = percent(chosen.map_or(0, |at| parts[at].weight.into()), sum);
+            let why = by.map_or("drawn for each request".to_owned(), |name| format!("always for {name:?}"));
+            format!("split: part {number} of {}, {percent} % ({why})", parts.len())
+        });
+        let mut others: Vec<_> =
+            (0..parts.len()).filter(|at| Some(*at) != chosen && parts[*at].weight > 0).collect();
+        others.sort_by_key(|&at| std::cmp::Reverse(parts[at].weight));
+        self.splits += 1;
+        for at in chosen.into_iter().chain(others) {
+            self.deeper(&parts[at].rule, targets);
+        }
+        self.splits -= 1;
+    }
+
+    fn cheapest(&mut self, rules: &'a [Rule], targets: &mut Vec<Target<'a>>) {
+        let mut found = Vec::new();
+        let explain = self.explain.take();
+        for rule in rules {
+            self.rule(rule, &mut found);
+        }
+        self.explain = explain;
+        let shut = |target: &Target<'_>| self.health.is_shut(target.place, self.now_ms);
+        found.sort_by_key(|target| (shut(target), self.facts.size.estimate(target)));
+        self.say(|| "cheapest: by price for this request, those with an open breaker last".to_owned());
+        self.depth += 1;
+        for target in found {
+            let cost = moegate_wire::Nanodollars(self.facts.size.estimate(&target)).to_dollars();
+            self.say(|| format!("{}: about {cost} dollars", target.origin.name));
+            self.leaf(&target.origin.name, Some(&target.model.name), targets);
+        }
+        self.depth -= 1;
+    }
+
+    /// Rendezvous hashing (Thaler, Ravishankar, "A Name-Based Mapping Scheme for Rendezvous", 1996): where a replica comes
+    /// or goes, only its own conversations move.
+    fn replicas(&mut self, rules: &'a [Rule], prefix: usize, targets: &mut Vec<Target<'a>>) {
+        let conversation = self.facts.conversation;
+        let beginning = &conversation[..prefix.min(conversation.len())];
+        let mut ranked: Vec<_> = rules
+            .iter()
+            .map(|rule| {
+                let leaves = rule.leaves();
+                let names = leaves
+                    .iter()
+                    .flat_map(|leaf| [leaf.origin.as_str(), leaf.model.as_deref().unwrap_or("")]);
+                let name = names.collect::<Vec<_>>().join(",");
+                (std::cmp::Reverse(hash(&[beginning, name.as_bytes()])), rule)
+            })
+            .collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        self.say(|| format!("replicas: by the conversation's first {} bytes", beginning.len()));
+        for (_, rule) in ranked {
+            self.deeper(rule, targets);
+        }
+    }
+}
+
+/// A share in percent, with a digit behind the point where there is one.
+fn percent(share: u64, of: u64) -> String {
+    let thousandths = (share * 1000 + of / 2).checked_div(of).unwrap_or(0);
+    let text = format!("{}.{}", thousandths / 10, thousandths % 10);
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}
+
+/// Why the condition does not hold; `None` if it does.
+fn misses(when: &Condition, facts: &Facts<'_>) -> Option<String> {
+    let among = |list: &[String], value: Option<&str>| {
+        list.is_empty() || value.is_some_and(|value| list.iter().any(|one| one == value))
+    };
+    if !among(&when.model, Some(facts.model)) {
+        return Some(format!("the model is {:?}", facts.model));
+    }
+    if !among(&when.key, Some(&facts.key.name)) {
+        return Some(format!("the key is {:?}", facts.key.name));
+    }
+    if !among(&when.tenant, facts.key.tenant.as_deref()) {
+        return Some(format!("the tenant is {:?}", facts.key.tenant.as_deref().unwrap_or("")));
+    }
+    for (name, values) in &when.header {
+        let value = facts.header(name);
+        if !among(values, value) {
+            return Some(format!("the header {name} is {:?}", value.unwrap_or("")));
+        }
+    }
+    let tokens = facts.size.prompt_tokens();
+    if when.prompt_at_least.is_some_and(|least| tokens < u64::from(least))
+        || when.prompt_below.is_some_and(|below| tokens >= u64::from(below))
+    {
+        return Some(format!("the prompt has about {tokens} tokens"));
+    }
+    if when.stream.is_some_and(|stream| stream != facts.stream) {
+        return Some(format!("the request is {}", if facts.stream { "streamed" } else { "not streamed" }));
+    }
+    None
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;
