@@ -157,7 +157,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("shards", type=pathlib.Path)
     arguments.add_argument("checkpoints", type=pathlib.Path)
-    arguments.add_argument("--steps", type=int, default=2_600, help="may be changed where a run goes on, until its rate begins to fall")
+    arguments.add_argument("--steps", type=int, default=2_560, help="another number only before the rate falls")
     arguments = arguments.parse_args()
     arguments.checkpoints.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
