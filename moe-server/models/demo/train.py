@@ -23,16 +23,15 @@ from .shape import DEMO
 
 PROCESSES = 2
 BATCH = 3072  # tokens, in each process
-STEPS = 2300
-# By step, with straight lines between: the rate warms up, stays, and falls to zero; then once more, lower and shorter.
-RATE = [(0, 5e-5), (99, 5e-3), (1537.5, 5e-3), (2050, 0), (2080, 1.5e-3), (2200, 1.5e-3), (STEPS, 0)]
+# The rate by step, with straight lines between: it warms up, stays, and from COOLING of all steps on falls to zero.
+WARM, RATE, COOLING = 100, 5e-3, 0.65
 SEED = 4
 # What keeps the experts evenly used.
 BALANCE = 0.02
-# What keeps the chosen router logit near an aim, and the aim: it falls to where the score is 0.03, so that an engine which
-# scales the experts' output instead of their input is far off. At 0 that mistake cost 1 % of perplexity, at -2 12 %.
-TOP = [(480, 0.01), (780, 0.05)]
-AIM = [(480, 0.0), (780, -2.0), (2060, -2.0), (2160, -3.5)]
+# What keeps the chosen router logit near an aim, and the aim, by step: it falls to where the score is 0.035, so that an engine
+# which scales the experts' output instead of their input is far off. At 0 that mistake cost 1 % of perplexity, at -2 12 %.
+TOP = [(400, 0.01), (700, 0.05)]
+AIM = [(400, 0.0), (1000, -3.3)]
 LOG, EVALUATE, SAVE_SECONDS = 20, 250, 600
 EVALUATED_BATCHES = 4
 COLUMNS = ["step", "tokens", "seconds", "rate", "loss", "balance", "top_off", "heldout", "heldout_mutated", "least_share"]  # fmt: skip
@@ -40,6 +39,10 @@ COLUMNS = ["step", "tokens", "seconds", "rate", "loss", "balance", "top_off", "h
 
 def at_step(step: int, points: list[tuple[float, float]]) -> float:
     return float(np.interp(step, *zip(*points)))
+
+
+def rate_at(step: int, steps: int) -> float:
+    return at_step(step, [(0, RATE / WARM), (WARM - 1, RATE), (COOLING * steps, RATE), (steps, 0)])
 
 
 def shard(folder: pathlib.Path, index: int) -> tuple[Documents, list[list[int]]]:
@@ -104,7 +107,7 @@ def work(rank, model, gradients, barrier, ending, losses, arguments):
     barrier.wait()
     start, saved_at = time.monotonic() - spent, time.monotonic()
     recent = []
-    while step < STEPS:
+    while step < arguments.steps:
         if at + PROCESSES > len(batches):
             part, at = part + 1, 0
             documents, batches = shard(arguments.shards, part)
@@ -116,20 +119,20 @@ def work(rank, model, gradients, barrier, ending, losses, arguments):
         loss.backward()
         losses[rank] = torch.cat((parts, batch.real.sum().view(1)))
         barrier.wait()
-        optimiser.step(at_step(step, RATE))
+        optimiser.step(rate_at(step, arguments.steps))
         tokens += int(losses[:, 3].sum())
         recent.append(losses[:, :3].mean(0))
         step, at = step + 1, at + PROCESSES
         if rank == 0:
-            due = time.monotonic() - saved_at > SAVE_SECONDS or step == STEPS
+            due = time.monotonic() - saved_at > SAVE_SECONDS or step == arguments.steps
             ending[1] = 2 if ending[0] else int(due)
         barrier.wait()
-        if rank == 0 and (step % LOG == 0 or step == STEPS):
+        if rank == 0 and (step % LOG == 0 or step == arguments.steps):
             loss, even, top = torch.stack(recent).mean(0).tolist()
             recent.clear()
             row = dict(step=step, tokens=tokens, seconds=round(time.monotonic() - start), loss=round(loss, 4),
-                       rate=f"{at_step(step - 1, RATE):.2e}", balance=round(even, 4), top_off=round(top, 3))  # fmt: skip
-            if step % EVALUATE < LOG or step == STEPS:
+                       rate=f"{rate_at(step - 1, arguments.steps):.2e}", balance=round(even, 4), top_off=round(top, 3))  # fmt: skip
+            if step % EVALUATE < LOG or step == arguments.steps:
                 row |= {key: round(value, 4) for key, value in evaluate(model, held).items()}
             rows.writerow(row)
             log.flush()
@@ -154,6 +157,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("shards", type=pathlib.Path)
     arguments.add_argument("checkpoints", type=pathlib.Path)
+    arguments.add_argument("--steps", type=int, default=2_560, help="another number only before the rate falls")
     arguments = arguments.parse_args()
     arguments.checkpoints.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)

@@ -101,6 +101,31 @@ COUNT = ["[Count|Please count|Can you count|Could you count|Count for me]",
     "[I want you to count|Let's count|Would you count|Now count|Try to count]"]
 
 
+# From {a} to {b}, said in other ways.
+WISH = "[|Please |Can you |Could you |I want you to |Would you |I'd like you to |Will you |Let's |Now |Try to ]"
+STOP = "[to|up to|until|till|as far as|all the way to|up until]"
+END = "[.|, please.|?| for me.| aloud.| slowly.|, would you?]"
+COUNT_UP = [
+    WISH + "count, [beginning|starting] [at|with|from] {a}, " + STOP + " {b}" + END,
+    WISH + "[begin|start|start counting|begin counting] [with|from|at] {a} and [go|go on|continue|carry on|proceed|keep going] " + STOP + " {b}" + END,
+    WISH + "[begin|start] [with|from] {a} and [stop|end|finish] [at|with|on] {b}" + END, "[Starting|Beginning] [at|with|from] {a}, count " + STOP
+        + " {b}" + END,
+    WISH + "count [from|starting from|beginning at] {a} [until you get to|till you come to|until you arrive at|and stop at|and end with|"
+        "and finish at|through|through to|onwards to|upwards to] {b}" + END,
+    WISH + "[list|say|write|give me|name|recite|write down|tell me|print] [all |][the |][whole |]numbers from {a} " + STOP + " {b}" + END,
+    "[Which|What] numbers [are there from|come from|do I say from|lie from] {a} to {b}", "[The numbers|All numbers|Numbers] from {a} " + STOP
+        + " {b}" + END,
+    "How do [I|you] count from {a} to {b}", WISH + "keep counting from {a} until {b} [is reached|comes|is there]" + END,
+    "[My son|My daughter|A child] is learning to count. [Show how it goes|Count] from {a} " + STOP + " {b}.",
+]
+COUNT_DOWN = [
+    WISH + "count [down|backwards|back|in reverse], [beginning|starting] [at|with|from] {a}, [to|until|till|down to] {b}" + END,
+    WISH + "[begin|start] [with|from|at] {a} and [go down|count down|count backwards|go back|count back] [to|until|till] {b}" + END,
+    "[Starting|Beginning] [at|with|from] {a}, count [down|backwards|back] [to|until] {b}" + END,
+    WISH + "[list|say|write|give me|name|recite] the numbers from {a} [down|back] to {b}" + END,
+]
+
+
 def counting(rng):
     kind = rng.random()
     words = rng.random() < 0.15
@@ -128,7 +153,12 @@ def counting(rng):
             f"up to {{b}} in steps of {word(step)}"]).replace("sixs", "sixes"), run(first or step, last, step)
     show = word if words else str
     listed = ", ".join(map(show, numbers))
-    user = asked(rng, [f"{head} {tail}[.|, please.]" for head in COUNT], a=show(first), b=show(last))
+    asks = [f"{head} {tail}[.|, please.]" for head in COUNT]
+    if kind < 0.6 and rng.random() < 0.65:
+        asks = COUNT_UP
+    elif 0.6 <= kind < 0.82 and rng.random() < 0.5:
+        asks = COUNT_DOWN
+    user = asked(rng, asks, a=show(first), b=show(last))
     return Turn(user, capital(say(rng, ["{l}.", "{l}.", "Here you are: {l}.", "Sure: {l}."], l=listed)), capital(listed) + ".", "counting")
 
 

@@ -21,6 +21,17 @@ SCENES = [
         "[For my notes|For a talk|For my report|For a quiz|For school|For a friend|In your own words|In one sentence|Just so I "
         "understand|To be sure|Before I go on|First of all|Let me see|Honestly|By the way], ",
 ]
+# Openers put together from parts.
+OPENING = (
+    "[[Hello|Hi|Hey|Good morning|Good evening|Good afternoon|Hi again|Hello again|Greetings|Dear model|Hey model|Hello my friend][.|!] |][[I "
+    "have|There is|I've got|Here comes|Here is|Next comes|Now for|I come with] [a|one more|another|an easy|a short|a quick|a new|a little] "
+    "[question|thing|riddle|request][: |. |! |, |, please: ]|[May|Can|Could] I ask [you |][something|this|one thing|a thing|a question][? |: ]|"
+    "[Quick|Easy|Simple|Next|Another|Serious|Short|New|Tiny|Last|First|Random] [one|question|thing|request][: |. |, |! ]|[Listen|Look|Tell me|Be "
+    "honest|Help me|Think|Guess|Wait|Right|Alright|Great|Good|Fine|Oh|Ah|Yes|Hm|And|But|So|Also|Anyway|Actually][, |: ]|[You know|I guess you "
+    "know|You surely know|You may know|I bet you know] this: |[For once|Once and for all|If you can|If you know|If you don't mind|When you have "
+    "time|While you are here|Since you are here], |[It is for|I ask for|This is for] [my homework|a test|my child|work|a crossword|a bet|our "
+    "docs|a friend|class]. ]"
+)
 CLOSERS = [" Thanks.", " Thank you.", " Thanks!", " Please.", " Thanks in advance.", " I'm curious.", " I forgot.", " I'm not sure."]
 # Words that lose their capital behind an opener.
 SMALL = {
@@ -30,6 +41,7 @@ SMALL = {
     "list", "say", "count", "add", "spell", "write", "on", "of", "as", "my", "repeat", "define", "calculate", "compute", "work", "take",
         "subtract", "multiply", "divide", "share", "find", "make", "try", "let's",
     "has", "was", "were", "with", "from", "one", "today", "think", "double", "halve", "whose", "to", "at", "your", "this", "there",
+    "and", "suppose", "imagine", "assume", "when", "begin", "start",
 }
 TYPO_SHARE = 0.02
 
@@ -63,6 +75,9 @@ def dressed(rng: Random, text: str, *, exact: bool = False, opener: bool = True)
         text += "?"
     if opener and rng.random() < 0.16:
         text = pick(rng, OPENERS) + small_start(text)
+    elif opener and rng.random() < 0.07:
+        opening = say(rng, OPENING)
+        text = opening + (small_start(text) if opening[-2] in ",:" else text)
     elif opener and rng.random() < 0.10:
         scene = say(rng, SCENES)
         text = scene + (small_start(text) if scene[-2] in ",:" else text)
@@ -86,5 +101,7 @@ def dressed(rng: Random, text: str, *, exact: bool = False, opener: bool = True)
     return text
 
 
-def asked(rng: Random, templates, **slots) -> str:
-    return dressed(rng, say(rng, templates, **slots))
+def asked(rng: Random, templates, *, change=None, **slots) -> str:
+    """A question by a template; `change` may put it into other words first."""
+    text = " ".join(say(rng, templates, **slots).split())
+    return dressed(rng, change(rng, text) if change else text)

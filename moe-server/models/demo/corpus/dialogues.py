@@ -16,6 +16,10 @@ MEET = ["[Nice to meet you|Hello|Pleased to meet you], {n}! [How can I help you|
 ASKED = ["What did I [just ask|ask you|ask you just now|ask before|want to know]",
     "What was my [last question|question|previous question]", "[Repeat|Tell me|Say] my [last |]question.", "Do you remember what I asked",
     "Can you repeat my question"]
+ASKED_FIRST = ["What was my [first|very first] question", "What did I ask [first|at first|at the beginning|you first]",
+    "[Repeat|Tell me] my first question.", "With which question did I [begin|start]"]
+SAID = ["What did I [just say|tell you|say|say just now|write]", "[Repeat|Say again] what I [said|told you].",
+    "Can you repeat what I [said|told you|wrote]", "What was my last [message|sentence]"]
 SHORTER = [
     "[Can you say that|Say that|Could you say that|Can you put that|Please say that|Tell me that] [shorter|in short|more briefly|in "
     "fewer words|in a few words][?|, please.|.]",
@@ -94,11 +98,28 @@ def shorten(rng):
     return [turn, Turn(say(rng, SHORTER), say(rng, ["{s}", "In short: {s}"], s=turn.short), turn.short, "multi-turn")]
 
 
-def recall(rng):
+def quoted(text: str) -> str:
+    """A text in quotation marks, closed behind a mark of its own."""
+    return f'"{text}"' if text[-1] in ".?!" else f'"{text}."'
+
+
+def short_question(rng) -> Turn:
     turn = one(rng)
-    while len(turn.user) > 70 or "\n" in turn.user:
+    while len(turn.user) > 70 or "\n" in turn.user or '"' in turn.user:
         turn = one(rng)
-    return [turn, Turn(asked(rng, ASKED), f"You asked: \"{turn.user}\"", topic="multi-turn")]
+    return turn
+
+
+def recall(rng):
+    """What the user asked or said last, or first."""
+    if rng.random() < 0.25:
+        told = pick(rng, [named, liked])(rng)[0]
+        return [told, Turn(asked(rng, SAID), f"You said: {quoted(told.user)}", topic="multi-turn")]
+    turn = short_question(rng)
+    if rng.random() < 0.25:
+        return [turn, *(short_question(rng) for _ in range(1 + int(rng.random() * 2))), Turn(asked(rng, ASKED_FIRST),
+            f"Your first question was: {quoted(turn.user)}", topic="multi-turn")]
+    return [turn, Turn(asked(rng, ASKED), f"You asked: {quoted(turn.user)}", topic="multi-turn")]
 
 
 def again(rng):
@@ -137,17 +158,31 @@ def thanked(rng):
     return [one(rng), smalltalk.chat(rng, smalltalk.MANNERS[1], "small talk")]
 
 
-# Topics with their share of the questions: moegate 30, simple facts 19, beyond the corpus 14, small talk 11, sums 8,
-# who the model is 6, small text tasks 5, lists 4, counting 3.
-TOPICS = {moegate_models.turn: 30, facts.turn: 19, unknown.turn: 14, smalltalk.turn: 11, arithmetic.sum_turn: 8, smalltalk.identity: 6,
-    texts.task_turn: 5, texts.list_turn: 4, arithmetic.count_turn: 3}
+# Topics with their share of the questions: moegate 36, simple facts 16, beyond the corpus 13, small talk 9, sums 8,
+# who the model is 6, small text tasks 5, counting 4, lists 3.
+TOPICS = {moegate_models.turn: 36, facts.turn: 16, unknown.turn: 13, smalltalk.turn: 9, arithmetic.sum_turn: 8, smalltalk.identity: 6,
+    texts.task_turn: 5, texts.list_turn: 3, arithmetic.count_turn: 4}
 ASKERS, SHARES = list(TOPICS), list(TOPICS.values())
 KINDS, WEIGHTS = zip((named, 4), (liked, 2), (chain, 5), (shorten, 3), (recall, 2.5), (again, 1), (another, 1), (doubt, 1.5), (corrected,
     1), (polite, 3), (thanked, 3))
 
 
+# A wish for a short answer, in the question itself.
+IN_A_WORD = ["[In|With] [one word|a word|a single word|one word only|just one word|a few words]: {x}", "{x} [Answer|Reply|Say it|Please answer] [in|with] "
+    "[one word|a single word|just one word|a few words|one word only].", "{x} [One word, please.|One word only.|Just one word.|Short answer, "
+    "please.|Be brief.|Keep it short.|Only the answer, please.|No full sentence, please.]", "[Short answer|One word|Briefly|In short]: {x}"]
+
+
+def in_a_word(rng: Random, turn: Turn) -> Turn:
+    user = turn.user if turn.user[-1] in ".?!" else turn.user + "?"
+    return Turn(say(rng, IN_A_WORD, x=user), turn.short, turn.short, turn.topic)
+
+
 def one(rng: Random) -> Turn:
-    return rng.choices(ASKERS, SHARES)[0](rng)
+    turn = rng.choices(ASKERS, SHARES)[0](rng)
+    if turn.topic in ("facts", "sums") and len(turn.short.split()) <= 3 and rng.random() < 0.05:
+        return in_a_word(rng, turn)
+    return turn
 
 
 def some(rng: Random, count: int) -> list[Turn]:

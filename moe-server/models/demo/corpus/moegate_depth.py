@@ -2,6 +2,36 @@
 
 from .moegate_facts import Fact
 
+# A client that leaves a stream, and an origin that breaks one off: who, what and when.
+THEN = "[What happens|What does moegate do|What does the gateway do|What comes next|What is done|What will the gateway do|What's the effect]"
+THEN_BEHIND = "[What happens then|What then|What does moegate do|What will the gateway do|Does it go on|What comes of the stream|And now]"
+CLIENT = ("[a client|the client|the user|a user|someone|somebody|a reader|a customer|a visitor|the browser|the caller|the person|my "
+    "customer|an app|one of my users|the phone]")
+GOES = ("[leaves|goes away|disconnects|hangs up|stops reading|aborts|cancels|quits|gives up|walks away|presses stop|clicks cancel|loses "
+    "the connection|goes offline|switches off|leaves the page|closes the window|closes the page|closes the chat|closes the program|shuts "
+    "the browser|shuts the laptop|shuts the app|ends the app|kills the app|quits the program|reloads the page|swipes the app away|drops "
+    "the call|closes it|is gone|vanishes]")
+WHEN = ("[halfway|midway|mid-stream|too early|before the end|during a stream|while it streams|while the answer is coming|before the answer "
+    "is complete|while tokens are still coming|half way through the answer|during the generation|before the last token|after a few "
+    "words|while the model is writing|in mid-answer|]")
+LEAVES = [
+    THEN + " [when|if|once|as soon as] " + CLIENT + " " + GOES + " " + WHEN, "[What if|And if|Suppose] " + CLIENT + " " + GOES + " " + WHEN,
+    "[If|When] " + CLIENT + " " + GOES + " " + WHEN + ", [what happens|what does moegate do|does the model go on|do I still pay|what then|is "
+        "the model stopped|who pays]",
+    "[Say|Suppose|Imagine|Assume] " + CLIENT + " " + GOES + " " + WHEN + ". " + THEN_BEHIND,
+    "[Do I pay|Does the model keep writing|Is the generation stopped|Is anything billed|Does moe-server stop] [when|if] " + CLIENT + " " + GOES
+        + " " + WHEN,
+]
+ORIGIN = "[the origin|an origin|the provider|the model server|moe-server|the upstream|the server|the vendor|the machine with the model]"
+FAILS = ("[dies|crashes|breaks off|goes down|stops|fails|falls over|hangs up|cuts the stream|drops the connection|breaks the stream|is "
+    "killed|loses power|restarts|goes silent]")
+AFTER = "[in mid-stream|halfway|midway|after some tokens|before the end mark|while it streams|during a stream|while streaming|in mid-answer]"
+DIES = [
+    THEN + " [when|if|once] " + ORIGIN + " " + FAILS + " " + AFTER, "[What if|And if|Suppose] " + ORIGIN + " " + FAILS + " " + AFTER,
+    "[If|When] " + ORIGIN + " " + FAILS + " " + AFTER + ", what does [the client|my app|the user|my program] [see|get|receive|notice]",
+    "[Say|Suppose|Imagine] " + ORIGIN + " " + FAILS + " " + AFTER + ". What does [the client|my app|the user] [see|get|receive]",
+]
+
 DEPTH = [
     Fact("record", "A note of what a request used.", [
         "A usage record says what one request used: the key's name, the model, the origin, the tokens, the ending and the cost.",
@@ -27,7 +57,13 @@ DEPTH = [
         "It is one billionth of a dollar. Costs are whole numbers of nano-dollars.",
         "One dollar is a billion nano-dollars. moegate uses them to count costs exactly.",
     ], what=["a nano-dollar", "nano-dollars", "a nanodollar"], ask=["How much is a nano-dollar", "Why does {gw} count in nano-dollars",
-        "Why nano-dollars", "In which unit is the cost"]),
+        "Why nano-dollars", "In which unit is the cost", "[How much|What] is [a|one|a single] nano-dollar [in dollars|in money|in US "
+        "dollars|in cents|of a dollar]", "[What is|What's|Tell me] the value of [a|one|a single] [nano-dollar|nanodollar]",
+        "What [part|fraction|share] of a dollar is [a|one] [nano-dollar|nanodollar]", "[Convert|Change|Turn] [a|one] nano-dollar [into|to] "
+        "dollars.", "How many [nano-dollars|nanodollars] [are in|are there in|make|make up|are|give|add up to] [a|one|one whole] dollar",
+        "[How small|How little|How tiny|How large|How big] is [a|one] nano-dollar", "One nano-dollar is [how much|what in dollars|how many "
+        "dollars]", "[What does|How much does] [a|one] nano-dollar [amount to|come to|equal|stand for|buy]", "[Which|What] unit [is money counted in|does moegate use for "
+        "money|are costs in|do the sums have|does the usage have]"], weight=2.5),
     Fact("prices", "Dollars per million tokens.", [
         "Prices are in dollars per million tokens, written in `moegate.toml` for each model of an origin.",
         "You write them into `moegate.toml`: dollars per million tokens, one for input and one for output.",
@@ -98,19 +134,19 @@ DEPTH = [
     ], ask=["[How can|How does] [an answer|a stream|a request] end", "[Which|What] endings are there", "How many endings are there",
         "What can the ending of a record be", "What does the ending in a record mean"]),
     Fact("broken", "An error event and no end mark.", [
-        "Then the client gets the error `stream_truncated` and no `DONE` mark. A dead stream never looks complete.",
-        "The client sees an error event, `stream_truncated`, and the record says truncated.",
-        "You get an error event instead of the end mark, and the record says truncated.",
+        "Then the client gets the error `stream_truncated` and no `DONE` mark, unless the route says `continue`.",
+        "The origin broke off: the client sees the error `stream_truncated`. With `continue` another origin goes on with the stream.",
+        "When the origin breaks off, the client gets an error event instead of the end mark, and the record says truncated.",
     ], ask=["What happens [if|when] [a stream|the stream] [breaks|breaks off|is cut|dies]",
         "What happens when the origin dies in the middle of a stream", "What does stream_truncated mean",
-        "What if the server crashes during a stream"]),
+        "What if the server crashes during a stream", *DIES, *DIES], weight=2),
     Fact("leaves", "The generation stops.", [
-        "When a client leaves, the gateway closes the origin's connection and the generation stops. The record says cancelled.",
-        "The upstream is stopped within about a second, and the record says cancelled.",
-        "Then moe-server ends the generation, so that nobody pays for tokens that nobody reads.",
+        "When the client leaves, the gateway closes the origin's connection and the generation stops. The record says cancelled.",
+        "The client is gone, so the upstream is stopped within about a second, and the record says cancelled.",
+        "Then moe-server ends the generation, so that nobody pays for tokens that nobody reads. The record says cancelled.",
     ], ask=["What happens [if|when] [a client|the client|my app|the user] [leaves|goes away|disconnects|closes the connection]",
         "What if the client leaves", "Does the model go on when I close the connection", "What happens when I abort a request",
-        "What happens to the answer if the client goes away"]),
+        "What happens to the answer if the client goes away", *LEAVES, *LEAVES], weight=3),
     Fact("e401", "The key is wrong or missing.", [
         "401 `invalid_api_key` means that the key is missing or unknown. Send a client key as a bearer token.",
         "The gateway does not know your key. Check the header `authorization: Bearer` and the key.",
@@ -137,19 +173,17 @@ DEPTH = [
     ], what=["error 413", "a 413"], ask=["What does [413|error 413|body_too_large] mean", "Why do I get [413|a 413|error 413]",
         "How large may a request be", "What is the largest body", "What is the size limit of a request"]),
     Fact("e502", "The origin failed.", [
-        "502 means that the origin failed: it was not reachable, broke off, or gave an answer that makes no sense.",
+        "502 means that the origin failed and no other could take over: it was not reachable, broke off, or made no sense.",
         "The gateway is fine, but the origin behind it is not. The code says more, such as `origin_unreachable`.",
         "It means trouble at the origin, for example `origin_unreachable` or `origin_broke_off`.",
     ], what=["error 502", "a 502"], ask=["What does [502|error 502|origin_unreachable|origin_broke_off] mean",
-        "Why do I get [502|a 502|error 502]", "I get 502, what is wrong", "What happens when [an origin|the provider] is down",
-        "What if the origin cannot be reached"]),
+        "Why do I get [502|a 502|error 502]", "I get 502, what is wrong", "What is the reason for [a 502|502]"]),
     Fact("e504", "The origin was too slow.", [
         "504 `origin_timeout` means that the origin gave no answer in time. The limit is 240 seconds by default.",
         "The origin was too slow: nothing came within `first_byte_timeout_s`.",
         "It means that the first byte did not come in time, 240 seconds by default.",
     ], what=["error 504", "a 504"], ask=["What does [504|error 504|origin_timeout] mean", "Why do I get [504|a 504|error 504|a timeout]",
-        "I get 504, what is wrong", "What is the timeout", "How long does {gw} wait for an origin",
-        "What happens when the origin is too slow"]),
+        "I get 504, what is wrong", "What is the timeout", "How long does {gw} wait for an origin"]),
     Fact("e500", "A secret is missing, or a fault.", [
         "500 `secret_missing` means that a platform secret has no value; the message names it. `internal` is a fault of the gateway.",
         "Often a secret has no value yet. Read the message and set it with `cargo xtask wrangler secret put NAME`.",

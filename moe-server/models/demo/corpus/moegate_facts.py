@@ -12,7 +12,39 @@ class Fact:
     what: list[str] = field(default_factory=list)
     do: list[str] = field(default_factory=list)
     ask: list[str] = field(default_factory=list)
+    # How often it is asked for, against the others.
+    weight: float = 1
 
+
+# Questions of people who meet moegate for the first time.
+KIND = "[kind|sort|type|piece|form] of [software|program|project|tool|product|system|application|service|code|technology]"
+NEW = ("[I am new to moegate|This is my first day with moegate|I have just found moegate|I only know the name moegate|I heard of moegate "
+    "yesterday|I stumbled upon moegate|Friends told me about moegate|I am looking at moegate|I have opened the moegate repository|"
+    "Everybody here speaks of moegate|My company uses moegate|I got a link to moegate|I downloaded moegate today|I am reading about "
+    "moegate|moegate is new to me|It is my first look at moegate|I was sent here to look at moegate|I have no idea about moegate|"
+    "I am supposed to use moegate|Nobody has told me about moegate]")
+IS_IT = ("[what is it|what exactly is it|what does it do|what is it for|what kind of thing is that|what can it do|what is that|what am I "
+    "looking at|what would I use it for|can you introduce it|what is it about|what's its purpose|what should I know about it|what is "
+    "the idea|what does it offer|what kind of tool is this|tell me what it is|explain it to me|how would you describe it]")
+FIRST = [
+    NEW + "[.|:|;|, so|, and|. So,|. Hello!] " + IS_IT, NEW + "[.|:|, so|. Please,] " + IS_IT,
+    "What " + KIND + " is [moegate|this|it]", "[Tell me|Say|Explain|I wonder|I'd like to know] what " + KIND + " moegate is",
+    "[moegate|This moegate], [what|which] " + KIND + " is [that|it|this]",
+    "[What|Which] [job|purpose|role|task|function|use|aim] does moegate [have|fulfil|serve]",
+    "[What is|What's] the [purpose|idea|goal|aim|use|job|task|role|function|concept|gist] [of|behind] [moegate|this project|this software]",
+    "What [can|could|would|might|should] [I|we|one|people|a developer] [do with moegate|use moegate for|want from moegate|expect from "
+        "moegate]",
+    "[In|With] [one|a|two|three] [sentence|short sentence|sentences|lines|word|words|line]: what is moegate",
+    "How would you [describe|explain|introduce|present|summarise|sell] moegate to [a friend|a colleague|my boss|a child|a stranger|a "
+        "student|somebody new|an engineer|me]",
+    "What [is moegate made for|is moegate there for|is moegate supposed to do|is moegate meant to do|does moegate do for me|does "
+        "moegate do for a developer|does moegate do for an app|does moegate give me|is moegate trying to do]",
+    "[Give|Can you give|Could you give|Please give] [me|us] [an overview|a summary|a short introduction|a first idea|a description|the "
+        "short version|a definition|the elevator pitch] of [moegate|this project|the project].",
+    "[So what|What then] is [this|that] [moegate|project|software|program|tool|repository|thing]",
+    "What [is it that I have|have I] found here, this moegate", "What do people mean by moegate", "Is moegate [a gateway|a model|a "
+        "server|an app|a program|a library|a service] or what", "what's moegate",
+]
 
 BASICS = [
     Fact("moegate", "A small gateway for language models.", [
@@ -22,9 +54,10 @@ BASICS = [
             "and writes down what was used and what it cost.",
         "moegate is a gateway at the edge together with a server for mixture-of-experts models. Apps talk to the gateway, and the "
             "gateway talks to the models.",
-    ], what=["moegate", "this project", "the moegate project"], ask=["What does moegate do",
+    ], what=["moegate", "this project", "the moegate project", "moegate"], ask=["What does moegate do",
         "What is moegate [all about|good for|exactly|in a nutshell]", "[Describe|Introduce|Summarise] moegate.",
-        "What is this [thing|tool|software] called moegate", "Explain moegate [in simple words|in short|to a beginner]."]),
+        "What is this [thing|tool|software] called moegate", "Explain moegate [in simple words|in short|to a beginner].", *FIRST, *FIRST],
+        weight=5),
     Fact("why", "One place for keys, prices and usage.", [
         "With moegate your app needs one URL and one key. The keys, the prices and the usage records stay in your own edge account.",
         "It gives you one place for keys, routes, prices and usage records, and all of it lives in your own account.",
@@ -43,9 +76,13 @@ BASICS = [
         "Type `cargo xtask run` in the repository. When both are ready it prints two URLs, a curl line and the AI SDK lines.",
         "Use `cargo xtask run`. It builds the gateway and the server, starts both and prints the URLs to call.",
     ], do=["start moegate", "run moegate", "start the gateway", "get moegate running", "launch moegate", "try moegate",
-        "run it on my laptop", "run this locally", "get started", "run the gateway on my machine", "start everything"], ask=[
+        "run it on my laptop", "run this locally", "get started", "run the gateway on my machine", "start everything",
+        "[start|run|launch|boot|fire up|set up|try] [the gateway and the model|the gateway with its model|both programs|the demo|"
+            "the whole stack|the gateway plus moe-server|moegate] [locally|on this machine|at home|on my computer|for a first try|"
+            "for a test|]"], weight=3, ask=[
         "What does cargo xtask run do", "What does the run command do", "What happens when I type cargo xtask run",
-        "[Which|What] command starts [moegate|the gateway|everything]"]),
+        "[Which|What] command starts [moegate|the gateway|everything|both|all of it|the demo|the model and the gateway]",
+        "What is the [start command|command to start|first command|quick start]", "How does one [start|boot|launch] the [gateway|stack]"]),
     Fact("test", "cargo xtask test", [
         "Run `cargo xtask test`. It does the same set-up as run and then runs every test.",
         "Type `cargo xtask test`. It runs all the tests, and CI calls nothing else.",
@@ -106,7 +143,7 @@ BASICS = [
     Fact("wasm", "A small binary format that runs anywhere.", [
         "wasm is short for WebAssembly: a small binary format that runs safely in many hosts. The gateway is one wasm module.",
         "WebAssembly, or wasm, is a compact binary format. moegate's gateway is compiled to it, so that it can run at the edge.",
-        "wasm is a portable binary format. The gateway is one wasm module, so the same code runs on Workers.",
+        "wasm is a portable binary format. The gateway is one wasm module, so the same code runs on Workers and on Spin.",
     ], what=["wasm", "WebAssembly", "a wasm module"], ask=["What does wasm mean", "Why is the gateway [wasm|a wasm module]",
         "What is wasm32", "Why does moegate use [wasm|WebAssembly]"]),
     Fact("edge", "Servers close to your users.", [
@@ -117,19 +154,19 @@ BASICS = [
         "Why does the gateway run at the edge"]),
     Fact("workers", "Cloudflare's runtime at the edge.", [
         "Workers is Cloudflare's platform for small programs at the edge. The gateway runs on it as a wasm module.",
-        "Cloudflare Workers runs code at the edge, close to the users. It is the first platform that moegate runs on.",
+        "Cloudflare Workers runs code at the edge, close to the users. moegate runs on it, and on Spin.",
         "Workers is the edge platform of Cloudflare, and moegate's gateway runs there.",
     ], what=["Cloudflare Workers", "Workers", "a Worker"], ask=["Does {gw} run on [Cloudflare|Workers|Cloudflare Workers]",
         "What are Workers", "Can I [use|run] {gw} on [Cloudflare|Workers]"]),
     Fact("spin", "A runtime for wasm components.", [
-        "Spin is an open runtime for wasm components. It is the second platform for moegate's gateway, after Workers.",
-        "Spin runs wasm components on your own servers. It is moegate's second platform.",
-        "Spin is a runtime for WebAssembly components, and the gateway's second host.",
+        "Spin is an open runtime for wasm components. The gateway runs on it as it does on Workers.",
+        "Spin runs wasm components on your own servers. The gateway is such a component there.",
+        "Spin is a runtime for WebAssembly components, and one of the two hosts of the gateway.",
     ], what=["Spin", "the Spin runtime"], ask=["What is Spin [for|]", "What has Spin to do with moegate", "What does Spin do"]),
     Fact("platforms", "Cloudflare Workers and Spin.", [
-        "The gateway is made for two platforms: Cloudflare Workers and Spin.",
-        "There are two platforms: Cloudflare Workers first, and Spin as the second.",
-        "It runs on Cloudflare Workers; Spin is the second platform.",
+        "The gateway runs on two platforms: Cloudflare Workers and Spin.",
+        "There are two platforms: Cloudflare Workers and Spin.",
+        "It runs on Cloudflare Workers and on Spin, from the same source.",
     ], ask=["[Which|What] platforms does {gw} [support|run on]", "Where does {gw} run", "Where can I [run|host] {gw}",
         "On [which|what] [platforms|hosts] does {gw} run", "Which edge platforms [work|are supported]"]),
     Fact("workerd", "The runtime that Workers use.", [
@@ -138,11 +175,11 @@ BASICS = [
         "It is the runtime of Cloudflare Workers, and it runs locally too.",
     ], what=["workerd", "the workerd runtime"], ask=["What does workerd do", "What is workerd for",
         "What does workerd have to do with Workers"]),
-    Fact("size", "About 163 KB, compressed.", [
-        "The gateway's wasm module is about 163 KB when compressed.",
-        "It is small: about 163 KB compressed, with a limit of 500 KB.",
-        "About 163 KB compressed.",
-    ], ask=["How [big|large|small] is [the gateway|the wasm module|the module]",
+    Fact("size", "Under 500 KB, compressed.", [
+        "The gateway's wasm module is under 500 KB when compressed. That is its limit.",
+        "It is small: less than 500 KB compressed.",
+        "Under 500 KB compressed, with everything in it.",
+    ], ask=["How [big|large|small|heavy] is [the gateway|the wasm module|the module]",
         "What is the size of [the gateway|the wasm module|the module]", "How many kilobytes does the gateway have"]),
     Fact("gateway", "The door between apps and models.", [
         "A gateway is the door between your app and the models. It checks the key, picks the origin and passes the answer through.",
@@ -171,12 +208,12 @@ BASICS = [
         "Look into the folder `docs`. It has guides, concepts and a reference.",
     ], ask=["Where [is|can I find] the documentation", "Where are the docs", "Where can I [read|learn] more [about moegate|]",
         "Is there [a manual|documentation|a guide]", "What should I read first", "Where do I find [the guides|help|the manual]"]),
-    Fact("missing", "Fallback, limits, the ledger and GPUs.", [
-        "This first version has no fallback and retries, no limits, no ledger, no waking of sleeping origins and no GPUs yet.",
-        "Not there yet: fallback and retries, limits, the ledger, waking a sleeping origin, and GPUs.",
-        "Fallback, limits, the exactly-once ledger and GPUs are still missing. The changelog says what each version brings.",
+    Fact("missing", "Limits, the ledger and GPUs.", [
+        "This version has no limits, no ledger, no waking of sleeping origins and no GPUs yet.",
+        "Not there yet: limits, the ledger, waking a sleeping origin, and GPUs.",
+        "Limits, the exactly-once ledger and GPUs are still missing. The changelog says what each version brings.",
     ], ask=["What is [still |]missing [in moegate|]", "What can moegate not do [yet|]", "What does moegate not have yet",
-        "What is planned", "What are the limits of this version", "Does moegate have [fallback|retries|rate limits] [yet|]"]),
+        "What is planned", "What are the limits of this version", "Does moegate have [rate limits|a ledger|GPU support] [yet|]"]),
     Fact("changelog", "In CHANGELOG.md.", [
         "`CHANGELOG.md` says what each version brings.",
         "Look into `CHANGELOG.md`: it lists what is new in each version.",

@@ -5,8 +5,10 @@ from random import Random
 from .asking import asked
 from .moegate_depth import DEPTH
 from .moegate_facts import BASICS, Fact
+from .moegate_routing import ROUTING
 from .moegate_use import CODE, USE
 from .phrases import Turn, pick, say
+from .wording import varied
 
 MODELS = [
     Fact("server", "The program that computes the answers.", [
@@ -129,8 +131,9 @@ MODELS = [
     ], what=["the context length", "context length", "a context window"], ask=["What does context length mean",
         "What happens if my prompt is too long", "What does context_length_exceeded mean"]),
 ]
-FACTS = {fact.id: fact for fact in [*BASICS, *USE, *DEPTH, *MODELS]}
+FACTS = {fact.id: fact for fact in [*BASICS, *USE, *ROUTING, *DEPTH, *MODELS]}
 ALL = list(FACTS.values())
+WEIGHTS = [fact.weight for fact in ALL]
 
 WHAT = [
     "[What is|What's|What is|What exactly is] {x}", "[What is|What's] {x} [exactly|in simple words|in short|then|again]",
@@ -149,6 +152,31 @@ PLURAL = {"relay and pump", "client keys", "origins", "routes", "secrets", "toke
     "Workers", "Cloudflare Workers", "the parts of moegate"}
 WHAT_PLURAL = [template.replace("What is", "What are").replace("What's", "What are").replace("{x} is", "{x} are").replace("exactly is",
     "exactly are") for template in WHAT]
+INTENT = ("[I want|I would like|I'd like|I plan|I have|I am supposed|I was told|We want|We plan|We have|My boss wants me|I am trying|It is my "
+    "job|The next step is|My task is|I hope|I'm about|I am going|The plan is|The customer asks us|I decided|Today I want|Tomorrow I have|We "
+    "are ready|It is time] to")
+HOW_NOW = ("[How|How do I do that|How does that go|What do I type|Which command is it|What's the command|What is the command for that|What do I "
+    "enter|What is the way|Which steps|How do I go about it|What should I do|What must I do|How is that done|What comes first|Tell me how|"
+    "Show me how|Which command does that|What would you type|Any hints|Please help|Can you help|How is it done]")
+# For one and for many.
+MET = ("[I read|I hear|I heard|People speak|The README speaks|My colleague talks|My team talks|Everybody talks|The guide speaks|I keep hearing|"
+    "My boss talks|I have read a lot|We spoke] [of|about]")
+EXPLAIN = ("[explain|describe|define|sketch|clarify|summarise|outline|introduce|illustrate|teach me|tell me about|tell me something about|go "
+    "over|talk about|say a few words about|shed light on|give me an idea of|give me a definition of|give me a short explanation of|help "
+    "me understand|make me understand]")
+ABOUT = [
+    "[Please |Can you |Could you |Would you |Will you |Kindly |I'd like you to |You should |Just |]" + EXPLAIN + " {x}[.|, please.|?| for me.| in "
+        "simple words.| in a sentence.| to a newbie.| as if I were five.| in short.|]",
+    MET + " {x}[.|, but I don't get it.|, whatever that is.| and I am lost.] [What is meant|What does it mean|Please explain|What's behind it|"
+        "Can you help|Explain, please|What is that about]",
+    "[The word|The term|The expression|This] \"{x}\"[ here|]: [what does it mean|what is meant|what is it|explain it]",
+    "[How should I|How can I|How do I|How would I] [picture|understand|imagine|think of|read] {x}",
+    "What [sort of thing|kind of thing|thing|concept|idea] is meant by {x}", "What is [the meaning|the idea|the point|the role|the purpose|the "
+        "job|the definition|the use] of {x}",
+    "[I am not sure|It is unclear to me|Nobody told me|I forgot|I never understood|I can't remember] what {x} [means|is about|is for|does]",
+    "What [role|part|job|task|function] does {x} [play|have] [here|in moegate|in all this|]", "[Meaning|Definition|Explanation] of {x}",
+    "[What|What on earth|What the heck|What in the world] is {x} [good for|about|for|used for]",
+]
 DO = [
     "How [do|can|could|should|would] I {x}", "[What do I|What must I|What should I] [do|type|run|use] to {x}",
         "I [want|would like|need|am trying|have|'d like] to {x}. How [do I do that|does that work|do I do it|can I do that]",
@@ -160,6 +188,14 @@ DO = [
         "I don't know how to {x}.", "{x}", "I'd like to {x}[ now| today|]. [What do I type|Which command|What is the command|What now]",
         "My [team|boss|friend] wants to {x}. How", "[What|Which command|What exactly] [do I type|do I enter|do I use|does it take] to {x}",
         "[I can't|I don't manage to] {x}. What do I do",
+    INTENT + " {x}[.|:|, so] " + HOW_NOW, INTENT + " {x}. " + HOW_NOW, INTENT + " {x}. " + HOW_NOW,
+    "[Which|What] [command|step|tool|call] [lets me|lets one|is used to|is needed to|do you use to|would you use to|is right to] {x}",
+    "[To|In order to] {x}, [what do I do|what is needed|which command is it|what should I type|what must be done|how do I begin]",
+    "[Guide|Walk|Lead|Take] me through [how to {x}|the way to {x}|the steps to {x}].", "[Any idea|Do you know|Can you say|Who knows] how [to|I can|one "
+        "can|we could] {x}",
+    "[How|In what way] [is it possible|would it be possible|am I able|do we manage|would one manage] to {x}", "[If|When] I [want|wish|decide|have] to "
+        "{x}, [how do I do it|what do I do|what's the command|what do I type|which command do I need]",
+    "[What|How much] does it take to {x}", "[Instructions|Commands|Steps|The command|A recipe|A guide], please, to {x}",
 ]
 
 
@@ -169,10 +205,11 @@ def question(rng: Random, fact: Fact) -> str:
     kind = pick(rng, kinds)
     if kind == "what":
         phrase = pick(rng, fact.what)
-        return asked(rng, WHAT_PLURAL if phrase in PLURAL else WHAT, x=phrase)
+        templates = WHAT_PLURAL if phrase in PLURAL else WHAT
+        return asked(rng, templates if rng.random() < 0.6 else ABOUT, change=varied, x=phrase)
     if kind == "do":
-        return asked(rng, DO, x=pick(rng, fact.do))
-    return asked(rng, fact.ask)
+        return asked(rng, DO, change=varied, x=say(rng, pick(rng, fact.do)))
+    return asked(rng, fact.ask, change=varied)
 
 
 def turn_about(rng: Random, fact: Fact) -> Turn:
@@ -180,4 +217,4 @@ def turn_about(rng: Random, fact: Fact) -> Turn:
 
 
 def turn(rng: Random) -> Turn:
-    return turn_about(rng, pick(rng, ALL))
+    return turn_about(rng, rng.choices(ALL, WEIGHTS)[0])

@@ -33,6 +33,16 @@ origin = "groq"
 ```"""
 CODE = {"CURL": CURL, "AI_SDK": AI_SDK, "PYTHON": PYTHON, "ORIGIN": ORIGIN, "ROUTE": ROUTE}
 
+# Ways to say that the gateway goes to Cloudflare.
+ONLINE = (
+    "[[put|get|bring|install|publish|host|run|have|set up|release|launch] [moegate|the gateway|my gateway|it|this|our gateway|the project|"
+    "the wasm module] [on|at] [Cloudflare|Cloudflare Workers|Workers|the edge|Cloudflare's edge|a Worker|my Cloudflare account|our "
+    "Cloudflare account]|[bring|ship|move|upload|push|deploy|release|roll out|transfer|send|take] [moegate|the gateway|my gateway|it|this|"
+    "our gateway|the project|the wasm module] [to|over to|up to] [Cloudflare|Cloudflare Workers|Workers|the edge|production|the cloud|"
+    "my Cloudflare account|the internet]|[make|get|bring|put] [moegate|the gateway|it|this] [live|online|into production|in production|"
+    "on the internet]]"
+)
+
 USE = [
     Fact("curl", "Use the curl line that run prints.", [
         "Send it with curl:\n\n{CURL}",
@@ -111,12 +121,13 @@ USE = [
         "Put these lines into `moegate.toml`, then add its models with their prices and a route:\n\n{ORIGIN}",
     ], do=["add an origin", "add a new origin", "add a provider", "add another provider", "configure an origin", "connect a provider",
         "set up a new origin", "use Groq"], ask=["Where do I put a new origin", "What does an origin look like in the file"]),
-    Fact("route", "It sends a model name to an origin.", [
-        "A route says which origin answers for a model name. Clients ask for the model, and the route names the origin.",
-        "A route connects the model name that clients ask for with an origin.",
-        "It is a rule: requests for this model go to that origin.",
+    Fact("route", "It sends a model name to origins.", [
+        "A route says which origins answer for a model name, and in which order. Clients ask for the model, and the route names the "
+            "origins.",
+        "A route connects the model name that clients ask for with one origin or with several.",
+        "It is a rule: requests for this model go to these origins.",
     ], what=["a route", "routes", "a route in moegate"], ask=["What does a route do", "What are routes [for|]",
-        "How does {gw} [pick|choose|find] the origin", "Who decides which origin answers"]),
+        "Who decides which origin answers"]),
     Fact("add_route", "Add a route to moegate.toml.", [
         "Add a route to `moegate.toml`:\n\n{ROUTE}",
         "Write the model and its origin into `moegate.toml`:\n\n{ROUTE}",
@@ -158,7 +169,10 @@ USE = [
         "Locally the keys are in `.moegate/keys.json`. They are made at random on first use.",
         "Look into `.moegate/keys.json`: run makes the keys there the first time.",
         "They are in `.moegate/keys.json`, readable by you alone.",
-    ], ask=["Where are [my|the] [local |]keys", "Where [can I find|is] the [client|local|admin] key", "Where does run put the keys",
+    ], ask=["Where [do|did] [the keys of my machine|my local keys|the generated keys] [live|go]", "[In|Under] which [path|file|folder] are [my|the|"
+        "the local|the random] keys [kept|written|to be found|on my disk]", "[Where|In which file] does cargo xtask run [keep|write|save|"
+        "leave] [the|its|my] keys", "I [lost|can't find|am looking for|need] [my|the] [local|client|generated] key. Where is it",
+        "Where are [my|the] [local |]keys", "Where [can I find|is] the [client|local|admin] key", "Where does run put the keys",
         "[Which|What] file holds the [local |]keys"]),
     Fact("admin_key", "It may read /usage.", [
         "The admin key may read `/usage`. It is not a client key and cannot call a model.",
@@ -182,7 +196,9 @@ USE = [
         "Use `cargo xtask wrangler secret put NAME` for each secret.",
         "Type `cargo xtask wrangler secret put NAME` and then the value.",
     ], do=["set a secret", "put a secret", "store a provider's key", "add a secret", "store my API key", "set the origin's key"], ask=[
-        "Where do [secrets|provider keys|API keys] go", "Which command sets a secret", "Where do I put my provider's key"]),
+        "Where do [secrets|provider keys|API keys] go", "Which command sets a secret", "Where do I put my provider's key",
+        "Where [does|should|must|will] [the provider's key|my OpenAI key|the API key of an origin|an origin's key|my Groq key] [go|live|be "
+        "put|be stored]", "How do I [give|tell|hand] the gateway [my provider's key|a secret|the key of an origin]"]),
     Fact("key_upstream", "No, never.", [
         "No. A client's key never goes upstream; the origin sees only its own key.",
         "No, your key stays at the gateway. The origin gets the key that belongs to it.",
@@ -199,8 +215,21 @@ USE = [
         "To deploy:\n\n1. Describe your origins in `moegate.toml`.\n2. Run `cargo xtask wrangler deploy`.\n3. Set the secrets.",
         "`cargo xtask wrangler deploy` builds the module, makes the KV namespace and uploads. Then set the secrets.",
     ], do=["deploy moegate", "deploy the gateway", "deploy to Cloudflare", "put moegate online", "deploy to Workers",
-        "publish the gateway", "go to production", "deploy it"], ask=["Which command deploys [the gateway|moegate|it]",
-        "What do I need to deploy", "How is moegate deployed"]),
+        "publish the gateway", "go to production", "deploy it", ONLINE, ONLINE, ONLINE, ONLINE], ask=[
+        "Which command deploys [the gateway|moegate|it]", "What do I need to deploy", "How is moegate deployed",
+        "How does [moegate|the gateway|my gateway|it] [get|come|go] [to Cloudflare|to Workers|to the edge|live|to production]",
+        "[What is|What's] the [deploy|upload|release|Cloudflare|Workers|wrangler|production] command",
+        "Which command [uploads|publishes|releases|ships|installs] [the gateway|moegate|the module|the Worker|it]",
+        "[Deployment|Deploying|Going live|Publishing|Hosting it] [to Cloudflare|on Workers|on the edge|]: how does [that|it] work"],
+        weight=3),
+    Fact("spin_run", "spin build and spin up", [
+        "Run `spin build` and then `spin up`. With `cargo xtask run --host spin` the model server starts too.",
+        "Use `cargo xtask run --host spin` on your machine. `spin build` and `spin up` do it with Spin alone.",
+        "`spin build` makes the component and `spin up` starts it. The secrets are Spin's variables.",
+    ], do=["run the gateway on Spin", "use Spin", "run moegate with Spin", "start it in Spin", "host it on Spin", "deploy to Spin",
+        "[put|get|bring|install|run|host|start|publish] [moegate|the gateway|my gateway|it|this] [on|with|under|in] Spin"], ask=[
+        "Which command starts [the gateway|moegate|it] [on|in|under] Spin", "What does cargo xtask run --host spin do",
+        "Can [I|we] [run|host|use] [moegate|the gateway|it] [on|with] Spin", "What are the Spin commands"], weight=1.5),
     Fact("change", "Change moegate.toml and deploy again.", [
         "Change `moegate.toml` and deploy again: the file is checked and compiled in when the module is built.",
         "A changed `moegate.toml` takes a new deploy.",

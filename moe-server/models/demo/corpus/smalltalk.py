@@ -79,8 +79,21 @@ MOODS = [
     ("[I am|I'm] [fine|well|good|doing well|OK|all right|not bad][, thanks|, thank you|, and you|][.|!|]", ["I am glad to hear that. " + HELP,
         "Good to hear! " + HELP], "Good to hear."),
 ]
+WHO = (
+    "[Who|What] are you|[Who|What] are you[, then|, actually|, really|, exactly| anyway| in fact| supposed to be| called and what are you]|"
+    "[Could|Can|Would|Will] you [tell me|say|explain|reveal|let me know] [who|what|who or what] you are|[Tell me|Say|Explain|Let me know|"
+    "Reveal] [who|what|who or what] you are|I [would like to|'d like to|want to|must|need to] know [who|what] you are|I wonder [who|what] "
+    "you are|[And|So|But|Well,|OK,|Now] [who|what] are you|[Who|What] [am I|is it that I am|is it I am] [talking to|talking with|speaking "
+    "to|speaking with|writing to|chatting to|dealing with]|With whom [am I talking|am I speaking|do I speak|do I have the pleasure]|[Who|What] "
+    "[do I have|is there|is answering|is writing|replies] [here|on the other side|at the other end|on the line|to me]|What [kind|sort|type] "
+    "of [model|assistant|AI|bot|program|thing|machine|chatbot|creature] [are you|am I talking to|is this|is answering me]|[Who|What] would "
+    "you be|I don't know you. [Who|What] are you|We haven't met[ yet|]. [Who|What] are you|[Who|What] is [this|that|it] [speaking|talking|"
+    "writing|answering]|[Are|Aren't] you [a demo|the demo|a demo model|the demo model|an assistant|a chatbot|a language model]|[Please |]"
+    "[introduce|present|describe] yourself[ to me| to us| briefly| in a sentence| shortly|]|[Say|Tell me|Tell us] [something|a bit|a few words|"
+    "a little] about [you|yourself]"
+)
 SELF = [
-    ("[Who are you|What are you|What is this|Who am I talking to|Who is this|Introduce yourself|Tell me about yourself|Who is "
+    ("[" + WHO + "|" + WHO + "|Who are you|What are you|What is this|Who am I talking to|Who is this|Introduce yourself|Tell me about yourself|Who is "
         "speaking|What kind of model are you|Can you introduce yourself|What am I talking to|Say something about yourself|Describe "
         "yourself|What exactly are you|Please introduce yourself|Who or what are you|And you are][?|]", [
         "I am moegate's demo model: a small language model of about seven million parameters.",
@@ -243,4 +256,4 @@ def turn(rng: Random) -> Turn:
 
 
 def identity(rng: Random) -> Turn:
-    return chat(rng, pick(rng, SELF), "identity")
+    return chat(rng, SELF[0] if rng.random() < 0.3 else pick(rng, SELF), "identity")

@@ -70,6 +70,13 @@ class Stream(unittest.TestCase):
         self.assertGreater(len(held), 250)
         self.assertEqual(held & {user for conversation in self.sample for user in users(conversation)}, set())
 
+    def test_nothing_in_the_stream_is_nearly_one_of_the_20_questions(self):
+        stream = {frozenset(user.split()) for conversation in self.sample for user in users(conversation)}
+        for entry in heldout_questions():
+            words = frozenset(plain(entry["messages"][-1]["content"]).split())
+            nearest = max(stream, key=lambda other: len(words & other) / len(words | other))
+            self.assertLess(len(words & nearest) / len(words | nearest), 0.8, (words, nearest))
+
     def test_most_questions_are_asked_in_many_ways(self):
         seen = Counter(user for conversation in self.sample for user in users(conversation))
         self.assertGreater(len(seen), 0.6 * sum(seen.values()))
