@@ -209,6 +209,12 @@ struct Answer<'a> {
     error: Option<&'a RawValue>,
 }
 
+/// The counts in an answer's body, whatever else it holds: an error may come with what it cost.
+#[must_use]
+pub fn counts(body: &[u8]) -> Option<Usage> {
+    serde_json::from_slice::<Answer<'_>>(body).ok()?.usage.and_then(usage::parse)
+}
+
 /// Judges a whole answer by status and body.
 #[must_use]
 pub fn judge(target: &Target<'_>, secrets: &OriginSecrets<'_>, status: u16, body: &[u8]) -> Judgement {

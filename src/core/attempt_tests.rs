@@ -258,3 +258,13 @@ fn a_receipt_counts_only_with_its_signature_and_id() {
     assert_eq!(read(b"sk-far-0123456789", "id1"), None);
     assert_eq!(read(b"sk-own-0123456789", "id2"), None);
 }
+
+#[test]
+fn an_error_under_200_is_an_error_and_keeps_its_counts() {
+    let body =
+        br#"{"error":{"message":"gone"},"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}}"#;
+    let judged = with("far", |target, secrets| judge(target, secrets, 200, body));
+    assert_eq!(judged, Judgement::PassError(502));
+    assert_eq!(counts(body), Some(Usage { prompt: 7, completion: 2, ..Usage::default() }));
+    assert_eq!((counts(b"{\"error\":{}}"), counts(b"<html>")), (None, None));
+}

@@ -237,7 +237,8 @@ impl<'a, P: Platform> Journey<'a, P> {
             }
             Judgement::PassError(shown) => {
                 let failure = failure::of_answer(status, &body);
-                (tried.status, tried.usage, tried.failure) = (shown, nothing, Some(failure));
+                let usage = attempt::counts(&body).or(nothing);
+                (tried.status, tried.usage, tried.failure) = (shown, usage, Some(failure));
                 tried.ending = Ending::Error;
                 Outcome::Failed(failure, Whole { status: shown, headers, body: ReplyBody::Answered(body) })
             }
