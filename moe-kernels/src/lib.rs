@@ -16,6 +16,7 @@ mod dot;
 pub mod elementwise;
 mod isa;
 pub mod matmul;
+pub mod packed;
 mod simd;
 pub mod weights;
 

@@ -1,0 +1,210 @@
+//! From ggml's rows to tiles and back, plainly: this is where the layout is written down.
+
+use super::{PackedMatrix, PackedType, TILE_ROWS};
+use crate::simd::f16_to_f32;
+
+/// Packs rows that lie one after the other in ggml's layout.
+///
+/// # Panics
+/// Where `columns` are no whole number of blocks, or the lengths are not those of that many rows.
+pub fn pack(packed_type: PackedType, rows: usize, columns: usize, source: &[u8], out: &mut [u8]) {
+    assert_eq!(packed_type.matrix_bytes(rows, columns), Some(out.len()), "room for {rows} × {columns}");
+    let row_bytes = packed_type.row_bytes(columns);
+    assert_eq!(source.len(), rows * row_bytes, "{rows} rows of {columns} columns");
+    if rows == 0 || row_bytes == 0 {
+        return;
+    }
+    let tiles = source.chunks(row_bytes * TILE_ROWS).zip(out.chunks_exact_mut(row_bytes * TILE_ROWS));
+    for (rows, tile) in tiles {
+        tile.fill(0);
+        for (r, row) in rows.chunks_exact(row_bytes).enumerate() {
+            let blocks = row.chunks_exact(packed_type.block_bytes());
+            for (from, to) in blocks.zip(tile.chunks_exact_mut(packed_type.block_bytes() * TILE_ROWS)) {
+                match packed_type {
+                    PackedType::Q4_K => put_q4_k(from, to, r),
+                    PackedType::Q6_K => put_q6_k(from, to, r),
+                    PackedType::Q8_0 => put_q8_0(from, to, r),
+                    PackedType::MXFP4 => put_mxfp4(from, to, r),
+                }
+            }
+        }
+    }
+}
+
+/// Where in a vector of 64 bytes column `column` (of four) of row `row` stands.
+const fn lane(row: usize, column: usize) -> usize {
+    4 * row + column % 4
+}
+
+/// Bytes of a vector.
+const VECTOR: usize = 4 * TILE_ROWS;
+
+/// Column `i` of a block that is stored as nibbles, pair of vectors after pair of vectors: group `g` of four columns
+/// stands in the low nibbles of vector `g / 2` where `g` is even, else in the high ones.
+const fn nibble(row: usize, i: usize) -> (usize, u32) {
+    let group = i / 4;
+    (group / 2 * VECTOR + lane(row, i), (group % 2) as u32 * 4)
+}
+
+/// Nibbles (32 vectors), then ggml's twelve bytes of scales, each for all rows, then `d`, then `dmin`.
+mod q4_k {
+    pub(super) const SCALES: usize = 32 * super::VECTOR;
+    pub(super) const D: usize = SCALES + 12 * super::TILE_ROWS;
+    pub(super) const DMIN: usize = D + 2 * super::TILE_ROWS;
+}
+
+fn put_q4_k(from: &[u8], to: &mut [u8], row: usize) {
+    for i in 0..256 {
+        // ggml: 32 columns in the low nibbles of 32 bytes, the next 32 in the high ones.
+        let q = (from[16 + i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4)) & 15;
+        let (at, shift) = nibble(row, i);
+        to[at] |= q << shift;
+    }
+    for i in 0..12 {
+        to[q4_k::SCALES + i * TILE_ROWS + row] = from[4 + i];
+    }
+    to[q4_k::D + 2 * row..][..2].copy_from_slice(&from[..2]);
+    to[q4_k::DMIN + 2 * row..][..2].copy_from_slice(&from[2..4]);
+}
+
+/// Low nibbles (32 vectors), then the two high bits (16 vectors; those of four groups in each), then the scale of each
+/// 16 columns for all rows, then `d`.
+mod q6_k {
+    pub(super) const HIGH: usize = 32 * super::VECTOR;
+    pub(super) const SCALES: usize = HIGH + 16 * super::VECTOR;
+    pub(super) const D: usize = SCALES + 16 * super::TILE_ROWS;
+}
+
+/// Where the high bits of column `i` stand.
+const fn high_bits(row: usize, i: usize) -> (usize, u32) {
+    let group = i / 4;
+    (q6_k::HIGH + group / 4 * VECTOR + lane(row, i), (group % 4) as u32 * 2)
+}
+
+fn put_q6_k(from: &[u8], to: &mut [u8], row: usize) {
+    for i in 0..256 {
+        // ggml: halves of 128 columns; there, quarters of 32 take nibbles and pairs of bits in turn.
+        let (half, quarter, l) = (i / 128, i % 128 / 32, i % 32);
+        let low = (from[half * 64 + quarter % 2 * 32 + l] >> (quarter / 2 * 4)) & 15;
+        let high = (from[128 + half * 32 + l] >> (2 * quarter)) & 3;
+        let (at, shift) = nibble(row, i);
+        to[at] |= low << shift;
+        let (at, shift) = high_bits(row, i);
+        to[at] |= high << shift;
+    }
+    for i in 0..16 {
+        to[q6_k::SCALES + i * TILE_ROWS + row] = from[192 + i];
+    }
+    to[q6_k::D + 2 * row..][..2].copy_from_slice(&from[208..]);
+}
+
+/// Values plus 128 (8 vectors), then the scales.
+const Q8_SCALES: usize = 8 * VECTOR;
+
+fn put_q8_0(from: &[u8], to: &mut [u8], row: usize) {
+    for i in 0..32 {
+        to[i / 4 * VECTOR + lane(row, i)] = from[2 + i] ^ 0x80;
+    }
+    to[Q8_SCALES + 2 * row..][..2].copy_from_slice(&from[..2]);
+}
+
+/// Nibbles (4 vectors), then the exponents.
+const MXFP4_SCALES: usize = 4 * VECTOR;
+
+fn put_mxfp4(from: &[u8], to: &mut [u8], row: usize) {
+    for i in 0..32 {
+        // ggml: 16 columns in the low nibbles, the next 16 in the high ones.
+        let q = (from[1 + i % 16] >> (i / 16 * 4)) & 15;
+        let (at, shift) = nibble(row, i);
+        to[at] |= q << shift;
+    }
+    to[MXFP4_SCALES + row] = from[0];
+}
+
+fn f16_at(bytes: &[u8], at: usize) -> f32 {
+    f16_to_f32(u16::from_le_bytes([bytes[at], bytes[at + 1]]))
+}
+
+/// E2M1's values, doubled.
+pub(crate) const MXFP4_VALUES: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
+
+/// Half of the power of two that the exponent byte stands for, so that it may scale doubled values.
+pub(crate) fn half_e8m0(exponent: u8) -> f32 {
+    match exponent {
+        // Subnormal.
+        0..2 => f32::from_bits(0x0020_0000 << exponent),
+        e => f32::from_bits(u32::from(e - 1) << 23),
+    }
+}
+
+/// Scale and minimum of 32 columns, 6 bits each, from ggml's twelve bytes.
+fn q4_k_scale(bytes: impl Fn(usize) -> u8, sub: usize) -> (u8, u8) {
+    if sub < 4 {
+        (bytes(sub) & 63, bytes(sub + 4) & 63)
+    } else {
+        let low = bytes(sub + 4);
+        ((low & 15) | (bytes(sub - 4) >> 6 << 4), (low >> 4) | (bytes(sub) >> 6 << 4))
+    }
+}
+
+impl PackedMatrix<'_> {
+    /// Row `index` as `f32`, by ggml's formulas: the first `columns` of `out`.
+    ///
+    /// # Panics
+    /// Where there is no such row or `out` is shorter than a row.
+    pub fn dequantise_row(&self, index: usize, out: &mut [f32]) {
+        assert!(index < self.rows, "row {index} of {}", self.rows);
+        let (tile, row) = (self.tile(index / TILE_ROWS), index % TILE_ROWS);
+        let columns = self.packed_type.block_columns();
+        let blocks = tile.chunks_exact(self.packed_type.block_bytes() * TILE_ROWS);
+        for (block, out) in blocks.zip(out[..self.columns].chunks_exact_mut(columns)) {
+            match self.packed_type {
+                PackedType::Q4_K => get_q4_k(block, row, out),
+                PackedType::Q6_K => get_q6_k(block, row, out),
+                PackedType::Q8_0 => get_q8_0(block, row, out),
+                PackedType::MXFP4 => get_mxfp4(block, row, out),
+            }
+        }
+    }
+}
+
+fn get_q4_k(block: &[u8], row: usize, out: &mut [f32]) {
+    let (d, dmin) = (f16_at(block, q4_k::D + 2 * row), f16_at(block, q4_k::DMIN + 2 * row));
+    for (sub, out) in out.chunks_exact_mut(32).enumerate() {
+        let (scale, min) = q4_k_scale(|i| block[q4_k::SCALES + i * TILE_ROWS + row], sub);
+        let (scale, min) = (d * f32::from(scale), dmin * f32::from(min));
+        for (i, out) in out.iter_mut().enumerate() {
+            let (at, shift) = nibble(row, sub * 32 + i);
+            *out = scale * f32::from((block[at] >> shift) & 15) - min;
+        }
+    }
+}
+
+fn get_q6_k(block: &[u8], row: usize, out: &mut [f32]) {
+    let d = f16_at(block, q6_k::D + 2 * row);
+    for (sub, out) in out.chunks_exact_mut(16).enumerate() {
+        let scale = d * f32::from(block[q6_k::SCALES + sub * TILE_ROWS + row].cast_signed());
+        for (i, out) in out.iter_mut().enumerate() {
+            let (at, shift) = nibble(row, sub * 16 + i);
+            let low = (block[at] >> shift) & 15;
+            let (at, shift) = high_bits(row, sub * 16 + i);
+            let high = (block[at] >> shift) & 3;
+            *out = scale * (f32::from(low | high << 4) - 32.0);
+        }
+    }
+}
+
+fn get_q8_0(block: &[u8], row: usize, out: &mut [f32]) {
+    let scale = f16_at(block, Q8_SCALES + 2 * row);
+    for (i, out) in out.iter_mut().enumerate() {
+        *out = scale * f32::from((block[i / 4 * VECTOR + lane(row, i)] ^ 0x80).cast_signed());
+    }
+}
+
+fn get_mxfp4(block: &[u8], row: usize, out: &mut [f32]) {
+    let scale = half_e8m0(block[MXFP4_SCALES + row]);
+    for (i, out) in out.iter_mut().enumerate() {
+        let (at, shift) = nibble(row, i);
+        *out = scale * f32::from(MXFP4_VALUES[usize::from((block[at] >> shift) & 15)]);
+    }
+}
