@@ -14,6 +14,7 @@
 pub mod attention;
 mod dot;
 pub mod elementwise;
+pub mod ggml;
 mod isa;
 pub mod matmul;
 pub mod packed;

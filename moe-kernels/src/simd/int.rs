@@ -244,18 +244,16 @@ impl Int for Avx2 {
 
     #[inline(always)]
     fn shift_left_16<const BY: u32>(self) -> Self {
-        let by = BY.cast_signed();
         unsafe {
-            let by = _mm_cvtsi32_si128(by);
+            let by = _mm_cvtsi32_si128(BY.cast_signed());
             Self(_mm256_sll_epi16(self.0, by), _mm256_sll_epi16(self.1, by))
         }
     }
 
     #[inline(always)]
     fn shift_right_16<const BY: u32>(self) -> Self {
-        let by = BY.cast_signed();
         unsafe {
-            let by = _mm_cvtsi32_si128(by);
+            let by = _mm_cvtsi32_si128(BY.cast_signed());
             Self(_mm256_srl_epi16(self.0, by), _mm256_srl_epi16(self.1, by))
         }
     }
