@@ -157,7 +157,7 @@ fn logits(mut engine: CpuEngine) -> Vec<u32> {
 #[test]
 fn a_file_gives_the_model_it_was_made_from() {
     let c = config();
-    let model = Model::from_gguf(&File::of(&c, 9).open()).unwrap();
+    let model = Model::from_gguf(&File::of(&c, 9).open(), 1).unwrap();
     assert_eq!(model.config, c);
     assert!(matches!(model.layers[0].feed_forward, FeedForward::Dense(_)));
     assert!(matches!(model.layers[1].feed_forward, FeedForward::Moe { .. }));
@@ -177,7 +177,7 @@ fn an_absent_output_is_the_embedding() {
 #[test]
 fn experts_decide_about_the_norm_of_queries_and_keys() {
     let c = Config { experts: 128, expert_ff: 16, ..config() };
-    assert!(!Model::from_gguf(&File::of(&c, 1).open()).unwrap().config.qk_norm);
+    assert!(!Model::from_gguf(&File::of(&c, 1).open(), 1).unwrap().config.qk_norm);
 }
 
 #[test]
