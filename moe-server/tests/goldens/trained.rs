@@ -10,7 +10,7 @@ use moe_server::{
         Engine, Span, Wanted,
         cpu::{CpuEngine, CpuOptions},
     },
-    model::{ChatTemplate, Tokenizer, gguf::Gguf, llama4::Model},
+    model::{ChatTemplate, Tokenizer, decoder::Model, gguf::Gguf},
 };
 
 use crate::{

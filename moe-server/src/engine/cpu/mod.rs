@@ -1,4 +1,4 @@
-//! The engine that runs Llama 4 on the processor.
+//! The engine that runs decoders ([`crate::model::decoder`]) on the processor.
 //!
 //! Weights stay where they are (mapped, in the file's own types); keys and values are `f32` in blocks. See
 //! [`crate::engine`] for the invariant on bits, which `moe-server/tests/schedules.rs` holds.
@@ -9,6 +9,7 @@ mod forward;
 mod kv;
 mod pool;
 mod products;
+mod routing;
 mod state;
 
 use std::{
@@ -28,8 +29,8 @@ use self::{
 };
 use super::{Capabilities, Engine, EngineError, SequenceId, Span, Wanted};
 use crate::model::{
+    decoder::{Model, ModelError},
     gguf::Gguf,
-    llama4::{Model, ModelError},
 };
 
 /// How to run a model.
@@ -51,7 +52,7 @@ impl Default for CpuOptions {
     }
 }
 
-/// Runs Llama 4 on the processor.
+/// Runs a model on the processor.
 pub struct CpuEngine {
     model: Model,
     frequencies: Vec<f64>,
