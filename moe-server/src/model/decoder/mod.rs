@@ -10,7 +10,7 @@ mod from_gguf;
 mod tensor;
 
 pub use error::ModelError;
-pub use tensor::{Tensor, TensorBytes};
+pub use tensor::{Layout, Tensor, TensorBytes, Weights};
 
 /// Layers with `(index + 1) % NOPE_INTERVAL == 0` have no rope and see all positions.
 pub const NOPE_INTERVAL: usize = 4;
@@ -236,7 +236,7 @@ impl Loader<'_> {
     fn vector(&mut self, name: &str, length: usize) -> Result<Vec<f32>, ModelError> {
         let tensor = self.take(name, [1, 1, length])?;
         let mut values = vec![0.0; length];
-        tensor.matrix(0).dequantise_row(0, &mut values);
+        tensor.weights(0).dequantise_row(0, &mut values);
         Ok(values)
     }
 
