@@ -5,14 +5,16 @@ use moe_kernels::ggml::BlockType;
 use super::GgmlType;
 
 impl GgmlType {
-    /// The decoder of the type; none for integers, F64, what ggml itself never stores (Q8_1), and the unknown.
+    /// How blocks of the type are decoded; none for integers, F64, what ggml itself never stores (Q8_1), tiles, and the
+    /// unknown.
     #[must_use]
     pub fn block_type(self) -> Option<BlockType> {
         macro_rules! same_names {
             ($($name:ident)*) => {
                 match self {
                     $(Self::$name => Some(BlockType::$name),)*
-                    Self::I8 | Self::I16 | Self::I32 | Self::I64 | Self::F64 | Self::Q8_1 | Self::Unknown(_) => None,
+                    Self::I8 | Self::I16 | Self::I32 | Self::I64 | Self::F64 | Self::Q8_1 => None,
+                    Self::Packed(_) | Self::Unknown(_) => None,
                 }
             };
         }
