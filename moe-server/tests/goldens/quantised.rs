@@ -5,7 +5,7 @@ use std::sync::Arc;
 use moe_kernels::weights::{DType, Matrix};
 use moe_server::{
     engine::{Engine, Span, Wanted},
-    model::llama4::{Config, Model, Tensor, TensorBytes},
+    model::decoder::{Config, Model, Tensor, TensorBytes},
 };
 use serde::Deserialize;
 

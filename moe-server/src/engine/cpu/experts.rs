@@ -5,8 +5,9 @@ use moe_kernels::{Isa, elementwise, matmul::Activations, padded};
 use super::{
     pool::Pool,
     products::{Product, by_token, for_each_token, run},
+    routing::Routing,
 };
-use crate::model::llama4::{Config, Gated, Tensor};
+use crate::model::decoder::{Config, Gated, Score, Tensor};
 
 /// A feed-forward network and what goes through it.
 pub(super) struct Routed<'a> {
@@ -21,8 +22,8 @@ pub(super) fn gated(pool: &Pool, isa: Isa, all: &[Routed<'_>]) -> Vec<Vec<f32>> 
     let room = |one: &Routed<'_>, rows: usize| vec![0.0; rows * one.input.count()];
     let mut inner: Vec<_> = all.iter().map(|one| room(one, one.weights.up.shape()[1])).collect();
     let products = all.iter().zip(&mut inner).map(|(one, out)| Product {
-        w: one.weights.up.matrix(one.index),
-        gate: Some(one.weights.gate.matrix(one.index)),
+        w: one.weights.up.weights(one.index),
+        gate: Some(one.weights.gate.weights(one.index)),
         x: one.input,
         out,
     });
@@ -34,56 +35,32 @@ pub(super) fn gated(pool: &Pool, isa: Isa, all: &[Routed<'_>]) -> Vec<Vec<f32>> 
 
     let mut outer: Vec<_> = all.iter().map(|one| room(one, one.weights.down.shape()[1])).collect();
     let products = all.iter().zip(&inner).zip(&mut outer).map(|((one, inner), out)| {
-        let w = one.weights.down.matrix(one.index);
+        let w = one.weights.down.weights(one.index);
         Product { w, gate: None, x: Activations::new(inner, one.input.count(), w.columns()), out }
     });
     run(pool, isa, products.collect());
     by_token_all(outer)
 }
 
-/// The index of the highest value, of the first of equals; of the first NaN where there is one, so that the token it
-/// belongs to comes out as NaN and is noticed.
-fn highest(values: impl Iterator<Item = f32>) -> (usize, f32) {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (index, value) in values.enumerate() {
-        if value.is_nan() {
-            return (index, value);
-        }
-        if value > best.1 {
-            best = (index, value);
-        }
-    }
-    best
-}
-
-/// `expert(s · x) + shared(x)` for each token of `x`, where the expert is the one with the highest router logit and `s`
-/// that logit's sigmoid.
+/// The routed experts' share of each token of `x`, plus the shared expert's where there is one. A token's experts are
+/// added up by rank, on top of the shared one.
 pub(super) fn mixture(
     pool: &Pool,
     isa: Isa,
     config: &Config,
     router: &Tensor,
-    (experts, shared): (&Gated, &Gated),
+    (experts, shared): (&Gated, Option<&Gated>),
     x: &[f32],
 ) -> Vec<f32> {
     let stride = padded(config.hidden);
     let count = x.len() / stride;
     let input = Activations::new(x, count, config.hidden);
     let mut logits = vec![0.0; config.experts * count];
-    run(pool, isa, vec![Product { w: router.matrix(0), gate: None, x: input, out: &mut logits }]);
+    run(pool, isa, vec![Product { w: router.weights(0), gate: None, x: input, out: &mut logits }]);
+    let routing = Routing::new(pool, config, &logits, count);
+    let inputs = gather(pool, config, &routing, x);
 
-    // For each expert its tokens' scaled inputs, and for each token its expert and its place there.
-    let mut inputs: Vec<Vec<f32>> = vec![Vec::new(); config.experts];
-    let mut places = Vec::with_capacity(count);
-    for (t, row) in x.chunks_exact(stride).enumerate() {
-        let (expert, top) = highest((0..config.experts).map(|e| logits[e * count + t]));
-        let score = elementwise::sigmoid(top);
-        let rows = &mut inputs[expert];
-        places.push((expert, rows.len() / stride));
-        rows.extend(row.iter().map(|x| score * x));
-    }
-
-    let mut all = vec![Routed { weights: shared, index: 0, input }];
+    let mut all: Vec<_> = shared.map(|weights| Routed { weights, index: 0, input }).into_iter().collect();
     let mut numbers = vec![0; config.experts];
     for (index, rows) in inputs.iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
         numbers[index] = all.len();
@@ -91,26 +68,38 @@ pub(super) fn mixture(
         all.push(Routed { weights: experts, index, input });
     }
     let mut outputs = gated(pool, isa, &all);
-    let mut sum = std::mem::take(&mut outputs[0]);
+    let mut sum = if shared.is_some() { std::mem::take(&mut outputs[0]) } else { vec![0.0; x.len()] };
     for_each_token(pool, &mut sum, stride, |t, sum| {
-        let (expert, place) = places[t];
-        let routed = &outputs[numbers[expert]];
-        elementwise::add(sum, &routed[place * stride..(place + 1) * stride]);
+        for choice in routing.of(t) {
+            let rows = &outputs[numbers[choice.expert]];
+            let row = &rows[choice.place * stride..(choice.place + 1) * stride];
+            match config.score {
+                Score::SigmoidOnInput => elementwise::add(sum, row),
+                Score::SoftmaxOnOutput => elementwise::add_scaled(sum, row, choice.weight),
+            }
+        }
     });
     sum
 }
 
-#[cfg(test)]
-mod tests {
-    use super::highest;
-
-    #[test]
-    fn the_router_takes_the_first_of_equals_and_the_first_nan() {
-        assert_eq!(highest([1.0, 3.0, 3.0].into_iter()), (1, 3.0));
-        assert_eq!(highest([-1.0].into_iter()), (0, -1.0));
-        for (values, first) in [([f32::NAN; 3], 0), ([1.0, f32::NAN, 3.0], 1), ([3.0, 1.0, f32::NAN], 2)] {
-            let (index, value) = highest(values.into_iter());
-            assert!(index == first && value.is_nan(), "{values:?}: {index} {value}");
-        }
-    }
+/// Each expert's tokens' rows of `x`, scaled where the weight is the input's.
+fn gather(pool: &Pool, config: &Config, routing: &Routing, x: &[f32]) -> Vec<Vec<f32>> {
+    let stride = padded(config.hidden);
+    let mut inputs: Vec<Vec<f32>> = vec![Vec::new(); config.experts];
+    let tasks = inputs.iter_mut().zip(&routing.experts).collect();
+    pool.for_each(
+        tasks,
+        || (),
+        |(rows, assigned), ()| {
+            rows.reserve_exact(assigned.tokens.len() * stride);
+            for (token, weight) in assigned.tokens.iter().zip(&assigned.weights) {
+                let row = &x[token * stride..(token + 1) * stride];
+                match config.score {
+                    Score::SigmoidOnInput => rows.extend(row.iter().map(|x| weight * x)),
+                    Score::SoftmaxOnOutput => rows.extend_from_slice(row),
+                }
+            }
+        },
+    );
+    inputs
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     engine::{TokenId, Wanted},
-    model::llama4::{Config, FeedForward, Layer, Model},
+    model::decoder::{Config, FeedForward, Layer, Model, QkNorm, RopePairs},
 };
 
 /// One sequence's part of the batch.
@@ -37,8 +37,11 @@ pub(super) struct Pass<'a> {
     pub(super) isa: Isa,
 }
 
-/// Cosine and sine for each pair of a head, token after token.
-type Turns = Vec<[f32; 2]>;
+/// By what angle rope turns each pair of a head, token after token.
+struct Turns {
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+}
 
 impl Pass<'_> {
     fn config(&self) -> &Config {
@@ -63,16 +66,7 @@ impl Pass<'_> {
         let (mut chunked, mut full) = (0, 0);
         for (index, layer) in self.model.layers.iter().enumerate() {
             let group_layer = if c.is_chunked(index) { &mut chunked } else { &mut full };
-            self.attention(
-                layer,
-                c.is_chunked(index),
-                *group_layer,
-                cache,
-                parts,
-                &positions,
-                &turns,
-                &mut x,
-            );
+            self.attention(layer, index, *group_layer, cache, parts, &positions, &turns, &mut x);
             *group_layer += 1;
             self.feed_forward(layer, &mut x);
         }
@@ -82,7 +76,8 @@ impl Pass<'_> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
     fn turns(&self, positions: &[usize]) -> Turns {
         let angles = positions.iter().flat_map(|p| self.frequencies.iter().map(|f| *p as f64 * f));
-        angles.map(|angle| [angle.cos() as f32, angle.sin() as f32]).collect()
+        let (cos, sin) = angles.map(|angle| (angle.cos() as f32, angle.sin() as f32)).unzip();
+        Turns { cos, sin }
     }
 
     fn norm(&self, x: &[f32], weight: &[f32]) -> Vec<f32> {
@@ -105,7 +100,7 @@ impl Pass<'_> {
     fn attention(
         &self,
         layer: &Layer,
-        is_chunked: bool,
+        index: usize,
         group_layer: usize,
         cache: &mut Cache,
         parts: &[Part<'_>],
@@ -114,10 +109,11 @@ impl Pass<'_> {
         x: &mut [f32],
     ) {
         let c = self.config();
+        let (is_chunked, has_rope) = (c.is_chunked(index), c.has_rope(index));
         let count = positions.len();
         let normed = self.norm(x, &layer.attn_norm);
         let input = self.activations(&normed, c.hidden);
-        let weights = [&layer.query, &layer.key, &layer.value].map(|w| w.matrix(0));
+        let weights = [&layer.query, &layer.key, &layer.value].map(|w| w.weights(0));
         let mut outs = weights.map(|w| vec![0.0; w.rows() * count]);
         let products = weights.into_iter().zip(&mut outs);
         let products = products.map(|(w, out)| Product { w, gate: None, x: input, out }).collect();
@@ -125,11 +121,19 @@ impl Pass<'_> {
         let [mut queries, mut keys, values] = outs.map(|rows| by_token(self.pool, &rows, count));
 
         let pairs = self.frequencies.len();
-        let turn = |t: usize, heads: &mut [f32], count: usize, scale: f32| {
-            for head in heads[..count * c.head_dim].chunks_exact_mut(c.head_dim) {
-                if is_chunked {
-                    elementwise::rope(head, &turns[t * pairs..(t + 1) * pairs]);
-                    if c.qk_norm {
+        let norms = layer.head_norms.as_ref().map(|norms| (&norms.query[..], &norms.key[..])).unzip();
+        let turn = |t: usize, heads: &mut [f32], norm: Option<&[f32]>, scale: f32| {
+            let (cos, sin) = (&turns.cos[t * pairs..][..pairs], &turns.sin[t * pairs..][..pairs]);
+            for head in heads.chunks_exact_mut(c.head_dim) {
+                if let Some(weight) = norm {
+                    elementwise::weighted_rms_norm_in_place(self.isa, head, weight, c.norm_eps);
+                }
+                if has_rope {
+                    match c.rope_pairs {
+                        RopePairs::Adjacent => elementwise::rope_adjacent(self.isa, head, cos, sin),
+                        RopePairs::Halves => elementwise::rope_halves(self.isa, head, cos, sin),
+                    }
+                    if c.qk_norm == QkNorm::Plain {
                         elementwise::rms_norm_in_place(self.isa, head, c.norm_eps);
                     }
                 }
@@ -137,19 +141,19 @@ impl Pass<'_> {
             }
         };
         let by = 1.0 / (c.head_dim as f64).sqrt();
-        for_each_token(self.pool, &mut queries, padded(c.heads * c.head_dim), |t, heads| {
-            let temperature = if is_chunked { 1.0 } else { c.temperature(positions[t]) };
-            turn(t, heads, c.heads, (by * temperature) as f32);
+        let (q, kv) = (c.heads * c.head_dim, c.kv_heads * c.head_dim);
+        for_each_token(self.pool, &mut queries, padded(q), |t, heads| {
+            turn(t, &mut heads[..q], norms.0, (by * c.temperature(index, positions[t])) as f32);
         });
-        for_each_token(self.pool, &mut keys, padded(c.kv_heads * c.head_dim), |t, heads| {
-            turn(t, heads, c.kv_heads, 1.0);
+        for_each_token(self.pool, &mut keys, padded(kv), |t, heads| {
+            turn(t, &mut heads[..kv], norms.1, 1.0);
         });
         self.store(is_chunked, group_layer, cache, parts, &keys, &values);
 
         let attended = Attended { is_chunked, group_layer, cache, parts, queries: &queries };
         let mixed = attend(self.pool, self.isa, c, &attended);
         let input = self.activations(&mixed, c.heads * c.head_dim);
-        let w = layer.output.matrix(0);
+        let w = layer.output.weights(0);
         let mut out = vec![0.0; w.rows() * count];
         run(self.pool, self.isa, vec![Product { w, gate: None, x: input, out: &mut out }]);
         self.add(x, &by_token(self.pool, &out, count));
@@ -197,7 +201,8 @@ impl Pass<'_> {
                 }
             }
             FeedForward::Moe { router, experts, shared } => {
-                let out = mixture(self.pool, self.isa, self.config(), router, (experts, shared), &normed);
+                let out =
+                    mixture(self.pool, self.isa, self.config(), router, (experts, shared.as_ref()), &normed);
                 self.add(x, &out);
             }
         }
@@ -221,7 +226,7 @@ impl Pass<'_> {
         }
         let normed = self.norm(&wanted, &self.model.output_norm);
         let input = self.activations(&normed, c.hidden);
-        let w = self.model.output.matrix(0);
+        let w = self.model.output.weights(0);
         let mut out = vec![0.0; w.rows() * input.count()];
         let count = input.count();
         run(self.pool, self.isa, vec![Product { w, gate: None, x: input, out: &mut out }]);

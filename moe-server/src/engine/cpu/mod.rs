@@ -1,4 +1,4 @@
-//! The engine that runs Llama 4 on the processor.
+//! The engine that runs decoders ([`crate::model::decoder`]) on the processor.
 //!
 //! Weights stay where they are (mapped, in the file's own types); keys and values are `f32` in blocks. See
 //! [`crate::engine`] for the invariant on bits, which `moe-server/tests/schedules.rs` holds.
@@ -9,6 +9,7 @@ mod forward;
 mod kv;
 mod pool;
 mod products;
+mod routing;
 mod state;
 
 use std::{
@@ -28,8 +29,8 @@ use self::{
 };
 use super::{Capabilities, Engine, EngineError, SequenceId, Span, Wanted};
 use crate::model::{
+    decoder::{Model, ModelError},
     gguf::Gguf,
-    llama4::{Model, ModelError},
 };
 
 /// How to run a model.
@@ -51,7 +52,7 @@ impl Default for CpuOptions {
     }
 }
 
-/// Runs Llama 4 on the processor.
+/// Runs a model on the processor.
 pub struct CpuEngine {
     model: Model,
     frequencies: Vec<f64>,
@@ -82,7 +83,7 @@ impl CpuEngine {
     /// # Errors
     /// [`ModelError`], saying what is wrong with the file or the options.
     pub fn from_gguf(file: &Arc<Gguf>, options: CpuOptions) -> Result<Self, ModelError> {
-        Self::new(Model::from_gguf(file)?, options)
+        Self::new(Model::from_gguf(file, pool::threads_of(options.threads))?, options)
     }
 
     /// # Errors
