@@ -4,6 +4,17 @@
 //! A tile is block after block (of 256 or 32 columns), and a packed matrix tile after tile. It takes as many bytes as
 //! ggml's rows do, but for the rows that fill up the last tile: those are zero.
 
+mod activations;
+mod kernels;
+mod output;
+mod pack;
+mod product;
+
+pub use activations::{Grain, PANEL, PanelMut, Panels, Row, quantise};
+pub use output::Columns;
+pub use pack::pack;
+pub use product::{gated, product};
+
 /// Rows of a tile.
 pub const TILE_ROWS: usize = 16;
 
@@ -97,11 +108,14 @@ impl<'a> PackedMatrix<'a> {
         self.columns
     }
 
+    /// Tiles, the last of which may be part empty.
+    #[must_use]
+    pub fn tiles(&self) -> usize {
+        self.rows.div_ceil(TILE_ROWS)
+    }
+
     pub(crate) fn tile(&self, index: usize) -> &'a [u8] {
         let size = self.packed_type.tile_bytes(self.columns);
         &self.bytes[index * size..(index + 1) * size]
     }
 }
-
-mod pack;
-pub use pack::pack;

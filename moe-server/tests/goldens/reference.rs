@@ -72,7 +72,7 @@ fn floats(tensor: &Tensor) -> Vec<f32> {
     let [stack, rows, columns] = tensor.shape();
     let mut all = vec![0.0; stack * rows * columns];
     for (row, out) in all.chunks_mut(columns).enumerate() {
-        tensor.matrix(row / rows).dequantise_row(row % rows, out);
+        tensor.weights(row / rows).dequantise_row(row % rows, out);
     }
     all
 }

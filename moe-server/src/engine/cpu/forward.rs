@@ -55,7 +55,7 @@ impl Pass<'_> {
         let count: usize = parts.iter().map(|part| part.tokens.len()).sum();
         let mut x = vec![0.0; count * stride];
         let tokens = parts.iter().flat_map(|part| part.tokens);
-        let embedding = self.model.embedding.matrix(0);
+        let embedding = self.model.embedding.weights(0);
         for (row, token) in x.chunks_exact_mut(stride).zip(tokens) {
             embedding.dequantise_row(*token as usize, row);
         }

@@ -5,7 +5,8 @@ use std::{fmt, sync::Arc};
 use moe_kernels::weights::DType;
 
 use super::{
-    Attention, Config, Model, ModelError, QkNorm, RopePairs, Score, Tensor, TensorBytes, llama4, qwen3moe,
+    Attention, Config, Layout, Model, ModelError, QkNorm, RopePairs, Score, Tensor, TensorBytes, llama4,
+    qwen3moe,
 };
 use crate::model::gguf::{FromValue, GgmlType, Gguf, TensorInfo};
 
@@ -21,18 +22,19 @@ impl Model {
 }
 
 fn tensor(file: &Arc<Gguf>, info: TensorInfo<'_>) -> Result<Tensor, ModelError> {
-    let dtype = match info.ggml_type {
-        GgmlType::F32 => DType::F32,
-        GgmlType::F16 => DType::F16,
-        GgmlType::BF16 => DType::BF16,
-        GgmlType::Q8_0 => DType::Q8_0,
+    let layout = match info.ggml_type {
+        GgmlType::F32 => Layout::Rows(DType::F32),
+        GgmlType::F16 => Layout::Rows(DType::F16),
+        GgmlType::BF16 => Layout::Rows(DType::BF16),
+        GgmlType::Q8_0 => Layout::Rows(DType::Q8_0),
+        GgmlType::Packed(packed) => Layout::Packed(packed),
         other => {
             return Err(ModelError::Quantisation { name: info.name.to_owned(), found: other.to_string() });
         }
     };
     let dim = |index: usize| info.dims.get(index).copied().unwrap_or(1);
     let shape = [dim(2) * dim(3), dim(1), dim(0)];
-    Tensor::new(dtype, shape, TensorBytes::Mapped(Arc::clone(file), info.range())).ok_or_else(|| {
+    Tensor::with_layout(layout, shape, TensorBytes::Mapped(Arc::clone(file), info.place())).ok_or_else(|| {
         ModelError::Config(format!("the tensor {:?} has not the bytes of its shape", info.name))
     })
 }

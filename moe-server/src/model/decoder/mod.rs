@@ -13,7 +13,7 @@ mod tensor;
 
 pub use config::{Attention, Config, NOPE_INTERVAL, QkNorm, RopePairs, Score};
 pub use error::ModelError;
-pub use tensor::{Tensor, TensorBytes};
+pub use tensor::{Layout, Tensor, TensorBytes, Weights};
 
 /// `down(silu(gate(x)) · up(x))`: one, or a stack of experts.
 #[derive(Debug, Clone)]
@@ -142,7 +142,7 @@ impl Loader<'_> {
     fn vector(&mut self, name: &str, length: usize) -> Result<Vec<f32>, ModelError> {
         let tensor = self.take(name, [1, 1, length])?;
         let mut values = vec![0.0; length];
-        tensor.matrix(0).dequantise_row(0, &mut values);
+        tensor.weights(0).dequantise_row(0, &mut values);
         Ok(values)
     }
 
