@@ -9,6 +9,7 @@ mod error;
 mod fingerprint;
 pub mod gguf;
 mod load;
+pub mod packing;
 mod prompt;
 pub mod template;
 pub mod tokenizer;

@@ -164,7 +164,7 @@ fn logits(mut engine: CpuEngine) -> Vec<u32> {
 #[test]
 fn a_file_gives_the_model_it_was_made_from() {
     let c = config();
-    let model = Model::from_gguf(&File::of(&c, 9).open()).unwrap();
+    let model = Model::from_gguf(&File::of(&c, 9).open(), 1).unwrap();
     assert_eq!(model.config, c);
     assert!(matches!(model.layers[0].feed_forward, FeedForward::Dense(_)));
     assert!(matches!(model.layers[1].feed_forward, FeedForward::Moe { .. }));
@@ -175,7 +175,7 @@ fn a_file_gives_the_model_it_was_made_from() {
 fn a_file_of_qwen3moe_gives_the_model_it_was_made_from() {
     let c = qwen_config();
     let file = File::of(&c, 9);
-    let model = Model::from_gguf(&file.open()).unwrap();
+    let model = Model::from_gguf(&file.open(), 1).unwrap();
     assert_eq!(model.config, c);
     let expected = logits(engine(&generator::model(&c, 9), 2, 64));
     assert_eq!(logits(engine(&model, 2, 64)), expected);
@@ -184,7 +184,7 @@ fn a_file_of_qwen3moe_gives_the_model_it_was_made_from() {
         "qwen3moe.feed_forward_length",
         Value::U32(u32::try_from(c.expert_ff * c.experts_used).unwrap()),
     );
-    assert_eq!(Model::from_gguf(&old.open()).unwrap().config, c);
+    assert_eq!(Model::from_gguf(&old.open(), 1).unwrap().config, c);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn check_tied(c: &Config) {
 #[test]
 fn experts_decide_about_the_norm_of_queries_and_keys() {
     let c = Config { experts: 128, expert_ff: 16, ..config() };
-    assert_eq!(Model::from_gguf(&File::of(&c, 1).open()).unwrap().config.qk_norm, QkNorm::Off);
+    assert_eq!(Model::from_gguf(&File::of(&c, 1).open(), 1).unwrap().config.qk_norm, QkNorm::Off);
 }
 
 #[test]

@@ -22,8 +22,8 @@ pub(super) fn gated(pool: &Pool, isa: Isa, all: &[Routed<'_>]) -> Vec<Vec<f32>> 
     let room = |one: &Routed<'_>, rows: usize| vec![0.0; rows * one.input.count()];
     let mut inner: Vec<_> = all.iter().map(|one| room(one, one.weights.up.shape()[1])).collect();
     let products = all.iter().zip(&mut inner).map(|(one, out)| Product {
-        w: one.weights.up.matrix(one.index),
-        gate: Some(one.weights.gate.matrix(one.index)),
+        w: one.weights.up.weights(one.index),
+        gate: Some(one.weights.gate.weights(one.index)),
         x: one.input,
         out,
     });
@@ -35,7 +35,7 @@ pub(super) fn gated(pool: &Pool, isa: Isa, all: &[Routed<'_>]) -> Vec<Vec<f32>> 
 
     let mut outer: Vec<_> = all.iter().map(|one| room(one, one.weights.down.shape()[1])).collect();
     let products = all.iter().zip(&inner).zip(&mut outer).map(|((one, inner), out)| {
-        let w = one.weights.down.matrix(one.index);
+        let w = one.weights.down.weights(one.index);
         Product { w, gate: None, x: Activations::new(inner, one.input.count(), w.columns()), out }
     });
     run(pool, isa, products.collect());
@@ -56,7 +56,7 @@ pub(super) fn mixture(
     let count = x.len() / stride;
     let input = Activations::new(x, count, config.hidden);
     let mut logits = vec![0.0; config.experts * count];
-    run(pool, isa, vec![Product { w: router.matrix(0), gate: None, x: input, out: &mut logits }]);
+    run(pool, isa, vec![Product { w: router.weights(0), gate: None, x: input, out: &mut logits }]);
     let routing = Routing::new(pool, config, &logits, count);
     let inputs = gather(pool, config, &routing, x);
 

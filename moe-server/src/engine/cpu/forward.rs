@@ -113,7 +113,7 @@ impl Pass<'_> {
         let count = positions.len();
         let normed = self.norm(x, &layer.attn_norm);
         let input = self.activations(&normed, c.hidden);
-        let weights = [&layer.query, &layer.key, &layer.value].map(|w| w.matrix(0));
+        let weights = [&layer.query, &layer.key, &layer.value].map(|w| w.weights(0));
         let mut outs = weights.map(|w| vec![0.0; w.rows() * count]);
         let products = weights.into_iter().zip(&mut outs);
         let products = products.map(|(w, out)| Product { w, gate: None, x: input, out }).collect();
@@ -153,7 +153,7 @@ impl Pass<'_> {
         let attended = Attended { is_chunked, group_layer, cache, parts, queries: &queries };
         let mixed = attend(self.pool, self.isa, c, &attended);
         let input = self.activations(&mixed, c.heads * c.head_dim);
-        let w = layer.output.matrix(0);
+        let w = layer.output.weights(0);
         let mut out = vec![0.0; w.rows() * count];
         run(self.pool, self.isa, vec![Product { w, gate: None, x: input, out: &mut out }]);
         self.add(x, &by_token(self.pool, &out, count));
@@ -226,7 +226,7 @@ impl Pass<'_> {
         }
         let normed = self.norm(&wanted, &self.model.output_norm);
         let input = self.activations(&normed, c.hidden);
-        let w = self.model.output.matrix(0);
+        let w = self.model.output.weights(0);
         let mut out = vec![0.0; w.rows() * input.count()];
         let count = input.count();
         run(self.pool, self.isa, vec![Product { w, gate: None, x: input, out: &mut out }]);

@@ -83,7 +83,7 @@ impl CpuEngine {
     /// # Errors
     /// [`ModelError`], saying what is wrong with the file or the options.
     pub fn from_gguf(file: &Arc<Gguf>, options: CpuOptions) -> Result<Self, ModelError> {
-        Self::new(Model::from_gguf(file)?, options)
+        Self::new(Model::from_gguf(file, pool::threads_of(options.threads))?, options)
     }
 
     /// # Errors

@@ -4,6 +4,14 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::model::llama4::ModelError;
 
+/// `threads`, or, for 0, as many as affinity and cgroup quota allow.
+pub(super) fn threads_of(threads: usize) -> usize {
+    match threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        n => n,
+    }
+}
+
 /// A fixed number of threads.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -11,12 +19,9 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// `threads` of them; 0 takes as many as affinity and cgroup quota allow.
+    /// [`threads_of`] them.
     pub(super) fn new(threads: usize) -> Result<Self, ModelError> {
-        let threads = match threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            n => n,
-        };
+        let threads = threads_of(threads);
         let threads = rayon_core::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("compute-{index}"))

@@ -1,18 +1,21 @@
 //! Matrix products spread over the threads.
 
+use std::ops::Range;
+
 use moe_kernels::{
     Isa, elementwise,
     matmul::{Activations, matmul},
     padded,
-    weights::Matrix,
+    weights::{DType, Matrix},
 };
 
 use super::pool::Pool;
+use crate::model::decoder::Weights;
 
 /// `out[row · count + t] = w[row] · x[t]`, or, with `gate`, `silu(gate[row] · x[t]) · (w[row] · x[t])`.
 pub(super) struct Product<'a> {
-    pub(super) w: Matrix<'a>,
-    pub(super) gate: Option<Matrix<'a>>,
+    pub(super) w: Weights<'a>,
+    pub(super) gate: Option<Weights<'a>>,
     pub(super) x: Activations<'a>,
     /// As many values as `w` has rows, times the number of activations.
     pub(super) out: &'a mut [f32],
@@ -42,13 +45,31 @@ pub(super) fn run(pool: &Pool, isa: Isa, products: Vec<Product<'_>>) {
     }
     pool.for_each(tiles, Vec::new, |(tile, rows), other| {
         let Some(gate) = tile.gate else {
-            return matmul(isa, &tile.w, rows, &tile.x, tile.out);
+            return multiply(isa, &tile.w, rows, &tile.x, tile.out);
         };
         other.resize(tile.out.len(), 0.0);
-        matmul(isa, &gate, rows.clone(), &tile.x, tile.out);
-        matmul(isa, &tile.w, rows, &tile.x, other);
+        multiply(isa, &gate, rows.clone(), &tile.x, tile.out);
+        multiply(isa, &tile.w, rows, &tile.x, other);
         elementwise::swiglu(isa, tile.out, other);
     });
+}
+
+/// Packed rows go through their values as `f32`.
+fn multiply(isa: Isa, w: &Weights<'_>, rows: Range<usize>, x: &Activations<'_>, out: &mut [f32]) {
+    let packed = match w {
+        Weights::Rows(matrix) => return matmul(isa, matrix, rows, x, out),
+        Weights::Packed(packed) => packed,
+    };
+    let columns = packed.columns();
+    let mut values = vec![0.0; columns];
+    let mut bytes = Vec::with_capacity(4 * columns * rows.len());
+    for row in rows.clone() {
+        packed.dequantise_row(row, &mut values);
+        bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    }
+    if let Some(matrix) = Matrix::new(DType::F32, rows.len(), columns, &bytes) {
+        matmul(isa, &matrix, 0..rows.len(), x, out);
+    }
 }
 
 /// Tokens that one thread takes at a time where the work per token is small.

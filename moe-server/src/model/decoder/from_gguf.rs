@@ -2,41 +2,24 @@
 
 use std::{fmt, sync::Arc};
 
-use moe_kernels::weights::DType;
-
-use super::{
-    Attention, Config, Layout, Model, ModelError, QkNorm, RopePairs, Score, Tensor, TensorBytes, llama4,
-    qwen3moe,
+use super::{Attention, Config, Model, ModelError, QkNorm, RopePairs, Score, llama4, qwen3moe};
+use crate::model::{
+    gguf::{FromValue, GgmlType, Gguf, TensorInfo},
+    packing,
 };
-use crate::model::gguf::{FromValue, GgmlType, Gguf, TensorInfo};
 
 impl Model {
-    /// Finds everything in `file` and keeps it mapped.
+    /// Finds everything in `file` and keeps it mapped. Matrices that the engine reads in another layout than the file's
+    /// are packed in memory, on `threads` threads.
     ///
     /// # Errors
     /// [`ModelError`], naming the key or tensor and what to do.
-    pub fn from_gguf(file: &Arc<Gguf>) -> Result<Self, ModelError> {
+    pub fn from_gguf(file: &Arc<Gguf>, threads: usize) -> Result<Self, ModelError> {
         let config = config(file)?;
-        Self::load(config, &mut |name| file.find_tensor(name).map(|info| tensor(file, info)).transpose())
+        Self::load(config, &mut |name| {
+            file.find_tensor(name).map(|info| packing::tensor(file, info, threads)).transpose()
+        })
     }
-}
-
-fn tensor(file: &Arc<Gguf>, info: TensorInfo<'_>) -> Result<Tensor, ModelError> {
-    let layout = match info.ggml_type {
-        GgmlType::F32 => Layout::Rows(DType::F32),
-        GgmlType::F16 => Layout::Rows(DType::F16),
-        GgmlType::BF16 => Layout::Rows(DType::BF16),
-        GgmlType::Q8_0 => Layout::Rows(DType::Q8_0),
-        GgmlType::Packed(packed) => Layout::Packed(packed),
-        other => {
-            return Err(ModelError::Quantisation { name: info.name.to_owned(), found: other.to_string() });
-        }
-    };
-    let dim = |index: usize| info.dims.get(index).copied().unwrap_or(1);
-    let shape = [dim(2) * dim(3), dim(1), dim(0)];
-    Tensor::with_layout(layout, shape, TensorBytes::Mapped(Arc::clone(file), info.place())).ok_or_else(|| {
-        ModelError::Config(format!("the tensor {:?} has not the bytes of its shape", info.name))
-    })
 }
 
 fn config(file: &Gguf) -> Result<Config, ModelError> {

@@ -1,6 +1,6 @@
 //! A weight: shape, layout, and bytes that may lie in a mapped file.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use moe_kernels::{
     packed::{PackedMatrix, PackedType},
@@ -13,6 +13,8 @@ use crate::model::gguf::{Gguf, Place};
 #[derive(Debug, Clone)]
 pub enum TensorBytes {
     Owned(Arc<[u8]>),
+    /// A part of something in memory.
+    Part(Arc<Vec<u8>>, Range<usize>),
     /// A part of a model's file ([`Gguf::slice`]).
     Mapped(Arc<Gguf>, Place),
 }
@@ -21,6 +23,7 @@ impl TensorBytes {
     fn get(&self) -> &[u8] {
         match self {
             Self::Owned(bytes) => bytes,
+            Self::Part(bytes, range) => &bytes[range.clone()],
             Self::Mapped(file, place) => file.slice(place),
         }
     }
