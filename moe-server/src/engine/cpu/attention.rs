@@ -9,7 +9,7 @@ use moe_kernels::{
 };
 
 use super::{forward::Part, kv::Cache, pool::Pool};
-use crate::model::llama4::Config;
+use crate::model::decoder::Config;
 
 /// What to attend to, in one layer.
 pub(super) struct Attended<'a> {

@@ -7,7 +7,7 @@
 use memmap2::MmapMut;
 use moe_kernels::attention::{KvType, Layout, MAX_BLOCK, Paged};
 
-use crate::model::llama4::{Config, ModelError};
+use crate::model::decoder::{Config, ModelError};
 
 pub(super) type BlockId = u32;
 
@@ -151,8 +151,8 @@ impl Cache {
     /// # Errors
     /// [`ModelError`], where the heads do not suit the type or memory cannot be had.
     pub(super) fn new(config: &Config, tokens: usize, kv_type: KvType) -> Result<Self, ModelError> {
-        let block_len =
-            (1..=MAX_BLOCK.min(config.chunk)).rev().find(|n| config.chunk.is_multiple_of(*n)).unwrap_or(1);
+        let chunk = config.chunk();
+        let block_len = (1..=MAX_BLOCK.min(chunk)).rev().find(|n| chunk.is_multiple_of(*n)).unwrap_or(1);
         let layout =
             Layout::new(kv_type, config.head_dim, block_len).ok_or_else(|| unsuited(config, kv_type))?;
         let blocks = tokens.div_ceil(block_len);
@@ -162,7 +162,7 @@ impl Cache {
             chunked: Group::new(chunked, blocks, config.kv_heads, layout)?,
             block_len,
             layout,
-            chunk: config.chunk,
+            chunk,
         })
     }
 

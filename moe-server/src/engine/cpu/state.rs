@@ -6,7 +6,7 @@
 use super::kv::{Cache, Group, Held, Table};
 use crate::{
     engine::EngineError,
-    model::llama4::{FeedForward, Model, Tensor},
+    model::decoder::{FeedForward, Model, Tensor},
 };
 
 const MAGIC: [u8; 8] = *b"moegkv02";
@@ -93,7 +93,7 @@ fn fingerprint(model: &Model, cache: &Cache) -> u64 {
             FeedForward::Dense(weights) => vec![weights],
             FeedForward::Moe { router, experts, shared } => {
                 tensor(router);
-                vec![experts, shared]
+                [experts].into_iter().chain(shared).collect()
             }
         };
         for one in gated.into_iter().flat_map(|g| [&g.gate, &g.up, &g.down]) {

@@ -1,13 +1,13 @@
 //! Writing a batch's keys and values.
 
-use moe_kernels::{Isa, padded};
+use moe_kernels::padded;
 
 use super::{
     forward::Part,
     kv::{BlockId, Cache},
-    pool::Pool,
+    machine::Machine,
 };
-use crate::model::llama4::Config;
+use crate::model::decoder::Config;
 
 /// A layer's keys and values: token after token, heads side by side, turned and normalised.
 pub(super) struct Written<'a> {
@@ -31,7 +31,7 @@ struct Run {
 /// From this many tokens on, waking the other threads is worth it.
 const SHARE_FROM: usize = 32;
 
-pub(super) fn store(pool: &Pool, isa: Isa, config: &Config, cache: &mut Cache, what: &Written<'_>) {
+pub(super) fn store(machine: &Machine<'_>, config: &Config, cache: &mut Cache, what: &Written<'_>) {
     let mut runs = runs(cache, what);
     // Each block is one sequence's, so no two runs write to the same one.
     runs.sort_unstable_by_key(|run| run.block);
@@ -45,7 +45,7 @@ pub(super) fn store(pool: &Pool, isa: Isa, config: &Config, cache: &mut Cache, w
             for i in 0..run.count {
                 let from = (run.token + i) * stride + head * head_dim;
                 let (key, value) = (&what.keys[from..][..head_dim], &what.values[from..][..head_dim]);
-                layout.store(isa, block, run.index + i, key, value);
+                layout.store(machine.isa, block, run.index + i, key, value);
             }
         }
     };
@@ -54,7 +54,7 @@ pub(super) fn store(pool: &Pool, isa: Isa, config: &Config, cache: &mut Cache, w
     if tokens < SHARE_FROM {
         tasks.for_each(write);
     } else {
-        pool.for_each(tasks.collect(), || (), |task, ()| write(task));
+        machine.pool.for_each(tasks.collect(), || (), |task, ()| write(task));
     }
 }
 

@@ -3,13 +3,19 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
+mod int;
+
 use crate::LANES;
+pub(crate) use int::Int;
 
 /// A vector of sixteen `f32`. Every operation gives the same bits in every implementation.
 ///
 /// The methods are safe to name, not to run just anywhere: an implementation may only be used inside a function
 /// compiled with its target features, which `dispatch!` alone does.
 pub(crate) trait Vector: Copy {
+    /// As many `i32`.
+    type Int: Int<Float = Self>;
+
     /// Whether thirty-two registers hold one vector each, so that tiles can be large.
     const WIDE: bool;
 
@@ -47,6 +53,8 @@ impl Portable {
 }
 
 impl Vector for Portable {
+    type Int = int::Portable;
+
     const WIDE: bool = false;
 
     #[inline(always)]
@@ -146,6 +154,8 @@ fn sum8(v: __m256) -> f32 {
 #[cfg(target_arch = "x86_64")]
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for Avx2 {
+    type Int = int::Avx2;
+
     const WIDE: bool = false;
 
     #[inline(always)]
@@ -236,6 +246,8 @@ pub(crate) struct Avx512(pub(crate) __m512);
 #[cfg(target_arch = "x86_64")]
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for Avx512 {
+    type Int = int::Avx512;
+
     const WIDE: bool = true;
 
     #[inline(always)]
