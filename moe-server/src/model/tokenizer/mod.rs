@@ -198,6 +198,11 @@ fn broken(why: String) -> ModelError {
     ModelError::Tokenizer(why)
 }
 
+/// The most bytes that one special token's text may have, and all of them: the automaton that finds them can take a
+/// kilobyte for each. Real ones have a few dozen, and thousands.
+const MAX_SPECIAL: usize = 256;
+const MAX_SPECIALS: usize = 1 << 20;
+
 /// The special tokens and their texts.
 type Specials<'a> = Vec<(&'a str, TokenId)>;
 
@@ -212,10 +217,21 @@ fn read_vocabulary<'a>(
     }
     let mut vocabulary = Vocabulary::with_capacity(tokens.len());
     let mut specials = Vec::new();
+    let mut special_bytes = 0;
     let mut bytes = Vec::new();
     for (token, (text, token_type)) in (0..).zip(tokens.iter().zip(types)) {
         // The guard of users' text breaks up special texts of two characters or more (`prompt`).
         if matches!(token_type, CONTROL | USER_DEFINED) && text.chars().nth(1).is_some() {
+            special_bytes += text.len();
+            if text.len() > MAX_SPECIAL {
+                let length = text.len();
+                return Err(broken(format!(
+                    "token {token} is special and {length} bytes long, more than {MAX_SPECIAL}"
+                )));
+            }
+            if special_bytes > MAX_SPECIALS {
+                return Err(broken(format!("its special tokens have more than {MAX_SPECIALS} bytes")));
+            }
             specials.push((*text, token));
         }
         match token_type {
