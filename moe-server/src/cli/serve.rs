@@ -50,7 +50,8 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         ..defaults
     };
     let path = &options.model;
-    let model = load(path, &LoadOptions { name: None, cpu }).map_err(|error| error.to_string())?;
+    let model = load(path, &LoadOptions { name: None, cpu, notice: Some(notice) })
+        .map_err(|error| error.to_string())?;
     let config = Config {
         max_queue: options.max_queue,
         max_batch: options.max_batch,
@@ -98,6 +99,11 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
     // What still runs may be deep in a computation; nobody waits for it.
     runtime.shutdown_background();
     Ok(())
+}
+
+fn notice(line: &str) {
+    // Whoever started the server may not care for its output.
+    let _ = writeln!(io::stderr(), "moe-server: {line}");
 }
 
 /// Takes an address without listening: until then, connections are refused.

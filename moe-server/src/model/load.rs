@@ -5,11 +5,15 @@ use std::{fmt, path::Path, sync::Arc};
 use super::{
     ChatTemplate, ModelError, Tokenizer, fingerprint,
     gguf::{Gguf, GgufError, base_name},
+    packing::MemoryPlan,
 };
 use crate::engine::{
     Engine,
     cpu::{CpuEngine, CpuOptions},
 };
+
+/// Less is packed before anybody has read the notice.
+const WORTH_A_NOTICE: usize = 64 << 20;
 
 /// How to load a model.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +21,8 @@ pub struct LoadOptions {
     /// The name under which it is served; without one, the file's name without its ending and number.
     pub name: Option<String>,
     pub cpu: CpuOptions,
+    /// Is told what the operator may want to know, a line at a time.
+    pub notice: Option<fn(&str)>,
 }
 
 /// A model ready to serve.
@@ -52,6 +58,16 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<LoadedModel, ModelErro
 
 fn load_unnamed(path: &Path, options: &LoadOptions) -> Result<LoadedModel, ModelError> {
     let gguf = Arc::new(Gguf::open(path)?);
+    let in_memory = MemoryPlan::of(&gguf);
+    in_memory.check()?;
+    if let Some(notice) = options.notice.filter(|_| in_memory.bytes >= WORTH_A_NOTICE) {
+        notice(&format!(
+            "packing {} tensors ({} MiB) in memory; `moe-server pack` does it once and for all, and the start takes \
+             milliseconds",
+            in_memory.tensors,
+            in_memory.bytes >> 20
+        ));
+    }
     // First, since it knows what it can run: another architecture's tokenizer need not be understood.
     let engine = CpuEngine::from_gguf(&gguf, options.cpu.clone())?;
     let tokenizer = Tokenizer::from_gguf(&gguf)?;
