@@ -143,7 +143,7 @@ fn announce(options: &Options, address: SocketAddr, models: &[String], context: 
 
 /// Resolves at the first SIGTERM or SIGINT; a second one ends the process at once.
 #[cfg(unix)]
-fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+pub(super) fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -164,7 +164,7 @@ fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static> {
 
 /// Resolves at Ctrl-C.
 #[cfg(not(unix))]
-fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+pub(super) fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     Ok(async {
         // An error means that no signal will ever come: then nothing stops the server either.
         if tokio::signal::ctrl_c().await.is_err() {
