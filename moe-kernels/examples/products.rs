@@ -17,6 +17,8 @@ const COLUMNS: usize = 2048;
 /// Matrices, so that their bytes do not stay in the cache.
 const STACK: usize = 16;
 const THREADS: usize = 2;
+/// Tiles that are multiplied with one panel after the other.
+const TASK: usize = 4;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -56,8 +58,13 @@ fn main() {
                             scope.spawn(move || {
                                 for matrix in bytes.chunks_exact(size).take(stack) {
                                     let w = PackedMatrix::new(packed_type, ROWS, COLUMNS, matrix).unwrap();
-                                    let tiles = thread * tiles..(thread + 1) * tiles;
-                                    product(isa, &w, tiles, panels, &mut part);
+                                    for tile in (0..tiles).step_by(TASK) {
+                                        let used = TASK.min(tiles - tile);
+                                        let rows = tile * TILE_ROWS..(tile + used) * TILE_ROWS;
+                                        let mut mine = part.part(rows);
+                                        let first = thread * tiles + tile;
+                                        product(isa, &w, first..first + used, panels, &mut mine);
+                                    }
                                 }
                             });
                         }

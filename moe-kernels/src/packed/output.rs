@@ -1,8 +1,6 @@
 //! Results token after token, of which several threads write different columns.
 
-use std::marker::PhantomData;
-
-use super::TILE_ROWS;
+use std::{marker::PhantomData, ops::Range};
 
 /// A view of some columns of a matrix that lies row after row (here a row is a token).
 #[derive(Debug)]
@@ -55,18 +53,26 @@ impl<'a> Columns<'a> {
         )
     }
 
-    /// Writes row `row` from column `column` on, as far as the view goes.
+    /// Some of its columns, for a while.
     ///
     /// # Panics
-    /// Where there is no such row or column.
+    /// Where there are not so many.
+    #[must_use]
+    pub fn part(&mut self, columns: Range<usize>) -> Columns<'_> {
+        assert!(columns.start <= columns.end && columns.end <= self.columns, "columns {columns:?}");
+        let start = self.start.wrapping_add(columns.start);
+        Columns { start, stride: self.stride, rows: self.rows, columns: columns.len(), matrix: PhantomData }
+    }
+
+    /// One row.
+    ///
+    /// # Panics
+    /// Where there is no such row.
     #[inline(always)]
-    pub(super) fn put(&mut self, row: usize, column: usize, values: &[f32; TILE_ROWS]) {
-        assert!(row < self.rows && column < self.columns, "row {row}, column {column}");
-        let count = TILE_ROWS.min(self.columns - column);
-        // SAFETY: row and columns lie inside the view, which alone may touch them.
-        unsafe {
-            let to = self.start.add(row * self.stride + column);
-            std::ptr::copy_nonoverlapping(values.as_ptr(), to, count);
-        }
+    #[must_use]
+    pub fn row_mut(&mut self, row: usize) -> &mut [f32] {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        // SAFETY: the row's columns lie inside the view, which alone may touch them and is borrowed as long.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.stride), self.columns) }
     }
 }

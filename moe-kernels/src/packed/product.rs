@@ -24,6 +24,14 @@ fn check(w: &PackedMatrix<'_>, tiles: &Range<usize>, x: &Panels, out: &Columns<'
     assert!(out.columns() == rows && out.rows() == x.count(), "room for {} × {rows}", x.count());
 }
 
+/// Writes a tile's results for a token, as far as there are rows.
+#[inline(always)]
+fn put(out: &mut Columns<'_>, token: usize, tile: usize, results: &[f32; TILE_ROWS]) {
+    let row = &mut out.row_mut(token)[tile * TILE_ROWS..];
+    let count = row.len().min(TILE_ROWS);
+    row[..count].copy_from_slice(&results[..count]);
+}
+
 /// For each token `t`, `out[t] = w · x[t]`, the rows in `tiles` only: that many columns has `out`, and a row for each token.
 ///
 /// # Panics
@@ -31,11 +39,11 @@ fn check(w: &PackedMatrix<'_>, tiles: &Range<usize>, x: &Panels, out: &Columns<'
 pub fn product(isa: Isa, w: &PackedMatrix<'_>, tiles: Range<usize>, x: &Panels, out: &mut Columns<'_>) {
     check(w, &tiles, x, out);
     let mut results: Results = [[0.0; TILE_ROWS]; PANEL];
-    for index in tiles.clone() {
-        for panel in x.panels() {
+    for panel in x.panels() {
+        for index in tiles.clone() {
             tile(isa, w.packed_type(), w.tile(index), &panel, &mut results);
             for t in 0..panel.count {
-                out.put(panel.first + t, (index - tiles.start) * TILE_ROWS, &results[t]);
+                put(out, panel.first + t, index - tiles.start, &results[t]);
             }
         }
     }
@@ -57,14 +65,14 @@ pub fn gated(
     check(up, &tiles, x, out);
     let mut gates: Results = [[0.0; TILE_ROWS]; PANEL];
     let mut ups: Results = [[0.0; TILE_ROWS]; PANEL];
-    for index in tiles.clone() {
-        for panel in x.panels() {
+    for panel in x.panels() {
+        for index in tiles.clone() {
             tile(isa, gate.packed_type(), gate.tile(index), &panel, &mut gates);
             tile(isa, up.packed_type(), up.tile(index), &panel, &mut ups);
             let used = panel.count * TILE_ROWS;
             swiglu(isa, &mut gates.as_flattened_mut()[..used], &ups.as_flattened()[..used]);
             for t in 0..panel.count {
-                out.put(panel.first + t, (index - tiles.start) * TILE_ROWS, &gates[t]);
+                put(out, panel.first + t, index - tiles.start, &gates[t]);
             }
         }
     }

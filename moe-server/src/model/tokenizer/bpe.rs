@@ -20,13 +20,8 @@ struct Symbol {
 type Candidate = Reverse<(u32, usize, TokenId, TokenId)>;
 
 impl Index {
-    /// Appends the tokens of one piece of text. A piece that is a token as a whole is that token, merges or not
-    /// (tiktoken, and `ignore_merges` of Hugging Face). Time is n·log n in the piece's length.
+    /// Appends the tokens of one piece of text. Time is n·log n in the piece's length.
     pub(super) fn encode(&self, piece: &[u8], out: &mut Vec<TokenId>) {
-        if let Some(token) = self.find(piece) {
-            out.push(token);
-            return;
-        }
         let mut symbols: Vec<Symbol> = (0..)
             .zip(piece)
             .map(|(at, byte): (usize, _)| Symbol {

@@ -7,6 +7,7 @@ mod bpe;
 mod byte_level;
 mod decoder;
 mod index;
+mod pre;
 mod split;
 
 use std::{fmt, sync::Arc};
@@ -20,10 +21,10 @@ use super::{
 use crate::engine::TokenId;
 pub use decoder::Decoder;
 use index::Index;
-use split::Splitter;
+use pre::Pre;
 
 /// Texts that end a turn in any model that has them as special tokens, whatever its metadata say.
-const END_TEXTS: [&str; 3] = ["<|eot|>", "<|eom|>", "<|end_of_text|>"];
+const END_TEXTS: [&str; 5] = ["<|eot|>", "<|eom|>", "<|end_of_text|>", "<|im_end|>", "<|endoftext|>"];
 const END_KEYS: [&str; 3] =
     ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
 const BOS_KEY: &str = "tokenizer.ggml.bos_token_id";
@@ -48,7 +49,7 @@ pub enum Special {
 /// Encodes and decodes text for one model.
 pub struct Tokenizer {
     index: Arc<Index>,
-    splitter: Splitter,
+    pre: Pre,
     bos: Option<TokenId>,
     ends: Vec<TokenId>,
 }
@@ -89,9 +90,9 @@ impl Tokenizer {
                 "\"tokenizer.ggml.model\" is {model:?}; only byte-level BPE (\"gpt2\") is supported"
             )));
         }
-        let pre: &str = gguf.get("tokenizer.ggml.pre")?;
-        let splitter = Splitter::named(pre).ok_or_else(|| {
-            broken(format!("\"tokenizer.ggml.pre\" is {pre:?}; only \"llama4\" is supported"))
+        let name: &str = gguf.get("tokenizer.ggml.pre")?;
+        let pre = Pre::named(name).ok_or_else(|| {
+            broken(format!("\"tokenizer.ggml.pre\" is {name:?}; only {} are supported", pre::NAMES))
         })?;
 
         let index = index(gguf)?;
@@ -101,8 +102,8 @@ impl Tokenizer {
         }
         ends.extend(END_TEXTS.into_iter().filter_map(|text| index.special_named(text)));
         let bos = find_token(gguf, BOS_KEY, index.len())?;
-        let adds_bos = gguf.find("tokenizer.ggml.add_bos_token")?.unwrap_or(true);
-        Ok(Self { index: Arc::new(index), splitter, bos: bos.filter(|_| adds_bos), ends })
+        let adds_bos = gguf.find("tokenizer.ggml.add_bos_token")?.unwrap_or(pre.adds_bos);
+        Ok(Self { index: Arc::new(index), pre, bos: bos.filter(|_| adds_bos), ends })
     }
 
     /// The tokens of a text, without a beginning-of-text token.
@@ -148,8 +149,11 @@ impl Tokenizer {
     }
 
     fn encode_text(&self, text: &str, out: &mut Vec<TokenId>) {
-        for piece in self.splitter.split(text) {
-            self.index.encode(piece.as_bytes(), out);
+        for piece in self.pre.splitter.split(&self.pre.normalise(text)) {
+            match self.index.find(piece.as_bytes()).filter(|_| self.pre.whole_pieces) {
+                Some(token) => out.push(token),
+                None => self.index.encode(piece.as_bytes(), out),
+            }
         }
     }
 
