@@ -121,8 +121,9 @@ pub(in super::super) fn build(gguf: &Gguf) -> Result<Vec<u8>, ModelError> {
         // The guard of users' text breaks up special texts of two characters or more (`prompt`).
         if matches!(token_type, CONTROL | USER_DEFINED) && text.chars().nth(1).is_some() {
             if text.len() > LONGEST_SPECIAL {
+                let length = text.len();
                 let why =
-                    format!("special token {token} has {} bytes; {LONGEST_SPECIAL} are possible", text.len());
+                    format!("token {token} is special and {length} bytes long, more than {LONGEST_SPECIAL}");
                 return Err(broken(why));
             }
             specials.push((*text, token));

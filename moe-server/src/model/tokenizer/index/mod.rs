@@ -24,7 +24,7 @@ const VERSION: u32 = 1;
 const EMPTY: u32 = u32::MAX;
 const MOST_STEPS: u32 = 64;
 /// A longer special token is refused: it is looked for wherever a text has its first byte.
-const LONGEST_SPECIAL: usize = 512;
+const LONGEST_SPECIAL: usize = 256;
 
 /// The places of the header's numbers.
 #[derive(Clone, Copy)]
