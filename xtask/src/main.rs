@@ -43,6 +43,11 @@ Commands:
       --rounds N      (default: 9)
       --own-only      leave out worker-build, whose tools take minutes to compile
       --before DIR    compare with the Worker of another checkout, built there with the bench's configuration
+  bench moe         compare the MoE server with llama.cpp, which is built for it, on models of random weights
+      --json FILE     also write the rows to a file
+      --rounds N      (default: 5)
+      --only TEXT     only the rows whose name has this text in it
+      --prepare       build the peer and make the models, 16 GB in all, and measure nothing
   build worker|spin build the gateway for Workers (build/worker/moegate.wasm) or for Spin (build/spin/moegate.wasm)
       --out DIR       another folder; with MOEGATE_CONFIG=FILE another configuration
       --features F    features of the gateway's package (for tests)
@@ -60,6 +65,7 @@ enum Command {
     Run(run::Options),
     Test { suites: Vec<String> },
     BenchGateway(bench::Options),
+    BenchMoe(bench::moe::Options),
     Build { host: Host, out: Option<PathBuf>, features: Option<String> },
     Wrangler { arguments: Vec<OsString> },
 }
@@ -102,6 +108,7 @@ fn execute(command: Command) -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::BenchMoe(options) => bench::moe::moe(&Setup::new()?, &options)?,
         Command::BenchGateway(options) => bench::gateway(&Setup::new()?, &options)?,
         Command::Build { host, out, features } => {
             if host == Host::Spin {
@@ -167,25 +174,12 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
             }
             Ok(Command::Test { suites })
         }
-        "bench" => {
-            match args.next()? {
-                Some(Value(value)) if value == "gateway" => {}
-                Some(other) => return Err(other.unexpected()),
-                None => return Err("bench what? `cargo xtask bench gateway`".into()),
-            }
-            let mut options = bench::Options::default();
-            while let Some(arg) = args.next()? {
-                match arg {
-                    Long("json") => options.json = Some(args.value()?.into()),
-                    Long("rounds") => options.rounds = args.value()?.parse::<std::num::NonZeroUsize>()?.get(),
-                    Long("own-only") => options.own_only = true,
-                    Long("before") => options.before = Some(args.value()?.into()),
-                    Long("host") => options.host = Some(args.value()?.parse_with(Host::parse)?),
-                    other => return Err(other.unexpected()),
-                }
-            }
-            Ok(Command::BenchGateway(options))
-        }
+        "bench" => match args.next()? {
+            Some(Value(value)) if value == "gateway" => bench_gateway(&mut args),
+            Some(Value(value)) if value == "moe" => bench_moe(&mut args),
+            Some(other) => Err(other.unexpected()),
+            None => Err("bench what? `cargo xtask bench gateway` or `cargo xtask bench moe`".into()),
+        },
         "build" => {
             let host = match args.next()? {
                 Some(Value(value)) if value == "worker" => Host::Worker,
@@ -208,4 +202,33 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
         "wrangler" => Ok(Command::Wrangler { arguments: args.raw_args()?.collect() }),
         unknown => Err(format!("there is no command {unknown}").into()),
     }
+}
+
+fn bench_gateway(args: &mut lexopt::Parser) -> std::result::Result<Command, lexopt::Error> {
+    let mut options = bench::Options::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("json") => options.json = Some(args.value()?.into()),
+            Long("rounds") => options.rounds = args.value()?.parse::<std::num::NonZeroUsize>()?.get(),
+            Long("own-only") => options.own_only = true,
+            Long("before") => options.before = Some(args.value()?.into()),
+            Long("host") => options.host = Some(args.value()?.parse_with(Host::parse)?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::BenchGateway(options))
+}
+
+fn bench_moe(args: &mut lexopt::Parser) -> std::result::Result<Command, lexopt::Error> {
+    let mut options = bench::moe::Options::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("json") => options.json = Some(args.value()?.into()),
+            Long("rounds") => options.rounds = args.value()?.parse::<std::num::NonZeroUsize>()?.get(),
+            Long("only") => options.only = Some(args.value()?.string()?),
+            Long("prepare") => options.prepare = true,
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::BenchMoe(options))
 }

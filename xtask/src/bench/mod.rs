@@ -8,6 +8,7 @@ mod bed;
 mod entries;
 mod http;
 mod load;
+pub(crate) mod moe;
 mod origin;
 mod rows;
 mod spin;

@@ -4,6 +4,7 @@
 mod cargo_deny;
 mod debian;
 mod node;
+mod peer;
 mod python;
 mod wasm;
 
@@ -16,6 +17,7 @@ use crate::failure::{Failure, Result};
 use crate::pins::Pins;
 
 pub(crate) use node::Node;
+pub(crate) use peer::{Peer, compiler};
 pub(crate) use wasm::Wasm;
 
 /// Where things are and what is pinned.
@@ -56,6 +58,15 @@ impl Setup {
 
     pub(crate) fn python(&self) -> Result<PathBuf> {
         python::set_up(self)
+    }
+
+    /// What `bench moe` compares with.
+    pub(crate) fn peer(&self) -> Result<Peer> {
+        peer::set_up(self)
+    }
+
+    pub(crate) fn llama4_vocabulary(&self) -> Result<PathBuf> {
+        peer::tokenizer(self)
     }
 
     pub(crate) fn cargo_deny(&self) -> Result<PathBuf> {

@@ -1,52 +1,74 @@
 //! Feed-forward layers: dense ones, and mixtures of experts, each expert run once per step over all its tokens.
 
-use moe_kernels::{Isa, elementwise, matmul::Activations, padded};
+use moe_kernels::{elementwise, packed::Columns, padded};
 
 use super::{
-    pool::Pool,
-    products::{Product, by_token, for_each_token, run},
+    inputs::{Forms, Input, Picked, Source},
+    machine::Machine,
+    products::{Product, run},
     routing::Routing,
 };
 use crate::model::decoder::{Config, Gated, Score, Tensor};
 
 /// A feed-forward network and what goes through it.
-pub(super) struct Routed<'a> {
-    pub(super) weights: &'a Gated,
+struct Routed<'a> {
+    weights: &'a Gated,
     /// Which of a stack of experts.
-    pub(super) index: usize,
-    pub(super) input: Activations<'a>,
+    index: usize,
+    input: &'a Input<'a>,
 }
 
-/// `down(silu(gate(x)) · up(x))` for each of `all`: token after token, `padded(rows)` apart.
-pub(super) fn gated(pool: &Pool, isa: Isa, all: &[Routed<'_>]) -> Vec<Vec<f32>> {
-    let room = |one: &Routed<'_>, rows: usize| vec![0.0; rows * one.input.count()];
-    let mut inner: Vec<_> = all.iter().map(|one| room(one, one.weights.up.shape()[1])).collect();
-    let products = all.iter().zip(&mut inner).map(|(one, out)| Product {
-        w: one.weights.up.weights(one.index),
-        gate: Some(one.weights.gate.weights(one.index)),
-        x: one.input,
-        out,
+/// One product for each of `all`, its results after those of the one before: rows of `columns`, `padded(columns)` apart.
+fn multiply<'a>(
+    machine: &Machine<'_>,
+    columns: usize,
+    all: impl Iterator<Item = (&'a Gated, usize, &'a Input<'a>)> + Clone,
+    weights: impl Fn(&'a Gated) -> (&'a Tensor, Option<&'a Tensor>),
+) -> Vec<f32> {
+    let stride = padded(columns);
+    let mut results = vec![0.0; all.clone().map(|(.., input)| input.count()).sum::<usize>() * stride];
+    let mut rest = &mut results[..];
+    let products = all.map(|(gated, index, input)| {
+        let (mine, after) = std::mem::take(&mut rest).split_at_mut(input.count() * stride);
+        rest = after;
+        let (w, gate) = weights(gated);
+        let out = Columns::new(mine, stride, columns);
+        Product { w: w.weights(index), gate: gate.map(|gate| gate.weights(index)), input, out }
     });
-    run(pool, isa, products.collect());
-    let by_token_all = |rows: Vec<Vec<f32>>| -> Vec<Vec<f32>> {
-        rows.iter().zip(all).map(|(rows, one)| by_token(pool, rows, one.input.count())).collect()
-    };
-    let inner = by_token_all(inner);
+    run(machine, products.collect());
+    results
+}
 
-    let mut outer: Vec<_> = all.iter().map(|one| room(one, one.weights.down.shape()[1])).collect();
-    let products = all.iter().zip(&inner).zip(&mut outer).map(|((one, inner), out)| {
-        let w = one.weights.down.weights(one.index);
-        Product { w, gate: None, x: Activations::new(inner, one.input.count(), w.columns()), out }
+/// `down(silu(gate(x)) · up(x))` for each of `all`, one after the other: rows `padded(hidden)` apart. All are of one width.
+fn gated(machine: &Machine<'_>, all: &[Routed<'_>]) -> Vec<f32> {
+    let Some([_, width, hidden]) = all.first().map(|one| one.weights.up.shape()) else { return Vec::new() };
+    let networks = all.iter().map(|one| (one.weights, one.index, one.input));
+    let inner = multiply(machine, width, networks, |gated| (&gated.up, Some(&gated.gate)));
+
+    let forms = Forms::of(machine, all.iter().map(|one| &one.weights.down));
+    let mut end = 0;
+    let parts = all.iter().map(|one| {
+        let first = end;
+        end += one.input.count();
+        Picked::Range(first..end)
     });
-    run(pool, isa, products.collect());
-    by_token_all(outer)
+    let inputs = Source::new(machine, &inner, width, forms).pick(machine, &parts.collect::<Vec<_>>());
+    let networks = all.iter().zip(&inputs).map(|(one, input)| (one.weights, one.index, input));
+    multiply(machine, hidden, networks, |gated| (&gated.down, None))
+}
+
+/// A dense layer for each token of `x`.
+pub(super) fn dense(machine: &Machine<'_>, weights: &Gated, x: &[f32]) -> Vec<f32> {
+    let [.., hidden] = weights.up.shape();
+    let forms = Forms::of(machine, [&weights.gate, &weights.up]);
+    let input = Source::new(machine, x, hidden, forms).all(machine);
+    gated(machine, &[Routed { weights, index: 0, input: &input }])
 }
 
 /// The routed experts' share of each token of `x`, plus the shared expert's where there is one. A token's experts are
 /// added up by rank, on top of the shared one.
 pub(super) fn mixture(
-    pool: &Pool,
-    isa: Isa,
+    machine: &Machine<'_>,
     config: &Config,
     router: &Tensor,
     (experts, shared): (&Gated, Option<&Gated>),
@@ -54,25 +76,41 @@ pub(super) fn mixture(
 ) -> Vec<f32> {
     let stride = padded(config.hidden);
     let count = x.len() / stride;
-    let input = Activations::new(x, count, config.hidden);
-    let mut logits = vec![0.0; config.experts * count];
-    run(pool, isa, vec![Product { w: router.weights(0), gate: None, x: input, out: &mut logits }]);
-    let routing = Routing::new(pool, config, &logits, count);
-    let inputs = gather(pool, config, &routing, x);
+    let all = [Some(experts), shared].into_iter().flatten();
+    let forms = Forms::of(machine, all.flat_map(|gated| [&gated.gate, &gated.up]).chain([router]));
+    let source = Source::new(machine, x, config.hidden, forms);
+    let whole = source.all(machine);
 
-    let mut all: Vec<_> = shared.map(|weights| Routed { weights, index: 0, input }).into_iter().collect();
-    let mut numbers = vec![0; config.experts];
-    for (index, rows) in inputs.iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
-        numbers[index] = all.len();
-        let input = Activations::new(rows, rows.len() / stride, config.hidden);
-        all.push(Routed { weights: experts, index, input });
+    let mut logits = vec![0.0; config.experts * count];
+    let out = Columns::new(&mut logits, config.experts, config.experts);
+    run(machine, vec![Product { w: router.weights(0), gate: None, input: &whole, out }]);
+    let routing = Routing::new(machine.pool, config, &logits);
+
+    let chosen = || routing.experts.iter().enumerate().filter(|(_, assigned)| !assigned.tokens.is_empty());
+    let lists = chosen().map(|(_, assigned)| match config.score {
+        Score::SigmoidOnInput => Picked::Weighted(&assigned.tokens, &assigned.weights),
+        Score::SoftmaxOnOutput => Picked::Listed(&assigned.tokens),
+    });
+    let inputs = source.pick(machine, &lists.collect::<Vec<_>>());
+    // The shared expert first, then the others as they are chosen: and so lie their results.
+    let mut networks: Vec<_> =
+        shared.map(|weights| Routed { weights, index: 0, input: &whole }).into_iter().collect();
+    let mut starts = vec![0; config.experts];
+    let mut end = if shared.is_some() { count } else { 0 };
+    for ((index, assigned), input) in chosen().zip(&inputs) {
+        networks.push(Routed { weights: experts, index, input });
+        starts[index] = end;
+        end += assigned.tokens.len();
     }
-    let mut outputs = gated(pool, isa, &all);
-    let mut sum = if shared.is_some() { std::mem::take(&mut outputs[0]) } else { vec![0.0; x.len()] };
-    for_each_token(pool, &mut sum, stride, |t, sum| {
+    let outputs = gated(machine, &networks);
+
+    let mut sum = vec![0.0; x.len()];
+    machine.pool.for_each_row(&mut sum, stride, |t, sum| {
+        if shared.is_some() {
+            sum.copy_from_slice(&outputs[t * stride..][..stride]);
+        }
         for choice in routing.of(t) {
-            let rows = &outputs[numbers[choice.expert]];
-            let row = &rows[choice.place * stride..(choice.place + 1) * stride];
+            let row = &outputs[(starts[choice.expert] + choice.place) * stride..][..stride];
             match config.score {
                 Score::SigmoidOnInput => elementwise::add(sum, row),
                 Score::SoftmaxOnOutput => elementwise::add_scaled(sum, row, choice.weight),
@@ -80,26 +118,4 @@ pub(super) fn mixture(
         }
     });
     sum
-}
-
-/// Each expert's tokens' rows of `x`, scaled where the weight is the input's.
-fn gather(pool: &Pool, config: &Config, routing: &Routing, x: &[f32]) -> Vec<Vec<f32>> {
-    let stride = padded(config.hidden);
-    let mut inputs: Vec<Vec<f32>> = vec![Vec::new(); config.experts];
-    let tasks = inputs.iter_mut().zip(&routing.experts).collect();
-    pool.for_each(
-        tasks,
-        || (),
-        |(rows, assigned), ()| {
-            rows.reserve_exact(assigned.tokens.len() * stride);
-            for (token, weight) in assigned.tokens.iter().zip(&assigned.weights) {
-                let row = &x[token * stride..(token + 1) * stride];
-                match config.score {
-                    Score::SigmoidOnInput => rows.extend(row.iter().map(|x| weight * x)),
-                    Score::SoftmaxOnOutput => rows.extend_from_slice(row),
-                }
-            }
-        },
-    );
-    inputs
 }

@@ -6,7 +6,9 @@
 mod attention;
 mod experts;
 mod forward;
+mod inputs;
 mod kv;
+mod machine;
 mod pool;
 mod products;
 mod routing;
@@ -25,6 +27,7 @@ use moe_kernels::Isa;
 use self::{
     forward::{Part, Pass},
     kv::{Cache, Held},
+    machine::Machine,
     pool::Pool,
 };
 use super::{Capabilities, Engine, EngineError, SequenceId, Span, Wanted};
@@ -32,6 +35,16 @@ use crate::model::{
     decoder::{Model, ModelError},
     gguf::Gguf,
 };
+
+/// What packed weights are multiplied with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Arithmetic {
+    /// Activations quantised to 8 bits, with a scale for each 32 or 256 values: all sums inside a block are integers.
+    #[default]
+    Integer,
+    /// The activations themselves; weights as the `f32` values that they stand for. Slow: the reference for the other.
+    Exact,
+}
 
 /// How to run a model.
 #[derive(Debug, Clone)]
@@ -44,11 +57,18 @@ pub struct CpuOptions {
     pub context_limit: Option<usize>,
     /// The most tokens of one step.
     pub max_batch_tokens: usize,
+    pub arithmetic: Arithmetic,
 }
 
 impl Default for CpuOptions {
     fn default() -> Self {
-        Self { threads: 0, kv_tokens: 8192, context_limit: None, max_batch_tokens: 256 }
+        Self {
+            threads: 0,
+            kv_tokens: 8192,
+            context_limit: None,
+            max_batch_tokens: 256,
+            arithmetic: Arithmetic::default(),
+        }
     }
 }
 
@@ -58,6 +78,7 @@ pub struct CpuEngine {
     frequencies: Vec<f64>,
     pool: Pool,
     isa: Isa,
+    arithmetic: Arithmetic,
     cache: Cache,
     sequences: BTreeMap<SequenceId, Held>,
     next: u64,
@@ -102,6 +123,7 @@ impl CpuEngine {
             frequencies: config.rope_frequencies(),
             pool: Pool::new(options.threads)?,
             isa: Isa::detect(),
+            arithmetic: options.arithmetic,
             cache: Cache::new(config, options.kv_tokens)?,
             sequences: BTreeMap::new(),
             next: 0,
@@ -174,9 +196,9 @@ impl CpuEngine {
     }
 
     fn compute(&mut self, parts: &[Part<'_>]) -> Vec<f32> {
-        let Self { model, frequencies, pool, isa, cache, .. } = self;
-        let pass = Pass { model, frequencies, pool, isa: *isa };
-        pool.enter(|| pass.run(cache, parts))
+        let Self { model, frequencies, pool, isa, arithmetic, cache, .. } = self;
+        let machine = Machine { pool, isa: *isa, is_exact: *arithmetic == Arithmetic::Exact };
+        Pass { model, frequencies, machine }.run(cache, parts)
     }
 }
 

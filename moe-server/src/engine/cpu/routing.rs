@@ -4,9 +4,9 @@
 //! first, of equal ones the expert with the lower index; NaN comes before all, so that the token comes out as NaN and
 //! is noticed.
 
-use moe_kernels::{elementwise, padded};
+use moe_kernels::elementwise;
 
-use super::{pool::Pool, products::by_token};
+use super::pool::{Pool, TOKENS};
 use crate::model::decoder::{Config, Score};
 
 /// One of a token's experts.
@@ -36,20 +36,17 @@ pub(super) struct Routing {
     used: usize,
 }
 
-/// Tokens that one thread takes at a time.
-const TOKENS: usize = 16;
-
 impl Routing {
-    /// From the router's `logits`, expert after expert with the `count` tokens side by side.
-    pub(super) fn new(pool: &Pool, config: &Config, logits: &[f32], count: usize) -> Self {
+    /// From the router's `logits`, token after token.
+    pub(super) fn new(pool: &Pool, config: &Config, logits: &[f32]) -> Self {
         let used = config.experts_used;
-        let stride = padded(config.experts);
-        let rows = by_token(pool, logits, count);
+        let experts = config.experts;
+        let count = logits.len() / experts;
         let mut choices = vec![Choice::default(); count * used];
-        let tasks = choices.chunks_mut(TOKENS * used).zip(rows.chunks(TOKENS * stride)).collect();
+        let tasks = choices.chunks_mut(TOKENS * used).zip(logits.chunks(TOKENS * experts)).collect();
         pool.for_each(tasks, Vec::new, |(choices, rows), best| {
-            for (choices, row) in choices.chunks_exact_mut(used).zip(rows.chunks_exact(stride)) {
-                highest(&row[..config.experts], used, best);
+            for (choices, row) in choices.chunks_exact_mut(used).zip(rows.chunks_exact(experts)) {
+                highest(row, used, best);
                 weigh(config.score, best);
                 for (choice, (expert, weight)) in choices.iter_mut().zip(&*best) {
                     *choice = Choice { expert: *expert, weight: *weight, place: 0 };
@@ -171,9 +168,9 @@ mod tests {
         let pool = Pool::new(2).unwrap();
         let logit = |expert: usize, token: usize| ((expert * 5 + token * 3) % 11) as f32;
         let logits = |tokens: std::ops::Range<usize>| -> Vec<f32> {
-            (0..7).flat_map(|e| tokens.clone().map(move |t| logit(e, t))).collect()
+            tokens.flat_map(|t| (0..7).map(move |e| logit(e, t))).collect()
         };
-        let all = pool.enter(|| Routing::new(&pool, &config, &logits(0..40), 40));
+        let all = Routing::new(&pool, &config, &logits(0..40));
         for token in 0..40 {
             let weights: Vec<f32> = all.of(token).iter().map(|choice| choice.weight).collect();
             assert!(weights.is_sorted_by(|a, b| a >= b) && (weights.iter().sum::<f32>() - 1.0).abs() < 1e-6);
@@ -182,7 +179,7 @@ mod tests {
                 assert_eq!(assigned.tokens[choice.place], token);
                 assert_eq!(assigned.weights[choice.place].to_bits(), choice.weight.to_bits());
             }
-            let alone = pool.enter(|| Routing::new(&pool, &config, &logits(token..token + 1), 1));
+            let alone = Routing::new(&pool, &config, &logits(token..token + 1));
             for (alone, among) in alone.of(0).iter().zip(all.of(token)) {
                 assert_eq!((alone.expert, alone.weight.to_bits()), (among.expert, among.weight.to_bits()));
             }

@@ -4,6 +4,7 @@
 //! **Invariant**: every field of the file is untrusted. Opening checks all of the header; it never panics, and allocates
 //! no more than a small multiple of the bytes that are there. Tensor *contents* are not looked at.
 
+mod block_type;
 mod cursor;
 mod error;
 mod ggml_type;
