@@ -1,6 +1,9 @@
 //! Why a model cannot be used.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use super::{decoder, gguf::GgufError, template::TemplateError};
 
@@ -11,6 +14,8 @@ pub enum ModelError {
     /// The tokenizer's metadata contradicts itself, or is of a kind not supported.
     Tokenizer(String),
     Template(TemplateError),
+    /// A packed file that cannot be used, and why.
+    Packed(String),
     /// The weights, or what they need to run.
     Weights(decoder::ModelError),
     /// Any of these, with the file that it is about.
@@ -20,12 +25,28 @@ pub enum ModelError {
     },
 }
 
+impl ModelError {
+    /// The same with the file's name, where it is not named already.
+    pub(super) fn in_file(self, path: &Path) -> Self {
+        match self {
+            Self::Gguf(GgufError::Io { .. }) | Self::InFile { .. } => self,
+            error => Self::InFile { path: path.to_owned(), error: Box::new(error) },
+        }
+    }
+}
+
 impl fmt::Display for ModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gguf(error) => error.fmt(f),
             Self::Tokenizer(why) => write!(f, "the model's tokenizer cannot be used: {why}"),
             Self::Template(error) => write!(f, "the metadata key \"tokenizer.chat_template\": {error}"),
+            Self::Packed(why) => {
+                write!(
+                    f,
+                    "this packed file cannot be used: {why}; pack the model again (moe-server pack MODEL.gguf)"
+                )
+            }
             Self::Weights(error) => error.fmt(f),
             Self::InFile { path, error } => write!(f, "{}: {error}", path.display()),
         }
@@ -36,7 +57,7 @@ impl std::error::Error for ModelError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Gguf(error) => Some(error),
-            Self::Tokenizer(_) => None,
+            Self::Tokenizer(_) | Self::Packed(_) => None,
             Self::Template(error) => Some(error),
             Self::Weights(error) => Some(error),
             Self::InFile { error, .. } => Some(error),
