@@ -1,5 +1,6 @@
 //! The command line.
 
+use super::bench;
 use lexopt::{Arg, Parser, ValueExt};
 use std::ffi::OsString;
 use std::fmt;
@@ -11,6 +12,7 @@ pub(crate) const HELP: &str = "\
 A native server for open mixture-of-experts models, with OpenAI's API.
 
 usage: moe-server serve MODEL.gguf [options]
+       moe-server bench MODEL.gguf [options]    how fast it is here; see `moe-server bench --help`
 
 The bearer key that clients must send comes from --api-key-file or from the environment variable MOE_API_KEY.
 
@@ -38,6 +40,8 @@ pub(crate) enum Command {
     Help,
     Version,
     Serve(Box<Options>),
+    /// None where its help is asked for.
+    Bench(Option<Box<bench::Options>>),
 }
 
 /// The options of `serve`; see [`HELP`].
@@ -105,6 +109,10 @@ impl From<lexopt::Error> for UsageError {
 /// [`UsageError`].
 pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Command, UsageError> {
     let fail = |why: &str| Err(UsageError(why.to_owned()));
+    let mut args = args.into_iter().map(Into::into).peekable();
+    if args.next_if(|word: &OsString| word == "bench").is_some() {
+        return Ok(Command::Bench(bench::parse(args)?.map(Box::new)));
+    }
     let mut parser = Parser::from_args(args);
     let mut options = Options::new(PathBuf::new());
     let mut words: Vec<OsString> = Vec::new();
@@ -169,7 +177,7 @@ fn host(text: &str) -> Result<IpAddr, UsageError> {
     }
 }
 
-fn number<N>(parser: &mut Parser, name: &str, least: N) -> Result<N, UsageError>
+pub(super) fn number<N>(parser: &mut Parser, name: &str, least: N) -> Result<N, UsageError>
 where
     N: FromStr + PartialOrd + fmt::Display + Copy,
 {
