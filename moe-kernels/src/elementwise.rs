@@ -103,11 +103,42 @@ fn rms_norm_here<V: Vector>(x: &mut [f32], eps: f32) {
     }
 }
 
-/// Turns each adjacent pair `(x[2i], x[2i + 1])` by the angle whose cosine and sine are `turns[i]`.
-pub fn rope(x: &mut [f32], turns: &[[f32; 2]]) {
-    for (pair, [cos, sin]) in x.as_chunks_mut::<2>().0.iter_mut().zip(turns) {
+dispatch! {
+    /// `x = x / rms(x) · weight`: the norm of queries and keys in models that have weights for it. Both are of one length.
+    pub fn weighted_rms_norm_in_place(x: &mut [f32], weight: &[f32], eps: f32) = weighted_rms_norm_here
+}
+
+#[inline(always)]
+fn weighted_rms_norm_here<V: Vector>(x: &mut [f32], weight: &[f32], eps: f32) {
+    let scale = inverse_rms::<V>(x, eps);
+    for (x, w) in x.iter_mut().zip(weight) {
+        *x = *x * scale * w;
+    }
+}
+
+dispatch! {
+    /// Turns each adjacent pair `(x[2i], x[2i + 1])` by the angle of which `cos[i]` and `sin[i]` are cosine and sine.
+    pub fn rope_adjacent(x: &mut [f32], cos: &[f32], sin: &[f32]) = rope_adjacent_one
+}
+
+#[inline(always)]
+fn rope_adjacent_one<V: Vector>(x: &mut [f32], cos: &[f32], sin: &[f32]) {
+    for (pair, (cos, sin)) in x.as_chunks_mut::<2>().0.iter_mut().zip(cos.iter().zip(sin)) {
         let [a, b] = *pair;
         *pair = [a * cos - b * sin, a * sin + b * cos];
+    }
+}
+
+dispatch! {
+    /// The same with the pairs `(x[i], x[i + n])`, where `n` is half of `x`'s length ("NEOX").
+    pub fn rope_halves(x: &mut [f32], cos: &[f32], sin: &[f32]) = rope_halves_one
+}
+
+#[inline(always)]
+fn rope_halves_one<V: Vector>(x: &mut [f32], cos: &[f32], sin: &[f32]) {
+    let (low, high) = x.split_at_mut(x.len() / 2);
+    for ((a, b), (cos, sin)) in low.iter_mut().zip(high).zip(cos.iter().zip(sin)) {
+        (*a, *b) = (*a * cos - *b * sin, *a * sin + *b * cos);
     }
 }
 
@@ -115,6 +146,13 @@ pub fn rope(x: &mut [f32], turns: &[[f32; 2]]) {
 pub fn add(x: &mut [f32], y: &[f32]) {
     for (x, y) in x.iter_mut().zip(y) {
         *x += y;
+    }
+}
+
+/// `x += by · y`, rounded twice.
+pub fn add_scaled(x: &mut [f32], y: &[f32], by: f32) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += by * y;
     }
 }
 

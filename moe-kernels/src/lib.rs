@@ -14,13 +14,16 @@
 pub mod attention;
 mod dot;
 pub mod elementwise;
+pub mod ggml;
 mod isa;
 pub mod matmul;
 pub mod packed;
 mod simd;
+pub mod team;
 pub mod weights;
 
 pub use isa::Isa;
+pub use team::Team;
 
 /// Lanes of a vector, on every machine.
 pub const LANES: usize = 16;

@@ -5,7 +5,10 @@
 use moe_kernels::{
     Isa,
     attention::{Attention, Block, Scratch, attend},
-    elementwise::{exp, rms_norm, rms_norm_in_place, rope, swiglu},
+    elementwise::{
+        add_scaled, exp, rms_norm, rms_norm_in_place, rope_adjacent, rope_halves, swiglu,
+        weighted_rms_norm_in_place,
+    },
     matmul::{Activations, matmul},
     padded,
     weights::{DType, Matrix},
@@ -217,10 +220,41 @@ fn between_the_products() {
             let g = f64::from(*g);
             assert!((f64::from(*o) - g / (1.0 + (-g).exp()) * f64::from(*u)).abs() < 1e-6);
         }
+        let mut weighted = x.clone();
+        weighted_rms_norm_in_place(isa, &mut weighted, &weight, 1e-5);
+        assert_eq!(bits(&weighted), bits(&normed), "in place as beside");
         let all = [bits(&normed), bits(&plain), bits(&gate)];
         assert_eq!(first.get_or_insert_with(|| all.clone()), &all, "{isa}");
     }
-    let mut head = [1.0, 0.0, 0.0, 2.0];
-    rope(&mut head, &[[0.0, 1.0], [0.0, 1.0]]);
-    assert_eq!(head, [0.0, 1.0, -2.0, 0.0]);
+    let mut sum = [1.0, -2.0];
+    add_scaled(&mut sum, &[4.0, 8.0], 0.5);
+    assert_eq!(sum, [3.0, 2.0]);
+}
+
+/// Each of a head's pairs, against plain `f64`.
+#[test]
+fn turns() {
+    // With and without a rest beside whole vectors.
+    for pairs in [1, 5, 8, 16, 64] {
+        let x = noise(21, 2 * pairs);
+        let angles: Vec<f64> = noise(22, pairs).into_iter().map(|a| f64::from(a) * 3.0).collect();
+        let cos: Vec<f32> = angles.iter().map(|a| a.cos() as f32).collect();
+        let sin: Vec<f32> = angles.iter().map(|a| a.sin() as f32).collect();
+        let mut first = None;
+        for isa in Isa::available() {
+            let (mut adjacent, mut halves) = (x.clone(), x.clone());
+            rope_adjacent(isa, &mut adjacent, &cos, &sin);
+            rope_halves(isa, &mut halves, &cos, &sin);
+            for (i, angle) in angles.iter().enumerate() {
+                for (found, a, b) in [(&adjacent, 2 * i, 2 * i + 1), (&halves, i, i + pairs)] {
+                    let (was_a, was_b) = (f64::from(x[a]), f64::from(x[b]));
+                    let a_off = f64::from(found[a]) - (was_a * angle.cos() - was_b * angle.sin());
+                    let b_off = f64::from(found[b]) - (was_a * angle.sin() + was_b * angle.cos());
+                    assert!(a_off.abs() < 1e-6 && b_off.abs() < 1e-6, "{isa}: pair {i} of {pairs}");
+                }
+            }
+            let all = [bits(&adjacent), bits(&halves)];
+            assert_eq!(first.get_or_insert_with(|| all.clone()), &all, "{isa}");
+        }
+    }
 }

@@ -126,7 +126,9 @@ def hf_config(c):
     )
 
 
-def load(model, c, seed):
+def sources(seed):
+    """Functions that make a matrix, or a norm's weights, by its name."""
+
     def tensor(name, *shape, scale=None):
         scale = 1.5 / math.sqrt(shape[-1]) if scale is None else scale
         return torch.from_numpy(normal(seed, name, shape, scale).astype(np.float64))
@@ -134,6 +136,11 @@ def load(model, c, seed):
     def norm(name, count):
         return torch.from_numpy(uniform(seed, name, count).astype(np.float64))
 
+    return tensor, norm
+
+
+def load(model, c, seed):
+    tensor, norm = sources(seed)
     h, v, e, ff = c["hidden"], c["vocab"], c["experts"], c["ff_expert"]
     q, kv = c["heads"] * c["head_dim"], c["kv_heads"] * c["head_dim"]
     state = {
@@ -183,22 +190,29 @@ def rope_factors(c, model):
     return [round(float(f), 9) for f in plain / model.model.rotary_emb.inv_freq]
 
 
-def make_model_golden(name, c, count, positions):
+def run_llama4(c, seed, tokens, positions):
+    """Logits, the least distance between a router's two highest, and the configuration to store."""
+    model = Llama4ForCausalLM(hf_config(c)).eval()
+    assert model.model.rotary_emb.inv_freq.dtype == torch.float64
+    load(model, c, seed)
+    routers = {}
+    for i, layer in enumerate(model.model.layers):
+        if layer.is_moe_layer:
+            hook = lambda _m, _in, out, i=i: routers.__setitem__(i, out[1])
+            layer.feed_forward.router.register_forward_hook(hook)
+    with torch.no_grad():
+        logits = model(torch.tensor([tokens]), logits_to_keep=torch.tensor(positions)).logits[0]
+    # The last layer's router only moves the row it stands in.
+    routing = min(least_gap(r[positions] if i == c["layers"] - 1 else r) for i, r in routers.items())
+    stored = {k: v for k, v in c.items() if k != "rope_scaling"} | {"rope_factors": rope_factors(c, model)}
+    return logits, routing, stored
+
+
+def make_golden(name, maker, c, count, positions, run):
     for seed in range(1, 200):
-        model = Llama4ForCausalLM(hf_config(c)).eval()
-        assert model.model.rotary_emb.inv_freq.dtype == torch.float64
-        load(model, c, seed)
         tokens = token_ids(seed, count, c["vocab"])
-        routers = {}
-        for i, layer in enumerate(model.model.layers):
-            if layer.is_moe_layer:
-                hook = lambda _m, _in, out, i=i: routers.__setitem__(i, out[1])
-                layer.feed_forward.router.register_forward_hook(hook)
-        with torch.no_grad():
-            logits = model(torch.tensor([tokens]), logits_to_keep=torch.tensor(positions)).logits[0]
+        logits, routing, stored = run(c, seed, tokens, positions)
         assert logits.dtype == torch.float64 and bool(torch.isfinite(logits).all())
-        # The last layer's router only moves the row it stands in.
-        routing = min(least_gap(r[positions] if i == c["layers"] - 1 else r) for i, r in routers.items())
         margin = least_gap(logits)
         print(f"{name} seed {seed}: least router gap {routing:.2e}, least logit gap {margin:.2e}", flush=True)
         if min(routing, margin) >= MARGIN:
@@ -206,8 +220,8 @@ def make_model_golden(name, c, count, positions):
     else:
         raise SystemExit(f"{name}: no seed keeps its distance")
     document = {
-        "made_by": f"moe-server/goldens/make.py, transformers {transformers.__version__}, float64",
-        "config": {**{k: v for k, v in c.items() if k != "rope_scaling"}, "rope_factors": rope_factors(c, model)},
+        "made_by": f"moe-server/goldens/{maker}, transformers {transformers.__version__}, float64",
+        "config": stored,
         "seed": seed,
         "tokens": tokens,
         "rows": [
@@ -267,7 +281,7 @@ def make_dequantised():
 if __name__ == "__main__":
     make_dequantised()
     run_in_float64()
-    make_model_golden("scout_like", SCOUT_LIKE, 48, list(range(48)))
-    make_model_golden("maverick_like", MAVERICK_LIKE, 48, list(range(48)))
+    make_golden("scout_like", "make.py", SCOUT_LIKE, 48, list(range(48)), run_llama4)
+    make_golden("maverick_like", "make.py", MAVERICK_LIKE, 48, list(range(48)), run_llama4)
     last = [8189, 8190, 8191, 8192, 8193, 8200, 8250, 8320, 8400, 8498, 8499]
-    make_model_golden("real_constants", REAL_CONSTANTS, 8500, [0, 1, 1000, 4095, 8000, *last])
+    make_golden("real_constants", "make.py", REAL_CONSTANTS, 8500, [0, 1, 1000, 4095, 8000, *last], run_llama4)

@@ -43,7 +43,7 @@ fn reads_what_was_written() {
     let a = gguf.tensor("a").unwrap();
     assert_eq!((a.ggml_type, a.dims, a.elements(), a.bytes.len()), (GgmlType::Q8_0, &[32, 2][..], 64, 68));
     assert_eq!(a.bytes[..3], [0, 1, 2]);
-    assert_eq!(gguf.slice(a.range()), a.bytes);
+    assert_eq!(gguf.slice(&a.place()), a.bytes);
     let b = gguf.tensor("b").unwrap();
     assert_eq!(b.bytes, (96..108).collect::<Vec<u8>>());
     assert_eq!(gguf.tensors().map(|tensor| tensor.name).collect::<Vec<_>>(), ["a", "b", "future"]);
@@ -118,7 +118,7 @@ fn each_defect_is_named() {
         (key(ARRAY, &Writer::default().u32(STRING).u64(1 << 62).string("x").0), "ends inside the value"),
         (key(ARRAY, &deep.0), "nests arrays more than 4 deep"),
         (Writer::header(0, 2).key("k", 0, &[1]).key("k", 0, &[1]), r#"the metadata key "k" occurs twice"#),
-        (Writer::header(0, 1).key("split.count", 2, &[3, 0]), "split over 3 files"),
+        (Writer::header(0, 1).key("split.count", 2, &[3, 0]), "split.no\" is missing"),
         (Writer::header(0, 1).key("general.alignment", 4, &[0; 4]), "a power of two"),
         (Writer::header(0, 1).key("general.alignment", 4, &[48, 0, 0, 0]), "a power of two"),
         (Writer::header(0, 1).key("general.alignment", 10, &[0xff; 8]), "a power of two"),

@@ -14,7 +14,7 @@ from jinja2.exceptions import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 HERE = pathlib.Path(__file__).parent
-BUILT_IN = HERE.parent / "src/model/template/llama4.jinja"
+BUILT_IN = HERE.parent / "src/model/template"
 NOW = datetime.datetime(2025, 4, 5, 6, 7, 8)
 
 # What the templates of open models use of Jinja and Python.
@@ -70,6 +70,98 @@ no system
 {%- endif %}
 """
 
+# The constructs of Qwen3's template, with other words: thoughts are shown in the turns after the last question only.
+THINKING = r"""{%- if tools %}
+    {{- '<|im_start|>system\n' }}
+    {%- if messages[0].role == 'system' %}
+        {{- messages[0].content + '\n\n' }}
+    {%- endif %}
+    {{- "Functions:\n<tools>" }}
+    {%- for tool in tools %}
+        {{- "\n" }}
+        {{- tool | tojson }}
+    {%- endfor %}
+    {{- "\n</tools>\n{\"name\": <name>, \"arguments\": <arguments>}<|im_end|>\n" }}
+{%- else %}
+    {%- if messages[0].role == 'system' %}
+        {{- '<|im_start|>system\n' + messages[0].content + '<|im_end|>\n' }}
+    {%- endif %}
+{%- endif %}
+{%- set ns = namespace(multi_step_tool=true, last_query_index=messages|length - 1) %}
+{%- for message in messages[::-1] %}
+    {%- set index = (messages|length - 1) - loop.index0 %}
+    {%- if ns.multi_step_tool and message.role == "user" and message.content is string and not(message.content.startswith('<tool_response>') and message.content.endswith('</tool_response>')) %}
+        {%- set ns.multi_step_tool = false %}
+        {%- set ns.last_query_index = index %}
+    {%- endif %}
+{%- endfor %}
+{%- for message in messages %}
+    {%- if message.content is string %}
+        {%- set content = message.content %}
+    {%- else %}
+        {%- set content = '' %}
+    {%- endif %}
+    {%- if (message.role == "user") or (message.role == "system" and not loop.first) %}
+        {{- '<|im_start|>' + message.role + '\n' + content + '<|im_end|>' + '\n' }}
+    {%- elif message.role == "assistant" %}
+        {%- set reasoning_content = '' %}
+        {%- if message.reasoning_content is string %}
+            {%- set reasoning_content = message.reasoning_content %}
+        {%- else %}
+            {%- if '</think>' in content %}
+                {%- set reasoning_content = content.split('</think>')[0].rstrip('\n').split('<think>')[-1].lstrip('\n') %}
+                {%- set content = content.split('</think>')[-1].lstrip('\n') %}
+            {%- endif %}
+        {%- endif %}
+        {%- if loop.index0 > ns.last_query_index %}
+            {%- if loop.last or (not loop.last and reasoning_content) %}
+                {{- '<|im_start|>' + message.role + '\n<think>\n' + reasoning_content.strip('\n') + '\n</think>\n\n' + content.lstrip('\n') }}
+            {%- else %}
+                {{- '<|im_start|>' + message.role + '\n' + content }}
+            {%- endif %}
+        {%- else %}
+            {{- '<|im_start|>' + message.role + '\n' + content }}
+        {%- endif %}
+        {%- if message.tool_calls %}
+            {%- for tool_call in message.tool_calls %}
+                {%- if (loop.first and content) or (not loop.first) %}
+                    {{- '\n' }}
+                {%- endif %}
+                {%- if tool_call.function %}
+                    {%- set tool_call = tool_call.function %}
+                {%- endif %}
+                {{- '<tool_call>\n{"name": "' }}
+                {{- tool_call.name }}
+                {{- '", "arguments": ' }}
+                {%- if tool_call.arguments is string %}
+                    {{- tool_call.arguments }}
+                {%- else %}
+                    {{- tool_call.arguments | tojson }}
+                {%- endif %}
+                {{- '}\n</tool_call>' }}
+            {%- endfor %}
+        {%- endif %}
+        {{- '<|im_end|>\n' }}
+    {%- elif message.role == "tool" %}
+        {%- if loop.first or (messages[loop.index0 - 1].role != "tool") %}
+            {{- '<|im_start|>user' }}
+        {%- endif %}
+        {{- '\n<tool_response>\n' }}
+        {{- content }}
+        {{- '\n</tool_response>' }}
+        {%- if loop.last or (messages[loop.index0 + 1].role != "tool") %}
+            {{- '<|im_end|>\n' }}
+        {%- endif %}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\n' }}
+    {%- if enable_thinking is defined and enable_thinking is false %}
+        {{- '<think>\n\n</think>\n\n' }}
+    {%- endif %}
+{%- endif %}
+"""
+
 TOOLS = [
     {"type": "function", "function": {"name": "get_weather", "description": "The weather in a <place>, \"now\" & näher 🙂",
      "parameters": {"type": "object", "properties": {"place": {"type": "string"}, "days": {"type": "integer", "minimum": 1}},
@@ -89,6 +181,10 @@ CHATS = {
               {"role": "tool", "tool_call_id": "c1", "content": "{\"t\": 20}"}],
     "skip": [user | {"content": "skip this"}, assistant | {"content": "ok"}, user | {"content": "go on"}],
     "no alternation": [user | {"content": "a"}, user | {"content": "b"}],
+    "thoughts": [user | {"content": "Hi"}, assistant | {"content": "<think>\nA greeting.\n</think>\n\nHello!"}, user | {"content": "Weather?"},
+                 assistant | {"content": "<think>\n\nI <think> must ask.\n\n</think>\nOne moment.", "tool_calls": [CALL]},
+                 {"role": "tool", "tool_call_id": "c1", "content": "20"}, {"role": "tool", "tool_call_id": "c2", "content": "21"},
+                 assistant | {"reasoning_content": "Two </think> answers.", "content": "20 </think> or 21."}],
     "two systems": [system | {"content": "a"}, system | {"content": "b"}, user | {"content": "c"}],
 }  # fmt: skip
 
@@ -117,7 +213,8 @@ def main():
     arguments.add_argument("--template", type=pathlib.Path)
     arguments.add_argument("--out", type=pathlib.Path, default=HERE / "template_goldens.json")
     arguments = arguments.parse_args()
-    templates = {"features": FEATURES, "built-in": BUILT_IN.read_text(encoding="utf-8")}
+    built_in = {name: (BUILT_IN / f"{name}.jinja").read_text(encoding="utf-8") for name in ["llama4", "chatml"]}
+    templates = {"features": FEATURES, "thinking": THINKING} | built_in
     if arguments.template:
         templates = {"other": arguments.template.read_text(encoding="utf-8")}
     rows = []

@@ -214,7 +214,11 @@ fn refuses_what_it_does_not_know() {
             r#"the metadata key "tokenizer.ggml.model" is missing"#,
         ),
         ("\0\0\0\0gpt2", "\0\0\0\0bert", r#""tokenizer.ggml.model" is "bert"; only byte-level BPE"#),
-        ("\0\0\0\0llama4\x15", "\0\0\0\0falcon\x15", r#""tokenizer.ggml.pre" is "falcon"; only "llama4""#),
+        (
+            "\0\0\0\0llama4\x15",
+            "\0\0\0\0falcon\x15",
+            r#""tokenizer.ggml.pre" is "falcon"; only "llama4" and "qwen2""#,
+        ),
         ("\0\0\0\0Ġt", "\0\0\0\0Ġ ", "is not in byte-level spelling"),
         ("tokenizer.ggml.token_type", "tokenizer.ggml.token_tips", "tokenizer.ggml.token_type"),
         ("tokenizer.ggml.merges", "tokenizer.ggml.margin", "tokenizer.ggml.merges"),

@@ -1,8 +1,20 @@
 //! Quantised weights in the layout that the kernels read: tiles of [`TILE_ROWS`] rows, interleaved so that a vector holds
 //! the same columns of all of them.
 //!
-//! A tile is block after block (of 256 or 32 columns), and a packed matrix tile after tile. It takes as many bytes as
+//! A packed matrix is tile after tile, and a tile block after block (of 256 or 32 columns, with its scales: one stream is what
+//! memory delivers fastest; two were seen to take half as long again). It takes as many bytes as
 //! ggml's rows do, but for the rows that fill up the last tile: those are zero.
+
+mod activations;
+mod kernels;
+mod output;
+mod pack;
+mod product;
+
+pub use activations::{Grain, PANEL, PanelMut, Panels, Row, quantise};
+pub use output::Columns;
+pub use pack::pack;
+pub use product::{gated, product};
 
 /// Rows of a tile.
 pub const TILE_ROWS: usize = 16;
@@ -97,11 +109,14 @@ impl<'a> PackedMatrix<'a> {
         self.columns
     }
 
+    /// Tiles, the last of which may be part empty.
+    #[must_use]
+    pub fn tiles(&self) -> usize {
+        self.rows.div_ceil(TILE_ROWS)
+    }
+
     pub(crate) fn tile(&self, index: usize) -> &'a [u8] {
         let size = self.packed_type.tile_bytes(self.columns);
         &self.bytes[index * size..(index + 1) * size]
     }
 }
-
-mod pack;
-pub use pack::pack;

@@ -47,10 +47,10 @@ const fn nibble(row: usize, i: usize) -> (usize, u32) {
 }
 
 /// Nibbles (32 vectors), then ggml's twelve bytes of scales, each for all rows, then `d`, then `dmin`.
-mod q4_k {
-    pub(super) const SCALES: usize = 32 * super::VECTOR;
-    pub(super) const D: usize = SCALES + 12 * super::TILE_ROWS;
-    pub(super) const DMIN: usize = D + 2 * super::TILE_ROWS;
+pub(super) mod q4_k {
+    pub(in crate::packed) const SCALES: usize = 32 * super::VECTOR;
+    pub(in crate::packed) const D: usize = SCALES + 12 * super::TILE_ROWS;
+    pub(in crate::packed) const DMIN: usize = D + 2 * super::TILE_ROWS;
 }
 
 fn put_q4_k(from: &[u8], to: &mut [u8], row: usize) {
@@ -67,18 +67,20 @@ fn put_q4_k(from: &[u8], to: &mut [u8], row: usize) {
     to[q4_k::DMIN + 2 * row..][..2].copy_from_slice(&from[2..4]);
 }
 
-/// Low nibbles (32 vectors), then the two high bits (16 vectors; those of four groups in each), then the scale of each
-/// 16 columns for all rows, then `d`.
-mod q6_k {
-    pub(super) const HIGH: usize = 32 * super::VECTOR;
-    pub(super) const SCALES: usize = HIGH + 16 * super::VECTOR;
-    pub(super) const D: usize = SCALES + 16 * super::TILE_ROWS;
-}
+/// For each 16 columns two vectors of low nibbles and one of high bits (those of all four groups), in the order in which
+/// they are read; then the scale of each 16 columns for all rows, then `d`.
+pub(super) mod q6_k {
+    pub(in crate::packed) const SUB: usize = 3 * super::VECTOR;
+    pub(in crate::packed) const HIGH: usize = 2 * super::VECTOR;
+    pub(in crate::packed) const SCALES: usize = 16 * SUB;
+    pub(in crate::packed) const D: usize = SCALES + 16 * super::TILE_ROWS;
 
-/// Where the high bits of column `i` stand.
-const fn high_bits(row: usize, i: usize) -> (usize, u32) {
-    let group = i / 4;
-    (q6_k::HIGH + group / 4 * VECTOR + lane(row, i), (group % 4) as u32 * 2)
+    /// Where the low bits of column `i` stand, and the high ones.
+    pub(super) const fn places(row: usize, i: usize) -> [(usize, u32); 2] {
+        let (sub, group) = (i / 16 * SUB, i % 16 / 4);
+        let (low, shift) = super::nibble(row, i % 16);
+        [(sub + low, shift), (sub + HIGH + super::lane(row, i), group as u32 * 2)]
+    }
 }
 
 fn put_q6_k(from: &[u8], to: &mut [u8], row: usize) {
@@ -87,10 +89,9 @@ fn put_q6_k(from: &[u8], to: &mut [u8], row: usize) {
         let (half, quarter, l) = (i / 128, i % 128 / 32, i % 32);
         let low = (from[half * 64 + quarter % 2 * 32 + l] >> (quarter / 2 * 4)) & 15;
         let high = (from[128 + half * 32 + l] >> (2 * quarter)) & 3;
-        let (at, shift) = nibble(row, i);
-        to[at] |= low << shift;
-        let (at, shift) = high_bits(row, i);
-        to[at] |= high << shift;
+        for ((at, shift), bits) in q6_k::places(row, i).into_iter().zip([low, high]) {
+            to[at] |= bits << shift;
+        }
     }
     for i in 0..16 {
         to[q6_k::SCALES + i * TILE_ROWS + row] = from[192 + i];
@@ -99,7 +100,7 @@ fn put_q6_k(from: &[u8], to: &mut [u8], row: usize) {
 }
 
 /// Values plus 128 (8 vectors), then the scales.
-const Q8_SCALES: usize = 8 * VECTOR;
+pub(super) const Q8_SCALES: usize = 8 * VECTOR;
 
 fn put_q8_0(from: &[u8], to: &mut [u8], row: usize) {
     for i in 0..32 {
@@ -109,7 +110,7 @@ fn put_q8_0(from: &[u8], to: &mut [u8], row: usize) {
 }
 
 /// Nibbles (4 vectors), then the exponents.
-const MXFP4_SCALES: usize = 4 * VECTOR;
+pub(super) const MXFP4_SCALES: usize = 4 * VECTOR;
 
 fn put_mxfp4(from: &[u8], to: &mut [u8], row: usize) {
     for i in 0..32 {
@@ -126,10 +127,10 @@ fn f16_at(bytes: &[u8], at: usize) -> f32 {
 }
 
 /// E2M1's values, doubled.
-pub(crate) const MXFP4_VALUES: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
+pub(super) const MXFP4_VALUES: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
 /// Half of the power of two that the exponent byte stands for, so that it may scale doubled values.
-pub(crate) fn half_e8m0(exponent: u8) -> f32 {
+pub(super) fn half_e8m0(exponent: u8) -> f32 {
     match exponent {
         // Subnormal.
         0..2 => f32::from_bits(0x0020_0000 << exponent),
@@ -185,11 +186,9 @@ fn get_q6_k(block: &[u8], row: usize, out: &mut [f32]) {
     for (sub, out) in out.chunks_exact_mut(16).enumerate() {
         let scale = d * f32::from(block[q6_k::SCALES + sub * TILE_ROWS + row].cast_signed());
         for (i, out) in out.iter_mut().enumerate() {
-            let (at, shift) = nibble(row, sub * 16 + i);
-            let low = (block[at] >> shift) & 15;
-            let (at, shift) = high_bits(row, sub * 16 + i);
-            let high = (block[at] >> shift) & 3;
-            *out = scale * (f32::from(low | high << 4) - 32.0);
+            let [(low, shift), (high, high_shift)] = q6_k::places(row, sub * 16 + i);
+            let q = ((block[low] >> shift) & 15) | ((block[high] >> high_shift) & 3) << 4;
+            *out = scale * (f32::from(q) - 32.0);
         }
     }
 }

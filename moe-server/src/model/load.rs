@@ -4,7 +4,7 @@ use std::{fmt, path::Path, sync::Arc};
 
 use super::{
     ChatTemplate, ModelError, Tokenizer, fingerprint,
-    gguf::{Gguf, GgufError},
+    gguf::{Gguf, GgufError, base_name},
 };
 use crate::engine::{
     Engine,
@@ -14,7 +14,7 @@ use crate::engine::{
 /// How to load a model.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// The name under which it is served; without one, the file's name without its ending.
+    /// The name under which it is served; without one, the file's name without its ending and number.
     pub name: Option<String>,
     pub cpu: CpuOptions,
 }
@@ -60,9 +60,8 @@ fn load_unnamed(path: &Path, options: &LoadOptions) -> Result<LoadedModel, Model
         return Err(ModelError::Tokenizer(format!("it has {tokens} tokens and the model {logits} logits")));
     }
     let template = ChatTemplate::from_gguf(&gguf)?;
-    let stem = || path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     Ok(LoadedModel {
-        name: options.name.clone().unwrap_or_else(stem),
+        name: options.name.clone().unwrap_or_else(|| base_name(path)),
         tokenizer: Arc::new(tokenizer),
         vocab: fingerprint::of(&gguf, template.source()),
         template: Arc::new(template),

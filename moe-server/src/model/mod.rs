@@ -1,18 +1,20 @@
-//! A model's file and all that is made of it: [`gguf`], the weights ([`llama4`]), [`tokenizer`], [`template`]. [`load`]
+//! A model's file and all that is made of it: [`gguf`], the weights ([`decoder`]), [`tokenizer`], [`template`]. [`load`]
 //! puts them together.
 //!
 //! A chat becomes tokens in two steps: [`ChatTemplate::render`] makes a [`Prompt`],
 //! [`Tokenizer::encode_prompt`] its tokens.
 
+pub mod decoder;
 mod error;
 mod fingerprint;
 pub mod gguf;
-pub mod llama4;
 mod load;
+pub mod packing;
 mod prompt;
 pub mod template;
 pub mod tokenizer;
 
+pub use decoder as llama4;
 pub use error::ModelError;
 pub use load::{LoadOptions, LoadedModel, load};
 pub use prompt::Prompt;

@@ -2,12 +2,12 @@
 
 use moe_server::{
     engine::{Engine, EngineError, SequenceId, Span, Wanted},
-    model::llama4::{FeedForward, Model},
+    model::decoder::{Config, FeedForward, Model},
 };
 
 use crate::{
     generator,
-    schedules::{engine, small_config},
+    schedules::{engine, small_config, small_qwen_config},
 };
 
 fn span(sequence: SequenceId, tokens: &[u32]) -> Span<'_> {
@@ -46,10 +46,15 @@ fn an_odd_logit_is_an_error_and_changes_nothing() {
 /// Whichever expert's row of the router it is in.
 #[test]
 fn a_nan_in_the_router_is_noticed() {
-    let c = small_config();
+    for c in [small_config(), small_qwen_config()] {
+        check_router(&c);
+    }
+}
+
+fn check_router(c: &Config) {
     let layer = (0..c.layers).find(|layer| c.is_moe(*layer)).unwrap();
     for expert in 0..c.experts {
-        let mut model = generator::model(&c, 1);
+        let mut model = generator::model(c, 1);
         let FeedForward::Moe { router, .. } = &mut model.layers[layer].feed_forward else { panic!("dense") };
         let mut values = vec![0.01; c.experts * c.hidden];
         values[expert * c.hidden] = f32::NAN;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use moe_kernels::weights::DType;
-use moe_server::model::llama4::{Config, Model, Tensor, TensorBytes};
+use moe_server::model::decoder::{Config, Model, Tensor, TensorBytes};
 
 fn fnv1a(text: &str) -> u64 {
     text.bytes().fold(0xCBF2_9CE4_8422_2325, |h, byte| (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
@@ -55,6 +55,7 @@ pub(crate) fn shape(c: &Config, name: &str) -> [usize; 3] {
         "ffn_down_shexp" => [1, c.hidden, c.expert_ff],
         "ffn_gate" | "ffn_up" => [1, c.dense_ff, c.hidden],
         "ffn_down" => [1, c.hidden, c.dense_ff],
+        "attn_q_norm" | "attn_k_norm" => [1, 1, c.head_dim],
         part if part.ends_with("_norm") => [1, 1, c.hidden],
         other => panic!("no shape for {other}"),
     }

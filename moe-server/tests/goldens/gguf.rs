@@ -8,8 +8,8 @@ use moe_server::{
         cpu::{CpuEngine, CpuOptions},
     },
     model::{
+        decoder::{Attention, Config, FeedForward, Model, QkNorm, Score},
         gguf::Gguf,
-        llama4::{Config, FeedForward, Model},
     },
 };
 
@@ -18,16 +18,19 @@ use crate::{generator, golden::Golden, schedules::engine};
 /// The constants that GGUF has no key for.
 fn config() -> Config {
     Config {
-        chunk: 8192,
-        temperature_floor: 8192,
+        attention: Attention::Chunked { chunk: 8192, temperature_floor: 8192, temperature_scale: 0.1 },
         experts: 4,
         layers: 4,
         moe_step: 2,
-        qk_norm: true,
+        qk_norm: QkNorm::Plain,
         rope_theta: 500_000.0,
         rope_factors: Some(vec![1.0, 1.0, 1.0, 1.0, 2.0, 16.0, 16.0, 16.0]),
         ..Golden::read("scout_like").config()
     }
+}
+
+fn qwen_config() -> Config {
+    Golden::read("qwen3moe_like").config()
 }
 
 #[derive(Clone)]
@@ -54,16 +57,17 @@ impl File {
     fn of(c: &Config, seed: u64) -> Self {
         use Value::{F32, Text, U32};
         let size = |n: usize| U32(u32::try_from(n).unwrap());
-        let mut keys = vec![("general.architecture".to_owned(), Text("llama4"))];
-        let of_model = [
+        let qwen = c.score == Score::SoftmaxOnOutput;
+        let architecture = if qwen { "qwen3moe" } else { "llama4" };
+        let mut keys = vec![("general.architecture".to_owned(), Text(architecture))];
+        let mut of_model = vec![
             ("block_count", size(c.layers)),
             ("context_length", size(c.context_length)),
             ("embedding_length", size(c.hidden)),
             ("feed_forward_length", size(c.dense_ff)),
             ("expert_feed_forward_length", size(c.expert_ff)),
             ("expert_count", size(c.experts)),
-            ("expert_used_count", size(1)),
-            ("interleave_moe_layer_step", size(c.moe_step)),
+            ("expert_used_count", size(c.experts_used)),
             ("attention.head_count", size(c.heads)),
             ("attention.head_count_kv", size(c.kv_heads)),
             ("attention.key_length", size(c.head_dim)),
@@ -72,7 +76,10 @@ impl File {
             ("rope.freq_base", F32(c.rope_theta as f32)),
             ("rope.dimension_count", size(c.head_dim)),
         ];
-        keys.extend(of_model.map(|(key, value)| (format!("llama4.{key}"), value)));
+        if !qwen {
+            of_model.push(("interleave_moe_layer_step", size(c.moe_step)));
+        }
+        keys.extend(of_model.into_iter().map(|(key, value)| (format!("{architecture}.{key}"), value)));
         let mut tensors = Vec::new();
         Model::load(c.clone(), &mut |name| {
             let values = generator::values(c, seed, name);
@@ -157,7 +164,7 @@ fn logits(mut engine: CpuEngine) -> Vec<u32> {
 #[test]
 fn a_file_gives_the_model_it_was_made_from() {
     let c = config();
-    let model = Model::from_gguf(&File::of(&c, 9).open()).unwrap();
+    let model = Model::from_gguf(&File::of(&c, 9).open(), 1).unwrap();
     assert_eq!(model.config, c);
     assert!(matches!(model.layers[0].feed_forward, FeedForward::Dense(_)));
     assert!(matches!(model.layers[1].feed_forward, FeedForward::Moe { .. }));
@@ -165,11 +172,32 @@ fn a_file_gives_the_model_it_was_made_from() {
 }
 
 #[test]
+fn a_file_of_qwen3moe_gives_the_model_it_was_made_from() {
+    let c = qwen_config();
+    let file = File::of(&c, 9);
+    let model = Model::from_gguf(&file.open(), 1).unwrap();
+    assert_eq!(model.config, c);
+    let expected = logits(engine(&generator::model(&c, 9), 2, 64));
+    assert_eq!(logits(engine(&model, 2, 64)), expected);
+    // Files from before the key give the width of all a token's experts together.
+    let old = file.without("qwen3moe.expert_feed_forward_length").set(
+        "qwen3moe.feed_forward_length",
+        Value::U32(u32::try_from(c.expert_ff * c.experts_used).unwrap()),
+    );
+    assert_eq!(Model::from_gguf(&old.open(), 1).unwrap().config, c);
+}
+
+#[test]
 fn an_absent_output_is_the_embedding() {
-    let c = config();
-    let file = File::of(&c, 9).without("output.weight");
+    for c in [config(), qwen_config()] {
+        check_tied(&c);
+    }
+}
+
+fn check_tied(c: &Config) {
+    let file = File::of(c, 9).without("output.weight");
     let tied = CpuEngine::from_gguf(&file.open(), CpuOptions::default()).unwrap();
-    let mut model = generator::model(&c, 9);
+    let mut model = generator::model(c, 9);
     model.output = model.embedding.clone();
     assert_eq!(logits(tied), logits(engine(&model, 1, 64)));
 }
@@ -177,7 +205,7 @@ fn an_absent_output_is_the_embedding() {
 #[test]
 fn experts_decide_about_the_norm_of_queries_and_keys() {
     let c = Config { experts: 128, expert_ff: 16, ..config() };
-    assert!(!Model::from_gguf(&File::of(&c, 1).open()).unwrap().config.qk_norm);
+    assert_eq!(Model::from_gguf(&File::of(&c, 1).open(), 1).unwrap().config.qk_norm, QkNorm::Off);
 }
 
 #[test]
@@ -185,7 +213,7 @@ fn what_cannot_be_run_is_refused_by_name() {
     use Value::{F32, Text, U32};
     let good = File::of(&config(), 9);
     let cases = [
-        (good.clone().set("general.architecture", Text("qwen3moe")), ["general.architecture", "llama4"]),
+        (good.clone().set("general.architecture", Text("gemma4")), ["general.architecture", "qwen3moe"]),
         (
             good.clone().set("llama4.attention.sliding_window", U32(0)),
             ["llama4.attention.sliding_window", "8192"],
@@ -224,6 +252,38 @@ fn what_cannot_be_run_is_refused_by_name() {
             ["blk.3.ffn_up_exps.weight", "Q4_0"],
         ),
     ];
+    check_refusals(&cases);
+}
+
+#[test]
+fn what_cannot_be_run_of_qwen3moe_is_refused_by_name() {
+    use Value::{Text, U32};
+    let good = File::of(&qwen_config(), 9);
+    let cases = [
+        (good.clone().set("qwen3moe.expert_used_count", U32(9)), ["9 of 8 experts", "goes through"]),
+        (good.clone().set("qwen3moe.expert_used_count", U32(0)), ["0 of 8 experts", "goes through"]),
+        (good.clone().set("qwen3moe.expert_gating_func", U32(2)), ["qwen3moe.expert_gating_func", "softmax"]),
+        (good.clone().set("qwen3moe.expert_count", U32(u32::MAX)), ["ffn_gate_inp", "4294967295"]),
+        (good.clone().set("qwen3moe.attention.sliding_window", U32(64)), ["sliding_window", "is 64"]),
+        (
+            good.clone().set("qwen3moe.rope.scaling.type", Text("yarn")),
+            ["qwen3moe.rope.scaling.type", "yarn"],
+        ),
+        (good.clone().without("qwen3moe.rope.freq_base"), ["qwen3moe.rope.freq_base", "missing"]),
+        (good.clone().without("blk.2.attn_q_norm.weight"), ["blk.2.attn_q_norm.weight", "missing"]),
+        (
+            good.clone().edit("blk.1.attn_k_norm.weight", |dims, _, bytes| {
+                dims[0] = 16;
+                bytes.truncate(64);
+            }),
+            ["blk.1.attn_k_norm.weight", "[1, 1, 32]"],
+        ),
+        (good.clone().set("qwen3moe.attention.key_length", U32(u32::MAX - 1)), ["value_length", "is 32"]),
+    ];
+    check_refusals(&cases);
+}
+
+fn check_refusals(cases: &[(File, [&str; 2])]) {
     for (file, words) in cases {
         let said = file.refusal();
         for word in words {

@@ -1,6 +1,6 @@
 //! The golden files.
 
-use moe_server::model::llama4::Config;
+use moe_server::model::decoder::{Attention, Config, QkNorm, RopePairs, Score};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -17,6 +17,7 @@ pub(crate) struct Row {
     pub(crate) logits: Vec<f64>,
 }
 
+/// As the makers of goldens name them.
 #[derive(Deserialize)]
 struct Numbers {
     vocab: usize,
@@ -26,16 +27,29 @@ struct Numbers {
     kv_heads: usize,
     head_dim: usize,
     ff_expert: usize,
-    ff_dense: usize,
     experts: usize,
-    moe_step: usize,
-    qk_norm: bool,
-    chunk: usize,
-    floor_scale: usize,
-    attn_scale: f64,
     eps: f32,
     rope_theta: f64,
-    rope_factors: Option<Vec<f32>>,
+    #[serde(flatten)]
+    own: Own,
+}
+
+/// What one architecture has and the other has not.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Own {
+    Llama4 {
+        ff_dense: usize,
+        moe_step: usize,
+        qk_norm: bool,
+        chunk: usize,
+        floor_scale: usize,
+        attn_scale: f64,
+        rope_factors: Option<Vec<f32>>,
+    },
+    Qwen3Moe {
+        used: usize,
+    },
 }
 
 impl Golden {
@@ -46,25 +60,47 @@ impl Golden {
 
     pub(crate) fn config(&self) -> Config {
         let n = &self.config;
-        Config {
+        let plain = Config {
             vocab_size: n.vocab,
             hidden: n.hidden,
             layers: n.layers,
             heads: n.heads,
             kv_heads: n.kv_heads,
             head_dim: n.head_dim,
-            expert_ff: n.ff_expert,
-            dense_ff: n.ff_dense,
-            experts: n.experts,
-            moe_step: n.moe_step,
-            qk_norm: n.qk_norm,
-            chunk: n.chunk,
-            temperature_floor: n.floor_scale,
-            temperature_scale: n.attn_scale,
-            norm_eps: n.eps,
+            attention: Attention::Full,
+            qk_norm: QkNorm::Weighted,
+            rope_pairs: RopePairs::Halves,
             rope_theta: n.rope_theta,
-            rope_factors: n.rope_factors.clone(),
+            rope_factors: None,
+            dense_ff: 0,
+            moe_step: 1,
+            experts: n.experts,
+            experts_used: 1,
+            expert_ff: n.ff_expert,
+            shared_expert: false,
+            score: Score::SoftmaxOnOutput,
+            norm_eps: n.eps,
             context_length: 32_768,
+        };
+        match &n.own {
+            Own::Qwen3Moe { used } => Config { experts_used: *used, ..plain },
+            Own::Llama4 { ff_dense, moe_step, qk_norm, chunk, floor_scale, attn_scale, rope_factors } => {
+                Config {
+                    attention: Attention::Chunked {
+                        chunk: *chunk,
+                        temperature_floor: *floor_scale,
+                        temperature_scale: *attn_scale,
+                    },
+                    qk_norm: if *qk_norm { QkNorm::Plain } else { QkNorm::Off },
+                    rope_pairs: RopePairs::Adjacent,
+                    rope_factors: rope_factors.clone(),
+                    dense_ff: *ff_dense,
+                    moe_step: *moe_step,
+                    shared_expert: true,
+                    score: Score::SigmoidOnInput,
+                    ..plain
+                }
+            }
         }
     }
 }

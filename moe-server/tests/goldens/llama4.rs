@@ -1,8 +1,11 @@
 //! Logits against Hugging Face's, and proof that each known mistake would be seen.
 
-use moe_server::engine::{
-    Engine, Span, Wanted,
-    cpu::{CpuEngine, CpuOptions},
+use moe_server::{
+    engine::{
+        Engine, Span, Wanted,
+        cpu::{CpuEngine, CpuOptions},
+    },
+    model::decoder::Attention,
 };
 
 use crate::{
@@ -12,12 +15,12 @@ use crate::{
 };
 
 /// Of a row's largest difference, relative to its largest logit. What `f32` rounds away stays below half of it.
-const BOUND: f64 = 1e-5;
+pub(crate) const BOUND: f64 = 1e-5;
 /// What each mistake must at least cause.
-const SEEN: f64 = 100.0 * BOUND;
+pub(crate) const SEEN: f64 = 100.0 * BOUND;
 
 /// The largest deviation of the engine's logits from the golden's.
-fn engine_deviation(golden: &Golden, batch: usize) -> f64 {
+pub(crate) fn engine_deviation(golden: &Golden, batch: usize) -> f64 {
     let config = golden.config();
     let options = CpuOptions {
         threads: 2,
@@ -136,7 +139,8 @@ fn real_constants_would_show_mistakes() {
     }
     // What bites from the first chunk's end on; before it, these change nothing.
     let mut reference = Reference::new(&config, &weights, None);
-    let first = config.temperature_floor - 1;
+    let Attention::Chunked { temperature_floor, .. } = config.attention else { panic!() };
+    let first = temperature_floor - 1;
     reference.skip(&golden.tokens[..first]);
     let rest = first..golden.tokens.len();
     let plain = reference_deviation(&golden, &reference, rest.clone());

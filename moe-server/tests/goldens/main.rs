@@ -10,6 +10,7 @@ mod golden;
 mod heldout;
 mod llama4;
 mod quantised;
+mod qwen3moe;
 mod reference;
 mod schedules;
 mod trained;

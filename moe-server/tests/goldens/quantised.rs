@@ -5,7 +5,7 @@ use std::sync::Arc;
 use moe_kernels::weights::{DType, Matrix};
 use moe_server::{
     engine::{Engine, Span, Wanted},
-    model::llama4::{Config, Model, Tensor, TensorBytes},
+    model::decoder::{Config, Model, Tensor, TensorBytes},
 };
 use serde::Deserialize;
 
@@ -57,7 +57,7 @@ pub(crate) fn model(c: &Config, seed: u64, dtype: DType) -> (Model, Model) {
         let [stack, rows, columns] = tensor.shape();
         let mut values = vec![0.0; stack * rows * columns];
         for (row, out) in values.chunks_exact_mut(columns).enumerate() {
-            tensor.matrix(row / rows).dequantise_row(row % rows, out);
+            tensor.weights(row / rows).dequantise_row(row % rows, out);
         }
         generator::f32_tensor(tensor.shape(), &values)
     };

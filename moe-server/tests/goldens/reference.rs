@@ -7,9 +7,9 @@
 
 use moe_kernels::{
     Isa, LANES,
-    attention::{Attention, Block, Scratch, attend},
+    attention::{Block, Scratch, attend},
 };
-use moe_server::model::llama4::{Config, FeedForward, Gated, Model, Tensor};
+use moe_server::model::decoder::{Attention, Config, FeedForward, Gated, Model, QkNorm, Tensor};
 
 /// Keys of a block.
 const BLOCK: usize = 32;
@@ -72,7 +72,7 @@ fn floats(tensor: &Tensor) -> Vec<f32> {
     let [stack, rows, columns] = tensor.shape();
     let mut all = vec![0.0; stack * rows * columns];
     for (row, out) in all.chunks_mut(columns).enumerate() {
-        tensor.matrix(row / rows).dequantise_row(row % rows, out);
+        tensor.weights(row / rows).dequantise_row(row % rows, out);
     }
     all
 }
@@ -84,7 +84,7 @@ impl Weights {
             let (routed, plain) = match &layer.feed_forward {
                 FeedForward::Dense(dense) => (None, gated(dense)),
                 FeedForward::Moe { router, experts, shared } => {
-                    (Some((floats(router), gated(experts))), gated(shared))
+                    (Some((floats(router), gated(experts))), gated(shared.as_ref().unwrap()))
                 }
             };
             LayerWeights {
@@ -225,11 +225,12 @@ impl<'a> Reference<'a> {
     /// Caches key and value and returns the queries.
     fn project(&mut self, index: usize, layer: &LayerWeights, x: &[f32], position: usize) -> Vec<f32> {
         let c = self.config;
+        let Attention::Chunked { temperature_floor, temperature_scale, .. } = c.attention else { panic!() };
         let x = weighted_norm(x, &layer.attn_norm, c.norm_eps);
         let [mut queries, mut keys, values] = [0, 1, 2].map(|i| times(&layer.attention[i], &x));
         let rope = c.is_chunked(index) || self.is(Mutation::RopeEverywhere);
         let norm = if c.is_chunked(index) {
-            c.qk_norm != self.is(Mutation::QkNormInverted)
+            (c.qk_norm == QkNorm::Plain) != self.is(Mutation::QkNormInverted)
         } else {
             self.is(Mutation::QkNormWithoutRope)
         };
@@ -242,8 +243,7 @@ impl<'a> Reference<'a> {
             }
         }
         if !c.is_chunked(index) && !self.is(Mutation::NoTemperature) {
-            let steps = (position + 1) / c.temperature_floor;
-            let by = 1.0 + c.temperature_scale * (1.0 + steps as f64).ln();
+            let by = 1.0 + temperature_scale * (1.0 + ((position + 1) / temperature_floor) as f64).ln();
             queries.iter_mut().for_each(|q| *q *= by as f32);
         }
         let at = position * c.head_dim;
@@ -262,9 +262,9 @@ impl<'a> Reference<'a> {
         if !c.is_chunked(index) || self.is(Mutation::NoChunks) {
             0
         } else if self.is(Mutation::SlidingWindow) {
-            (p + 1).saturating_sub(c.chunk)
+            (p + 1).saturating_sub(c.chunk())
         } else {
-            p / c.chunk * c.chunk
+            p / c.chunk() * c.chunk()
         }
     }
 
@@ -304,7 +304,7 @@ impl<'a> Reference<'a> {
                 queries.iter().flat_map(|queries| &queries[own.clone()]).map(|q| q * by).collect();
             let visible: Vec<usize> =
                 positions.iter().flat_map(|p| std::iter::repeat_n(p + 1 - first, shared)).collect();
-            let attention = Attention {
+            let attention = moe_kernels::attention::Attention {
                 queries: &scaled,
                 visible: &visible,
                 blocks: &blocks,

@@ -10,7 +10,7 @@ use moe_server::{
         Engine, Span, Wanted,
         cpu::{CpuEngine, CpuOptions},
     },
-    model::{ChatTemplate, Tokenizer, gguf::Gguf, llama4::Model},
+    model::{ChatTemplate, Tokenizer, decoder::Model, gguf::Gguf},
 };
 
 use crate::{
@@ -36,7 +36,7 @@ fn demo() -> Demo {
     let tokenizer = Tokenizer::from_gguf(&file).unwrap();
     let template = ChatTemplate::from_gguf(&file).unwrap();
     let conversations = heldout::read(&tokenizer, &template);
-    Demo { model: Model::from_gguf(&file).unwrap(), conversations }
+    Demo { model: Model::from_gguf(&file, 2).unwrap(), conversations }
 }
 
 #[test]

@@ -93,8 +93,8 @@ fn serves_a_model_file_until_it_is_told_to_stop() {
 #[test]
 fn a_lost_stderr_ends_nothing() {
     let mut bytes = std::fs::read(MODEL).unwrap();
-    let norm = Gguf::from_bytes(bytes.clone()).unwrap().tensor("output_norm.weight").unwrap().range();
-    bytes[norm.start..norm.start + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let norm = Gguf::from_bytes(bytes.clone()).unwrap().tensor("output_norm.weight").unwrap().offset;
+    bytes[norm..norm + 4].copy_from_slice(&f32::NAN.to_le_bytes());
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("tiny.gguf");
     std::fs::write(&model, bytes).unwrap();

@@ -6,7 +6,7 @@ use moe_kernels::{
     padded,
 };
 
-use super::{forward::Part, kv::Cache, pool::Pool, products::for_each_token};
+use super::{forward::Part, kv::Cache, pool::Pool};
 use crate::model::llama4::Config;
 
 /// What to attend to, in one layer.
@@ -78,7 +78,7 @@ pub(super) fn attend(pool: &Pool, isa: Isa, config: &Config, what: &Attended<'_>
 
     let mut by_token = vec![0.0; what.queries.len()];
     let tile_of: Vec<Tile> = tiles.iter().flat_map(|tile| std::iter::repeat_n(*tile, tile.count)).collect();
-    for_each_token(pool, &mut by_token, columns, |t, row| {
+    pool.for_each_row(&mut by_token, columns, |t, row| {
         let tile = tile_of[t];
         let base = tile.first * config.heads * stride;
         for (head, out) in row.chunks_exact_mut(config.head_dim).take(config.heads).enumerate() {

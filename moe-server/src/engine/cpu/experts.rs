@@ -1,116 +1,121 @@
 //! Feed-forward layers: dense ones, and mixtures of experts, each expert run once per step over all its tokens.
 
-use moe_kernels::{Isa, elementwise, matmul::Activations, padded};
+use moe_kernels::{elementwise, packed::Columns, padded};
 
 use super::{
-    pool::Pool,
-    products::{Product, by_token, for_each_token, run},
+    inputs::{Forms, Input, Picked, Source},
+    machine::Machine,
+    products::{Product, run},
+    routing::Routing,
 };
-use crate::model::llama4::{Config, Gated, Tensor};
+use crate::model::decoder::{Config, Gated, Score, Tensor};
 
 /// A feed-forward network and what goes through it.
-pub(super) struct Routed<'a> {
-    pub(super) weights: &'a Gated,
+struct Routed<'a> {
+    weights: &'a Gated,
     /// Which of a stack of experts.
-    pub(super) index: usize,
-    pub(super) input: Activations<'a>,
+    index: usize,
+    input: &'a Input<'a>,
 }
 
-/// `down(silu(gate(x)) · up(x))` for each of `all`: token after token, `padded(rows)` apart.
-pub(super) fn gated(pool: &Pool, isa: Isa, all: &[Routed<'_>]) -> Vec<Vec<f32>> {
-    let room = |one: &Routed<'_>, rows: usize| vec![0.0; rows * one.input.count()];
-    let mut inner: Vec<_> = all.iter().map(|one| room(one, one.weights.up.shape()[1])).collect();
-    let products = all.iter().zip(&mut inner).map(|(one, out)| Product {
-        w: one.weights.up.matrix(one.index),
-        gate: Some(one.weights.gate.matrix(one.index)),
-        x: one.input,
-        out,
+/// One product for each of `all`, its results after those of the one before: rows of `columns`, `padded(columns)` apart.
+fn multiply<'a>(
+    machine: &Machine<'_>,
+    columns: usize,
+    all: impl Iterator<Item = (&'a Gated, usize, &'a Input<'a>)> + Clone,
+    weights: impl Fn(&'a Gated) -> (&'a Tensor, Option<&'a Tensor>),
+) -> Vec<f32> {
+    let stride = padded(columns);
+    let mut results = vec![0.0; all.clone().map(|(.., input)| input.count()).sum::<usize>() * stride];
+    let mut rest = &mut results[..];
+    let products = all.map(|(gated, index, input)| {
+        let (mine, after) = std::mem::take(&mut rest).split_at_mut(input.count() * stride);
+        rest = after;
+        let (w, gate) = weights(gated);
+        let out = Columns::new(mine, stride, columns);
+        Product { w: w.weights(index), gate: gate.map(|gate| gate.weights(index)), input, out }
     });
-    run(pool, isa, products.collect());
-    let by_token_all = |rows: Vec<Vec<f32>>| -> Vec<Vec<f32>> {
-        rows.iter().zip(all).map(|(rows, one)| by_token(pool, rows, one.input.count())).collect()
-    };
-    let inner = by_token_all(inner);
+    run(machine, products.collect());
+    results
+}
 
-    let mut outer: Vec<_> = all.iter().map(|one| room(one, one.weights.down.shape()[1])).collect();
-    let products = all.iter().zip(&inner).zip(&mut outer).map(|((one, inner), out)| {
-        let w = one.weights.down.matrix(one.index);
-        Product { w, gate: None, x: Activations::new(inner, one.input.count(), w.columns()), out }
+/// `down(silu(gate(x)) · up(x))` for each of `all`, one after the other: rows `padded(hidden)` apart. All are of one width.
+fn gated(machine: &Machine<'_>, all: &[Routed<'_>]) -> Vec<f32> {
+    let Some([_, width, hidden]) = all.first().map(|one| one.weights.up.shape()) else { return Vec::new() };
+    let networks = all.iter().map(|one| (one.weights, one.index, one.input));
+    let inner = multiply(machine, width, networks, |gated| (&gated.up, Some(&gated.gate)));
+
+    let forms = Forms::of(machine, all.iter().map(|one| &one.weights.down));
+    let mut end = 0;
+    let parts = all.iter().map(|one| {
+        let first = end;
+        end += one.input.count();
+        Picked::Range(first..end)
     });
-    run(pool, isa, products.collect());
-    by_token_all(outer)
+    let inputs = Source::new(machine, &inner, width, forms).pick(machine, &parts.collect::<Vec<_>>());
+    let networks = all.iter().zip(&inputs).map(|(one, input)| (one.weights, one.index, input));
+    multiply(machine, hidden, networks, |gated| (&gated.down, None))
 }
 
-/// The index of the highest value, of the first of equals; of the first NaN where there is one, so that the token it
-/// belongs to comes out as NaN and is noticed.
-fn highest(values: impl Iterator<Item = f32>) -> (usize, f32) {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (index, value) in values.enumerate() {
-        if value.is_nan() {
-            return (index, value);
-        }
-        if value > best.1 {
-            best = (index, value);
-        }
-    }
-    best
+/// A dense layer for each token of `x`.
+pub(super) fn dense(machine: &Machine<'_>, weights: &Gated, x: &[f32]) -> Vec<f32> {
+    let [.., hidden] = weights.up.shape();
+    let forms = Forms::of(machine, [&weights.gate, &weights.up]);
+    let input = Source::new(machine, x, hidden, forms).all(machine);
+    gated(machine, &[Routed { weights, index: 0, input: &input }])
 }
 
-/// `expert(s · x) + shared(x)` for each token of `x`, where the expert is the one with the highest router logit and `s`
-/// that logit's sigmoid.
+/// The routed experts' share of each token of `x`, plus the shared expert's where there is one. A token's experts are
+/// added up by rank, on top of the shared one.
 pub(super) fn mixture(
-    pool: &Pool,
-    isa: Isa,
+    machine: &Machine<'_>,
     config: &Config,
     router: &Tensor,
-    (experts, shared): (&Gated, &Gated),
+    (experts, shared): (&Gated, Option<&Gated>),
     x: &[f32],
 ) -> Vec<f32> {
     let stride = padded(config.hidden);
     let count = x.len() / stride;
-    let input = Activations::new(x, count, config.hidden);
+    let all = [Some(experts), shared].into_iter().flatten();
+    let forms = Forms::of(machine, all.flat_map(|gated| [&gated.gate, &gated.up]).chain([router]));
+    let source = Source::new(machine, x, config.hidden, forms);
+    let whole = source.all(machine);
+
     let mut logits = vec![0.0; config.experts * count];
-    run(pool, isa, vec![Product { w: router.matrix(0), gate: None, x: input, out: &mut logits }]);
+    let out = Columns::new(&mut logits, config.experts, config.experts);
+    run(machine, vec![Product { w: router.weights(0), gate: None, input: &whole, out }]);
+    let routing = Routing::new(machine.pool, config, &logits);
 
-    // For each expert its tokens' scaled inputs, and for each token its expert and its place there.
-    let mut inputs: Vec<Vec<f32>> = vec![Vec::new(); config.experts];
-    let mut places = Vec::with_capacity(count);
-    for (t, row) in x.chunks_exact(stride).enumerate() {
-        let (expert, top) = highest((0..config.experts).map(|e| logits[e * count + t]));
-        let score = elementwise::sigmoid(top);
-        let rows = &mut inputs[expert];
-        places.push((expert, rows.len() / stride));
-        rows.extend(row.iter().map(|x| score * x));
+    let chosen = || routing.experts.iter().enumerate().filter(|(_, assigned)| !assigned.tokens.is_empty());
+    let lists = chosen().map(|(_, assigned)| match config.score {
+        Score::SigmoidOnInput => Picked::Weighted(&assigned.tokens, &assigned.weights),
+        Score::SoftmaxOnOutput => Picked::Listed(&assigned.tokens),
+    });
+    let inputs = source.pick(machine, &lists.collect::<Vec<_>>());
+    // The shared expert first, then the others as they are chosen: and so lie their results.
+    let mut networks: Vec<_> =
+        shared.map(|weights| Routed { weights, index: 0, input: &whole }).into_iter().collect();
+    let mut starts = vec![0; config.experts];
+    let mut end = if shared.is_some() { count } else { 0 };
+    for ((index, assigned), input) in chosen().zip(&inputs) {
+        networks.push(Routed { weights: experts, index, input });
+        starts[index] = end;
+        end += assigned.tokens.len();
     }
+    let outputs = gated(machine, &networks);
 
-    let mut all = vec![Routed { weights: shared, index: 0, input }];
-    let mut numbers = vec![0; config.experts];
-    for (index, rows) in inputs.iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
-        numbers[index] = all.len();
-        let input = Activations::new(rows, rows.len() / stride, config.hidden);
-        all.push(Routed { weights: experts, index, input });
-    }
-    let mut outputs = gated(pool, isa, &all);
-    let mut sum = std::mem::take(&mut outputs[0]);
-    for_each_token(pool, &mut sum, stride, |t, sum| {
-        let (expert, place) = places[t];
-        let routed = &outputs[numbers[expert]];
-        elementwise::add(sum, &routed[place * stride..(place + 1) * stride]);
+    let mut sum = vec![0.0; x.len()];
+    machine.pool.for_each_row(&mut sum, stride, |t, sum| {
+        if shared.is_some() {
+            sum.copy_from_slice(&outputs[t * stride..][..stride]);
+        }
+        for choice in routing.of(t) {
+            let row = &outputs[(starts[choice.expert] + choice.place) * stride..][..stride];
+            match config.score {
+                Score::SigmoidOnInput => elementwise::add(sum, row),
+                Score::SoftmaxOnOutput => elementwise::add_scaled(sum, row, choice.weight),
+            }
+        }
     });
     sum
-}
-
-#[cfg(test)]
-mod tests {
-    use super::highest;
-
-    #[test]
-    fn the_router_takes_the_first_of_equals_and_the_first_nan() {
-        assert_eq!(highest([1.0, 3.0, 3.0].into_iter()), (1, 3.0));
-        assert_eq!(highest([-1.0].into_iter()), (0, -1.0));
-        for (values, first) in [([f32::NAN; 3], 0), ([1.0, f32::NAN, 3.0], 1), ([3.0, 1.0, f32::NAN], 2)] {
-            let (index, value) = highest(values.into_iter());
-            assert!(index == first && value.is_nan(), "{values:?}: {index} {value}");
-        }
-    }
 }

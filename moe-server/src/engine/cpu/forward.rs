@@ -4,18 +4,19 @@
 //! which others are in the batch. Products and attention keep their order of reduction (`moe_kernels`), and whatever
 //! happens between them happens token by token.
 
-use moe_kernels::{Isa, elementwise, matmul::Activations, padded};
+use moe_kernels::{elementwise, packed::Columns, padded};
 
 use super::{
     attention::{Attended, attend},
-    experts::{Routed, gated, mixture},
+    experts::{dense, mixture},
+    inputs::{Forms, Source},
     kv::{Cache, Held},
-    pool::Pool,
-    products::{Product, by_token, for_each_token, run},
+    machine::Machine,
+    products::{Product, run},
 };
 use crate::{
     engine::{TokenId, Wanted},
-    model::llama4::{Config, FeedForward, Layer, Model},
+    model::decoder::{Config, FeedForward, Layer, Model, QkNorm, RopePairs, Tensor},
 };
 
 /// One sequence's part of the batch.
@@ -33,12 +34,14 @@ pub(super) struct Part<'a> {
 pub(super) struct Pass<'a> {
     pub(super) model: &'a Model,
     pub(super) frequencies: &'a [f64],
-    pub(super) pool: &'a Pool,
-    pub(super) isa: Isa,
+    pub(super) machine: Machine<'a>,
 }
 
-/// Cosine and sine for each pair of a head, token after token.
-type Turns = Vec<[f32; 2]>;
+/// By what angle rope turns each pair of a head, token after token.
+struct Turns {
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+}
 
 impl Pass<'_> {
     fn config(&self) -> &Config {
@@ -52,7 +55,7 @@ impl Pass<'_> {
         let count: usize = parts.iter().map(|part| part.tokens.len()).sum();
         let mut x = vec![0.0; count * stride];
         let tokens = parts.iter().flat_map(|part| part.tokens);
-        let embedding = self.model.embedding.matrix(0);
+        let embedding = self.model.embedding.weights(0);
         for (row, token) in x.chunks_exact_mut(stride).zip(tokens) {
             embedding.dequantise_row(*token as usize, row);
         }
@@ -63,16 +66,7 @@ impl Pass<'_> {
         let (mut chunked, mut full) = (0, 0);
         for (index, layer) in self.model.layers.iter().enumerate() {
             let group_layer = if c.is_chunked(index) { &mut chunked } else { &mut full };
-            self.attention(
-                layer,
-                c.is_chunked(index),
-                *group_layer,
-                cache,
-                parts,
-                &positions,
-                &turns,
-                &mut x,
-            );
+            self.attention(layer, index, *group_layer, cache, parts, &positions, &turns, &mut x);
             *group_layer += 1;
             self.feed_forward(layer, &mut x);
         }
@@ -82,22 +76,34 @@ impl Pass<'_> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
     fn turns(&self, positions: &[usize]) -> Turns {
         let angles = positions.iter().flat_map(|p| self.frequencies.iter().map(|f| *p as f64 * f));
-        angles.map(|angle| [angle.cos() as f32, angle.sin() as f32]).collect()
+        let (cos, sin) = angles.map(|angle| (angle.cos() as f32, angle.sin() as f32)).unzip();
+        Turns { cos, sin }
     }
 
     fn norm(&self, x: &[f32], weight: &[f32]) -> Vec<f32> {
         let hidden = self.config().hidden;
         let stride = padded(hidden);
         let mut out = vec![0.0; x.len()];
-        for_each_token(self.pool, &mut out, stride, |t, out| {
+        self.machine.pool.for_each_row(&mut out, stride, |t, out| {
             let x = &x[t * stride..t * stride + hidden];
-            elementwise::rms_norm(self.isa, x, weight, self.config().norm_eps, &mut out[..hidden]);
+            elementwise::rms_norm(self.machine.isa, x, weight, self.config().norm_eps, &mut out[..hidden]);
         });
         out
     }
 
-    fn activations<'a>(&self, x: &'a [f32], columns: usize) -> Activations<'a> {
-        Activations::new(x, x.len() / padded(columns), columns)
+    /// The product of each of `weights` with all rows of `x`, which are `padded(columns)` apart; so are the results' rows.
+    fn multiply<const N: usize>(&self, weights: [&Tensor; N], x: &[f32]) -> [Vec<f32>; N] {
+        let columns = weights.first().map_or(1, |w| w.shape()[2]);
+        let source = Source::new(&self.machine, x, columns, Forms::of(&self.machine, weights));
+        let input = source.all(&self.machine);
+        let mut outs = weights.map(|w| vec![0.0; padded(w.shape()[1]) * input.count()]);
+        let products = weights.into_iter().zip(&mut outs).map(|(w, out)| {
+            let rows = w.shape()[1];
+            let out = Columns::new(out, padded(rows), rows);
+            Product { w: w.weights(0), gate: None, input: &input, out }
+        });
+        run(&self.machine, products.collect());
+        outs
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -105,7 +111,7 @@ impl Pass<'_> {
     fn attention(
         &self,
         layer: &Layer,
-        is_chunked: bool,
+        index: usize,
         group_layer: usize,
         cache: &mut Cache,
         parts: &[Part<'_>],
@@ -114,45 +120,45 @@ impl Pass<'_> {
         x: &mut [f32],
     ) {
         let c = self.config();
-        let count = positions.len();
+        let (is_chunked, has_rope) = (c.is_chunked(index), c.has_rope(index));
         let normed = self.norm(x, &layer.attn_norm);
-        let input = self.activations(&normed, c.hidden);
-        let weights = [&layer.query, &layer.key, &layer.value].map(|w| w.matrix(0));
-        let mut outs = weights.map(|w| vec![0.0; w.rows() * count]);
-        let products = weights.into_iter().zip(&mut outs);
-        let products = products.map(|(w, out)| Product { w, gate: None, x: input, out }).collect();
-        run(self.pool, self.isa, products);
-        let [mut queries, mut keys, values] = outs.map(|rows| by_token(self.pool, &rows, count));
+        let weights = [&layer.query, &layer.key, &layer.value];
+        let [mut queries, mut keys, values] = self.multiply(weights, &normed);
 
         let pairs = self.frequencies.len();
-        let turn = |t: usize, heads: &mut [f32], count: usize, scale: f32| {
-            for head in heads[..count * c.head_dim].chunks_exact_mut(c.head_dim) {
-                if is_chunked {
-                    elementwise::rope(head, &turns[t * pairs..(t + 1) * pairs]);
-                    if c.qk_norm {
-                        elementwise::rms_norm_in_place(self.isa, head, c.norm_eps);
+        let norms = layer.head_norms.as_ref().map(|norms| (&norms.query[..], &norms.key[..])).unzip();
+        let turn = |t: usize, heads: &mut [f32], norm: Option<&[f32]>, scale: f32| {
+            let (cos, sin) = (&turns.cos[t * pairs..][..pairs], &turns.sin[t * pairs..][..pairs]);
+            for head in heads.chunks_exact_mut(c.head_dim) {
+                if let Some(weight) = norm {
+                    elementwise::weighted_rms_norm_in_place(self.machine.isa, head, weight, c.norm_eps);
+                }
+                if has_rope {
+                    match c.rope_pairs {
+                        RopePairs::Adjacent => elementwise::rope_adjacent(self.machine.isa, head, cos, sin),
+                        RopePairs::Halves => elementwise::rope_halves(self.machine.isa, head, cos, sin),
+                    }
+                    if c.qk_norm == QkNorm::Plain {
+                        elementwise::rms_norm_in_place(self.machine.isa, head, c.norm_eps);
                     }
                 }
                 elementwise::scale(head, scale);
             }
         };
         let by = 1.0 / (c.head_dim as f64).sqrt();
-        for_each_token(self.pool, &mut queries, padded(c.heads * c.head_dim), |t, heads| {
-            let temperature = if is_chunked { 1.0 } else { c.temperature(positions[t]) };
-            turn(t, heads, c.heads, (by * temperature) as f32);
+        let (q, kv) = (c.heads * c.head_dim, c.kv_heads * c.head_dim);
+        self.machine.pool.for_each_row(&mut queries, padded(q), |t, heads| {
+            turn(t, &mut heads[..q], norms.0, (by * c.temperature(index, positions[t])) as f32);
         });
-        for_each_token(self.pool, &mut keys, padded(c.kv_heads * c.head_dim), |t, heads| {
-            turn(t, heads, c.kv_heads, 1.0);
+        self.machine.pool.for_each_row(&mut keys, padded(kv), |t, heads| {
+            turn(t, &mut heads[..kv], norms.1, 1.0);
         });
         self.store(is_chunked, group_layer, cache, parts, &keys, &values);
 
         let attended = Attended { is_chunked, group_layer, cache, parts, queries: &queries };
-        let mixed = attend(self.pool, self.isa, c, &attended);
-        let input = self.activations(&mixed, c.heads * c.head_dim);
-        let w = layer.output.matrix(0);
-        let mut out = vec![0.0; w.rows() * count];
-        run(self.pool, self.isa, vec![Product { w, gate: None, x: input, out: &mut out }]);
-        self.add(x, &by_token(self.pool, &out, count));
+        let mixed = attend(self.machine.pool, self.machine.isa, c, &attended);
+        let [out] = self.multiply([&layer.output], &mixed);
+        self.add(x, &out);
     }
 
     fn store(
@@ -184,21 +190,18 @@ impl Pass<'_> {
 
     fn add(&self, x: &mut [f32], y: &[f32]) {
         let stride = padded(self.config().hidden);
-        for_each_token(self.pool, x, stride, |t, x| elementwise::add(x, &y[t * stride..(t + 1) * stride]));
+        self.machine
+            .pool
+            .for_each_row(x, stride, |t, x| elementwise::add(x, &y[t * stride..(t + 1) * stride]));
     }
 
     fn feed_forward(&self, layer: &Layer, x: &mut [f32]) {
         let normed = self.norm(x, &layer.ffn_norm);
         match &layer.feed_forward {
-            FeedForward::Dense(weights) => {
-                let input = self.activations(&normed, self.config().hidden);
-                for out in gated(self.pool, self.isa, &[Routed { weights, index: 0, input }]) {
-                    self.add(x, &out);
-                }
-            }
+            FeedForward::Dense(weights) => self.add(x, &dense(&self.machine, weights, &normed)),
             FeedForward::Moe { router, experts, shared } => {
-                let out = mixture(self.pool, self.isa, self.config(), router, (experts, shared), &normed);
-                self.add(x, &out);
+                let experts = (experts, shared.as_ref());
+                self.add(x, &mixture(&self.machine, self.config(), router, experts, &normed));
             }
         }
     }
@@ -220,12 +223,12 @@ impl Pass<'_> {
             return Vec::new();
         }
         let normed = self.norm(&wanted, &self.model.output_norm);
-        let input = self.activations(&normed, c.hidden);
-        let w = self.model.output.matrix(0);
-        let mut out = vec![0.0; w.rows() * input.count()];
-        let count = input.count();
-        run(self.pool, self.isa, vec![Product { w, gate: None, x: input, out: &mut out }]);
-        let padded_rows = by_token(self.pool, &out, count);
-        padded_rows.chunks_exact(padded(c.vocab_size)).flat_map(|row| &row[..c.vocab_size]).copied().collect()
+        let output = &self.model.output;
+        let source = Source::new(&self.machine, &normed, c.hidden, Forms::of(&self.machine, [output]));
+        let input = source.all(&self.machine);
+        let mut logits = vec![0.0; c.vocab_size * input.count()];
+        let out = Columns::new(&mut logits, c.vocab_size, c.vocab_size);
+        run(&self.machine, vec![Product { w: output.weights(0), gate: None, input: &input, out }]);
+        logits
     }
 }

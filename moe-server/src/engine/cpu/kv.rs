@@ -161,15 +161,17 @@ pub(super) struct Held {
 impl Cache {
     /// Room for `tokens` tokens, rounded up to blocks. Blocks divide the chunk, so that none straddles two.
     pub(super) fn new(config: &Config, tokens: usize) -> Result<Self, ModelError> {
-        let block_len =
-            (1..=MAX_BLOCK.min(config.chunk)).rev().find(|n| config.chunk.is_multiple_of(*n)).unwrap_or(1);
+        let block_len = (1..=MAX_BLOCK.min(config.chunk()))
+            .rev()
+            .find(|n| config.chunk().is_multiple_of(*n))
+            .unwrap_or(1);
         let blocks = tokens.div_ceil(block_len);
         let chunked = (0..config.layers).filter(|i| config.is_chunked(*i)).count();
         Ok(Self {
             full: Group::new(config.layers - chunked, blocks, block_len, config)?,
             chunked: Group::new(chunked, blocks, block_len, config)?,
             block_len,
-            chunk: config.chunk,
+            chunk: config.chunk(),
         })
     }
 

@@ -1,4 +1,4 @@
-//! The engine that runs Llama 4 on the processor.
+//! The engine that runs decoders ([`crate::model::decoder`]) on the processor.
 //!
 //! Weights stay where they are (mapped, in the file's own types); keys and values are `f32` in blocks. See
 //! [`crate::engine`] for the invariant on bits, which `moe-server/tests/schedules.rs` holds.
@@ -6,9 +6,12 @@
 mod attention;
 mod experts;
 mod forward;
+mod inputs;
 mod kv;
+mod machine;
 mod pool;
 mod products;
+mod routing;
 mod state;
 
 use std::{
@@ -24,13 +27,24 @@ use moe_kernels::Isa;
 use self::{
     forward::{Part, Pass},
     kv::{Cache, Held},
+    machine::Machine,
     pool::Pool,
 };
 use super::{Capabilities, Engine, EngineError, SequenceId, Span, Wanted};
 use crate::model::{
+    decoder::{Model, ModelError},
     gguf::Gguf,
-    llama4::{Model, ModelError},
 };
+
+/// What packed weights are multiplied with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Arithmetic {
+    /// Activations quantised to 8 bits, with a scale for each 32 or 256 values: all sums inside a block are integers.
+    #[default]
+    Integer,
+    /// The activations themselves; weights as the `f32` values that they stand for. Slow: the reference for the other.
+    Exact,
+}
 
 /// How to run a model.
 #[derive(Debug, Clone)]
@@ -43,20 +57,28 @@ pub struct CpuOptions {
     pub context_limit: Option<usize>,
     /// The most tokens of one step.
     pub max_batch_tokens: usize,
+    pub arithmetic: Arithmetic,
 }
 
 impl Default for CpuOptions {
     fn default() -> Self {
-        Self { threads: 0, kv_tokens: 8192, context_limit: None, max_batch_tokens: 256 }
+        Self {
+            threads: 0,
+            kv_tokens: 8192,
+            context_limit: None,
+            max_batch_tokens: 256,
+            arithmetic: Arithmetic::default(),
+        }
     }
 }
 
-/// Runs Llama 4 on the processor.
+/// Runs a model on the processor.
 pub struct CpuEngine {
     model: Model,
     frequencies: Vec<f64>,
     pool: Pool,
     isa: Isa,
+    arithmetic: Arithmetic,
     cache: Cache,
     sequences: BTreeMap<SequenceId, Held>,
     next: u64,
@@ -82,7 +104,7 @@ impl CpuEngine {
     /// # Errors
     /// [`ModelError`], saying what is wrong with the file or the options.
     pub fn from_gguf(file: &Arc<Gguf>, options: CpuOptions) -> Result<Self, ModelError> {
-        Self::new(Model::from_gguf(file)?, options)
+        Self::new(Model::from_gguf(file, pool::threads_of(options.threads))?, options)
     }
 
     /// # Errors
@@ -101,6 +123,7 @@ impl CpuEngine {
             frequencies: config.rope_frequencies(),
             pool: Pool::new(options.threads)?,
             isa: Isa::detect(),
+            arithmetic: options.arithmetic,
             cache: Cache::new(config, options.kv_tokens)?,
             sequences: BTreeMap::new(),
             next: 0,
@@ -173,9 +196,9 @@ impl CpuEngine {
     }
 
     fn compute(&mut self, parts: &[Part<'_>]) -> Vec<f32> {
-        let Self { model, frequencies, pool, isa, cache, .. } = self;
-        let pass = Pass { model, frequencies, pool, isa: *isa };
-        pool.enter(|| pass.run(cache, parts))
+        let Self { model, frequencies, pool, isa, arithmetic, cache, .. } = self;
+        let machine = Machine { pool, isa: *isa, is_exact: *arithmetic == Arithmetic::Exact };
+        Pass { model, frequencies, machine }.run(cache, parts)
     }
 }
 

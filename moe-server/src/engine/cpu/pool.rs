@@ -2,38 +2,53 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use moe_kernels::Team;
+
 use crate::model::llama4::ModelError;
 
-/// A fixed number of threads.
-#[derive(Debug)]
-pub(super) struct Pool {
-    threads: rayon_core::ThreadPool,
+/// `threads`, or, for 0, as many as affinity and cgroup quota allow.
+pub(super) fn threads_of(threads: usize) -> usize {
+    match threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        n => n,
+    }
 }
 
+/// A fixed number of threads, that of the caller among them.
+#[derive(Debug)]
+pub(super) struct Pool {
+    team: Team,
+}
+
+/// Tokens that one thread takes at a time where the work per token is small.
+pub(super) const TOKENS: usize = 16;
+
 impl Pool {
-    /// `threads` of them; 0 takes as many as affinity and cgroup quota allow.
+    /// [`threads_of`] them.
     pub(super) fn new(threads: usize) -> Result<Self, ModelError> {
-        let threads = match threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            n => n,
-        };
-        let threads = rayon_core::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|index| format!("compute-{index}"))
-            .build()
-            .map_err(|error| {
-                ModelError::Resources(format!("{threads} compute threads cannot start: {error}"))
-            })?;
-        Ok(Self { threads })
+        let threads = threads_of(threads);
+        let team = Team::new(threads).map_err(|error| {
+            ModelError::Resources(format!("{threads} compute threads cannot start: {error}"))
+        })?;
+        Ok(Self { team })
     }
 
     pub(super) fn threads(&self) -> usize {
-        self.threads.current_num_threads()
+        self.team.threads()
     }
 
-    /// Runs `f` on one of the threads, so that [`Self::for_each`] inside it need not wake another one first.
-    pub(super) fn enter<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
-        self.threads.install(f)
+    /// Calls `f` for each row of `x`, `stride` long, with the row's index, on all threads.
+    pub(super) fn for_each_row(&self, x: &mut [f32], stride: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+        let parts: Vec<_> = x.chunks_mut(TOKENS * stride).enumerate().collect();
+        self.for_each(
+            parts,
+            || (),
+            |(part, rows), ()| {
+                for (t, row) in rows.chunks_exact_mut(stride).enumerate() {
+                    f(part * TOKENS + t, row);
+                }
+            },
+        );
     }
 
     /// Calls `f` once for each task, in no order, on all threads; `scratch` makes each thread's own working memory.
@@ -54,7 +69,7 @@ impl Pool {
             return;
         }
         let queue = Mutex::new(tasks.into_iter());
-        self.threads.broadcast(|_| {
+        self.team.run(&|| {
             let mut scratch = scratch();
             loop {
                 // Nothing panics while the lock is held.
@@ -80,7 +95,7 @@ mod tests {
         for threads in 1..4 {
             let pool = Pool::new(threads).unwrap();
             let mut done = vec![0; 100];
-            pool.enter(|| pool.for_each(done.iter_mut().collect(), || (), |n: &mut i32, ()| *n += 1));
+            pool.for_each(done.iter_mut().collect(), || (), |n: &mut i32, ()| *n += 1);
             assert_eq!(done, vec![1; 100]);
         }
     }
@@ -90,19 +105,17 @@ mod tests {
         for threads in 1..4 {
             let pool = Pool::new(threads).unwrap();
             let died = catch_unwind(AssertUnwindSafe(|| {
-                pool.enter(|| pool.for_each((0..50).collect(), || (), |n, ()| assert!(n != 17)));
+                pool.for_each((0..50).collect(), || (), |n, ()| assert!(n != 17));
             }));
             assert!(died.is_err());
             let sum = AtomicUsize::new(0);
-            pool.enter(|| {
-                pool.for_each(
-                    (0..10).collect(),
-                    || (),
-                    |n: usize, ()| {
-                        sum.fetch_add(n, Ordering::Relaxed);
-                    },
-                );
-            });
+            pool.for_each(
+                (0..10).collect(),
+                || (),
+                |n: usize, ()| {
+                    sum.fetch_add(n, Ordering::Relaxed);
+                },
+            );
             assert_eq!(sum.into_inner(), 45);
         }
     }

@@ -1,95 +1,135 @@
 //! Matrix products spread over the threads.
 
+use std::ops::Range;
+
 use moe_kernels::{
-    Isa, elementwise,
-    matmul::{Activations, matmul},
-    padded,
-    weights::Matrix,
+    elementwise,
+    matmul::matmul,
+    packed::{self, Columns, PackedMatrix, TILE_ROWS},
+    weights::{DType, Matrix},
 };
 
-use super::pool::Pool;
+use super::{inputs::Input, machine::Machine};
+use crate::model::decoder::Weights;
 
-/// `out[row · count + t] = w[row] · x[t]`, or, with `gate`, `silu(gate[row] · x[t]) · (w[row] · x[t])`.
+/// `out[t] = w · x[t]`, or, with `gate`, `silu(gate · x[t]) · (w · x[t])`.
 pub(super) struct Product<'a> {
-    pub(super) w: Matrix<'a>,
-    pub(super) gate: Option<Matrix<'a>>,
-    pub(super) x: Activations<'a>,
-    /// As many values as `w` has rows, times the number of activations.
-    pub(super) out: &'a mut [f32],
+    pub(super) w: Weights<'a>,
+    pub(super) gate: Option<Weights<'a>>,
+    pub(super) input: &'a Input<'a>,
+    /// A row for each token, as many columns as `w` has rows.
+    pub(super) out: Columns<'a>,
 }
 
-/// Rows that one thread takes at a time: enough to be worth it, few enough to share out evenly.
-const MOST_ROWS: usize = 64;
-const LEAST_ROWS: usize = 8;
-const TILES_PER_THREAD: usize = 6;
+/// Tiles that one thread takes at a time: few enough to share out evenly and to stay in its cache.
+const MOST_TILES: usize = 4;
+const TASKS_PER_THREAD: usize = 6;
 
 /// Computes all products at once.
-pub(super) fn run(pool: &Pool, isa: Isa, products: Vec<Product<'_>>) {
-    let rows: usize = products.iter().map(|p| p.w.rows()).sum();
-    let per_tile = (rows / (pool.threads() * TILES_PER_THREAD)).clamp(LEAST_ROWS, MOST_ROWS);
-    let per_tile = per_tile.next_multiple_of(LEAST_ROWS);
-    let mut tiles = Vec::with_capacity(rows / per_tile + products.len());
+pub(super) fn run(machine: &Machine<'_>, products: Vec<Product<'_>>) {
+    let rows: usize = products.iter().map(|product| product.w.rows()).sum();
+    let tiles = rows / (machine.pool.threads() * TASKS_PER_THREAD * TILE_ROWS);
+    let rows = tiles.clamp(1, MOST_TILES) * TILE_ROWS;
+    let mut tasks = Vec::new();
     for product in products {
-        let Product { w, gate, x, out } = product;
-        if x.count() == 0 {
+        let Product { w, gate, input, mut out } = product;
+        if input.count() == 0 {
             continue;
         }
-        for (index, out) in out.chunks_mut(per_tile * x.count()).enumerate() {
-            let first = index * per_tile;
-            let last = first + out.len() / x.count();
-            tiles.push((Product { w, gate, x, out }, first..last));
+        let mut first = 0;
+        while first < w.rows() {
+            let last = (first + rows).min(w.rows());
+            let (mine, rest) = out.split_at(last - first);
+            tasks.push((Product { w, gate, input, out: mine }, first..last));
+            out = rest;
+            first = last;
         }
     }
-    pool.for_each(tiles, Vec::new, |(tile, rows), other| {
-        let Some(gate) = tile.gate else {
-            return matmul(isa, &tile.w, rows, &tile.x, tile.out);
-        };
-        other.resize(tile.out.len(), 0.0);
-        matmul(isa, &gate, rows.clone(), &tile.x, tile.out);
-        matmul(isa, &tile.w, rows, &tile.x, other);
-        elementwise::swiglu(isa, tile.out, other);
+    machine.pool.for_each(tasks, Scratch::default, |(mut task, rows), scratch| {
+        compute(machine, &mut task, rows, scratch);
     });
 }
 
-/// Tokens that one thread takes at a time where the work per token is small.
-const TOKENS: usize = 16;
-
-/// From row after row (tokens side by side) to token after token, each `padded(rows)` apart.
-pub(super) fn by_token(pool: &Pool, rows: &[f32], count: usize) -> Vec<f32> {
-    let height = rows.len() / count.max(1);
-    let stride = padded(height);
-    let mut tokens = vec![0.0; count * stride];
-    let parts: Vec<_> = tokens.chunks_mut(TOKENS * stride).enumerate().collect();
-    pool.for_each(
-        parts,
-        || (),
-        |(part, tokens), ()| {
-            let first = part * TOKENS;
-            for row in 0..height {
-                for (t, token) in tokens.chunks_exact_mut(stride).enumerate() {
-                    token[row] = rows[row * count + first + t];
-                }
-            }
-        },
-    );
-    tokens
+#[derive(Default)]
+struct Scratch {
+    /// Row after row, the tokens side by side.
+    rows: Vec<f32>,
+    /// Token after token.
+    tokens: Vec<f32>,
 }
 
-/// Calls `f` for each token's row of `x` with the token's index, on all threads.
-pub(super) fn for_each_token(
-    pool: &Pool,
-    x: &mut [f32],
-    stride: usize,
-    f: impl Fn(usize, &mut [f32]) + Sync,
+fn compute(machine: &Machine<'_>, task: &mut Product<'_>, rows: Range<usize>, scratch: &mut Scratch) {
+    let Product { w, gate, input, out } = task;
+    let Some(gate) = gate else { return multiply(machine, w, rows, input, out, &mut scratch.rows) };
+    if let (Weights::Packed(up), Weights::Packed(gate)) = (&w, &gate)
+        && !machine.is_exact
+        && up.packed_type().grain() == gate.packed_type().grain()
+    {
+        let panels = input.panels(up.packed_type().grain());
+        return packed::gated(machine.isa, (gate, up), tiles(&rows), panels, out);
+    }
+    multiply(machine, gate, rows.clone(), input, out, &mut scratch.rows);
+    let height = rows.len();
+    scratch.tokens.resize(height * input.count(), 0.0);
+    let mut ups = Columns::new(&mut scratch.tokens, height, height);
+    multiply(machine, w, rows, input, &mut ups, &mut scratch.rows);
+    for (t, up) in scratch.tokens.chunks_exact(height).enumerate() {
+        elementwise::swiglu(machine.isa, out.row_mut(t), up);
+    }
+}
+
+/// Rows begin at a tile.
+fn tiles(rows: &Range<usize>) -> Range<usize> {
+    rows.start / TILE_ROWS..rows.end.div_ceil(TILE_ROWS)
+}
+
+fn multiply(
+    machine: &Machine<'_>,
+    w: &Weights<'_>,
+    rows: Range<usize>,
+    input: &Input<'_>,
+    out: &mut Columns<'_>,
+    scratch: &mut Vec<f32>,
 ) {
-    let parts: Vec<_> = x.chunks_mut(TOKENS * stride).enumerate().collect();
-    pool.for_each(
-        parts,
-        || (),
-        |(part, rows), ()| {
-            for (t, row) in rows.chunks_exact_mut(stride).enumerate() {
-                f(part * TOKENS + t, row);
+    match (w, machine.grain(w)) {
+        (Weights::Packed(w), Some(grain)) => {
+            packed::product(machine.isa, w, tiles(&rows), input.panels(grain), out);
+        }
+        (Weights::Packed(w), None) => {
+            let bytes = values(w, rows.clone());
+            if let Some(w) = Matrix::new(DType::F32, rows.len(), w.columns(), &bytes) {
+                by_rows(machine, &w, 0..rows.len(), input, out, scratch);
             }
-        },
-    );
+        }
+        (Weights::Rows(w), _) => by_rows(machine, w, rows, input, out, scratch),
+    }
+}
+
+/// Rows of a packed matrix as little-endian `f32`.
+fn values(w: &PackedMatrix<'_>, rows: Range<usize>) -> Vec<u8> {
+    let mut values = vec![0.0; w.columns()];
+    let mut bytes = Vec::with_capacity(4 * w.columns() * rows.len());
+    for row in rows {
+        w.dequantise_row(row, &mut values);
+        bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    }
+    bytes
+}
+
+fn by_rows(
+    machine: &Machine<'_>,
+    w: &Matrix<'_>,
+    rows: Range<usize>,
+    input: &Input<'_>,
+    out: &mut Columns<'_>,
+    scratch: &mut Vec<f32>,
+) {
+    let count = input.count();
+    scratch.resize(rows.len() * count, 0.0);
+    matmul(machine.isa, w, rows, &input.float(), scratch);
+    for t in 0..count {
+        for (value, row) in out.row_mut(t).iter_mut().zip(scratch.chunks_exact(count)) {
+            *value = row[t];
+        }
+    }
 }

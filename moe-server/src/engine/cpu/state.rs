@@ -93,7 +93,7 @@ fn fingerprint(model: &Model, cache: &Cache) -> u64 {
             FeedForward::Dense(weights) => vec![weights],
             FeedForward::Moe { router, experts, shared } => {
                 tensor(router);
-                vec![experts, shared]
+                [experts].into_iter().chain(shared).collect()
             }
         };
         for one in gated.into_iter().flat_map(|g| [&g.gate, &g.up, &g.down]) {

@@ -16,9 +16,27 @@ pub enum GgufError {
     },
     BigEndian,
     UnsupportedVersion(u32),
-    /// One part of a model that is split over several files.
-    Split {
-        parts: u64,
+    /// One part of a model that is split over several files, under a name that does not tell the others'.
+    PartName {
+        number: u16,
+        count: u16,
+        expected: String,
+    },
+    /// A part of a split model that is not beside the others.
+    MissingPart {
+        number: usize,
+        count: usize,
+        path: PathBuf,
+    },
+    /// Parts that do not belong together.
+    Parts {
+        path: PathBuf,
+        why: String,
+    },
+    /// What is wrong with one of several parts.
+    InPart {
+        path: PathBuf,
+        error: Box<GgufError>,
     },
     /// The file ends inside something.
     Truncated {
@@ -58,11 +76,18 @@ impl fmt::Display for GgufError {
             Self::UnsupportedVersion(version) => {
                 write!(f, "GGUF version {version} is not supported (2 and 3 are); convert the model again")
             }
-            Self::Split { parts } => write!(
+            Self::PartName { number, count, expected } => write!(
                 f,
-                "one part of a model split over {parts} files, which is not supported; merge them into one file \
-                 (llama-gguf-split --merge)"
+                "part {number} of a model split over {count} files, whose name does not end as theirs do; put all parts \
+                 into one folder, call this one {expected} and the others accordingly"
             ),
+            Self::MissingPart { number, count, path } => {
+                write!(f, "part {number} of {count} is missing: {}; put it beside the others", path.display())
+            }
+            Self::Parts { path, why } => {
+                write!(f, "{} {why}; fetch all parts of one model again", path.display())
+            }
+            Self::InPart { path, error } => write!(f, "{}: {error}", path.display()),
             Self::Truncated { what, at, needed, left } => write!(
                 f,
                 "the file ends inside {what}: {needed} bytes are needed at offset {at} and {left} are left; \
@@ -83,6 +108,7 @@ impl std::error::Error for GgufError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { error, .. } => Some(error),
+            Self::InPart { error, .. } => Some(error),
             _ => None,
         }
     }

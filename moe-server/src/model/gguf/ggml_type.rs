@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use moe_kernels::packed::PackedType;
+
+/// Types of our own begin here, far outside of ggml's: "mg" and ggml's number of what was packed.
+const PACKED: u32 = 0x6D67_0000;
+
 macro_rules! ggml_types {
     ($($name:ident = $id:literal, $elements:literal, $bytes:literal;)*) => {
         /// How a tensor's elements are stored. Rows are cut into blocks of [`Self::block_elements`] elements, each
@@ -10,19 +15,25 @@ macro_rules! ggml_types {
         #[allow(non_camel_case_types, reason = "ggml's own names")]
         pub enum GgmlType {
             $($name,)*
+            /// Of packed files: tiles of rows, each matrix of a stack for itself.
+            Packed(PackedType),
             /// A number that no known version of ggml uses; the tensor's size cannot be told.
             Unknown(u32),
         }
 
         impl GgmlType {
-            /// Every known type.
+            /// Every known type of ggml's.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
             #[must_use]
             pub fn from_id(id: u32) -> Self {
                 match id {
                     $($id => Self::$name,)*
-                    other => Self::Unknown(other),
+                    other => PackedType::ALL
+                        .into_iter()
+                        .map(Self::Packed)
+                        .find(|packed| packed.id() == other)
+                        .unwrap_or(Self::Unknown(other)),
                 }
             }
 
@@ -30,15 +41,17 @@ macro_rules! ggml_types {
             pub fn id(self) -> u32 {
                 match self {
                     $(Self::$name => $id,)*
+                    Self::Packed(packed) => PACKED | Self::of_packed(packed).id(),
                     Self::Unknown(id) => id,
                 }
             }
 
-            /// Elements and bytes of one block; none where the type is unknown.
+            /// Elements and bytes of one block (of one row, where it is packed); none where the type is unknown.
             #[must_use]
             pub fn block(self) -> Option<(usize, usize)> {
                 match self {
                     $(Self::$name => Some(($elements, $bytes)),)*
+                    Self::Packed(packed) => Some((packed.block_columns(), packed.block_bytes())),
                     Self::Unknown(_) => None,
                 }
             }
@@ -46,7 +59,7 @@ macro_rules! ggml_types {
             fn known_name(self) -> Option<&'static str> {
                 match self {
                     $(Self::$name => Some(stringify!($name)),)*
-                    Self::Unknown(_) => None,
+                    Self::Packed(_) | Self::Unknown(_) => None,
                 }
             }
         }
@@ -88,9 +101,20 @@ ggml_types! {
     MXFP4 = 39, 32, 17;
     NVFP4 = 40, 64, 36;
     Q1_0 = 41, 128, 18;
+    Q2_0 = 42, 64, 18;
 }
 
 impl GgmlType {
+    /// The type whose blocks are packed.
+    fn of_packed(packed: PackedType) -> Self {
+        match packed {
+            PackedType::Q4_K => Self::Q4_K,
+            PackedType::Q6_K => Self::Q6_K,
+            PackedType::Q8_0 => Self::Q8_0,
+            PackedType::MXFP4 => Self::MXFP4,
+        }
+    }
+
     /// Elements in one block, 1 for the plain types and the unknown.
     #[must_use]
     pub fn block_elements(self) -> usize {
@@ -106,9 +130,10 @@ impl GgmlType {
 
 impl fmt::Display for GgmlType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.known_name() {
-            Some(name) => f.write_str(name),
-            None => write!(f, "unknown type {}", self.id()),
+        match (self.known_name(), self) {
+            (Some(name), _) => f.write_str(name),
+            (None, Self::Packed(packed)) => write!(f, "packed {packed:?}"),
+            (None, _) => write!(f, "unknown type {}", self.id()),
         }
     }
 }

@@ -4,15 +4,22 @@ use std::{
     fs::{self, File},
     io::{self, ErrorKind},
     path::Path,
+    time::SystemTime,
 };
 
 use memmap2::Mmap;
+
+/// A mapped file, and when it was changed last, where the system knows.
+pub(super) struct Mapped {
+    pub(super) map: Mmap,
+    pub(super) modified: Option<SystemTime>,
+}
 
 /// Maps a regular file to be read.
 ///
 /// # Errors
 /// The system's; and where it is no regular file, since opening a pipe would wait for a writer.
-pub(super) fn map(path: &Path) -> io::Result<Mmap> {
+pub(super) fn map(path: &Path) -> io::Result<Mapped> {
     let kind = fs::metadata(path)?;
     if kind.is_dir() {
         return Err(ErrorKind::IsADirectory.into());
@@ -24,7 +31,9 @@ pub(super) fn map(path: &Path) -> io::Result<Mmap> {
         ));
     }
     let file = File::open(path)?;
+    let modified = file.metadata()?.modified().ok();
     // SAFETY: nothing here writes to the map. Another process may change the file: contents are checked again where a
     // check matters for memory safety, and a file cut short ends this process by SIGBUS, as for any mapping.
-    unsafe { Mmap::map(&file) }
+    let map = unsafe { Mmap::map(&file) }?;
+    Ok(Mapped { map, modified })
 }

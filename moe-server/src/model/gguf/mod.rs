@@ -4,29 +4,35 @@
 //! **Invariant**: every field of the file is untrusted. Opening checks all of the header; it never panics, and allocates
 //! no more than a small multiple of the bytes that are there. Tensor *contents* are not looked at.
 
+mod block_type;
 mod cursor;
 mod error;
 mod ggml_type;
+mod header;
 mod map;
+mod split;
 mod tensor;
 mod value;
 
-use std::{collections::HashMap, fmt, ops::Range, path::Path};
+use std::{
+    collections::HashMap,
+    fmt, io,
+    ops::Range,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use memmap2::Mmap;
 
-use cursor::{Cursor, invalid};
 pub use error::GgufError;
 pub use ggml_type::GgmlType;
+use header::Header;
+use map::Mapped;
+use split::Split;
+pub(crate) use split::base_name;
 use tensor::Placed;
 use value::Stored;
 pub use value::{Array, FromValue, Value, ValueType};
-
-/// Every integer of the header is little endian.
-const VERSIONS: [u32; 2] = [2, 3];
-const DEFAULT_ALIGNMENT: u64 = 32;
-const MAX_ALIGNMENT: u64 = 1 << 20;
-const MAX_KEY_BYTES: usize = 65_535;
 
 enum Bytes {
     Mapped(Mmap),
@@ -44,14 +50,41 @@ impl std::ops::Deref for Bytes {
     }
 }
 
-/// An open file: metadata by key, tensors by name. Share it by `Arc`.
+/// An open model: metadata by key, tensors by name, in one file or several. Share it by `Arc`.
 pub struct Gguf {
-    bytes: Bytes,
+    files: Vec<OpenFile>,
     version: u32,
+    /// The first file's.
     metadata: HashMap<String, Stored>,
-    tensors: HashMap<String, Placed>,
-    /// Names in the file's order.
+    tensors: HashMap<String, (usize, Placed)>,
+    /// Names in the files' order.
     order: Vec<String>,
+}
+
+struct OpenFile {
+    bytes: Bytes,
+    path: PathBuf,
+    modified: Option<SystemTime>,
+    header: usize,
+}
+
+/// One of the files of a model.
+#[derive(Debug, Clone, Copy)]
+pub struct FileInfo<'a> {
+    /// Empty where the model came from memory.
+    pub path: &'a Path,
+    /// In bytes.
+    pub size: usize,
+    pub modified: Option<SystemTime>,
+    /// All before the tensors' data.
+    pub header: &'a [u8],
+}
+
+/// Where a tensor's bytes are; for [`Gguf::slice`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    file: usize,
+    range: Range<usize>,
 }
 
 /// A tensor, borrowed from its file.
@@ -63,8 +96,9 @@ pub struct TensorInfo<'a> {
     pub dims: &'a [usize],
     /// Exactly the tensor's bytes; empty where the type is [`GgmlType::Unknown`].
     pub bytes: &'a [u8],
-    /// Where [`Self::bytes`] start in the file.
+    /// Where [`Self::bytes`] start in their file.
     pub offset: usize,
+    file: usize,
 }
 
 impl TensorInfo<'_> {
@@ -76,14 +110,14 @@ impl TensorInfo<'_> {
 
     /// For [`Gguf::slice`], by which an owner of the file finds the bytes again without a look-up by name.
     #[must_use]
-    pub fn range(&self) -> Range<usize> {
-        self.offset..self.offset + self.bytes.len()
+    pub fn place(&self) -> Place {
+        Place { file: self.file, range: self.offset..self.offset + self.bytes.len() }
     }
 }
 
 impl fmt::Debug for TensorInfo<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {:?} at {:?}", self.name, self.ggml_type, self.dims, self.range())
+        write!(f, "{} {} {:?} at {:?}", self.name, self.ggml_type, self.dims, self.place().range)
     }
 }
 
@@ -98,13 +132,46 @@ impl fmt::Debug for Gguf {
 }
 
 impl Gguf {
-    /// Maps a file and checks its header.
+    /// Maps a file and checks its header. Where it is one part of a split model, whichever, all parts are opened.
     ///
     /// # Errors
     /// [`GgufError`], saying what is wrong and where.
     pub fn open(path: &Path) -> Result<Self, GgufError> {
-        let io = |error| GgufError::Io { path: path.to_owned(), error };
-        Self::parse(Bytes::Mapped(map::map(path).map_err(io)?))
+        let (file, header) = read_file(path)?;
+        let Some(split) = Split::of(&header, &file.bytes)? else {
+            return Self::join(vec![(file, header)]);
+        };
+        let paths = split.paths(path)?;
+        let count = paths.len();
+        let mut parts = Vec::with_capacity(count);
+        for (index, path) in paths.into_iter().enumerate() {
+            let in_part = |error| match error {
+                GgufError::Io { error, .. } if error.kind() == io::ErrorKind::NotFound => {
+                    GgufError::MissingPart { number: index + 1, count, path: path.clone() }
+                }
+                error @ GgufError::Io { .. } => error,
+                error => GgufError::InPart { path: path.clone(), error: Box::new(error) },
+            };
+            let (file, header) = read_file(&path).map_err(in_part)?;
+            let found = Split::of(&header, &file.bytes).map_err(in_part)?;
+            let expected = Split { number: u16::try_from(index).unwrap_or(u16::MAX), ..split };
+            if found.is_none_or(|found| Split { tensors: expected.tensors, ..found } != expected) {
+                let why = format!("says that it is not part {} of {count}", index + 1);
+                return Err(GgufError::Parts { path, why });
+            }
+            parts.push((file, header));
+        }
+        let joined = Self::join(parts)?;
+        match split.tensors {
+            Some(tensors) if tensors != joined.order.len() as u64 => {
+                let why = format!(
+                    "says that the parts hold {tensors} tensors, and they hold {}",
+                    joined.order.len()
+                );
+                Err(GgufError::Parts { path: path.to_owned(), why })
+            }
+            _ => Ok(joined),
+        }
     }
 
     /// The same for a file that is in memory.
@@ -112,58 +179,58 @@ impl Gguf {
     /// # Errors
     /// As [`Self::open`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, GgufError> {
-        Self::parse(Bytes::Owned(bytes))
+        let header = Header::read(&bytes)?;
+        if let Some(split) = Split::of(&header, &bytes)? {
+            // There are no others in memory.
+            split.paths(Path::new(""))?;
+        }
+        let file = OpenFile {
+            bytes: Bytes::Owned(bytes),
+            path: PathBuf::new(),
+            modified: None,
+            header: header.length,
+        };
+        Self::join(vec![(file, header)])
     }
 
-    fn parse(bytes: Bytes) -> Result<Self, GgufError> {
-        let mut cursor = Cursor::new(&bytes, 0);
-        let cursor = &mut cursor;
-        let magic = cursor.array(format_args!("the header"))?;
-        if magic != *b"GGUF" {
-            return Err(GgufError::NotGguf { found: magic });
-        }
-        let version = cursor.u32(format_args!("the header"))?;
-        if VERSIONS.map(u32::swap_bytes).contains(&version) {
-            return Err(GgufError::BigEndian);
-        }
-        if !VERSIONS.contains(&version) {
-            return Err(GgufError::UnsupportedVersion(version));
-        }
-        let tensor_count = cursor.u64(format_args!("the tensor count"))?;
-        let key_count = cursor.u64(format_args!("the metadata count"))?;
-
-        let mut metadata = HashMap::new();
-        for index in 0..key_count {
-            let what = format_args!("metadata key {index} of {key_count}");
-            let at = cursor.at();
-            let key = cursor.string(what)?;
-            if key.is_empty() || key.len() > MAX_KEY_BYTES {
-                return Err(invalid(what, at, format!("is {} bytes long", key.len())));
-            }
-            let stored = Stored::read(cursor, key)?;
-            if metadata.insert(key.to_owned(), stored).is_some() {
-                return Err(GgufError::Duplicate { what: "metadata key", name: key.to_owned() });
-            }
-        }
-
-        let find = |key: &str| match metadata.get(key) {
-            Some(stored) => convert::<u64>(key, stored.decode(&bytes, key)?).map(Some),
-            None => Ok(None),
+    fn join(parts: Vec<(OpenFile, Header)>) -> Result<Self, GgufError> {
+        let mut joined = Self {
+            files: Vec::with_capacity(parts.len()),
+            version: 0,
+            metadata: HashMap::new(),
+            tensors: HashMap::new(),
+            order: Vec::new(),
         };
-        if let Some(parts @ 2..) = find("split.count")? {
-            return Err(GgufError::Split { parts });
+        for (index, (file, header)) in parts.into_iter().enumerate() {
+            for (name, placed) in header.tensors {
+                if joined.tensors.insert(name.clone(), (index, placed)).is_some() {
+                    let why = format!("holds the tensor {name:?}, which another part holds, too");
+                    return Err(GgufError::Parts { path: file.path, why });
+                }
+                joined.order.push(name);
+            }
+            joined.files.push(file);
+            if index == 0 {
+                joined.version = header.version;
+                joined.metadata = header.metadata;
+            }
         }
-        let alignment = find("general.alignment")?.unwrap_or(DEFAULT_ALIGNMENT);
-        if !alignment.is_power_of_two() || alignment > MAX_ALIGNMENT {
-            return Err(GgufError::WrongType {
-                key: "general.alignment".to_owned(),
-                expected: "a power of two up to 1048576",
-                found: format!("the integer {alignment}"),
-            });
-        }
+        Ok(joined)
+    }
 
-        let (tensors, order) = tensor::read_all(cursor, tensor_count, alignment)?;
-        Ok(Self { version, metadata, tensors, order, bytes })
+    /// The files, in order; one mostly.
+    pub fn files(&self) -> impl Iterator<Item = FileInfo<'_>> {
+        self.files.iter().map(|file| FileInfo {
+            path: &file.path,
+            size: file.bytes.len(),
+            modified: file.modified,
+            header: &file.bytes[..file.header],
+        })
+    }
+
+    /// The bytes that hold the metadata.
+    fn head(&self) -> &[u8] {
+        self.files.first().map_or(&[], |file| &file.bytes)
     }
 
     /// The version of the format, 2 or 3.
@@ -191,7 +258,7 @@ impl Gguf {
     /// [`GgufError::WrongType`].
     pub fn find<'a, T: FromValue<'a>>(&'a self, key: &str) -> Result<Option<T>, GgufError> {
         match self.metadata.get(key) {
-            Some(stored) => convert(key, stored.decode(&self.bytes, key)?).map(Some),
+            Some(stored) => convert(key, stored.decode(self.head(), key)?).map(Some),
             None => Ok(None),
         }
     }
@@ -199,13 +266,13 @@ impl Gguf {
     /// The value of a key whatever its type.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<Value<'_>> {
-        self.metadata.get(key)?.decode(&self.bytes, key).ok()
+        self.metadata.get(key)?.decode(self.head(), key).ok()
     }
 
     /// The value of a key as the file's bytes, without its type.
     #[must_use]
     pub fn raw(&self, key: &str) -> Option<&[u8]> {
-        self.metadata.get(key)?.raw(&self.bytes)
+        self.metadata.get(key)?.raw(self.head())
     }
 
     /// A tensor that must be there.
@@ -219,13 +286,14 @@ impl Gguf {
     /// A tensor that may be absent.
     #[must_use]
     pub fn find_tensor(&self, name: &str) -> Option<TensorInfo<'_>> {
-        let (name, placed) = self.tensors.get_key_value(name)?;
+        let (name, (file, placed)) = self.tensors.get_key_value(name)?;
         Some(TensorInfo {
             name,
             ggml_type: placed.ggml_type,
             dims: &placed.dims,
-            bytes: self.slice(placed.range.clone()),
+            bytes: &self.files[*file].bytes[placed.range.clone()],
             offset: placed.range.start,
+            file: *file,
         })
     }
 
@@ -234,14 +302,22 @@ impl Gguf {
         self.order.iter().filter_map(|name| self.find_tensor(name))
     }
 
-    /// Bytes of the file by [`TensorInfo::range`].
+    /// The bytes at [`TensorInfo::place`].
     ///
     /// # Panics
-    /// Where the range is not inside this file.
+    /// Where the place is not one of this model's.
     #[must_use]
-    pub fn slice(&self, range: Range<usize>) -> &[u8] {
-        &self.bytes[range]
+    pub fn slice(&self, place: &Place) -> &[u8] {
+        &self.files[place.file].bytes[place.range.clone()]
     }
+}
+
+fn read_file(path: &Path) -> Result<(OpenFile, Header), GgufError> {
+    let mapped = map::map(path).map_err(|error| GgufError::Io { path: path.to_owned(), error });
+    let Mapped { map, modified } = mapped?;
+    let bytes = Bytes::Mapped(map);
+    let header = Header::read(&bytes)?;
+    Ok((OpenFile { bytes, path: path.to_owned(), modified, header: header.length }, header))
 }
 
 fn convert<'a, T: FromValue<'a>>(key: &str, value: Value<'a>) -> Result<T, GgufError> {

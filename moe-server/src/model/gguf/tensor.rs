@@ -1,6 +1,6 @@
 //! The table of tensors: shapes, sizes and places, checked against the file and each other.
 
-use std::{collections::HashMap, ops::Range};
+use std::{collections::HashSet, ops::Range};
 
 use super::{
     GgmlType, GgufError,
@@ -31,12 +31,12 @@ struct Entry {
     at: usize,
 }
 
-/// Reads `count` entries at the cursor and places them in the data that follows.
+/// Reads `count` entries at the cursor and places them in the data that follows. In the table's order, each name once.
 pub(super) fn read_all(
     cursor: &mut Cursor<'_>,
     count: u64,
     alignment: u64,
-) -> Result<(HashMap<String, Placed>, Vec<String>), GgufError> {
+) -> Result<Vec<(String, Placed)>, GgufError> {
     let mut entries = Vec::new();
     for index in 0..count {
         entries.push(read(cursor, format_args!("tensor {index} of {count}"))?);
@@ -44,8 +44,7 @@ pub(super) fn read_all(
 
     let data = (cursor.at() as u64).next_multiple_of(alignment);
     let file = (cursor.at() + cursor.left()) as u64;
-    let mut tensors = HashMap::with_capacity(entries.len());
-    let mut order = Vec::with_capacity(entries.len());
+    let mut tensors = Vec::with_capacity(entries.len());
     let mut places = Vec::with_capacity(entries.len());
     for entry in entries {
         let what = format_args!("the tensor {:?}", entry.name);
@@ -64,23 +63,23 @@ pub(super) fn read_all(
             let left = file.saturating_sub(at);
             return Err(GgufError::Truncated { what: what.to_string(), at, needed: size, left });
         };
-        places.push((range.start, range.end, entry.at, order.len()));
-        order.push(entry.name.clone());
-        let placed = Placed { ggml_type: entry.ggml_type, dims: entry.dims, range };
-        if tensors.insert(entry.name.clone(), placed).is_some() {
-            return Err(GgufError::Duplicate { what: "tensor", name: entry.name });
-        }
+        places.push((range.start, range.end, entry.at, tensors.len()));
+        tensors.push((entry.name, Placed { ggml_type: entry.ggml_type, dims: entry.dims, range }));
+    }
+    let mut names = HashSet::with_capacity(tensors.len());
+    if let Some((name, _)) = tensors.iter().find(|(name, _)| !names.insert(name)) {
+        return Err(GgufError::Duplicate { what: "tensor", name: name.clone() });
     }
 
     places.sort_unstable();
     for pair in places.windows(2) {
         let [(_, end, _, before), (start, _, at, after)] = *pair else { continue };
         if start < end {
-            let why = format!("overlaps the tensor {:?}", order[before]);
-            return Err(invalid(format_args!("the tensor {:?}", order[after]), at, why));
+            let why = format!("overlaps the tensor {:?}", tensors[before].0);
+            return Err(invalid(format_args!("the tensor {:?}", tensors[after].0), at, why));
         }
     }
-    Ok((tensors, order))
+    Ok(tensors)
 }
 
 fn read(cursor: &mut Cursor<'_>, what: std::fmt::Arguments<'_>) -> Result<Entry, GgufError> {
@@ -110,13 +109,21 @@ fn read(cursor: &mut Cursor<'_>, what: std::fmt::Arguments<'_>) -> Result<Entry,
 
 /// Bytes of a tensor; 0 where the type is unknown.
 fn size(ggml_type: GgmlType, dims: &[usize]) -> Result<usize, String> {
-    let elements = dims
-        .iter()
-        .try_fold(1_usize, |product, dim| product.checked_mul(*dim))
-        .ok_or_else(|| format!("has the impossible shape {dims:?}"))?;
+    let impossible = || format!("has the impossible shape {dims:?}");
+    let product = |dims: &[usize]| dims.iter().try_fold(1_usize, |product, dim| product.checked_mul(*dim));
+    let elements = product(dims).ok_or_else(impossible)?;
     let (block, bytes) = (ggml_type.block_elements(), ggml_type.block_bytes());
     if !dims[0].is_multiple_of(block) {
         return Err(format!("has rows of {} elements, no multiple of the {block} of {ggml_type}", dims[0]));
     }
-    (elements / block).checked_mul(bytes).ok_or_else(|| format!("has the impossible shape {dims:?}"))
+    if let GgmlType::Packed(packed) = ggml_type {
+        // Each matrix of a stack has tiles of its own.
+        let (rows, stack) = (dims.get(1).copied().unwrap_or(1), product(dims.get(2..).unwrap_or_default()));
+        let matrix = packed.matrix_bytes(rows, dims[0]);
+        return matrix
+            .zip(stack)
+            .and_then(|(matrix, stack)| matrix.checked_mul(stack))
+            .ok_or_else(impossible);
+    }
+    (elements / block).checked_mul(bytes).ok_or_else(impossible)
 }

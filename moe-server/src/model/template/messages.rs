@@ -25,6 +25,30 @@ pub(super) fn normalise(messages: &Value) -> Result<Value, TemplateError> {
     normalised.collect::<Result<_, _>>().map(Value::Array)
 }
 
+/// Where templates look for what an assistant thought before it answered.
+pub(super) const THOUGHT_FIELD: &str = "reasoning_content";
+const THOUGHT_START: &str = "<think>";
+pub(super) const THOUGHT_END: &str = "</think>";
+
+/// Does what templates of thinking models do with an assistant's content that holds its thoughts, because they would not
+/// find the special text in it (`prompt`): the thoughts become a field of their own.
+pub(super) fn set_thoughts_apart(messages: &mut Value) {
+    let messages = messages.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut);
+    for message in messages.filter(|message| message.get("role").is_some_and(|role| role == "assistant")) {
+        let Some(Value::String(content)) = message.get("content") else { continue };
+        let Some((before, _)) = content.split_once(THOUGHT_END) else { continue };
+        if message.get(THOUGHT_FIELD).is_some_and(Value::is_string) {
+            continue;
+        }
+        let thought = before.trim_end_matches('\n').rsplit(THOUGHT_START).next().unwrap_or_default();
+        let thought = thought.trim_start_matches('\n').to_owned();
+        let answer = content.rsplit(THOUGHT_END).next().unwrap_or_default();
+        let answer = answer.trim_start_matches('\n').to_owned();
+        message.insert(THOUGHT_FIELD.to_owned(), thought.into());
+        message.insert("content".to_owned(), answer.into());
+    }
+}
+
 /// Checks `tools`: an array of objects.
 pub(super) fn check_tools(tools: &Value) -> Result<(), TemplateError> {
     let Value::Array(tools) = tools else {

@@ -21,6 +21,8 @@ pub use error::TemplateError;
 
 /// For Llama 4 files without a template: Meta's format (`llama4/chat_format.py`), tools as JSON in the system message.
 const LLAMA4: &str = include_str!("llama4.jinja");
+/// For Qwen3 files without one: ChatML, with tools as Qwen's models know them.
+const CHATML: &str = include_str!("chatml.jinja");
 const NAME: &str = "chat_template";
 /// Instructions for one rendering: a message takes a few dozen.
 const FUEL: u64 = 2_000_000;
@@ -51,8 +53,11 @@ impl ChatTemplate {
     pub fn from_gguf(gguf: &Gguf) -> Result<Self, super::ModelError> {
         let source = match gguf.find::<&str>("tokenizer.chat_template")? {
             Some(source) => source,
-            None if gguf.get::<&str>("general.architecture")? == "llama4" => LLAMA4,
-            None => return Err(GgufError::MissingKey("tokenizer.chat_template".to_owned()).into()),
+            None => match gguf.get("general.architecture")? {
+                "llama4" => LLAMA4,
+                "qwen3moe" => CHATML,
+                _ => return Err(GgufError::MissingKey("tokenizer.chat_template".to_owned()).into()),
+            },
         };
         let mut environment = Environment::new();
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
@@ -101,6 +106,9 @@ impl ChatTemplate {
         add_generation_prompt: bool,
     ) -> Result<Prompt, TemplateError> {
         let mut messages = messages::normalise(messages)?;
+        if self.source.contains(messages::THOUGHT_FIELD) && self.source.contains(messages::THOUGHT_END) {
+            messages::set_thoughts_apart(&mut messages);
+        }
         let mut tools = tools.filter(|tools| tools.as_array().is_none_or(|tools| !tools.is_empty())).cloned();
         tools.as_ref().map_or(Ok(()), messages::check_tools)?;
         let guard = Guarding::choose([&messages].into_iter().chain(&tools)).ok_or_else(|| {

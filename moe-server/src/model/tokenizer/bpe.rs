@@ -6,8 +6,6 @@ use hashbrown::HashMap;
 
 use crate::engine::TokenId;
 
-use super::vocabulary::Vocabulary;
-
 const NONE: usize = usize::MAX;
 /// Not a token: marks a symbol that its left neighbour has swallowed.
 const DEAD: TokenId = TokenId::MAX;
@@ -40,13 +38,8 @@ impl Merges {
         self.pairs.entry(pair).or_insert((rank, merged));
     }
 
-    /// Appends the tokens of one piece of text. A piece that is a token as a whole is that token, merges or not
-    /// (tiktoken, and `ignore_merges` of Hugging Face). Time is n·log n in the piece's length.
-    pub(super) fn encode(&self, vocabulary: &Vocabulary, piece: &[u8], out: &mut Vec<TokenId>) {
-        if let Some(token) = vocabulary.find(piece) {
-            out.push(token);
-            return;
-        }
+    /// Appends the tokens of one piece of text. Time is n·log n in the piece's length.
+    pub(super) fn encode(&self, piece: &[u8], out: &mut Vec<TokenId>) {
         let mut symbols: Vec<Symbol> = (0..)
             .zip(piece)
             .map(|(at, byte): (usize, _)| Symbol {

@@ -6,6 +6,7 @@
 mod bpe;
 mod byte_level;
 mod decoder;
+mod pre;
 mod split;
 mod vocabulary;
 
@@ -22,7 +23,7 @@ use crate::engine::TokenId;
 use bpe::Merges;
 use byte_level::ByteLevel;
 pub use decoder::Decoder;
-use split::Splitter;
+use pre::Pre;
 use vocabulary::Vocabulary;
 
 // llama.cpp's token types. The others are in the vocabulary for its size only.
@@ -33,7 +34,7 @@ const CONTROL: i32 = 3;
 const USER_DEFINED: i32 = 4;
 
 /// Texts that end a turn in any model that has them as special tokens, whatever its metadata say.
-const END_TEXTS: [&str; 3] = ["<|eot|>", "<|eom|>", "<|end_of_text|>"];
+const END_TEXTS: [&str; 5] = ["<|eot|>", "<|eom|>", "<|end_of_text|>", "<|im_end|>", "<|endoftext|>"];
 const END_KEYS: [&str; 3] =
     ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
 const BOS_KEY: &str = "tokenizer.ggml.bos_token_id";
@@ -50,7 +51,7 @@ pub enum Special {
 /// Encodes and decodes text for one model.
 pub struct Tokenizer {
     vocabulary: Arc<Vocabulary>,
-    splitter: Splitter,
+    pre: Pre,
     merges: Merges,
     special_texts: AhoCorasick,
     /// The token of each pattern of `special_texts`.
@@ -78,9 +79,9 @@ impl Tokenizer {
                 "\"tokenizer.ggml.model\" is {model:?}; only byte-level BPE (\"gpt2\") is supported"
             )));
         }
-        let pre: &str = gguf.get("tokenizer.ggml.pre")?;
-        let splitter = Splitter::named(pre).ok_or_else(|| {
-            broken(format!("\"tokenizer.ggml.pre\" is {pre:?}; only \"llama4\" is supported"))
+        let name: &str = gguf.get("tokenizer.ggml.pre")?;
+        let pre = Pre::named(name).ok_or_else(|| {
+            broken(format!("\"tokenizer.ggml.pre\" is {name:?}; only {} are supported", pre::NAMES))
         })?;
 
         let level = ByteLevel::new();
@@ -96,7 +97,7 @@ impl Tokenizer {
         }
         ends.extend(specials.iter().filter(|(text, _)| END_TEXTS.contains(text)).map(|(_, token)| *token));
         let bos = find_token(gguf, BOS_KEY, vocabulary.len())?;
-        let adds_bos = gguf.find("tokenizer.ggml.add_bos_token")?.unwrap_or(true);
+        let adds_bos = gguf.find("tokenizer.ggml.add_bos_token")?.unwrap_or(pre.adds_bos);
 
         let special_texts = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
@@ -104,7 +105,7 @@ impl Tokenizer {
             .map_err(|error| broken(format!("its special tokens make no automaton: {error}")))?;
         Ok(Self {
             vocabulary: Arc::new(vocabulary),
-            splitter,
+            pre,
             merges,
             special_texts,
             longest_token,
@@ -155,8 +156,11 @@ impl Tokenizer {
     }
 
     fn encode_text(&self, text: &str, out: &mut Vec<TokenId>) {
-        for piece in self.splitter.split(text) {
-            self.merges.encode(&self.vocabulary, piece.as_bytes(), out);
+        for piece in self.pre.splitter.split(&self.pre.normalise(text)) {
+            match self.vocabulary.find(piece.as_bytes()).filter(|_| self.pre.whole_pieces) {
+                Some(token) => out.push(token),
+                None => self.merges.encode(piece.as_bytes(), out),
+            }
         }
     }
 

@@ -4,11 +4,21 @@ use regex::Regex;
 
 /// Llama 4's pattern (that of `o200k`, in Meta's `llama4/tokenizer.py`) without its one look-ahead `\s+(?!\S)`, which
 /// [`Splitter::split`] does by hand: so the automaton needs no backtracking, and time is linear in the text.
-const LLAMA4: &str = concat!(
+pub(super) const LLAMA4: &str = concat!(
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
     r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
     r"|\p{N}{1,3}",
     r"| ?[^\s\p{L}\p{N}]+[\r\n/]*",
+    r"|\s*[\r\n]+",
+    r"|\s+",
+);
+
+/// Qwen's, from Qwen2 on (Hugging Face's `tokenization_qwen2.py`), without the same look-ahead.
+pub(super) const QWEN2: &str = concat!(
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)",
+    r"|[^\r\n\p{L}\p{N}]?\p{L}+",
+    r"|\p{N}",
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*",
     r"|\s*[\r\n]+",
     r"|\s+",
 );
@@ -19,12 +29,8 @@ pub(super) struct Splitter {
 }
 
 impl Splitter {
-    /// The splitter that `tokenizer.ggml.pre` names.
-    pub(super) fn named(pre: &str) -> Option<Self> {
-        let pattern = match pre {
-            "llama4" => LLAMA4,
-            _ => return None,
-        };
+    /// For a pattern whose last alternative is `\s+`, before which `\s+(?!\S)` is to be thought.
+    pub(super) fn new(pattern: &str) -> Option<Self> {
         Some(Self { pattern: Regex::new(pattern).ok()? })
     }
 
@@ -64,8 +70,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces() {
-        let splitter = Splitter::named("llama4").unwrap();
+    fn pieces_of_qwen2() {
+        let splitter = Splitter::new(QWEN2).unwrap();
+        for (text, expected) in [
+            ("", &[][..]),
+            ("a   1", &["a", "  ", " ", "1"]),
+            ("a  \n\n  b  ", &["a", "  \n\n", " ", " b", "  "]),
+            ("it's IT'S", &["it", "'s", " IT", "'S"]),
+            ("12345", &["1", "2", "3", "4", "5"]),
+            ("a.b//\n", &["a", ".b", "//\n"]),
+            ("//\n\n/", &["//\n\n", "/"]),
+            ("camelCase e\u{301}", &["camelCase", " e", "\u{301}"]),
+        ] {
+            assert_eq!(splitter.split(text).collect::<Vec<_>>(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn pieces_of_llama4() {
+        let splitter = Splitter::new(LLAMA4).unwrap();
         for (text, expected) in [
             ("", &[][..]),
             ("Hello world", &["Hello", " world"]),
@@ -79,6 +102,5 @@ mod tests {
         ] {
             assert_eq!(splitter.split(text).collect::<Vec<_>>(), expected, "{text:?}");
         }
-        assert!(Splitter::named("default").is_none());
     }
 }

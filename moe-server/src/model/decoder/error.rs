@@ -40,7 +40,7 @@ impl fmt::Display for ModelError {
         match self {
             Self::Gguf(error) => error.fmt(f),
             Self::Architecture { found } => {
-                write!(f, "general.architecture is {found:?}; this server runs \"llama4\"")
+                write!(f, "general.architecture is {found:?}; this server runs \"llama4\" and \"qwen3moe\"")
             }
             Self::Key { key, why } => write!(f, "the metadata key {key:?} {why}"),
             Self::Config(why) => write!(f, "the model's metadata make no model: {why}"),

@@ -3,13 +3,19 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
+mod int;
+
 use crate::LANES;
+pub(crate) use int::Int;
 
 /// A vector of sixteen `f32`. Every operation gives the same bits in every implementation.
 ///
 /// The methods are safe to name, not to run just anywhere: an implementation may only be used inside a function
 /// compiled with its target features, which `dispatch!` alone does.
 pub(crate) trait Vector: Copy {
+    /// As many `i32`.
+    type Int: Int<Float = Self>;
+
     /// Whether thirty-two registers hold one vector each, so that tiles can be large.
     const WIDE: bool;
 
@@ -35,6 +41,8 @@ pub(crate) trait Vector: Copy {
 pub(crate) struct Portable([f32; LANES]);
 
 impl Vector for Portable {
+    type Int = int::Portable;
+
     const WIDE: bool = false;
 
     #[inline(always)]
@@ -134,6 +142,8 @@ fn sum8(v: __m256) -> f32 {
 #[cfg(target_arch = "x86_64")]
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for Avx2 {
+    type Int = int::Avx2;
+
     const WIDE: bool = false;
 
     #[inline(always)]
@@ -224,6 +234,8 @@ pub(crate) struct Avx512(__m512);
 #[cfg(target_arch = "x86_64")]
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for Avx512 {
+    type Int = int::Avx512;
+
     const WIDE: bool = true;
 
     #[inline(always)]

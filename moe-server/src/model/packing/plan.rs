@@ -1,0 +1,103 @@
+//! What becomes of each tensor.
+//!
+//! Matrices whose blocks have kernels are rearranged, exactly. Every other quantised matrix is decoded and becomes Q8_0,
+//! which costs memory and hardly any precision. What is small and wanted as floats (vectors, routers) is decoded to F32,
+//! and F32, F16 and BF16 stay as they are.
+
+use moe_kernels::{ggml::BlockType, packed::PackedType, weights::DType};
+
+use crate::model::{
+    decoder::{Layout, ModelError},
+    gguf::{GgmlType, TensorInfo},
+};
+
+/// Longer rows than any model has would need a tile of more memory than is right.
+const MAX_COLUMNS: usize = 1 << 22;
+
+/// How a tensor's bytes become what the engine reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// They are that already.
+    Keep(Layout),
+    /// Decoded to F32, row after row.
+    Decode(BlockType),
+    /// The blocks of 16 rows put into tiles.
+    Tile(PackedType),
+    /// Decoded, to Q8_0, and that into tiles.
+    Requantise(BlockType),
+}
+
+impl Plan {
+    /// # Errors
+    /// [`ModelError::Quantisation`] for what is no type of weights.
+    pub(super) fn of(info: &TensorInfo<'_>) -> Result<Self, ModelError> {
+        let rows = [DType::F32, DType::F16, DType::BF16];
+        let kept =
+            [GgmlType::F32, GgmlType::F16, GgmlType::BF16].iter().position(|kept| *kept == info.ggml_type);
+        if let Some(kept) = kept {
+            return Ok(Self::Keep(Layout::Rows(rows[kept])));
+        }
+        if let GgmlType::Packed(packed) = info.ggml_type {
+            return Ok(Self::Keep(Layout::Packed(packed)));
+        }
+        let unusable = |found: String| ModelError::Quantisation { name: info.name.to_owned(), found };
+        let block_type = block_type(info.ggml_type).ok_or_else(|| unusable(info.ggml_type.to_string()))?;
+        let [_, rows, columns] = shape(info);
+        if rows == 1 || info.name.contains("ffn_gate_inp") {
+            return Ok(Self::Decode(block_type));
+        }
+        if columns > MAX_COLUMNS {
+            return Err(unusable(format!("{} in rows of {columns} elements", info.ggml_type)));
+        }
+        Ok(match info.ggml_type {
+            GgmlType::Q4_K => Self::Tile(PackedType::Q4_K),
+            GgmlType::Q6_K => Self::Tile(PackedType::Q6_K),
+            GgmlType::Q8_0 => Self::Tile(PackedType::Q8_0),
+            GgmlType::MXFP4 => Self::Tile(PackedType::MXFP4),
+            _ => Self::Requantise(block_type),
+        })
+    }
+
+    pub(super) fn layout(self) -> Layout {
+        match self {
+            Self::Keep(layout) => layout,
+            Self::Decode(_) => Layout::Rows(DType::F32),
+            Self::Tile(packed) => Layout::Packed(packed),
+            Self::Requantise(_) => Layout::Packed(PackedType::Q8_0),
+        }
+    }
+
+    /// Bytes that the whole tensor takes; `None` where no machine could hold it.
+    pub(super) fn bytes(self, info: &TensorInfo<'_>) -> Option<usize> {
+        let [stack, rows, columns] = shape(info);
+        self.layout().matrix_bytes(rows, columns)?.checked_mul(stack)
+    }
+}
+
+/// `[matrices, rows, columns]`.
+pub(super) fn shape(info: &TensorInfo<'_>) -> [usize; 3] {
+    let dim = |index: usize| info.dims.get(index).copied().unwrap_or(1);
+    [dim(2) * dim(3), dim(1), dim(0)]
+}
+
+/// The decoder of a file's type; none for types that hold no weights, or unknown ones.
+fn block_type(ggml_type: GgmlType) -> Option<BlockType> {
+    let name = ggml_type.to_string();
+    let found = BlockType::ALL.iter().copied().find(|block_type| format!("{block_type:?}") == name)?;
+    let block = Some((found.block_elements(), found.block_bytes()));
+    (ggml_type.block() == block).then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both tables go by ggml's names; a block of another size would be read as nonsense.
+    #[test]
+    fn types_have_their_decoders() {
+        let without: Vec<GgmlType> =
+            GgmlType::ALL.iter().copied().filter(|ggml_type| block_type(*ggml_type).is_none()).collect();
+        use GgmlType::{F64, I8, I16, I32, I64, Q8_1};
+        assert_eq!(without, [Q8_1, I8, I16, I32, I64, F64]);
+    }
+}
