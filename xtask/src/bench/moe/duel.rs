@@ -13,15 +13,32 @@ pub(super) struct Title {
     pub(super) what: &'static str,
     pub(super) unit: &'static str,
     pub(super) target: Option<Target>,
+    pub(super) better: Better,
 }
 
-/// One way to run the peer, or us: gives a rate, of which more is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Better {
+    More,
+    Less,
+}
+
+impl Better {
+    /// A number that grows with how good the value is.
+    fn merit(self, value: f64) -> f64 {
+        match self {
+            Self::More => value,
+            Self::Less => 1.0 / value,
+        }
+    }
+}
+
+/// One way to run the peer, or us, and what it needed or reached.
 pub(super) struct Side<'a> {
     pub(super) name: &'static str,
     pub(super) run: Box<dyn FnMut() -> Result<f64> + 'a>,
 }
 
-/// A setting of the peer that is slower than its best by more than this factor in the first round is left out of the
+/// A setting of the peer that is worse than its best by more than this factor in the first round is left out of the
 /// others.
 const HOPELESS: f64 = 1.25;
 
@@ -36,7 +53,7 @@ pub(super) fn duel(
     ours: Side<'_>,
     peers: Vec<Side<'_>>,
 ) -> Result<Vec<Row>> {
-    let Title { host, what, unit, target } = title;
+    let Title { host, what, unit, target, better } = title;
     eprintln!("{host}: {what}");
     let mut ours = ours;
     // The round to warm up, which also says which settings of the peer are worth more rounds.
@@ -44,12 +61,12 @@ pub(super) fn duel(
     let mut tried = Vec::new();
     for mut peer in peers {
         check_interrupted()?;
-        let rate = (peer.run)()?;
-        tried.push((rate, peer));
+        let merit = better.merit((peer.run)()?);
+        tried.push((merit, peer));
     }
-    let best = tried.iter().map(|(rate, _)| *rate).fold(0.0, f64::max);
+    let best = tried.iter().map(|(merit, _)| *merit).fold(0.0, f64::max);
     let mut peers: Vec<Side<'_>> =
-        tried.into_iter().filter(|(rate, _)| rate * HOPELESS >= best).map(|(_, peer)| peer).collect();
+        tried.into_iter().filter(|(merit, _)| merit * HOPELESS >= best).map(|(_, peer)| peer).collect();
 
     let (mut own, mut bandwidth) = (Vec::new(), Vec::new());
     let mut theirs = vec![Vec::new(); peers.len()];
@@ -59,15 +76,15 @@ pub(super) fn duel(
         if round % 2 == 0 {
             own.push((ours.run)()?);
         }
-        for (peer, rates) in peers.iter_mut().zip(&mut theirs) {
-            rates.push((peer.run)()?);
+        for (peer, values) in peers.iter_mut().zip(&mut theirs) {
+            values.push((peer.run)()?);
         }
         if round % 2 == 1 {
             own.push((ours.run)()?);
         }
     }
-    let medians = theirs.iter().map(|rates| median(&mut rates.clone()));
-    let Some((best, _)) = medians.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)) else {
+    let merits = theirs.iter().map(|values| better.merit(median(&mut values.clone())));
+    let Some((best, _)) = merits.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)) else {
         return Ok(Vec::new());
     };
     let base = &theirs[best];

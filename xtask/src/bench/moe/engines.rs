@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::bed::Bed;
-use super::duel::{Side, Title, duel};
+use super::duel::{Better, Side, Title, duel};
 use super::models::{LLAMA4, Mix, QWEN3, QWEN3_SHORT, Shape};
 use super::talk::Talker;
 use crate::bench::rows::{Row, Target};
@@ -132,8 +132,13 @@ impl Subject {
         }
         let mut rows = Vec::new();
         for (what, load, target) in points {
-            let title =
-                Title { host: self.host, what, unit: "tokens/s", target: target.map(Target::AtLeast) };
+            let title = Title {
+                host: self.host,
+                what,
+                unit: "tokens/s",
+                target: target.map(Target::AtLeast),
+                better: Better::More,
+            };
             let own = Side {
                 name: "moe-server",
                 run: Box::new(|| Ok(load.tokens() / ours.numbers(&load.line(None), "seconds")?[0])),

@@ -6,7 +6,9 @@ mod bed;
 mod duel;
 mod engines;
 mod models;
+mod servers;
 mod talk;
+mod text;
 
 use std::fs;
 use std::path::PathBuf;
@@ -58,7 +60,9 @@ pub(crate) fn moe(setup: &Setup, options: &Options) -> Result<()> {
     let wanted = |host: &str, what: &str| {
         options.only.as_ref().is_none_or(|only| format!("{host}: {what}").contains(only))
     };
-    let rows = engines::rows(&mut bed, &wanted)?;
+    let mut rows = engines::rows(&mut bed, &wanted)?;
+    rows.extend(servers::rows(&mut bed, &wanted)?);
+    rows.extend(text::rows(&mut bed, &wanted)?);
     if rows.is_empty() {
         return Err(Failure::new("there is no such row")
             .remedy("see the last table in bench/README.md for their names"));
