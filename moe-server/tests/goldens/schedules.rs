@@ -82,7 +82,7 @@ impl Dice {
 }
 
 /// Random steps over several sequences, with forks, truncations, exports and ends.
-fn check(model: &Model, seed: u64) {
+pub(crate) fn check(model: &Model, seed: u64) {
     let mut truth = Truth { engine: engine(model, 1, 1), known: HashMap::new() };
     let mut dice = Dice { seed, thrown: 0 };
     let threads = 1 + dice.below(3);
