@@ -211,16 +211,10 @@ fn claims_take_no_memory() {
     let error = Model::from_gguf(&gguf, 1).unwrap_err().to_string();
     assert!(error.contains("unknown type 77 where F32 is wanted"), "{error}");
 
-    // An automaton that finds special tokens can take a kilobyte for each of their letters.
+    // Wherever a text has its first byte, a special token is looked for to its end.
     let long: String = ('!'..='\u{7ff}').cycle().take(2 << 20).collect();
     let length = long.len();
-    let refused = |texts: &[&str]| {
-        let gguf = Gguf::from_bytes(seeds::tokenizer(texts)).unwrap();
-        Tokenizer::from_gguf(&gguf).unwrap_err().to_string()
-    };
-    let error = refused(&[&long]);
+    let gguf = Gguf::from_bytes(seeds::tokenizer(&[&long])).unwrap();
+    let error = Tokenizer::from_gguf(&gguf).unwrap_err().to_string();
     assert!(error.contains(&format!("token 261 is special and {length} bytes long")), "{error}");
-    let many: Vec<String> = (0..5_000).map(|n| format!("<{n}{}>", "x".repeat(240))).collect();
-    let error = refused(&many.iter().map(String::as_str).collect::<Vec<_>>());
-    assert!(error.contains("its special tokens have more than 1048576 bytes"), "{error}");
 }

@@ -1,7 +1,9 @@
 //! The command: arguments, key, start and stop.
 
 pub(crate) mod args;
+mod bench;
 mod key;
+mod pack;
 mod serve;
 
 use args::Command;
@@ -21,9 +23,21 @@ pub(crate) fn run() -> ExitCode {
             let _ = writeln!(std::io::stdout(), "moe-server {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
         }
+        Ok(Command::Bench(Some(options))) => match bench::bench(&options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(1, &error),
+        },
+        Ok(Command::Bench(None)) => {
+            let _ = write!(std::io::stdout(), "{}", bench::HELP);
+            ExitCode::SUCCESS
+        }
         Ok(Command::Serve(options)) => match serve::serve(&options) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(1, &error),
+        },
+        Ok(Command::Pack(args)) => match pack::run(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err((code, error)) => fail(code, &error),
         },
         Err(error) => fail(2, &error),
     }

@@ -22,6 +22,14 @@ impl Model {
     }
 }
 
+/// Whether a file's metadata describe a model that can be run.
+///
+/// # Errors
+/// [`ModelError`], naming the key.
+pub(in crate::model) fn check(file: &Gguf) -> Result<(), ModelError> {
+    config(file)?.check()
+}
+
 fn config(file: &Gguf) -> Result<Config, ModelError> {
     let architecture = file.get::<&str>("general.architecture")?;
     let read = match architecture {
