@@ -47,6 +47,8 @@ Commands:
       --json FILE     also write the rows to a file
       --rounds N      (default: 5)
       --only TEXT     only the rows whose name has this text in it
+      --threads N     of either side (default: as many as there are processors)
+      --realtime      run what is timed at real-time priority: for a machine that does other things too; needs root
       --prepare       build the peer and make the models, 16 GB in all, and measure nothing
   build worker|spin build the gateway for Workers (build/worker/moegate.wasm) or for Spin (build/spin/moegate.wasm)
       --out DIR       another folder; with MOEGATE_CONFIG=FILE another configuration
@@ -227,6 +229,10 @@ fn bench_moe(args: &mut lexopt::Parser) -> std::result::Result<Command, lexopt::
             Long("rounds") => options.rounds = args.value()?.parse::<std::num::NonZeroUsize>()?.get(),
             Long("only") => options.only = Some(args.value()?.string()?),
             Long("prepare") => options.prepare = true,
+            Long("realtime") => options.realtime = true,
+            Long("threads") => {
+                options.threads = Some(args.value()?.parse::<std::num::NonZeroUsize>()?.get());
+            }
             other => return Err(other.unexpected()),
         }
     }

@@ -160,6 +160,16 @@ impl Running {
         Ok(Self { name: name.to_owned(), child, group, readers, tail })
     }
 
+    /// Writes a line to the child's standard input.
+    pub(crate) fn say(&mut self, line: &str) -> Result<()> {
+        let Some(input) = &mut self.child.stdin else {
+            return Err(Failure::new(format!("{} takes no input", self.name)));
+        };
+        writeln!(input, "{line}")
+            .and_then(|()| input.flush())
+            .map_err(|error| Failure::new(format!("{} takes no more input: {error}", self.name)))
+    }
+
     /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

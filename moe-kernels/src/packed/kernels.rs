@@ -26,8 +26,7 @@ struct Slices {
 
 trait Format {
     const TYPE: PackedType;
-    /// Whether asking for weights early was seen to help.
-    const PREFETCH: bool;
+    const EARLY: Early;
 
     /// Adds one block's products to the sums of `T` tokens of a panel `P` wide.
     ///
@@ -36,10 +35,36 @@ trait Format {
     unsafe fn block<V: Vector, const P: usize, const T: usize>(block: *const u8, x: Slices, acc: &mut [V; T]);
 }
 
+/// How far ahead weights are asked for, in bytes: what was seen to be fastest, format by format. With few tokens memory is
+/// the limit, and the hardware sees the stream by itself within a page of memory; with more tokens, work between the loads
+/// hides it from the hardware.
+struct Early {
+    /// For up to 2 tokens: one line for each block, so that the next page is known in time; 0 for not at all.
+    prime: usize,
+    /// For more: each vector with the one that is loaded.
+    spread: usize,
+    /// From that many tokens on.
+    spread_from: usize,
+}
+
+#[inline(always)]
+fn prefetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch touches nothing, wherever it points to.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// # Safety
 /// A vector can be read at `at`.
 #[inline(always)]
-unsafe fn load<I: Int>(at: *const u8) -> I {
+unsafe fn load<I: Int, F: Format, const P: usize>(at: *const u8) -> I {
+    if P > 2 && P >= F::EARLY.spread_from {
+        prefetch(at.wrapping_add(F::EARLY.spread));
+    }
     // SAFETY: by the contract.
     I::load(unsafe { &*at.cast() })
 }
@@ -49,12 +74,12 @@ unsafe fn load<I: Int>(at: *const u8) -> I {
 /// # Safety
 /// They can be read.
 #[inline(always)]
-unsafe fn nibbles<I: Int>(at: *const u8) -> [I; 8] {
+unsafe fn nibbles<I: Int, F: Format, const P: usize>(at: *const u8) -> [I; 8] {
     let mask = I::splat(0x0F0F_0F0F);
     let mut groups = [mask; 8];
     for i in 0..4 {
         // SAFETY: by the contract.
-        let v: I = unsafe { load(at.add(i * VECTOR)) };
+        let v: I = unsafe { load::<I, F, P>(at.add(i * VECTOR)) };
         groups[2 * i] = v.and(mask);
         groups[2 * i + 1] = v.shift_right_16::<4>().and(mask);
     }
@@ -83,7 +108,7 @@ struct Q4K;
 
 impl Format for Q4K {
     const TYPE: PackedType = PackedType::Q4_K;
-    const PREFETCH: bool = true;
+    const EARLY: Early = Early { prime: 6144, spread: 4096, spread_from: 4 };
 
     #[inline(always)]
     #[allow(clippy::undocumented_unsafe_blocks, reason = "one line for all of them")]
@@ -93,11 +118,11 @@ impl Format for Q4K {
         acc: &mut [V; T],
     ) {
         // SAFETY (all blocks here): inside the block and the panel's part, by the contract.
-        let [scales, mins] = unsafe { q4_k_scales::<V::Int>(block) };
+        let [scales, mins] = unsafe { q4_k_scales::<V::Int, P>(block) };
         let zero = V::Int::splat(0);
         let mut whole = [zero; T];
         for sub in 0..8 {
-            let w = unsafe { nibbles::<V::Int>(block.add(sub * 4 * VECTOR)) };
+            let w = unsafe { nibbles::<V::Int, Self, P>(block.add(sub * 4 * VECTOR)) };
             let mut sums = [zero; T];
             unsafe { dots::<V::Int, false, 8, P, T>(&w, x.quants.add(sub * 8 * P), &mut sums) };
             let scale = V::Int::widen_u8(&scales[sub]);
@@ -128,11 +153,11 @@ impl Format for Q4K {
 /// # Safety
 /// `block` is one of a Q4_K tile.
 #[inline(always)]
-unsafe fn q4_k_scales<I: Int>(block: *const u8) -> [[[u8; TILE_ROWS]; 8]; 2] {
+unsafe fn q4_k_scales<I: Int, const P: usize>(block: *const u8) -> [[[u8; TILE_ROWS]; 8]; 2] {
     // SAFETY: ggml's twelve bytes of each row fill three vectors.
     let [a, b, c]: [I; 3] = unsafe {
         let at = block.add(q4_k::SCALES);
-        [load(at), load(at.add(VECTOR)), load(at.add(2 * VECTOR))]
+        [load::<I, Q4K, P>(at), load::<I, Q4K, P>(at.add(VECTOR)), load::<I, Q4K, P>(at.add(2 * VECTOR))]
     };
     let (six, four, high) = (I::splat(0x3F3F_3F3F), I::splat(0x0F0F_0F0F), I::splat(0x3030_3030));
     let halves = [
@@ -154,7 +179,7 @@ struct Q6K;
 
 impl Format for Q6K {
     const TYPE: PackedType = PackedType::Q6_K;
-    const PREFETCH: bool = false;
+    const EARLY: Early = Early { prime: 6144, spread: 4096, spread_from: 4 };
 
     #[inline(always)]
     #[allow(clippy::undocumented_unsafe_blocks, reason = "one line for all of them")]
@@ -169,7 +194,8 @@ impl Format for Q6K {
         for sub in 0..16 {
             let [high, low @ ..]: [V::Int; 3] = unsafe {
                 let at = block.add(sub * q6_k::SUB);
-                [load(at.add(q6_k::HIGH)), load(at), load(at.add(VECTOR))]
+                let high = load::<V::Int, Self, P>(at.add(q6_k::HIGH));
+                [high, load::<V::Int, Self, P>(at), load::<V::Int, Self, P>(at.add(VECTOR))]
             };
             let four = V::Int::splat(0x0F0F_0F0F);
             let w = [
@@ -199,7 +225,7 @@ struct Q8;
 
 impl Format for Q8 {
     const TYPE: PackedType = PackedType::Q8_0;
-    const PREFETCH: bool = true;
+    const EARLY: Early = Early { prime: 0, spread: 4096, spread_from: 8 };
 
     #[inline(always)]
     #[allow(clippy::undocumented_unsafe_blocks, reason = "one line for all of them")]
@@ -211,7 +237,7 @@ impl Format for Q8 {
         // SAFETY (all blocks here): inside the block and the panel's part, by the contract.
         let mut w = [V::Int::splat(0); 8];
         for i in 0..8 {
-            w[i] = unsafe { load(block.add(i * VECTOR)) };
+            w[i] = unsafe { load::<V::Int, Self, P>(block.add(i * VECTOR)) };
         }
         let d = V::load_f16(unsafe { &*block.add(Q8_SCALES).cast() });
         unsafe { fine::<V, true, P, T>(&w, d, x.sums, x, acc) };
@@ -222,7 +248,7 @@ struct Mxfp4;
 
 impl Format for Mxfp4 {
     const TYPE: PackedType = PackedType::MXFP4;
-    const PREFETCH: bool = true;
+    const EARLY: Early = Early { prime: 0, spread: 2048, spread_from: 4 };
 
     #[inline(always)]
     #[allow(clippy::undocumented_unsafe_blocks, reason = "one line for all of them")]
@@ -241,7 +267,7 @@ impl Format for Mxfp4 {
             table
         };
         // SAFETY (all blocks here): inside the block and the panel's part, by the contract.
-        let mut w = unsafe { nibbles::<V::Int>(block) };
+        let mut w = unsafe { nibbles::<V::Int, Self, P>(block) };
         for group in &mut w {
             *group = group.look_up(&TABLE);
         }
@@ -310,20 +336,6 @@ fn by_width<V: Vector, F: Format>(tile: &[u8], panel: &Panel<'_>, out: &mut Resu
     }
 }
 
-/// How far before it is read a weight is asked for, in bytes.
-const AHEAD: usize = 4096;
-
-#[inline(always)]
-fn prefetch(at: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch touches nothing, wherever it points to.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
-}
-
 /// `T` tokens at a time of a panel `P` wide.
 #[inline(always)]
 fn columns<V: Vector, F: Format, const P: usize, const T: usize>(
@@ -341,12 +353,8 @@ fn columns<V: Vector, F: Format, const P: usize, const T: usize>(
     for first in (0..P).step_by(T) {
         let mut acc = [V::zero(); T];
         for index in 0..blocks {
-            // With few tokens the weights stream fast enough for the hardware to see it by itself.
-            if F::PREFETCH && P >= 4 && first == 0 {
-                let ahead = tile.as_ptr().wrapping_add(index * bytes + AHEAD);
-                for line in (0..bytes).step_by(VECTOR) {
-                    prefetch(ahead.wrapping_add(line));
-                }
+            if P <= 2 && F::EARLY.prime > 0 {
+                prefetch(tile.as_ptr().wrapping_add(index * bytes + F::EARLY.prime));
             }
             // SAFETY: the lengths were checked; `first + T <= P`.
             unsafe {

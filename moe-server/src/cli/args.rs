@@ -1,6 +1,6 @@
 //! The command line.
 
-use super::pack;
+use super::{bench, pack};
 use lexopt::{Arg, Parser, ValueExt};
 use std::ffi::OsString;
 use std::fmt;
@@ -14,6 +14,7 @@ A native server for open mixture-of-experts models, with OpenAI's API.
 usage: moe-server serve MODEL.gguf [options]
        moe-server pack MODEL.gguf [--output FILE] [--threads N]
        moe-server pack --verify MODEL.packed.gguf
+       moe-server bench MODEL.gguf [options]    how fast it is here; see `moe-server bench --help`
 
 The bearer key that clients must send comes from --api-key-file or from the environment variable MOE_API_KEY.
 
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Version,
     Serve(Box<Options>),
     Pack(PackArgs),
+    /// None where its help is asked for.
+    Bench(Option<Box<bench::Options>>),
 }
 
 /// The options of `pack`; see [`HELP`].
@@ -127,6 +130,10 @@ impl From<lexopt::Error> for UsageError {
 /// [`UsageError`].
 pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Command, UsageError> {
     let fail = |why: &str| Err(UsageError(why.to_owned()));
+    let mut args = args.into_iter().map(Into::into).peekable();
+    if args.next_if(|word: &OsString| word == "bench").is_some() {
+        return Ok(Command::Bench(bench::parse(args)?.map(Box::new)));
+    }
     let mut parser = Parser::from_args(args);
     let mut options = Options::new(PathBuf::new());
     let mut words: Vec<OsString> = Vec::new();
@@ -194,7 +201,7 @@ fn host(text: &str) -> Result<IpAddr, UsageError> {
     }
 }
 
-fn number<N>(parser: &mut Parser, name: &str, least: N) -> Result<N, UsageError>
+pub(super) fn number<N>(parser: &mut Parser, name: &str, least: N) -> Result<N, UsageError>
 where
     N: FromStr + PartialOrd + fmt::Display + Copy,
 {

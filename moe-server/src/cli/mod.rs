@@ -1,6 +1,7 @@
 //! The command: arguments, key, start and stop.
 
 pub(crate) mod args;
+mod bench;
 mod key;
 mod pack;
 mod serve;
@@ -20,6 +21,14 @@ pub(crate) fn run() -> ExitCode {
         }
         Ok(Command::Version) => {
             let _ = writeln!(std::io::stdout(), "moe-server {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Bench(Some(options))) => match bench::bench(&options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(1, &error),
+        },
+        Ok(Command::Bench(None)) => {
+            let _ = write!(std::io::stdout(), "{}", bench::HELP);
             ExitCode::SUCCESS
         }
         Ok(Command::Serve(options)) => match serve::serve(&options) {

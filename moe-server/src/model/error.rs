@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{gguf::GgufError, llama4, template::TemplateError};
+use super::{decoder, gguf::GgufError, template::TemplateError};
 
 /// What is wrong with a model's file.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub enum ModelError {
     /// A packed file that cannot be used, and why.
     Packed(String),
     /// The weights, or what they need to run.
-    Weights(llama4::ModelError),
+    Weights(decoder::ModelError),
     /// Any of these, with the file that it is about.
     InFile {
         path: PathBuf,
@@ -77,8 +77,8 @@ impl From<TemplateError> for ModelError {
     }
 }
 
-impl From<llama4::ModelError> for ModelError {
-    fn from(error: llama4::ModelError) -> Self {
+impl From<decoder::ModelError> for ModelError {
+    fn from(error: decoder::ModelError) -> Self {
         Self::Weights(error)
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn small_config() -> Config {
 
 /// Small, of Qwen3-MoE's kind: no chunked layers, several experts for each token.
 pub(crate) fn small_qwen_config() -> Config {
-    Config { vocab_size: 40, context_length: 96, ..Golden::read("qwen3moe_like").config() }
+    Config { vocab_size: 40, expert_ff: 64, context_length: 96, ..Golden::read("qwen3moe_like").config() }
 }
 
 pub(crate) fn engine(model: &Model, threads: usize, batch: usize) -> CpuEngine {
@@ -82,7 +82,7 @@ impl Dice {
 }
 
 /// Random steps over several sequences, with forks, truncations, exports and ends.
-fn check(model: &Model, seed: u64) {
+pub(crate) fn check(model: &Model, seed: u64) {
     let mut truth = Truth { engine: engine(model, 1, 1), known: HashMap::new() };
     let mut dice = Dice { seed, thrown: 0 };
     let threads = 1 + dice.below(3);
@@ -205,5 +205,6 @@ fn every_schedule_gives_the_same_bits_with_quantised_weights() {
         for seed in 0..3 {
             check(&model, 100 * (1 + index as u64) + seed);
         }
+        check(&quantised::model(&small_qwen_config(), 5, dtype).0, 100 * (1 + index as u64));
     }
 }

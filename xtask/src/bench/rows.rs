@@ -52,6 +52,17 @@ impl Row {
         }
     }
 
+    /// A quantity that is compared with nothing.
+    pub(super) fn alone(
+        (host, what): (&'static str, &'static str),
+        subject: &'static str,
+        unit: &'static str,
+        values: &[f64],
+    ) -> Self {
+        let value = median(&mut values.to_vec());
+        Self { host, what, subject, value, unit, ratio: None, spread: None, target: None }
+    }
+
     fn met(&self) -> Option<bool> {
         match (self.target?, self.ratio?) {
             (Target::AtLeast(target), ratio) => Some(ratio >= target),

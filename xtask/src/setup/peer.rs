@@ -27,6 +27,10 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// One of its programs.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.folder.join("bin").join(name)

@@ -66,7 +66,7 @@ impl Default for CpuOptions {
             threads: 0,
             kv_tokens: 8192,
             context_limit: None,
-            max_batch_tokens: 256,
+            max_batch_tokens: 512,
             arithmetic: Arithmetic::default(),
         }
     }

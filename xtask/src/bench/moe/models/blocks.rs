@@ -121,14 +121,17 @@ fn q6_k(sigma: f32, random: &mut Random, block: &mut [u8]) {
     block[208..].copy_from_slice(&f16(sigma / (uniform(64.0) * 97.3)));
 }
 
-/// Half precision, for positive numbers in its range of normal ones; what is smaller becomes 0.
-pub(super) fn f16(value: f32) -> [u8; 2] {
-    let bits = value.to_bits();
-    // Half of the last place, so that what is cut off rounds.
-    let rounded = bits + (1 << 12);
-    let exponent = (rounded >> 23).saturating_sub(112).min(30);
-    let half = if exponent == 0 { 0 } else { exponent << 10 | (rounded >> 13 & 0x3ff) };
-    (half as u16).to_le_bytes()
+/// Half precision, for numbers from 0 to 65,504.
+fn f16(value: f32) -> [u8; 2] {
+    const SMALLEST_NORMAL: f32 = 1.0 / 16384.0;
+    let half = if value < SMALLEST_NORMAL {
+        // In steps of 2^-24; 1024 of them are the smallest normal number.
+        (value * 16_777_216.0).round() as u16
+    } else {
+        // Half of the last place is added, so that what is cut off rounds.
+        ((value.to_bits() + (1 << 12) - (112 << 23)) >> 13) as u16
+    };
+    half.to_le_bytes()
 }
 
 #[cfg(test)]
@@ -137,7 +140,10 @@ mod tests {
 
     fn f16_at(bytes: &[u8], at: usize) -> f32 {
         let half = u32::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
-        f32::from_bits(((half >> 10) + 112) << 23 | (half & 0x3ff) << 13)
+        match half >> 10 {
+            0 => half as f32 / 16_777_216.0,
+            exponent => f32::from_bits((exponent + 112) << 23 | (half & 0x3ff) << 13),
+        }
     }
 
     /// By ggml's formulas (`dequantize_row_*` in ggml-quants.c).
@@ -191,7 +197,9 @@ mod tests {
 
     #[test]
     fn halves() {
-        for (value, expected) in [(1.0, 0x3c00), (0.333_251_95, 0x3555), (1.0 / 16384.0, 0x0400), (1e-9, 0)] {
+        for (value, expected) in
+            [(1.0, 0x3c00), (1.0 / 3.0, 0x3555), (1.0 / 16384.0, 0x0400), (1e-5, 0x00a8), (0.0, 0)]
+        {
             assert_eq!(u16::from_le_bytes(f16(value)), expected, "{value}");
         }
         let value = 1.2345e-4;

@@ -21,7 +21,7 @@ use vocabulary::Vocabulary;
 /// Elements of an attention head.
 const HEAD: usize = 128;
 /// Change it when the same shape gives another file.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Architecture {

@@ -42,7 +42,6 @@ const SPECIALS: [(&str, usize, usize); 29] = [
     ("<|reasoning_thinking_end|>", 0, 0),
     ("", 904, 0),
 ];
-const SPECIAL_TOKENS: usize = 2048;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Vocabulary {
@@ -182,6 +181,8 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SPECIAL_TOKENS: usize = 2048;
 
     #[test]
     fn the_special_tokens_are_as_many_as_llama_4_has() {
