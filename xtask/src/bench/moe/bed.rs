@@ -25,6 +25,8 @@ pub(super) struct Bed<'a> {
     /// Where what is made for one run lies.
     pub(super) folder: PathBuf,
     pub(super) server: PathBuf,
+    /// Where cargo puts what it builds for release.
+    pub(super) release: PathBuf,
     pub(super) tokens: PathBuf,
     pub(super) threads: usize,
     pub(super) rounds: usize,
@@ -58,6 +60,7 @@ impl<'a> Bed<'a> {
             setup,
             peer,
             server: target.join("release/moe-server"),
+            release: target.join("release"),
             tokens,
             threads,
             rounds: options.rounds,
