@@ -36,11 +36,11 @@ trait Format {
 }
 
 /// How far ahead weights are asked for, in bytes: what was seen to be fastest, format by format. With few tokens memory is
-/// the limit, and the hardware mostly sees the stream by itself; with more, work between the loads hides it from the
-/// hardware.
+/// the limit, and the hardware sees the stream by itself within a page of memory; with more tokens, work between the loads
+/// hides it from the hardware.
 struct Early {
-    /// For up to 2 tokens: a whole block at once; 0 for not at all.
-    burst: usize,
+    /// For up to 2 tokens: one line for each block, so that the next page is known in time; 0 for not at all.
+    prime: usize,
     /// For more: each vector with the one that is loaded.
     spread: usize,
     /// From that many tokens on.
@@ -108,7 +108,7 @@ struct Q4K;
 
 impl Format for Q4K {
     const TYPE: PackedType = PackedType::Q4_K;
-    const EARLY: Early = Early { burst: 0, spread: 4096, spread_from: 4 };
+    const EARLY: Early = Early { prime: 6144, spread: 4096, spread_from: 4 };
 
     #[inline(always)]
     #[allow(clippy::undocumented_unsafe_blocks, reason = "one line for all of them")]
@@ -179,7 +179,7 @@ struct Q6K;
 
 impl Format for Q6K {
     const TYPE: PackedType = PackedType::Q6_K;
-    const EARLY: Early = Early { burst: 3072, spread: 4096, spread_from: 4 };
+    const EARLY: Early = Early { prime: 6144, spread: 4096, spread_from: 4 };
 
     #[inline(always)]
     #[allow(clippy::undocumented_unsafe_blocks, reason = "one line for all of them")]
@@ -225,7 +225,7 @@ struct Q8;
 
 impl Format for Q8 {
     const TYPE: PackedType = PackedType::Q8_0;
-    const EARLY: Early = Early { burst: 0, spread: 4096, spread_from: 8 };
+    const EARLY: Early = Early { prime: 0, spread: 4096, spread_from: 8 };
 
     #[inline(always)]
     #[allow(clippy::undocumented_unsafe_blocks, reason = "one line for all of them")]
@@ -248,7 +248,7 @@ struct Mxfp4;
 
 impl Format for Mxfp4 {
     const TYPE: PackedType = PackedType::MXFP4;
-    const EARLY: Early = Early { burst: 0, spread: 2048, spread_from: 4 };
+    const EARLY: Early = Early { prime: 0, spread: 2048, spread_from: 4 };
 
     #[inline(always)]
     #[allow(clippy::undocumented_unsafe_blocks, reason = "one line for all of them")]
@@ -353,10 +353,8 @@ fn columns<V: Vector, F: Format, const P: usize, const T: usize>(
     for first in (0..P).step_by(T) {
         let mut acc = [V::zero(); T];
         for index in 0..blocks {
-            if P <= 2 && F::EARLY.burst > 0 {
-                for line in (0..bytes).step_by(VECTOR) {
-                    prefetch(tile.as_ptr().wrapping_add(index * bytes + line + F::EARLY.burst));
-                }
+            if P <= 2 && F::EARLY.prime > 0 {
+                prefetch(tile.as_ptr().wrapping_add(index * bytes + F::EARLY.prime));
             }
             // SAFETY: the lengths were checked; `first + T <= P`.
             unsafe {

@@ -16,7 +16,9 @@ pub fn pack(packed_type: PackedType, rows: usize, columns: usize, source: &[u8],
     }
     let tiles = source.chunks(row_bytes * TILE_ROWS).zip(out.chunks_exact_mut(row_bytes * TILE_ROWS));
     for (rows, tile) in tiles {
-        tile.fill(0);
+        if rows.len() < tile.len() {
+            tile.fill(0);
+        }
         for (r, row) in rows.chunks_exact(row_bytes).enumerate() {
             let blocks = row.chunks_exact(packed_type.block_bytes());
             for (from, to) in blocks.zip(tile.chunks_exact_mut(packed_type.block_bytes() * TILE_ROWS)) {
@@ -53,12 +55,24 @@ pub(super) mod q4_k {
     pub(in crate::packed) const DMIN: usize = D + 2 * super::TILE_ROWS;
 }
 
+/// The nibbles of eight columns, `shift` bits up in eight bytes, into their lane of a vector.
+fn put_nibbles(vector: &mut [u8], row: usize, eight: &[u8; 8], shift: u32) {
+    let eight = u64::from_le_bytes(*eight) >> shift & 0x0F0F_0F0F_0F0F_0F0F;
+    // The first four columns are the low nibbles, the others the high ones.
+    put(vector, row, (eight | eight >> 28) as u32);
+}
+
+/// Four bytes into row `row`'s lane of a vector.
+fn put(vector: &mut [u8], row: usize, four: u32) {
+    vector[lane(row, 0)..][..4].copy_from_slice(&four.to_le_bytes());
+}
+
 fn put_q4_k(from: &[u8], to: &mut [u8], row: usize) {
-    for i in 0..256 {
-        // ggml: 32 columns in the low nibbles of 32 bytes, the next 32 in the high ones.
-        let q = (from[16 + i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4)) & 15;
-        let (at, shift) = nibble(row, i);
-        to[at] |= q << shift;
+    // ggml: 32 columns in the low nibbles of 32 bytes, the next 32 in the high ones.
+    for (part, eight) in from[16..144].as_chunks::<8>().0.iter().enumerate() {
+        let first = part / 4 * 8 + part % 4;
+        put_nibbles(&mut to[first * VECTOR..], row, eight, 0);
+        put_nibbles(&mut to[(first + 4) * VECTOR..], row, eight, 4);
     }
     for i in 0..12 {
         to[q4_k::SCALES + i * TILE_ROWS + row] = from[4 + i];
@@ -84,14 +98,20 @@ pub(super) mod q6_k {
 }
 
 fn put_q6_k(from: &[u8], to: &mut [u8], row: usize) {
-    for i in 0..256 {
-        // ggml: halves of 128 columns; there, quarters of 32 take nibbles and pairs of bits in turn.
-        let (half, quarter, l) = (i / 128, i % 128 / 32, i % 32);
-        let low = (from[half * 64 + quarter % 2 * 32 + l] >> (quarter / 2 * 4)) & 15;
-        let high = (from[128 + half * 32 + l] >> (2 * quarter)) & 3;
-        for ((at, shift), bits) in q6_k::places(row, i).into_iter().zip([low, high]) {
-            to[at] |= bits << shift;
+    // ggml: halves of 128 columns; there, quarters of 32 take nibbles and pairs of bits in turn.
+    for sub in 0..16 {
+        let (half, quarter, part) = (sub / 8, sub % 8 / 2, sub % 2 * 16);
+        let low = from[half * 64 + quarter % 2 * 32 + part..][..16].as_chunks::<8>().0;
+        let high = from[128 + half * 32 + part..][..16].as_chunks::<4>().0;
+        let vectors = &mut to[sub * q6_k::SUB..][..q6_k::SUB];
+        for (vector, eight) in vectors.chunks_exact_mut(VECTOR).zip(low) {
+            put_nibbles(vector, row, eight, quarter as u32 / 2 * 4);
         }
+        let high = high
+            .iter()
+            .enumerate()
+            .map(|(group, four)| (u32::from_le_bytes(*four) >> (2 * quarter) & 0x0303_0303) << (2 * group));
+        put(&mut vectors[q6_k::HIGH..], row, high.fold(0, |all, four| all | four));
     }
     for i in 0..16 {
         to[q6_k::SCALES + i * TILE_ROWS + row] = from[192 + i];
@@ -103,8 +123,8 @@ fn put_q6_k(from: &[u8], to: &mut [u8], row: usize) {
 pub(super) const Q8_SCALES: usize = 8 * VECTOR;
 
 fn put_q8_0(from: &[u8], to: &mut [u8], row: usize) {
-    for i in 0..32 {
-        to[i / 4 * VECTOR + lane(row, i)] = from[2 + i] ^ 0x80;
+    for (vector, four) in to.chunks_exact_mut(VECTOR).zip(from[2..].as_chunks::<4>().0) {
+        put(vector, row, u32::from_le_bytes(*four) ^ 0x8080_8080);
     }
     to[Q8_SCALES + 2 * row..][..2].copy_from_slice(&from[..2]);
 }
@@ -113,11 +133,10 @@ fn put_q8_0(from: &[u8], to: &mut [u8], row: usize) {
 pub(super) const MXFP4_SCALES: usize = 4 * VECTOR;
 
 fn put_mxfp4(from: &[u8], to: &mut [u8], row: usize) {
-    for i in 0..32 {
-        // ggml: 16 columns in the low nibbles, the next 16 in the high ones.
-        let q = (from[1 + i % 16] >> (i / 16 * 4)) & 15;
-        let (at, shift) = nibble(row, i);
-        to[at] |= q << shift;
+    // ggml: 16 columns in the low nibbles, the next 16 in the high ones.
+    for (part, eight) in from[1..17].as_chunks::<8>().0.iter().enumerate() {
+        put_nibbles(&mut to[part * VECTOR..], row, eight, 0);
+        put_nibbles(&mut to[(part + 2) * VECTOR..], row, eight, 4);
     }
     to[MXFP4_SCALES + row] = from[0];
 }

@@ -3,6 +3,7 @@
 pub(crate) mod args;
 mod bench;
 mod key;
+mod pack;
 mod serve;
 
 use args::Command;
@@ -33,6 +34,10 @@ pub(crate) fn run() -> ExitCode {
         Ok(Command::Serve(options)) => match serve::serve(&options) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(1, &error),
+        },
+        Ok(Command::Pack(args)) => match pack::run(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err((code, error)) => fail(code, &error),
         },
         Err(error) => fail(2, &error),
     }

@@ -50,7 +50,8 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         ..defaults
     };
     let path = &options.model;
-    let model = load(path, &LoadOptions { name: None, cpu }).map_err(|error| error.to_string())?;
+    let model = load(path, &LoadOptions { name: None, cpu, notice: Some(notice) })
+        .map_err(|error| error.to_string())?;
     let config = Config {
         max_queue: options.max_queue,
         max_batch: options.max_batch,
@@ -100,6 +101,11 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
+fn notice(line: &str) {
+    // Whoever started the server may not care for its output.
+    let _ = writeln!(io::stderr(), "moe-server: {line}");
+}
+
 /// Takes an address without listening: until then, connections are refused.
 fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
@@ -137,7 +143,7 @@ fn announce(options: &Options, address: SocketAddr, models: &[String], context: 
 
 /// Resolves at the first SIGTERM or SIGINT; a second one ends the process at once.
 #[cfg(unix)]
-fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+pub(super) fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -158,7 +164,7 @@ fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static> {
 
 /// Resolves at Ctrl-C.
 #[cfg(not(unix))]
-fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+pub(super) fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     Ok(async {
         // An error means that no signal will ever come: then nothing stops the server either.
         if tokio::signal::ctrl_c().await.is_err() {

@@ -1,8 +1,11 @@
 //! Why a model cannot be used.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
-use super::{gguf::GgufError, llama4, template::TemplateError};
+use super::{decoder, gguf::GgufError, template::TemplateError};
 
 /// What is wrong with a model's file.
 #[derive(Debug)]
@@ -11,13 +14,25 @@ pub enum ModelError {
     /// The tokenizer's metadata contradicts itself, or is of a kind not supported.
     Tokenizer(String),
     Template(TemplateError),
+    /// A packed file that cannot be used, and why.
+    Packed(String),
     /// The weights, or what they need to run.
-    Weights(llama4::ModelError),
+    Weights(decoder::ModelError),
     /// Any of these, with the file that it is about.
     InFile {
         path: PathBuf,
         error: Box<ModelError>,
     },
+}
+
+impl ModelError {
+    /// The same with the file's name, where it is not named already.
+    pub(super) fn in_file(self, path: &Path) -> Self {
+        match self {
+            Self::Gguf(GgufError::Io { .. }) | Self::InFile { .. } => self,
+            error => Self::InFile { path: path.to_owned(), error: Box::new(error) },
+        }
+    }
 }
 
 impl fmt::Display for ModelError {
@@ -26,6 +41,12 @@ impl fmt::Display for ModelError {
             Self::Gguf(error) => error.fmt(f),
             Self::Tokenizer(why) => write!(f, "the model's tokenizer cannot be used: {why}"),
             Self::Template(error) => write!(f, "the metadata key \"tokenizer.chat_template\": {error}"),
+            Self::Packed(why) => {
+                write!(
+                    f,
+                    "this packed file cannot be used: {why}; pack the model again (moe-server pack MODEL.gguf)"
+                )
+            }
             Self::Weights(error) => error.fmt(f),
             Self::InFile { path, error } => write!(f, "{}: {error}", path.display()),
         }
@@ -36,7 +57,7 @@ impl std::error::Error for ModelError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Gguf(error) => Some(error),
-            Self::Tokenizer(_) => None,
+            Self::Tokenizer(_) | Self::Packed(_) => None,
             Self::Template(error) => Some(error),
             Self::Weights(error) => Some(error),
             Self::InFile { error, .. } => Some(error),
@@ -56,8 +77,8 @@ impl From<TemplateError> for ModelError {
     }
 }
 
-impl From<llama4::ModelError> for ModelError {
-    fn from(error: llama4::ModelError) -> Self {
+impl From<decoder::ModelError> for ModelError {
+    fn from(error: decoder::ModelError) -> Self {
         Self::Weights(error)
     }
 }

@@ -9,21 +9,26 @@ const PREFIX: &str = "tokenizer.";
 /// Bytes of the hash that are kept: enough to tell a fleet's models apart, and no protection against forgers.
 const BYTES: usize = 8;
 
-/// The fingerprint of all that decides how text becomes tokens and tokens text: the file's tokenizer and `template`, the
-/// source of the chat template in use. Files that spell the same tokenizer differently differ, too.
-pub(super) fn of(gguf: &Gguf, template: &str) -> String {
+/// The fingerprint of all that decides how text becomes tokens and tokens text: the file's tokenizer, by its hash, and
+/// `template`, the source of the chat template in use. Files that spell the same tokenizer differently differ, too.
+pub(super) fn of(tokenizer: &str, template: &str) -> String {
+    to_hex(&hash([tokenizer.as_bytes(), template.as_bytes()].into_iter())[..BYTES])
+}
+
+/// The hash of a file's tokenizer; a packed file carries its model's.
+pub(super) fn tokenizer(gguf: &Gguf) -> String {
     let mut keys: Vec<&str> = gguf.keys().filter(|key| key.starts_with(PREFIX)).collect();
     keys.sort_unstable();
+    let parts = keys.into_iter().flat_map(|key| [key.as_bytes(), gguf.raw(key).unwrap_or_default()]);
+    to_hex(&hash(parts))
+}
+
+fn hash<'a>(parts: impl Iterator<Item = &'a [u8]>) -> [u8; 32] {
     let mut hash = Sha256::new();
-    let mut part = |bytes: &[u8]| {
+    for part in parts {
         // With its length, so that no two lists of parts are the same bytes.
-        hash.update((bytes.len() as u64).to_le_bytes());
-        hash.update(bytes);
-    };
-    for key in keys {
-        part(key.as_bytes());
-        part(gguf.raw(key).unwrap_or_default());
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
     }
-    part(template.as_bytes());
-    to_hex(&hash.finalize()[..BYTES])
+    hash.finalize().into()
 }

@@ -10,7 +10,12 @@ use std::{borrow::Cow, collections::HashSet};
 
 use serde_json::Value;
 
-use super::gguf::{Gguf, GgufError};
+use super::{
+    gguf::{Gguf, GgufError},
+    packing::SPECIAL_STARTS,
+};
+
+const TOKENS: &str = "tokenizer.ggml.tokens";
 
 /// Supplementary private use areas A and B.
 fn is_candidate(character: char) -> bool {
@@ -52,14 +57,24 @@ pub(super) struct Guarding {
 }
 
 impl Guarding {
+    /// From the tokens or, in a packed file, from what is left of them.
     pub(super) fn from_gguf(gguf: &Gguf) -> Result<Self, GgufError> {
-        let tokens: Vec<&str> = gguf.find("tokenizer.ggml.tokens")?.unwrap_or_default();
+        if gguf.value(TOKENS).is_none() {
+            let starts: &str = gguf.find(SPECIAL_STARTS)?.unwrap_or_default();
+            return Ok(Self { first_characters: starts.chars().collect() });
+        }
+        let tokens: Vec<&str> = gguf.find(TOKENS)?.unwrap_or_default();
         let types: Vec<i32> = gguf.find("tokenizer.ggml.token_type")?.unwrap_or_default();
         let specials = tokens.iter().zip(types).filter(|(_, token_type)| matches!(token_type, 3 | 4));
         let mut first_characters: Vec<char> = specials.filter_map(|(text, _)| text.chars().next()).collect();
         first_characters.sort_unstable();
         first_characters.dedup();
         Ok(Self { first_characters })
+    }
+
+    /// The characters that guards are put behind.
+    pub(super) fn first_characters(&self) -> String {
+        self.first_characters.iter().collect()
     }
 
     /// A character that none of the values holds; none where they hold every candidate.

@@ -246,10 +246,10 @@ fn what_cannot_be_run_is_refused_by_name() {
         ),
         (
             good.clone().edit("blk.3.ffn_up_exps.weight", |_, ggml_type, bytes| {
-                *ggml_type = 2;
-                bytes.truncate(bytes.len() / 4 / 32 * 18);
+                *ggml_type = 9;
+                bytes.resize(bytes.len() / 4 / 32 * 40, 0);
             }),
-            ["blk.3.ffn_up_exps.weight", "Q4_0"],
+            ["blk.3.ffn_up_exps.weight", "Q8_1"],
         ),
     ];
     check_refusals(&cases);

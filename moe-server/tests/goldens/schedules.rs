@@ -33,7 +33,7 @@ pub(crate) fn small_config() -> Config {
 
 /// Small, of Qwen3-MoE's kind: no chunked layers, several experts for each token.
 pub(crate) fn small_qwen_config() -> Config {
-    Config { vocab_size: 40, context_length: 96, ..Golden::read("qwen3moe_like").config() }
+    Config { vocab_size: 40, expert_ff: 64, context_length: 96, ..Golden::read("qwen3moe_like").config() }
 }
 
 pub(crate) fn engine(model: &Model, threads: usize, batch: usize) -> CpuEngine {
@@ -205,5 +205,6 @@ fn every_schedule_gives_the_same_bits_with_quantised_weights() {
         for seed in 0..3 {
             check(&model, 100 * (1 + index as u64) + seed);
         }
+        check(&quantised::model(&small_qwen_config(), 5, dtype).0, 100 * (1 + index as u64));
     }
 }

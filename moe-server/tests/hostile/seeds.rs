@@ -5,12 +5,29 @@ use super::gguf_writer::{ARRAY, STRING, Writer};
 const U32: u32 = 4;
 const F32: u32 = 6;
 
-/// Ids of tensor types: ggml's, and the packed Q8_0 of our own.
-const TYPES: [u32; 5] = [0, 1, 30, 8, 0x6D67_0008];
+/// The packed Q8_0 of our own.
+const PACKED: u32 = 0x6D67_0008;
+/// Ids of tensor types, with the elements and bytes of a block.
+const TYPES: [(u32, u64, u64); 8] = [
+    (0, 1, 4),
+    (1, 1, 2),
+    (30, 1, 2),
+    (8, 32, 34),
+    (2, 32, 18),
+    (39, 32, 17),
+    (20, 32, 18),
+    (PACKED, 32, 34),
+];
 
 /// Each with its name.
 pub fn all() -> Vec<(&'static str, Vec<u8>)> {
-    vec![("values", values()), ("llama4", llama4()), ("tokenizer", tokenizer())]
+    let plain = |_: &str| None;
+    vec![
+        ("values", values()),
+        ("llama4", model("llama4", plain)),
+        ("qwen3moe", model("qwen3moe", plain)),
+        ("tokenizer", tokenizer(&["<tool>"])),
+    ]
 }
 
 /// A value of every type, and tensors of a few.
@@ -41,43 +58,44 @@ fn values() -> Vec<u8> {
         .tensor("a", &[32, 2], 8, 0)
         .tensor("b", &[3], 0, 128)
         .tensor("c", &[256, 1, 2], 12, 192)
-        .tensor("d", &[32, 3, 2], TYPES[4], 512)
+        .tensor("d", &[32, 3, 2], PACKED, 512)
         .tensor("future", &[5], 77, 2048)
         .data(64, 2048 + 16)
 }
 
-/// A model of two layers, one dense and one with experts, with tensors of every type that is read.
-fn llama4() -> Vec<u8> {
-    llama4_with(|_| None)
-}
-
-/// The same with other numbers for some keys.
-pub fn llama4_with(other: impl Fn(&str) -> Option<u32>) -> Vec<u8> {
-    let mut tensors: Vec<(String, Vec<u64>)> =
-        [("token_embd", vec![32, 5]), ("output_norm", vec![32]), ("output", vec![32, 5])]
-            .map(|(name, dims)| (format!("{name}.weight"), dims))
-            .into();
-    tensors.push(("rope_freqs.weight".to_owned(), vec![8]));
+/// A model of two layers, with tensors of many types; Llama 4's are one dense and one with experts. `other` may change the
+/// number of a key.
+pub fn model(architecture: &str, other: impl Fn(&str) -> Option<u32>) -> Vec<u8> {
+    let is_llama = architecture == "llama4";
+    let mut tensors: Vec<(String, Vec<u64>)> = Vec::new();
+    let mut add = |name: &str, dims: &[u64]| tensors.push((format!("{name}.weight"), dims.to_vec()));
+    add("token_embd", &[32, 5]);
+    add("output_norm", &[32]);
+    add("output", &[32, 5]);
+    if is_llama {
+        add("rope_freqs", &[8]);
+    }
     for layer in 0..2 {
-        let mut add = |name: &str, dims: &[u64]| {
-            tensors.push((format!("blk.{layer}.{name}.weight"), dims.to_vec()));
-        };
-        for (name, dims) in [
-            ("attn_norm", &[32][..]),
-            ("attn_q", &[32, 32]),
-            ("attn_k", &[32, 16]),
-            ("attn_v", &[32, 16]),
-            ("attn_output", &[32, 32]),
-            ("ffn_norm", &[32]),
-        ] {
-            add(name, dims);
+        let mut add = |name: &str, dims: &[u64]| add(&format!("blk.{layer}.{name}"), dims);
+        add("attn_norm", &[32]);
+        add("attn_q", &[32, 32]);
+        add("attn_k", &[32, 16]);
+        add("attn_v", &[32, 16]);
+        add("attn_output", &[32, 32]);
+        add("ffn_norm", &[32]);
+        if !is_llama {
+            add("attn_q_norm", &[16]);
+            add("attn_k_norm", &[16]);
         }
-        let parts: &[(&str, &[u64])] = if layer == 0 {
-            &[("", &[])]
-        } else {
-            add("ffn_gate_inp", &[32, 2]);
-            &[("_exps", &[2]), ("_shexp", &[])]
+        let is_moe = !is_llama || layer == 1;
+        let parts: &[(&str, &[u64])] = match (is_moe, is_llama) {
+            (false, _) => &[("", &[])],
+            (true, false) => &[("_exps", &[2])],
+            (true, true) => &[("_exps", &[2]), ("_shexp", &[])],
         };
+        if is_moe {
+            add("ffn_gate_inp", &[32, 2]);
+        }
         for (suffix, stack) in parts {
             for part in ["gate", "up", "down"] {
                 add(&format!("ffn_{part}{suffix}"), &[&[32, 32], *stack].concat());
@@ -85,9 +103,6 @@ pub fn llama4_with(other: impl Fn(&str) -> Option<u32>) -> Vec<u8> {
         }
     }
 
-    let number = |writer: Writer, key: &str, value: u32| {
-        writer.key(&format!("llama4.{key}"), U32, &value.to_le_bytes())
-    };
     let numbers = [
         ("embedding_length", 32),
         ("attention.head_count", 2),
@@ -103,50 +118,43 @@ pub fn llama4_with(other: impl Fn(&str) -> Option<u32>) -> Vec<u8> {
         ("block_count", 2),
         ("context_length", 64),
     ];
+    let key = |key: &str| format!("{architecture}.{key}");
     let mut writer = Writer::header(tensors.len() as u64, numbers.len() as u64 + 4)
-        .text("general.architecture", "llama4")
-        .key("llama4.attention.layer_norm_rms_epsilon", F32, &1e-5_f32.to_le_bytes())
-        .key("llama4.rope.freq_base", F32, &1e4_f32.to_le_bytes())
+        .text("general.architecture", architecture)
+        .key(&key("attention.layer_norm_rms_epsilon"), F32, &1e-5_f32.to_le_bytes())
+        .key(&key("rope.freq_base"), F32, &1e4_f32.to_le_bytes())
         .text("tokenizer.chat_template", "{% for m in messages %}<|x|>{{ m.content | trim }}{% endfor %}");
-    for (key, value) in numbers {
-        writer = number(writer, key, other(key).unwrap_or(value));
+    for (name, value) in numbers {
+        writer = writer.key(&key(name), U32, &other(name).unwrap_or(value).to_le_bytes());
     }
     let mut offset = 0;
     for (index, (name, dims)) in tensors.iter().enumerate() {
         // Vectors are F32; matrices take turns.
-        let id = if dims.len() == 1 { TYPES[0] } else { TYPES[index % TYPES.len()] };
+        let (id, elements, bytes) = TYPES[if dims.len() == 1 { 0 } else { index % TYPES.len() }];
         writer = writer.tensor(name, dims, id, offset);
-        offset += size(id, dims).next_multiple_of(32);
+        let mut rows = dims.get(1).copied().unwrap_or(1);
+        if id == PACKED {
+            rows = rows.next_multiple_of(16);
+        }
+        let stack = dims.get(2).copied().unwrap_or(1);
+        offset += (dims[0] / elements * bytes * rows * stack).next_multiple_of(32);
     }
     writer.data(32, usize::try_from(offset).unwrap())
 }
 
-fn size(id: u32, dims: &[u64]) -> u64 {
-    let rows: u64 = dims[1..].iter().product();
-    match id {
-        0 => 4 * dims[0] * rows,
-        8 => dims[0] / 32 * 34 * rows,
-        1 | 30 => 2 * dims[0] * rows,
-        _ => dims[0] / 32 * 34 * dims[1].next_multiple_of(16) * dims[2..].iter().product::<u64>(),
-    }
-}
-
-/// A token for every byte, three that merge, three that are special.
-fn tokenizer() -> Vec<u8> {
-    tokenizer_with("<tool>")
-}
-
-/// The same with another text for the last token, a user-defined one.
-pub fn tokenizer_with(last: &str) -> Vec<u8> {
+/// A token for every byte, three that merge, two control tokens, and these user-defined ones.
+pub fn tokenizer(user_defined: &[&str]) -> Vec<u8> {
     // GPT-2's spelling: bytes that can be seen are themselves, the others are counted from U+0100 on.
     let seen = |byte: &u32| matches!(byte, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF);
     let others = (0..256_u32).filter(|byte| !seen(byte)).count() as u32;
     let spelled = (0..256).filter(seen).chain(0x100..0x100 + others);
     let mut tokens: Vec<String> = spelled.map(|code| char::from_u32(code).unwrap().into()).collect();
-    tokens.extend(["He", "ll", "Hell", "<|begin|>", "<|eot|>", last].map(str::to_owned));
+    tokens.extend(["He", "ll", "Hell", "<|begin|>", "<|eot|>"].map(str::to_owned));
     let mut types = vec![1; tokens.len()];
-    types[259..].copy_from_slice(&[3, 3, 4]);
-    let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
+    types[259..].fill(3);
+    let mut tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
+    tokens.extend(user_defined);
+    types.resize(tokens.len(), 4);
     Writer::header(0, 9)
         .text("tokenizer.ggml.model", "gpt2")
         .text("tokenizer.ggml.pre", "llama4")

@@ -27,7 +27,7 @@ pub fn walk(bytes: &[u8]) -> Reached {
         }
     };
     read_all(&gguf);
-    let model = Model::from_gguf(&gguf);
+    let model = Model::from_gguf(&gguf, 1);
     let tokenizer = Tokenizer::from_gguf(&gguf);
     let template = ChatTemplate::from_gguf(&gguf);
     if let Ok(model) = &model {
@@ -65,7 +65,7 @@ fn use_model(model: &Model) {
             FeedForward::Dense(gated) => vec![gated],
             FeedForward::Moe { router, experts, shared } => {
                 use_tensor(router);
-                vec![experts, shared]
+                [experts].into_iter().chain(shared).collect()
             }
         };
         for gated in gated {

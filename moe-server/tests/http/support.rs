@@ -141,7 +141,7 @@ impl TestServer {
     pub(crate) async fn with_model(file: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(file);
         let cpu = CpuOptions { threads: 1, ..CpuOptions::default() };
-        let model = load(&path, &LoadOptions { name: None, cpu }).unwrap();
+        let model = load(&path, &LoadOptions { cpu, ..LoadOptions::default() }).unwrap();
         let codec = ModelCodec { tokenizer: model.tokenizer, template: model.template, vocab: model.vocab };
         Self::serve(Arc::new(codec), model.engine, Arc::new(Control::default()), Setup::default()).await
     }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use moe_kernels::Team;
 
-use crate::model::llama4::ModelError;
+use crate::model::decoder::ModelError;
 
 /// `threads`, or, for 0, as many as affinity and cgroup quota allow.
 pub(super) fn threads_of(threads: usize) -> usize {

@@ -54,8 +54,8 @@ impl fmt::Display for ModelError {
             ),
             Self::Quantisation { name, found } => write!(
                 f,
-                "the tensor {name:?} is {found}; this server reads F32, F16, BF16 and Q8_0: quantise the original model \
-                 again (llama-quantize MODEL-F16.gguf OUT.gguf Q8_0)"
+                "the tensor {name:?} is {found}, which this server does not read as weights; convert the original model \
+                 again, to F16 or to one of ggml's quantised types"
             ),
             Self::Resources(why) => f.write_str(why),
         }

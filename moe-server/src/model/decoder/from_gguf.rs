@@ -22,6 +22,14 @@ impl Model {
     }
 }
 
+/// Whether a file's metadata describe a model that can be run.
+///
+/// # Errors
+/// [`ModelError`], naming the key.
+pub(in crate::model) fn check(file: &Gguf) -> Result<(), ModelError> {
+    config(file)?.check()
+}
+
 fn config(file: &Gguf) -> Result<Config, ModelError> {
     let architecture = file.get::<&str>("general.architecture")?;
     let read = match architecture {
@@ -125,14 +133,11 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// A small F32 tensor's values.
-pub(super) fn tensor_values(info: &TensorInfo<'_>, out: &mut [f32]) -> Result<(), ModelError> {
+/// An F32 tensor's values. Of other types nothing is allocated: a shape alone says nothing about the bytes behind it.
+pub(super) fn tensor_values(info: &TensorInfo<'_>) -> Result<Vec<f32>, ModelError> {
     if info.ggml_type != GgmlType::F32 {
         let found = format!("{} where F32 is wanted", info.ggml_type);
         return Err(ModelError::Quantisation { name: info.name.to_owned(), found });
     }
-    for (value, bytes) in out.iter_mut().zip(info.bytes.as_chunks::<4>().0) {
-        *value = f32::from_le_bytes(*bytes);
-    }
-    Ok(())
+    Ok(info.bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
 }

@@ -63,7 +63,5 @@ fn rope_factors(keys: &Keys<'_>, head_dim: usize) -> Result<Option<Vec<f32>>, Mo
             found: [1, info.elements() / info.dims[0], info.dims[0]],
         });
     }
-    let mut factors = vec![0.0; head_dim / 2];
-    tensor_values(&info, &mut factors)?;
-    Ok(Some(factors))
+    tensor_values(&info).map(Some)
 }

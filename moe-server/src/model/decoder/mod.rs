@@ -13,6 +13,7 @@ mod tensor;
 
 pub use config::{Attention, Config, NOPE_INTERVAL, QkNorm, RopePairs, Score};
 pub use error::ModelError;
+pub(super) use from_gguf::check;
 pub use tensor::{Layout, Tensor, TensorBytes, Weights};
 
 /// `down(silu(gate(x)) · up(x))`: one, or a stack of experts.

@@ -20,7 +20,7 @@ pub enum TensorBytes {
 }
 
 impl TensorBytes {
-    fn get(&self) -> &[u8] {
+    pub(in crate::model) fn get(&self) -> &[u8] {
         match self {
             Self::Owned(bytes) => bytes,
             Self::Part(bytes, range) => &bytes[range.clone()],

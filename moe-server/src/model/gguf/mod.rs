@@ -228,6 +228,14 @@ impl Gguf {
         })
     }
 
+    /// All data of the first file: what stands behind the header, from the first tensor on.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        let starts =
+            self.tensors.values().filter(|(file, _)| *file == 0).map(|(_, placed)| placed.range.start);
+        starts.min().and_then(|start| self.head().get(start..)).unwrap_or_default()
+    }
+
     /// The bytes that hold the metadata.
     fn head(&self) -> &[u8] {
         self.files.first().map_or(&[], |file| &file.bytes)
@@ -273,6 +281,17 @@ impl Gguf {
     #[must_use]
     pub fn raw(&self, key: &str) -> Option<&[u8]> {
         self.metadata.get(key)?.raw(self.head())
+    }
+
+    /// The same with the id of its type.
+    pub(in crate::model) fn raw_with_type(&self, key: &str) -> Option<(u32, &[u8])> {
+        let stored = self.metadata.get(key)?;
+        Some((stored.type_id(), stored.raw(self.head())?))
+    }
+
+    /// Where [`Self::raw`] is in the file.
+    pub(in crate::model) fn raw_range(&self, key: &str) -> Option<Range<usize>> {
+        Some(self.metadata.get(key)?.range())
     }
 
     /// A tensor that must be there.

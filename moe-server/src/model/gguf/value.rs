@@ -10,7 +10,7 @@ use super::{
 /// How deep arrays of arrays may nest. Real files do not nest at all.
 const MAX_DEPTH: usize = 4;
 
-/// The type of a metadata value.
+/// The type of a metadata value, in the order of the format's ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueType {
     U8,
@@ -81,6 +81,15 @@ impl Stored {
         let start = cursor.at();
         skip(cursor, value_type, what, 0)?;
         Ok(Self { value_type, range: start..cursor.at() })
+    }
+
+    pub(super) fn type_id(&self) -> u32 {
+        // In the order of their ids.
+        self.value_type as u32
+    }
+
+    pub(super) fn range(&self) -> Range<usize> {
+        self.range.clone()
     }
 
     /// The value's own bytes in the file, without its type.

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::{
     gguf::{Gguf, GgufError},
+    packing::TOKEN_TEXTS,
     prompt::{Guarding, Prompt},
 };
 pub use error::TemplateError;
@@ -77,8 +78,8 @@ impl ChatTemplate {
             environment,
             source: source.to_owned(),
             guarding: Guarding::from_gguf(gguf)?,
-            bos: token_text(gguf, "tokenizer.ggml.bos_token_id")?,
-            eos: token_text(gguf, "tokenizer.ggml.eos_token_id")?,
+            bos: token_text(gguf, TOKEN_TEXTS[0])?,
+            eos: token_text(gguf, TOKEN_TEXTS[1])?,
             clock: SystemTime::now,
         })
     }
@@ -87,6 +88,17 @@ impl ChatTemplate {
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// What a packed file keeps of the tokens: the texts of the first and the last one, in the order of
+    /// [`TOKEN_TEXTS`].
+    pub(super) fn token_texts(&self) -> [&str; 2] {
+        [&self.bos, &self.eos]
+    }
+
+    /// And the characters with which special tokens begin.
+    pub(super) fn special_starts(&self) -> String {
+        self.guarding.first_characters()
     }
 
     /// Takes the time that templates may ask for (`strftime_now`, in UTC) from `clock` instead of the system.
@@ -179,9 +191,12 @@ fn describe(error: &Error) -> String {
     text
 }
 
-fn token_text(gguf: &Gguf, key: &str) -> Result<String, GgufError> {
+/// The text of the token that `key` names; a packed file has it as `packed`.
+fn token_text(gguf: &Gguf, (key, packed): (&str, &str)) -> Result<String, GgufError> {
     let Some(token) = gguf.find::<usize>(key)? else { return Ok(String::new()) };
-    let tokens: Vec<&str> = gguf.get("tokenizer.ggml.tokens")?;
+    let Some(tokens) = gguf.find::<Vec<&str>>("tokenizer.ggml.tokens")? else {
+        return Ok(gguf.get::<&str>(packed)?.to_owned());
+    };
     Ok(tokens.get(token).copied().unwrap_or_default().to_owned())
 }
 

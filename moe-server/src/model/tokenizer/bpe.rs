@@ -2,22 +2,13 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use hashbrown::HashMap;
-
 use crate::engine::TokenId;
+
+use super::index::Index;
 
 const NONE: usize = usize::MAX;
 /// Not a token: marks a symbol that its left neighbour has swallowed.
 const DEAD: TokenId = TokenId::MAX;
-
-/// The merges of a vocabulary.
-#[derive(Debug)]
-pub(super) struct Merges {
-    /// The token of each single byte.
-    byte_tokens: [TokenId; 256],
-    /// A pair's rank, and the token that it becomes.
-    pairs: HashMap<(TokenId, TokenId), (u32, TokenId)>,
-}
 
 struct Symbol {
     token: TokenId,
@@ -28,22 +19,13 @@ struct Symbol {
 /// A pair that could be merged when it was seen: its rank, the place of its left symbol, the pair.
 type Candidate = Reverse<(u32, usize, TokenId, TokenId)>;
 
-impl Merges {
-    pub(super) fn new(byte_tokens: [TokenId; 256], capacity: usize) -> Self {
-        Self { byte_tokens, pairs: HashMap::with_capacity(capacity) }
-    }
-
-    /// The first of equal pairs counts.
-    pub(super) fn insert(&mut self, pair: (TokenId, TokenId), rank: u32, merged: TokenId) {
-        self.pairs.entry(pair).or_insert((rank, merged));
-    }
-
+impl Index {
     /// Appends the tokens of one piece of text. Time is n·log n in the piece's length.
     pub(super) fn encode(&self, piece: &[u8], out: &mut Vec<TokenId>) {
         let mut symbols: Vec<Symbol> = (0..)
             .zip(piece)
             .map(|(at, byte): (usize, _)| Symbol {
-                token: self.byte_tokens[usize::from(*byte)],
+                token: self.byte_token(*byte),
                 before: at.checked_sub(1).unwrap_or(NONE),
                 after: if at + 1 < piece.len() { at + 1 } else { NONE },
             })
@@ -57,9 +39,9 @@ impl Merges {
             if symbols[left].token != left_token || right == NONE || symbols[right].token != right_token {
                 continue;
             }
-            let Some((_, merged)) = self.pairs.get(&(left_token, right_token)) else { continue };
+            let Some((_, merged)) = self.merge(left_token, right_token) else { continue };
             let after = symbols[right].after;
-            symbols[left].token = *merged;
+            symbols[left].token = merged;
             symbols[left].after = after;
             symbols[right].token = DEAD;
             if after != NONE {
@@ -76,7 +58,7 @@ impl Merges {
 
     fn candidate(&self, symbols: &[Symbol], left: usize, right: usize) -> Option<Candidate> {
         let pair = (symbols[left].token, symbols[right].token);
-        let (rank, _) = self.pairs.get(&pair)?;
-        Some(Reverse((*rank, left, pair.0, pair.1)))
+        let (rank, _) = self.merge(pair.0, pair.1)?;
+        Some(Reverse((rank, left, pair.0, pair.1)))
     }
 }

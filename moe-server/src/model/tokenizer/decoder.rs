@@ -4,24 +4,24 @@ use std::sync::Arc;
 
 use crate::engine::TokenId;
 
-use super::vocabulary::Vocabulary;
+use super::index::Index;
 
 /// Turns one stream of tokens into text, holding back the bytes of a character that is not yet whole.
 #[derive(Debug)]
 pub struct Decoder {
-    vocabulary: Arc<Vocabulary>,
+    index: Arc<Index>,
     /// At most three bytes between calls: the beginning of a character.
     held: Vec<u8>,
 }
 
 impl Decoder {
-    pub(super) fn new(vocabulary: Arc<Vocabulary>) -> Self {
-        Self { vocabulary, held: Vec::new() }
+    pub(super) fn new(index: Arc<Index>) -> Self {
+        Self { index, held: Vec::new() }
     }
 
     /// The text that this token completes. Control tokens yield none, bytes that cannot be UTF-8 yield U+FFFD.
     pub fn push(&mut self, token: TokenId) -> String {
-        self.held.extend_from_slice(self.vocabulary.text(token));
+        self.held.extend_from_slice(self.index.text(token));
         let mut text = String::new();
         let mut torn = 0;
         for chunk in self.held.utf8_chunks() {

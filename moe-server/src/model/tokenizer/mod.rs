@@ -6,38 +6,36 @@
 mod bpe;
 mod byte_level;
 mod decoder;
+mod index;
 mod pre;
 mod split;
-mod vocabulary;
 
 use std::{fmt, sync::Arc};
 
-use aho_corasick::{AhoCorasick, MatchKind};
-
 use super::{
+    decoder::TensorBytes,
     error::ModelError,
     gguf::{Gguf, GgufError},
     prompt::Prompt,
 };
 use crate::engine::TokenId;
-use bpe::Merges;
-use byte_level::ByteLevel;
 pub use decoder::Decoder;
+use index::Index;
 use pre::Pre;
-use vocabulary::Vocabulary;
-
-// llama.cpp's token types. The others are in the vocabulary for its size only.
-const NORMAL: i32 = 1;
-/// Special, and no text when generated.
-const CONTROL: i32 = 3;
-/// Special, and its own text when generated.
-const USER_DEFINED: i32 = 4;
 
 /// Texts that end a turn in any model that has them as special tokens, whatever its metadata say.
 const END_TEXTS: [&str; 5] = ["<|eot|>", "<|eom|>", "<|end_of_text|>", "<|im_end|>", "<|endoftext|>"];
 const END_KEYS: [&str; 3] =
     ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
 const BOS_KEY: &str = "tokenizer.ggml.bos_token_id";
+
+/// The tensor of a packed file that holds the index.
+pub(super) const INDEX_TENSOR: &str = "moegate.tokenizer";
+
+/// The bytes of [`INDEX_TENSOR`] for a file whose tokenizer is spelled out.
+pub(super) fn index_of(gguf: &Gguf) -> Result<Vec<u8>, ModelError> {
+    index::build(gguf)
+}
 
 /// What the texts of special tokens mean in a text to encode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,13 +48,8 @@ pub enum Special {
 
 /// Encodes and decodes text for one model.
 pub struct Tokenizer {
-    vocabulary: Arc<Vocabulary>,
+    index: Arc<Index>,
     pre: Pre,
-    merges: Merges,
-    special_texts: AhoCorasick,
-    /// The token of each pattern of `special_texts`.
-    special_tokens: Vec<TokenId>,
-    longest_token: usize,
     bos: Option<TokenId>,
     ends: Vec<TokenId>,
 }
@@ -73,6 +66,24 @@ impl Tokenizer {
     /// # Errors
     /// [`ModelError`] where a key is missing or of a wrong type, or the tokenizer is of a kind not supported.
     pub fn from_gguf(gguf: &Gguf) -> Result<Self, ModelError> {
+        Self::with_index(gguf, |gguf| Index::open(TensorBytes::Owned(index::build(gguf)?.into())))
+    }
+
+    /// The same from a packed file, whose index is read where it lies.
+    ///
+    /// # Errors
+    /// As [`Self::from_gguf`].
+    pub fn from_packed(gguf: &Arc<Gguf>) -> Result<Self, ModelError> {
+        Self::with_index(gguf, |_| {
+            let place = gguf.tensor(INDEX_TENSOR)?.place();
+            Index::open(TensorBytes::Mapped(Arc::clone(gguf), place))
+        })
+    }
+
+    fn with_index(
+        gguf: &Gguf,
+        index: impl FnOnce(&Gguf) -> Result<Index, ModelError>,
+    ) -> Result<Self, ModelError> {
         let model: &str = gguf.get("tokenizer.ggml.model")?;
         if model != "gpt2" {
             return Err(broken(format!(
@@ -84,35 +95,15 @@ impl Tokenizer {
             broken(format!("\"tokenizer.ggml.pre\" is {name:?}; only {} are supported", pre::NAMES))
         })?;
 
-        let level = ByteLevel::new();
-        let tokens: Vec<&str> = gguf.get("tokenizer.ggml.tokens")?;
-        let (vocabulary, specials) = read_vocabulary(gguf, &level, &tokens)?;
-        let merges = read_merges(gguf, &level, &vocabulary)?;
-
-        // A token's text in the file has one character for each byte, or is special and itself.
-        let longest_token = tokens.iter().map(|text| text.len()).max().unwrap_or(0);
+        let index = index(gguf)?;
         let mut ends = Vec::new();
         for key in END_KEYS {
-            ends.extend(find_token(gguf, key, vocabulary.len())?);
+            ends.extend(find_token(gguf, key, index.len())?);
         }
-        ends.extend(specials.iter().filter(|(text, _)| END_TEXTS.contains(text)).map(|(_, token)| *token));
-        let bos = find_token(gguf, BOS_KEY, vocabulary.len())?;
+        ends.extend(END_TEXTS.into_iter().filter_map(|text| index.special_named(text)));
+        let bos = find_token(gguf, BOS_KEY, index.len())?;
         let adds_bos = gguf.find("tokenizer.ggml.add_bos_token")?.unwrap_or(pre.adds_bos);
-
-        let special_texts = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(specials.iter().map(|(text, _)| text))
-            .map_err(|error| broken(format!("its special tokens make no automaton: {error}")))?;
-        Ok(Self {
-            vocabulary: Arc::new(vocabulary),
-            pre,
-            merges,
-            special_texts,
-            longest_token,
-            special_tokens: specials.into_iter().map(|(_, token)| token).collect(),
-            bos: bos.filter(|_| adds_bos),
-            ends,
-        })
+        Ok(Self { index: Arc::new(index), pre, bos: bos.filter(|_| adds_bos), ends })
     }
 
     /// The tokens of a text, without a beginning-of-text token.
@@ -146,20 +137,22 @@ impl Tokenizer {
         out: &mut Vec<TokenId>,
         mut encode_text: impl FnMut(&str, &mut Vec<TokenId>),
     ) {
-        let mut at = 0;
-        for found in self.special_texts.find_iter(text) {
-            encode_text(&text[at..found.start()], out);
-            out.push(self.special_tokens[found.pattern().as_usize()]);
-            at = found.end();
+        let mut rest = text;
+        while let Some((found, token)) = self.index.find_special(rest.as_bytes()) {
+            // Untrusted special texts may end inside of a character: then no more of them are looked for.
+            let Some((before, after)) = rest.get(..found.start).zip(rest.get(found.end..)) else { break };
+            encode_text(before, out);
+            out.push(token);
+            rest = after;
         }
-        encode_text(&text[at..], out);
+        encode_text(rest, out);
     }
 
     fn encode_text(&self, text: &str, out: &mut Vec<TokenId>) {
         for piece in self.pre.splitter.split(&self.pre.normalise(text)) {
-            match self.vocabulary.find(piece.as_bytes()).filter(|_| self.pre.whole_pieces) {
+            match self.index.find(piece.as_bytes()).filter(|_| self.pre.whole_pieces) {
                 Some(token) => out.push(token),
-                None => self.merges.encode(piece.as_bytes(), out),
+                None => self.index.encode(piece.as_bytes(), out),
             }
         }
     }
@@ -167,7 +160,7 @@ impl Tokenizer {
     /// For one stream of generated tokens.
     #[must_use]
     pub fn decoder(&self) -> Decoder {
-        Decoder::new(Arc::clone(&self.vocabulary))
+        Decoder::new(Arc::clone(&self.index))
     }
 
     /// Whether the token ends a turn.
@@ -185,80 +178,17 @@ impl Tokenizer {
     /// No token stands for more bytes of text, special ones included.
     #[must_use]
     pub fn longest_token(&self) -> usize {
-        self.longest_token
+        self.index.longest_token()
     }
 
     #[must_use]
     pub fn vocab_size(&self) -> usize {
-        self.vocabulary.len()
+        self.index.len()
     }
 }
 
 fn broken(why: String) -> ModelError {
     ModelError::Tokenizer(why)
-}
-
-/// The special tokens and their texts.
-type Specials<'a> = Vec<(&'a str, TokenId)>;
-
-fn read_vocabulary<'a>(
-    gguf: &Gguf,
-    level: &ByteLevel,
-    tokens: &[&'a str],
-) -> Result<(Vocabulary, Specials<'a>), ModelError> {
-    let types: Vec<i32> = gguf.get("tokenizer.ggml.token_type")?;
-    if types.len() != tokens.len() {
-        return Err(broken(format!("it has {} tokens and {} token types", tokens.len(), types.len())));
-    }
-    let mut vocabulary = Vocabulary::with_capacity(tokens.len());
-    let mut specials = Vec::new();
-    let mut bytes = Vec::new();
-    for (token, (text, token_type)) in (0..).zip(tokens.iter().zip(types)) {
-        // The guard of users' text breaks up special texts of two characters or more (`prompt`).
-        if matches!(token_type, CONTROL | USER_DEFINED) && text.chars().nth(1).is_some() {
-            specials.push((*text, token));
-        }
-        match token_type {
-            NORMAL => {
-                bytes.clear();
-                if !level.decode_into(text, &mut bytes) || bytes.is_empty() {
-                    return Err(broken(format!("token {token}, {text:?}, is not in byte-level spelling")));
-                }
-                if !vocabulary.push(token, &bytes) {
-                    return Err(broken(format!("token {token}, {text:?}, occurs twice")));
-                }
-            }
-            USER_DEFINED => vocabulary.push_unfindable(text.as_bytes()),
-            _ => vocabulary.push_unfindable(&[]),
-        }
-    }
-    Ok((vocabulary, specials))
-}
-
-fn read_merges(gguf: &Gguf, level: &ByteLevel, vocabulary: &Vocabulary) -> Result<Merges, ModelError> {
-    let mut byte_tokens = [0; 256];
-    for (byte, token) in (0..=u8::MAX).zip(&mut byte_tokens) {
-        *token =
-            vocabulary.find(&[byte]).ok_or_else(|| broken(format!("no token spells the byte {byte}")))?;
-    }
-    let texts: Vec<&str> = gguf.get("tokenizer.ggml.merges")?;
-    let mut merges = Merges::new(byte_tokens, texts.len());
-    let mut bytes = Vec::new();
-    for (rank, text) in (0..).zip(texts) {
-        bytes.clear();
-        let tokens = text.split_once(' ').and_then(|(left, right)| {
-            let spelled = level.decode_into(left, &mut bytes);
-            let middle = bytes.len();
-            let spelled = spelled && level.decode_into(right, &mut bytes);
-            let find = |bytes| vocabulary.find(bytes).filter(|_| spelled);
-            Some(((find(&bytes[..middle])?, find(&bytes[middle..])?), find(&bytes)?))
-        });
-        let Some((pair, merged)) = tokens else {
-            return Err(broken(format!("merge {rank}, {text:?}, does not join two tokens into a third")));
-        };
-        merges.insert(pair, rank, merged);
-    }
-    Ok(merges)
 }
 
 fn find_token(gguf: &Gguf, key: &str, vocab_size: usize) -> Result<Option<TokenId>, ModelError> {

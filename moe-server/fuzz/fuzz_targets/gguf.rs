@@ -1,0 +1,18 @@
+//! Opens a file of any bytes, and makes a model, a tokenizer and a chat template of it.
+//!
+//! In `moe-server`, with cargo-fuzz and a nightly compiler, or any that `RUSTC_BOOTSTRAP=1` makes one:
+//!
+//! ```text
+//! cargo run --manifest-path fuzz/Cargo.toml --example seeds -- fuzz/corpus/gguf
+//! cargo fuzz run gguf -- -max_len=65536 -rss_limit_mb=1024 -malloc_limit_mb=256 -timeout=5
+//! ```
+//!
+//! What it finds goes into `tests/hostile_gguf.rs`, which runs in every test.
+#![no_main]
+
+#[path = "../../tests/hostile/walk.rs"]
+mod walk;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    walk::walk(bytes);
+});
