@@ -153,8 +153,10 @@ impl Machine {
     }
 }
 
-/// Lists of tokens by expert, those without any left out: `top_k` different experts for each token.
-fn routing(experts: usize, top_k: usize, tokens: usize, random: &mut Random) -> Vec<(usize, Vec<usize>)> {
+/// Lists of tokens by expert, those without any left out: `top_k` different experts for each token. The same ones as in
+/// `kernels.cpp`, since how many experts a batch has in common decides how many weights are read.
+fn routing(experts: usize, top_k: usize, tokens: usize, layer: usize) -> Vec<(usize, Vec<usize>)> {
+    let mut random = Random(1000 + layer as u64);
     let mut lists = vec![Vec::new(); experts];
     for token in 0..tokens {
         let mut chosen = Vec::new();
@@ -191,7 +193,7 @@ fn main() {
         }
         let stride = padded(columns);
         let x: Vec<f32> = (0..tokens * stride).map(|_| random.below(2001) as f32 / 1000.0 - 1.0).collect();
-        let routings: Vec<_> = (0..layers).map(|_| routing(experts, top_k, tokens, &mut random)).collect();
+        let routings: Vec<_> = (0..layers).map(|layer| routing(experts, top_k, tokens, layer)).collect();
         let mut ns = Vec::new();
         // The first time does not count.
         for repetition in 0..=repetitions {
