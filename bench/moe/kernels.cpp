@@ -155,13 +155,18 @@ void fill_random(ggml_tensor * tensor, std::mt19937 & random) {
     ggml_backend_tensor_set(tensor, values.data(), 0, ggml_nbytes(tensor));
 }
 
-// TOP_K different experts for each token.
-void fill_routing(ggml_tensor * ids, int64_t experts, std::mt19937 & random) {
-    std::vector<int32_t> all(experts), values;
-    std::iota(all.begin(), all.end(), 0);
+// TOP_K different experts for each token: the same ones as in moe-kernels/examples/timed.rs, since how many experts a
+// batch has in common decides how many weights are read.
+void fill_routing(ggml_tensor * ids, int64_t experts, uint64_t layer) {
+    std::vector<int32_t> values;
+    uint64_t state = 1000 + layer;
     for (int64_t token = 0; token < ids->ne[1]; ++token) {
-        std::shuffle(all.begin(), all.end(), random);
-        values.insert(values.end(), all.begin(), all.begin() + ids->ne[0]);
+        const auto first = values.size();
+        while (values.size() < first + ids->ne[0]) {
+            state = state * 0x5851F42D4C957F2D + 0x14057B7EF767814F;
+            const int32_t expert = (state >> 33) % experts;
+            if (std::find(values.begin() + first, values.end(), expert) == values.end()) values.push_back(expert);
+        }
     }
     ggml_backend_tensor_set(ids, values.data(), 0, ggml_nbytes(ids));
 }
@@ -192,7 +197,7 @@ std::vector<double> time_products(ggml_backend_t backend, const Request & r, con
     if (!buffer) fail("no memory for the activations");
     std::mt19937 random(7);
     for (ggml_tensor * input : inputs) fill_random(input, random);
-    for (ggml_tensor * ids : routings) fill_routing(ids, r.experts, random);
+    for (size_t layer = 0; layer < routings.size(); ++layer) fill_routing(routings[layer], r.experts, layer);
     std::vector<double> ns;
     for (int i = 0; i <= r.repetitions; ++i) {
         const auto begun = std::chrono::steady_clock::now();

@@ -127,17 +127,15 @@ fn bar(done: u64, total: u64) -> String {
 /// `moved` of the `done` bytes took `time`.
 #[allow(clippy::cast_precision_loss, reason = "for people to read")]
 fn line(what: &str, done: u64, total: u64, moved: u64, time: Duration) -> String {
-    let rate = moved as f64 / time.as_secs_f64().max(1e-3);
-    let mib = |bytes: u64| bytes >> 20;
-    let left = (total - done.min(total)) as f64 / rate.max(1.0);
-    let left = if done >= total { String::new() } else { format!(", {left:.0} s left") };
-    format!(
-        "{} {what}: {} of {} MiB, {:.2} GB/s{left}",
-        percent(done, total),
-        mib(done),
-        mib(total),
-        rate / 1e9
-    )
+    let mut text = format!("{} {what}: {} of {} MiB", percent(done, total), done >> 20, total >> 20);
+    if moved > 0 {
+        let rate = moved as f64 / time.as_secs_f64().max(1e-3);
+        text.push_str(&format!(", {:.2} GB/s", rate / 1e9));
+        if done < total {
+            text.push_str(&format!(", {:.0} s left", (total - done) as f64 / rate));
+        }
+    }
+    text
 }
 
 /// Reads the arguments behind `pack`.
@@ -186,10 +184,7 @@ mod tests {
     #[test]
     fn lines() {
         let second = Duration::from_secs(1);
-        assert_eq!(
-            line("packed", 0, 1 << 30, 0, second),
-            "0 % packed: 0 of 1024 MiB, 0.00 GB/s, 1073741824 s left"
-        );
+        assert_eq!(line("packed", 0, 1 << 30, 0, second), "0 % packed: 0 of 1024 MiB");
         let text = line("packed", 1 << 29, 1 << 30, 1 << 28, second);
         assert_eq!(text, "50 % packed: 512 of 1024 MiB, 0.27 GB/s, 2 s left");
         assert_eq!(

@@ -5,7 +5,7 @@ use std::{fmt, path::Path, sync::Arc};
 use super::{
     ChatTemplate, ModelError, Tokenizer, fingerprint,
     gguf::{Gguf, base_name},
-    packing::{Manifest, MemoryPlan, beside, changed_source},
+    packing::{Manifest, MemoryPlan, beside, changed_source, default_output},
 };
 use crate::engine::{
     Engine,
@@ -89,7 +89,10 @@ fn open(path: &Path, notice: &dyn Fn(&str)) -> Result<(Arc<Gguf>, Option<Manifes
         return Ok((Arc::new(gguf), Some(manifest)));
     }
     match beside(path, &gguf) {
-        Ok(Some((packed, manifest))) => return Ok((Arc::new(packed), Some(manifest))),
+        Ok(Some((packed, manifest))) => {
+            notice(&format!("{} is served, which was made from it", default_output(path).display()));
+            return Ok((Arc::new(packed), Some(manifest)));
+        }
         Ok(None) => {}
         Err(why) => notice(&why),
     }

@@ -9,6 +9,7 @@ mod golden;
 #[path = "../heldout/mod.rs"]
 mod heldout;
 mod llama4;
+mod packed;
 mod quantised;
 mod qwen3moe;
 mod reference;

@@ -17,7 +17,7 @@ use crate::{
 pub(crate) const TYPES: [DType; 3] = [DType::F16, DType::BF16, DType::Q8_0];
 
 /// The bits of an F16 near `x`, rounded toward zero; small ones become zero.
-fn f16(x: f32) -> u16 {
+pub(crate) fn f16(x: f32) -> u16 {
     let bits = x.to_bits();
     let exponent = ((bits >> 23) & 0xFF).saturating_sub(112);
     let sign = (bits >> 16) & 0x8000;

@@ -87,7 +87,7 @@ impl Dice {
     }
 }
 
-fn check(model: &Model, seed: u64) {
+pub(crate) fn check(model: &Model, seed: u64) {
     check_with(model, KvType::F32, seed);
 }
 

@@ -1,6 +1,8 @@
 //! A weight: shape, layout, and bytes that may lie in a mapped file.
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{fmt, sync::Arc};
+
+use memmap2::MmapMut;
 
 use moe_kernels::{
     packed::{PackedMatrix, PackedType},
@@ -13,8 +15,8 @@ use crate::model::gguf::{Gguf, Place};
 #[derive(Debug, Clone)]
 pub enum TensorBytes {
     Owned(Arc<[u8]>),
-    /// A part of something in memory.
-    Part(Arc<Vec<u8>>, Range<usize>),
+    /// Pages of memory.
+    Memory(Arc<MmapMut>),
     /// A part of a model's file ([`Gguf::slice`]).
     Mapped(Arc<Gguf>, Place),
 }
@@ -23,7 +25,7 @@ impl TensorBytes {
     pub(in crate::model) fn get(&self) -> &[u8] {
         match self {
             Self::Owned(bytes) => bytes,
-            Self::Part(bytes, range) => &bytes[range.clone()],
+            Self::Memory(bytes) => bytes,
             Self::Mapped(file, place) => file.slice(place),
         }
     }

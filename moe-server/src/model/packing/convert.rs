@@ -89,3 +89,105 @@ fn for_each_row(block_type: BlockType, piece: &Piece, source: &[u8], mut f: impl
     let bytes = piece.columns / block_type.block_elements() * block_type.block_bytes();
     source.chunks_exact(bytes).enumerate().for_each(|(row, bytes)| f(row, bytes));
 }
+
+#[cfg(test)]
+mod tests {
+    use moe_kernels::packed::PackedMatrix;
+
+    use super::*;
+    use crate::model::{
+        decoder::Layout,
+        gguf::{GgmlType, Gguf},
+    };
+
+    /// A file of one tensor of `[columns, rows, stack]`, whose scales are small numbers.
+    fn file(name: &str, ggml_type: GgmlType, dims: [usize; 3]) -> Gguf {
+        let mut bytes = b"GGUF".to_vec();
+        bytes.extend(3_u32.to_le_bytes());
+        bytes.extend([1_u64, 0].iter().flat_map(|count| count.to_le_bytes()));
+        bytes.extend((name.len() as u64).to_le_bytes());
+        bytes.extend(name.as_bytes());
+        bytes.extend(3_u32.to_le_bytes());
+        bytes.extend(dims.iter().flat_map(|dim| (*dim as u64).to_le_bytes()));
+        bytes.extend(ggml_type.id().to_le_bytes());
+        bytes.extend(0_u64.to_le_bytes());
+        bytes.resize(bytes.len().next_multiple_of(32), 0);
+        let data = dims.iter().product::<usize>() / ggml_type.block_elements() * ggml_type.block_bytes();
+        // Every second byte is that of a small F16, were it one.
+        bytes.extend((0..data).map(|i| if i % 2 == 0 { (i * 37 % 251) as u8 } else { 0x2C }));
+        Gguf::from_bytes(bytes).unwrap()
+    }
+
+    #[test]
+    fn pieces_make_each_matrix_as_if_it_were_packed_alone() {
+        let cases = [
+            (GgmlType::Q4_K, [512, 40, 3]),
+            (GgmlType::Q6_K, [256, 16, 2]),
+            (GgmlType::Q8_0, [4096, 700, 1]),
+            (GgmlType::Q5_K, [256, 33, 2]),
+            (GgmlType::Q4_0, [2048, 600, 1]),
+            (GgmlType::F16, [100, 9000, 2]),
+        ];
+        for (ggml_type, [columns, rows, stack]) in cases {
+            let gguf = file("w", ggml_type, [columns, rows, stack]);
+            let info = gguf.tensor("w").unwrap();
+            let plan = Plan::of(&info).unwrap();
+            let mut out = Vec::new();
+            for piece in pieces(plan, &info) {
+                let mut bytes = vec![0xAA; piece.size];
+                convert(plan, &piece, info.bytes, &mut bytes);
+                out.extend(bytes);
+            }
+            assert_eq!(out.len(), plan.bytes(&info).unwrap(), "{ggml_type}");
+            let Layout::Packed(packed) = plan.layout() else {
+                assert!(out == info.bytes);
+                continue;
+            };
+            let source = info.bytes.len() / stack;
+            let size = out.len() / stack;
+            for index in 0..stack {
+                let matrix = PackedMatrix::new(packed, rows, columns, &out[index * size..(index + 1) * size]);
+                let matrix = matrix.unwrap();
+                let block_type =
+                    BlockType::ALL.iter().find(|t| format!("{t:?}") == ggml_type.to_string()).unwrap();
+                let row_bytes = source / rows;
+                let (mut found, mut exact) = (vec![0.0; columns], vec![0.0; columns]);
+                for row in [0, 15, rows / 2, rows - 1] {
+                    matrix.dequantise_row(row, &mut found);
+                    let at = index * source + row * row_bytes;
+                    dequantise(*block_type, &info.bytes[at..at + row_bytes], &mut exact);
+                    if matches!(plan, Plan::Tile(_)) {
+                        assert_eq!(found, exact, "{ggml_type} row {row} of {index}");
+                        continue;
+                    }
+                    // Half a step of a block's largest value, and what the scale was rounded by.
+                    for (found, exact) in found.chunks(32).zip(exact.chunks(32)) {
+                        let most = exact.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
+                        let far = found.iter().zip(exact).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                        assert!(far <= most * (0.5 / 127.0 + 1e-3), "{ggml_type}: {far} of {most}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn vectors_and_routers_are_floats() {
+        for (name, dims) in
+            [("blk.0.attn_norm.weight", [64, 1, 1]), ("blk.0.ffn_gate_inp.weight", [64, 4, 1])]
+        {
+            let gguf = file(name, GgmlType::Q8_0, dims);
+            let info = gguf.tensor(name).unwrap();
+            let plan = Plan::of(&info).unwrap();
+            assert_eq!(plan, Plan::Decode(BlockType::Q8_0));
+            let piece = pieces(plan, &info).next().unwrap();
+            let mut bytes = vec![0; piece.size];
+            convert(plan, &piece, info.bytes, &mut bytes);
+            let mut exact = vec![0.0; info.elements()];
+            dequantise(BlockType::Q8_0, info.bytes, &mut exact);
+            let found: Vec<f32> =
+                bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            assert_eq!(found, exact);
+        }
+    }
+}

@@ -2,6 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+#[cfg(target_os = "linux")]
+use memmap2::Advice;
+use memmap2::MmapMut;
+
 use super::{
     convert::{convert, pieces},
     plan::{Plan, shape},
@@ -10,9 +14,6 @@ use crate::model::{
     decoder::{ModelError, Tensor, TensorBytes},
     gguf::{Gguf, TensorInfo},
 };
-
-/// Tiles begin at multiples of this, so that their vectors lie in as few cache lines as can be.
-const ALIGNMENT: usize = 64;
 
 /// What serving a file as it is would take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,16 +81,16 @@ pub(in crate::model) fn tensor(
         Plan::Keep(_) => TensorBytes::Mapped(Arc::clone(file), info.place()),
         _ => {
             let size = plan.bytes(&info).ok_or_else(odd)?;
-            let full = |_| {
-                ModelError::Resources(format!("{size} bytes for the tensor {:?} cannot be had", info.name))
+            let full = |error| {
+                let name = info.name;
+                ModelError::Resources(format!("{size} bytes for the tensor {name:?} cannot be had: {error}"))
             };
-            // Asks the allocator first: `vec!` would abort the process.
-            Vec::<u8>::new().try_reserve_exact(size.saturating_add(ALIGNMENT)).map_err(full)?;
-            let mut memory = vec![0; size + ALIGNMENT];
-            // At most `ALIGNMENT`; it may claim that it cannot tell.
-            let start = memory.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-            fill(plan, &info, threads, &mut memory[start..start + size]);
-            TensorBytes::Part(Arc::new(memory), start..start + size)
+            let mut memory = MmapMut::map_anon(size).map_err(full)?;
+            // Fewer faults now and fewer misses later; where there are no huge pages, small ones do.
+            #[cfg(target_os = "linux")]
+            let _ = memory.advise(Advice::HugePage);
+            fill(plan, &info, threads, &mut memory);
+            TensorBytes::Memory(Arc::new(memory))
         }
     };
     Tensor::with_layout(plan.layout(), shape(&info), bytes).ok_or_else(odd)

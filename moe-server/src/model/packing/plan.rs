@@ -41,7 +41,7 @@ impl Plan {
             return Ok(Self::Keep(Layout::Packed(packed)));
         }
         let unusable = |found: String| ModelError::Quantisation { name: info.name.to_owned(), found };
-        let block_type = block_type(info.ggml_type).ok_or_else(|| unusable(info.ggml_type.to_string()))?;
+        let block_type = info.ggml_type.block_type().ok_or_else(|| unusable(info.ggml_type.to_string()))?;
         let [_, rows, columns] = shape(info);
         if rows == 1 || info.name.contains("ffn_gate_inp") {
             return Ok(Self::Decode(block_type));
@@ -78,26 +78,4 @@ impl Plan {
 pub(super) fn shape(info: &TensorInfo<'_>) -> [usize; 3] {
     let dim = |index: usize| info.dims.get(index).copied().unwrap_or(1);
     [dim(2) * dim(3), dim(1), dim(0)]
-}
-
-/// The decoder of a file's type; none for types that hold no weights, or unknown ones.
-fn block_type(ggml_type: GgmlType) -> Option<BlockType> {
-    let name = ggml_type.to_string();
-    let found = BlockType::ALL.iter().copied().find(|block_type| format!("{block_type:?}") == name)?;
-    let block = Some((found.block_elements(), found.block_bytes()));
-    (ggml_type.block() == block).then_some(found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Both tables go by ggml's names; a block of another size would be read as nonsense.
-    #[test]
-    fn types_have_their_decoders() {
-        let without: Vec<GgmlType> =
-            GgmlType::ALL.iter().copied().filter(|ggml_type| block_type(*ggml_type).is_none()).collect();
-        use GgmlType::{F64, I8, I16, I32, I64, Q8_1};
-        assert_eq!(without, [Q8_1, I8, I16, I32, I64, F64]);
-    }
 }

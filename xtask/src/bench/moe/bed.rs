@@ -11,7 +11,7 @@ use super::models::Random;
 use super::talk::Talker;
 use crate::cache::hex;
 use crate::failure::{At, Result};
-use crate::process::run_attached;
+use crate::process::{run_attached, run_tool};
 use crate::setup::{Peer, Setup};
 use sha2::{Digest, Sha256};
 
@@ -25,6 +25,8 @@ pub(super) struct Bed<'a> {
     /// Where what is made for one run lies.
     pub(super) folder: PathBuf,
     pub(super) server: PathBuf,
+    /// Where cargo puts what it builds for release.
+    pub(super) release: PathBuf,
     pub(super) tokens: PathBuf,
     pub(super) threads: usize,
     pub(super) rounds: usize,
@@ -58,6 +60,7 @@ impl<'a> Bed<'a> {
             setup,
             peer,
             server: target.join("release/moe-server"),
+            release: target.join("release"),
             tokens,
             threads,
             rounds: options.rounds,
@@ -76,9 +79,18 @@ impl<'a> Bed<'a> {
         compiled(self.setup, &self.peer, &self.folder, name)
     }
 
-    /// The file as the MoE server serves it best.
+    /// The file as the MoE server serves it best: packed.
+    ///
+    /// # Errors
+    /// Packing fails.
     pub(super) fn packed(&self, file: &Path) -> Result<PathBuf> {
-        Ok(file.to_owned())
+        let folder = file.parent().and_then(Path::file_name).unwrap_or_default();
+        let packed = self.folder.join(folder).with_extension("packed.gguf");
+        let mut pack = Command::new(&self.server);
+        // It has nothing to do where the packed file is there and up to date.
+        pack.arg("pack").arg(file).arg("--output").arg(&packed);
+        run_tool("moe-server pack", pack)?;
+        Ok(packed)
     }
 
     /// How fast all threads together read memory now, in GB/s.

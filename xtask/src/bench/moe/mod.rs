@@ -5,6 +5,7 @@
 mod bed;
 mod duel;
 mod engines;
+mod kernels;
 mod models;
 mod servers;
 mod talk;
@@ -61,6 +62,7 @@ pub(crate) fn moe(setup: &Setup, options: &Options) -> Result<()> {
         options.only.as_ref().is_none_or(|only| format!("{host}: {what}").contains(only))
     };
     let mut rows = engines::rows(&mut bed, &wanted)?;
+    rows.extend(kernels::rows(&mut bed, &wanted)?);
     rows.extend(servers::rows(&mut bed, &wanted)?);
     rows.extend(text::rows(&mut bed, &wanted)?);
     if rows.is_empty() {
