@@ -12,13 +12,17 @@ use std::{io::BufRead, ops::Range, sync::Mutex, time::Instant};
 
 use moe_kernels::{
     Isa, Team,
-    packed::{Columns, PackedMatrix, PackedType, Panels, Row, TILE_ROWS, gated, pack, product, quantise},
+    packed::{
+        Columns, PANEL, PackedMatrix, PackedType, Panels, Row, TILE_ROWS, gated, pack, product, quantise,
+    },
     padded,
 };
 
-/// Tiles of a task at most and tasks of a thread at least: as in the engine.
+/// Tiles of a task at most where several panels share them, and tasks of a thread at least: as in the engine.
 const TILES: usize = 4;
 const TASKS: usize = 6;
+/// The same for one panel.
+const LONG_TASKS: usize = 2;
 /// Tokens that a thread quantises at a time.
 const TOKENS: usize = 16;
 
@@ -127,14 +131,16 @@ impl Machine {
     fn multiply(&self, up: &Stack, gate: Option<&Stack>, inputs: &[(usize, Panels)]) -> Vec<f32> {
         let stride = padded(up.rows);
         let mut results = vec![0.0; inputs.iter().map(|(_, panels)| panels.count()).sum::<usize>() * stride];
-        let share = inputs.len() * up.rows / (self.team.threads() * TASKS * TILE_ROWS);
-        let height = share.clamp(1, TILES) * TILE_ROWS;
+        let share =
+            |tasks: usize| (inputs.len() * up.rows / (self.team.threads() * tasks * TILE_ROWS)).max(1);
         let mut tasks: Vec<(usize, &Panels, Range<usize>, Columns<'_>)> = Vec::new();
         let mut rest = &mut results[..];
         for (expert, panels) in inputs {
             let (mine, after) = std::mem::take(&mut rest).split_at_mut(panels.count() * stride);
             rest = after;
             let mut out = Columns::new(mine, stride, up.rows);
+            let tiles = if panels.count() <= PANEL { share(LONG_TASKS) } else { share(TASKS).min(TILES) };
+            let height = tiles * TILE_ROWS;
             for first in (0..up.rows).step_by(height) {
                 let last = (first + height).min(up.rows);
                 let (part, after) = out.split_at(last - first);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use moe_kernels::{
     elementwise,
     matmul::matmul,
-    packed::{self, Columns, PackedMatrix, TILE_ROWS},
+    packed::{self, Columns, PANEL, PackedMatrix, TILE_ROWS},
     weights::{DType, Matrix},
 };
 
@@ -21,21 +21,25 @@ pub(super) struct Product<'a> {
     pub(super) out: Columns<'a>,
 }
 
-/// Tiles that one thread takes at a time: few enough to share out evenly and to stay in its cache.
+/// Tiles that one thread takes at a time where several panels share them: few enough to stay in its cache.
 const MOST_TILES: usize = 4;
 const TASKS_PER_THREAD: usize = 6;
+/// The same where there is one panel, which reads each weight once: memory is fastest in long runs.
+const LONG_TASKS_PER_THREAD: usize = 2;
 
 /// Computes all products at once.
 pub(super) fn run(machine: &Machine<'_>, products: Vec<Product<'_>>) {
     let rows: usize = products.iter().map(|product| product.w.rows()).sum();
-    let tiles = rows / (machine.pool.threads() * TASKS_PER_THREAD * TILE_ROWS);
-    let rows = tiles.clamp(1, MOST_TILES) * TILE_ROWS;
+    let share = |tasks: usize| (rows / (machine.pool.threads() * tasks * TILE_ROWS)).max(1);
+    let short = share(TASKS_PER_THREAD).min(MOST_TILES) * TILE_ROWS;
+    let long = share(LONG_TASKS_PER_THREAD) * TILE_ROWS;
     let mut tasks = Vec::new();
     for product in products {
         let Product { w, gate, input, mut out } = product;
         if input.count() == 0 {
             continue;
         }
+        let rows = if input.count() <= PANEL { long } else { short };
         let mut first = 0;
         while first < w.rows() {
             let last = (first + rows).min(w.rows());
