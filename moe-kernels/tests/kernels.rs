@@ -4,7 +4,6 @@
 
 use moe_kernels::{
     Isa,
-    attention::{Attention, Block, Scratch, attend},
     elementwise::{
         add_scaled, exp, rms_norm, rms_norm_in_place, rope_adjacent, rope_halves, swiglu,
         weighted_rms_norm_in_place,
@@ -101,81 +100,6 @@ fn products() {
                     let (r, t) = (range.start + i / tokens.len(), tokens.start + i % tokens.len());
                     assert_eq!(out.to_bits(), all[r * count + t], "{dtype:?} {isa} row {r} token {t}");
                 }
-            }
-        }
-    }
-}
-
-/// Softmax attention as it is written down.
-fn plain(q: &[f32], keys: &[f32], values: &[f32], stride: usize, visible: usize) -> Vec<f64> {
-    let rows = |of: &[f32]| -> Vec<Vec<f64>> {
-        of.chunks(stride).take(visible).map(|r| r.iter().map(|x| f64::from(*x)).collect()).collect()
-    };
-    let scores: Vec<f64> =
-        rows(keys).iter().map(|k| k.iter().zip(q).map(|(k, q)| k * f64::from(*q)).sum()).collect();
-    let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
-    let sum: f64 = weights.iter().sum();
-    let mut out = vec![0.0; stride];
-    for (w, v) in weights.iter().zip(rows(values)) {
-        for (o, v) in out.iter_mut().zip(v) {
-            *o += w / sum * v;
-        }
-    }
-    out
-}
-
-#[test]
-fn attention() {
-    for (head_dim, block_len) in [(16, 16), (64, 32), (128, 32), (20, 8), (80, 1)] {
-        let stride = padded(head_dim);
-        let held = 6 * block_len;
-        let zero_padded = |seed, count: usize, by: f32| {
-            let mut all = noise(seed, count * stride);
-            for row in all.chunks_mut(stride) {
-                row[head_dim..].fill(0.0);
-                row.iter_mut().for_each(|x| *x *= by);
-            }
-            all
-        };
-        let (mut keys, values) = (zero_padded(3, held, 4.0), zero_padded(4, held, 1.0));
-        let visible: Vec<usize> =
-            [1, 2, held, held - 1, held / 2, held / 3 + 1, held].map(|n| n.clamp(1, held)).to_vec();
-        let queries = zero_padded(5, visible.len(), 2.0);
-        let exact: Vec<Vec<f64>> = visible
-            .iter()
-            .zip(queries.chunks(stride))
-            .map(|(n, q)| plain(q, &keys, &values, stride, *n))
-            .collect();
-        // What no query sees may be anything.
-        let seen = *visible.iter().max().unwrap();
-        keys.iter_mut().skip(seen * stride).for_each(|k| *k = f32::NAN);
-        let size = block_len * stride;
-        let blocks: Vec<Block<'_>> =
-            keys.chunks(size).zip(values.chunks(size)).map(|(keys, values)| Block { keys, values }).collect();
-        let mut first: Option<Vec<u32>> = None;
-        for isa in Isa::available() {
-            let run = |range: std::ops::Range<usize>| {
-                let what = Attention {
-                    queries: &queries[range.start * stride..range.end * stride],
-                    visible: &visible[range.clone()],
-                    blocks: &blocks,
-                    block_len,
-                    head_dim,
-                };
-                let mut out = vec![f32::NAN; range.len() * stride];
-                attend(isa, &what, &mut Scratch::default(), &mut out);
-                out
-            };
-            let all = run(0..visible.len());
-            for (e, o) in exact.iter().flatten().zip(&all) {
-                assert!((e - f64::from(*o)).abs() < 2e-6, "{head_dim} {isa}: {e} and {o}");
-            }
-            let all = bits(&all);
-            assert_eq!(first.get_or_insert_with(|| all.clone()), &all, "head of {head_dim} on {isa}");
-            for range in [0..1, 2..3, 1..6, 3..7] {
-                let part = bits(&run(range.clone()));
-                assert_eq!(part, all[range.start * stride..range.end * stride], "{range:?} alone on {isa}");
             }
         }
     }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::sync::Arc;
+
 use moe_server::model::{ChatTemplate, ModelError, Special, Tokenizer, gguf::Gguf};
 use serde_json::json;
 
@@ -37,7 +39,13 @@ fn agrees_with_tiktoken() {
     let goldens: Vec<Golden> = serde_json::from_slice(&goldens).unwrap();
     assert!(goldens.len() > 300);
     let tokenizer = match std::env::var("TOKENIZER_MODEL") {
-        Ok(model) => Tokenizer::from_gguf(&Gguf::open(model.as_ref()).unwrap()).unwrap(),
+        Ok(model) => {
+            let gguf = Arc::new(Gguf::open(model.as_ref()).unwrap());
+            // A packed file does as well.
+            let is_packed = gguf.find_tensor("moegate.tokenizer").is_some();
+            let read = if is_packed { Tokenizer::from_packed(&gguf) } else { Tokenizer::from_gguf(&gguf) };
+            read.unwrap()
+        }
         Err(_) => tokenizer(),
     };
     for Golden { text, tokens, parsed } in goldens {

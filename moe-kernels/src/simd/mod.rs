@@ -40,6 +40,18 @@ pub(crate) trait Vector: Copy {
 #[derive(Clone, Copy)]
 pub(crate) struct Portable([f32; LANES]);
 
+impl Portable {
+    #[inline(always)]
+    pub(crate) fn lanes(self) -> [f32; LANES] {
+        self.0
+    }
+
+    #[inline(always)]
+    pub(crate) fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+}
+
 impl Vector for Portable {
     type Int = int::Portable;
 
@@ -124,7 +136,7 @@ pub(crate) fn f16_to_f32(bits: u16) -> f32 {
 
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub(crate) struct Avx2(__m256, __m256);
+pub(crate) struct Avx2(pub(crate) __m256, pub(crate) __m256);
 
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
@@ -229,7 +241,7 @@ impl Vector for Avx2 {
 
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512(__m512);
+pub(crate) struct Avx512(pub(crate) __m512);
 
 #[cfg(target_arch = "x86_64")]
 #[allow(clippy::undocumented_unsafe_blocks)]

@@ -2,6 +2,7 @@
 
 use super::{bench, pack};
 use lexopt::{Arg, Parser, ValueExt};
+use moe_server::engine::cpu::KvType;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -26,6 +27,7 @@ The bearer key that clients must send comes from --api-key-file or from the envi
   --threads N           compute threads (what affinity and cgroup allow)
   --context N           longest prompt and answer together, in tokens (what the model was made for)
   --kv-tokens N         tokens of KV cache over all requests (8192, or --context if that is more)
+  --kv-type TYPE        what keys and values are rounded to: f16, q8_0 (half as large) or f32 (f16)
   --max-queue N         requests that may wait; more get status 429 (128)
   --max-batch N         requests that are computed together (32)
   --step-ms N           how long a step may take while answers are written: less is smoother for them and slower
@@ -78,6 +80,7 @@ pub(crate) struct Options {
     pub(crate) threads: usize,
     pub(crate) context: Option<usize>,
     pub(crate) kv_tokens: Option<usize>,
+    pub(crate) kv_type: KvType,
     pub(crate) max_queue: usize,
     pub(crate) max_batch: usize,
     pub(crate) step_ms: u64,
@@ -98,6 +101,7 @@ impl Options {
             threads: 0,
             context: None,
             kv_tokens: None,
+            kv_type: KvType::F16,
             max_queue: 128,
             max_batch: 32,
             step_ms: 100,
@@ -163,6 +167,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
             "threads" => options.threads = number(&mut parser, "threads", 1)?,
             "context" => options.context = Some(number(&mut parser, "context", 2)?),
             "kv-tokens" => options.kv_tokens = Some(number(&mut parser, "kv-tokens", 2)?),
+            "kv-type" => options.kv_type = kv_type(&parser.value()?.string()?)?,
             "max-queue" => options.max_queue = number(&mut parser, "max-queue", 1)?,
             "max-batch" => options.max_batch = number(&mut parser, "max-batch", 1)?,
             "step-ms" => options.step_ms = number(&mut parser, "step-ms", 1)?,
@@ -201,6 +206,11 @@ fn host(text: &str) -> Result<IpAddr, UsageError> {
     }
 }
 
+pub(super) fn kv_type(text: &str) -> Result<KvType, UsageError> {
+    let known = KvType::ALL.into_iter().find(|kv_type| kv_type.to_string() == text.to_lowercase());
+    known.ok_or_else(|| UsageError(format!("--kv-type {text}: give f16, q8_0 or f32")))
+}
+
 pub(super) fn number<N>(parser: &mut Parser, name: &str, least: N) -> Result<N, UsageError>
 where
     N: FromStr + PartialOrd + fmt::Display + Copy,
@@ -225,7 +235,7 @@ mod tests {
         let options = Options::new("m.gguf".into());
         assert_eq!(line("serve m.gguf"), Ok(Command::Serve(Box::new(options.clone()))));
         let all = "serve --host ::1 --port=0 m.gguf --api-key-file k --alias a --alias b --threads 2 --context 9 \
-                   --kv-tokens 8 --max-queue 7 --max-batch 6 --step-ms 3 --keepalive-s 5 --max-body-mb 4 --json";
+                   --kv-tokens 8 --kv-type q8_0 --max-queue 7 --max-batch 6 --step-ms 3 --keepalive-s 5 --max-body-mb 4 --json";
         let expected = Options {
             host: "::1".parse().unwrap(),
             port: 0,
@@ -234,6 +244,7 @@ mod tests {
             threads: 2,
             context: Some(9),
             kv_tokens: Some(8),
+            kv_type: KvType::Q8_0,
             max_queue: 7,
             max_batch: 6,
             step_ms: 3,
@@ -271,6 +282,7 @@ mod tests {
             ("serve m --port", "--port"),
             ("serve m --port 70000", "70000"),
             ("serve m --threads 0", "at least 1"),
+            ("serve m --kv-type q4_0", "q8_0 or f32"),
             ("serve m --host example.org", "IP address"),
             ("serve m --no-auth --host 0.0.0.0", "loopback"),
             ("serve m --no-auth --api-key-file k", "contradict"),
@@ -285,6 +297,7 @@ mod tests {
         let defaults = Options::new(PathBuf::new());
         for part in [
             format!("({})", defaults.port),
+            format!("({})", defaults.kv_type),
             format!("({})", defaults.max_queue),
             format!("({})", defaults.max_batch),
             format!("({})", defaults.step_ms),

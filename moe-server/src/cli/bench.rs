@@ -45,6 +45,7 @@ pub(super) fn bench(options: &Options) -> Result<(), String> {
     let cpu = CpuOptions {
         threads: options.threads,
         kv_tokens: options.kv_tokens,
+        kv_type: options.kv_type,
         max_batch_tokens: options.batch_tokens.unwrap_or(defaults.max_batch_tokens),
         ..defaults
     };

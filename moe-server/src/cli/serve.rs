@@ -46,6 +46,7 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
     let cpu = CpuOptions {
         threads: options.threads,
         kv_tokens: options.kv_tokens.unwrap_or(defaults.kv_tokens.max(options.context.unwrap_or(0))),
+        kv_type: options.kv_type,
         context_limit: options.context,
         ..defaults
     };

@@ -6,8 +6,8 @@
 //! It shows that a golden would notice each of the mistakes that implementations of Llama 4 have made.
 
 use moe_kernels::{
-    Isa, LANES,
-    attention::{Block, Scratch, attend},
+    Isa,
+    attention::{KvType, Layout, Paged, Scratch, attend},
 };
 use moe_server::model::decoder::{Attention, Config, FeedForward, Gated, Model, QkNorm, Tensor};
 
@@ -41,7 +41,7 @@ pub(crate) struct Reference<'a> {
     model: &'a Weights,
     config: &'a Config,
     frequencies: Vec<f64>,
-    /// Keys and values of each layer's KV heads, token after token, with zeros for a block behind the last.
+    /// Keys and values of each layer's KV heads, token after token.
     cache: Vec<Vec<[Vec<f32>; 2]>>,
     position: usize,
     mutation: Option<Mutation>,
@@ -145,9 +145,7 @@ fn gated([gate, up, down]: &[Vec<f32>; 3], index: usize, x: &[f32], width: usize
 
 impl<'a> Reference<'a> {
     pub(crate) fn new(config: &'a Config, model: &'a Weights, mutation: Option<Mutation>) -> Self {
-        assert!(config.head_dim.is_multiple_of(LANES), "rows need no padding");
-        let nothing = vec![0.0; BLOCK * config.head_dim];
-        let cache = vec![vec![[nothing.clone(), nothing]; config.kv_heads]; config.layers];
+        let cache = vec![vec![[vec![], vec![]]; config.kv_heads]; config.layers];
         let uses = vec![vec![0; config.experts]; config.layers];
         let mut new =
             Self { model, config, frequencies: Vec::new(), cache, position: 0, mutation: None, uses };
@@ -249,8 +247,8 @@ impl<'a> Reference<'a> {
         let at = position * c.head_dim;
         for (head, cache) in self.cache[index].iter_mut().enumerate() {
             for (cache, new) in cache.iter_mut().zip([&keys, &values]) {
-                cache.resize(at + (1 + BLOCK) * c.head_dim, 0.0);
-                cache[at..at + c.head_dim].copy_from_slice(&new[head * c.head_dim..(head + 1) * c.head_dim]);
+                cache.truncate(at);
+                cache.extend(&new[head * c.head_dim..(head + 1) * c.head_dim]);
             }
         }
         queries
@@ -288,31 +286,36 @@ impl<'a> Reference<'a> {
         queries: &[Vec<f32>],
     ) -> Vec<Vec<f32>> {
         let c = self.config;
-        let size = BLOCK * c.head_dim;
         let shared = c.heads / c.kv_heads;
         let width = shared * c.head_dim;
         let by = 1.0 / (c.head_dim as f32).sqrt();
+        let layout = Layout::new(KvType::F32, c.head_dim, BLOCK).unwrap();
+        let seen = positions[positions.len() - 1] + 1 - first;
+        let table: Vec<u32> = (0..seen.div_ceil(BLOCK) as u32).collect();
+        let mut data = vec![0; table.len() * layout.bytes()];
         let mut mixed = vec![vec![0.0; c.heads * c.head_dim]; queries.len()];
         for (head, [keys, values]) in self.cache[index].iter().enumerate() {
             let own = head * width..(head + 1) * width;
-            let blocks: Vec<Block<'_>> = (first..=positions[positions.len() - 1])
-                .step_by(BLOCK)
-                .map(|at| at * c.head_dim..at * c.head_dim + size)
-                .map(|at| Block { keys: &keys[at.clone()], values: &values[at] })
-                .collect();
+            let [keys, values] =
+                [keys, values].map(|of| of[first * c.head_dim..].chunks_exact(c.head_dim).take(seen));
+            for (i, (key, value)) in keys.zip(values).enumerate() {
+                let block = &mut data[i / BLOCK * layout.bytes()..][..layout.bytes()];
+                layout.store(Isa::detect(), block, i % BLOCK, key, value);
+            }
             let scaled: Vec<f32> =
                 queries.iter().flat_map(|queries| &queries[own.clone()]).map(|q| q * by).collect();
-            let visible: Vec<usize> =
-                positions.iter().flat_map(|p| std::iter::repeat_n(p + 1 - first, shared)).collect();
             let attention = moe_kernels::attention::Attention {
+                layout,
+                blocks: Paged { data: &data, table: &table, stride: layout.bytes(), offset: 0 },
                 queries: &scaled,
-                visible: &visible,
-                blocks: &blocks,
-                block_len: BLOCK,
-                head_dim: c.head_dim,
+                stride: width,
+                tokens: positions.len(),
+                shared,
+                visible: positions[0] + 1 - first,
             };
             let mut out = vec![0.0; scaled.len()];
-            attend(Isa::detect(), &attention, &mut Scratch::default(), &mut out);
+            let mut rows: Vec<&mut [f32]> = out.chunks_mut(width).collect();
+            attend(Isa::detect(), &attention, &mut Scratch::default(), &mut rows);
             for (mixed, out) in mixed.iter_mut().zip(out.chunks(width)) {
                 mixed[own.clone()].copy_from_slice(out);
             }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use moe_server::{
     engine::{
         Engine, EngineError, SequenceId, Span, TokenId, Wanted,
-        cpu::{CpuEngine, CpuOptions},
+        cpu::{CpuEngine, CpuOptions, KvType},
     },
     model::decoder::{Attention, Config, Model},
 };
@@ -37,7 +37,13 @@ pub(crate) fn small_qwen_config() -> Config {
 }
 
 pub(crate) fn engine(model: &Model, threads: usize, batch: usize) -> CpuEngine {
-    let options = CpuOptions { threads, kv_tokens: 2048, max_batch_tokens: batch, ..CpuOptions::default() };
+    engine_with(model, KvType::F32, threads, batch)
+}
+
+fn engine_with(model: &Model, kv_type: KvType, threads: usize, batch: usize) -> CpuEngine {
+    let kv_tokens = 2048;
+    let options =
+        CpuOptions { threads, kv_tokens, kv_type, max_batch_tokens: batch, ..CpuOptions::default() };
     CpuEngine::new(model.clone(), options).unwrap()
 }
 
@@ -81,12 +87,16 @@ impl Dice {
     }
 }
 
-/// Random steps over several sequences, with forks, truncations, exports and ends.
 pub(crate) fn check(model: &Model, seed: u64) {
-    let mut truth = Truth { engine: engine(model, 1, 1), known: HashMap::new() };
+    check_with(model, KvType::F32, seed);
+}
+
+/// Random steps over several sequences, with forks, truncations, exports and ends.
+fn check_with(model: &Model, kv_type: KvType, seed: u64) {
+    let mut truth = Truth { engine: engine_with(model, kv_type, 1, 1), known: HashMap::new() };
     let mut dice = Dice { seed, thrown: 0 };
     let threads = 1 + dice.below(3);
-    let mut engine = engine(model, threads, 64);
+    let mut engine = engine_with(model, kv_type, threads, 64);
     let room = engine.free_tokens();
     let mut texts: Vec<(SequenceId, Vec<TokenId>)> = Vec::new();
     let (mut forks, mut refused) = (0, 0);
@@ -188,6 +198,37 @@ fn every_schedule_gives_the_same_bits() {
     for seed in 0..12 {
         check(&model, seed);
     }
+}
+
+#[test]
+fn every_schedule_gives_the_same_bits_with_rounded_keys_and_values() {
+    let model = generator::model(&small_config(), 5);
+    for (kv_type, seeds) in [(KvType::F16, 2000..2006), (KvType::Q8_0, 2100..2106)] {
+        for seed in seeds {
+            check_with(&model, kv_type, seed);
+        }
+    }
+}
+
+/// Blocks of one token have parts of 64: on three threads, two KV heads' parts are computed apart.
+#[test]
+fn every_schedule_gives_the_same_bits_with_parts_of_keys() {
+    let attention = Attention::Chunked { chunk: 61, temperature_floor: 4, temperature_scale: 0.1 };
+    let config = Config { attention, context_length: 300, ..small_config() };
+    let model = generator::model(&config, 5);
+    let mut one = engine_with(&model, KvType::F16, 1, 300);
+    let mut three = engine_with(&model, KvType::F16, 3, 300);
+    let text: Vec<TokenId> = (0..300).map(|i| i * i % 40).collect();
+    let (of_one, of_three) = (one.create().unwrap(), three.create().unwrap());
+    let (mut expected, mut found) = (Vec::new(), Vec::new());
+    one.step(&[Span { sequence: of_one, tokens: &text, logits: Wanted::All }], &mut expected).unwrap();
+    let spans = [&text[..250], &text[250..251], &text[251..252], &text[252..259], &text[259..]];
+    for tokens in spans {
+        let mut logits = Vec::new();
+        three.step(&[Span { sequence: of_three, tokens, logits: Wanted::All }], &mut logits).unwrap();
+        found.extend(logits);
+    }
+    assert_eq!(bits(&found), bits(&expected));
 }
 
 #[test]

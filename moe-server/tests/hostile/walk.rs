@@ -33,7 +33,8 @@ pub fn walk(bytes: &[u8]) -> Reached {
     if let Ok(model) = &model {
         use_model(model);
     }
-    if let Ok(tokenizer) = &tokenizer {
+    // The index of a packed file is as little to be trusted as the rest.
+    for tokenizer in [&tokenizer, &Tokenizer::from_packed(&gguf)].into_iter().flatten() {
         use_tokenizer(tokenizer);
     }
     for error in

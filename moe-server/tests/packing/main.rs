@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod command;
+#[path = "../gguf_writer/mod.rs"]
+mod gguf_writer;
 mod hostile;
 mod making;
 mod refused;

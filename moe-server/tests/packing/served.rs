@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use moe_server::model::{Special, packing::MemoryPlan};
 use serde_json::json;
 
-use crate::support::{MODELS, folder_with, loaded, logits, packed, random};
+use crate::support::{MODELS, folder_with, loaded, logits, packed, random, split_in_two};
 
 #[test]
 fn a_packed_model_gives_the_same_bits_tokens_and_prompts() {
@@ -120,6 +120,32 @@ fn a_packed_file_stands_for_the_model_beside_it() {
     assert!(notices.len() == 1 && notices[0].contains("tiny.packed.gguf is not used"), "{notices:?}");
     served.unwrap();
     drop(folder);
+}
+
+#[test]
+fn a_split_model_is_served_and_packed_as_the_whole() {
+    let (_folder, model) = folder_with("tiny.gguf");
+    let mut whole = loaded(&model).0.unwrap();
+    let expected = logits(&mut whole);
+    let first = split_in_two(&model);
+    let second = first.with_file_name("whole-00002-of-00002.gguf");
+    for part in [&first, &second] {
+        let mut split = loaded(part).0.unwrap();
+        assert_eq!((split.name.as_str(), &split.vocab), ("whole", &whole.vocab));
+        assert_eq!(logits(&mut split), expected);
+    }
+    let file = packed(&second);
+    assert_eq!(file.file_name().unwrap(), "whole.packed.gguf");
+    let (served, notices) = loaded(&first);
+    assert!(notices.len() == 1 && notices[0].contains("whole.packed.gguf is served"), "{notices:?}");
+    let mut served = served.unwrap();
+    assert_eq!((served.name.as_str(), &served.vocab), ("whole", &whole.vocab));
+    assert_eq!(logits(&mut served), expected);
+    // A change of any part counts.
+    let was = std::fs::metadata(&second).unwrap().modified().unwrap();
+    let changed = std::fs::File::options().append(true).open(&second).unwrap();
+    changed.set_modified(was + Duration::from_secs(2)).unwrap();
+    assert!(loaded(&first).1[0].contains("is not used"));
 }
 
 #[test]

@@ -6,10 +6,13 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use crate::gguf_writer::Writer;
 use moe_server::{
     engine::{Span, Wanted},
     model::{
-        LoadOptions, LoadedModel, load,
+        LoadOptions, LoadedModel,
+        gguf::Gguf,
+        load,
         packing::{Event, PackError, PackOptions, Packed, pack},
     },
 };
@@ -87,7 +90,7 @@ pub(crate) fn value_of(bytes: &[u8], key: &str) -> usize {
 
 /// Where the data begin.
 pub(crate) fn data_of(bytes: &[u8]) -> usize {
-    let gguf = moe_server::model::gguf::Gguf::from_bytes(bytes.to_vec()).unwrap();
+    let gguf = Gguf::from_bytes(bytes.to_vec()).unwrap();
     gguf.tensor("moegate.tokenizer").unwrap().offset
 }
 
@@ -101,6 +104,38 @@ pub(crate) fn reseal(bytes: &mut [u8], header: usize) {
     }
     let hash: String = Sha256::digest(&blank).iter().map(|byte| format!("{byte:02x}")).collect();
     bytes[places[1]..places[1] + 64].copy_from_slice(hash.as_bytes());
+}
+
+/// Writes a model as two parts, the last tensors in the second one, and returns the first.
+pub(crate) fn split_in_two(model: &Path) -> PathBuf {
+    let gguf = Gguf::open(model).unwrap();
+    let header = gguf.files().next().unwrap().header;
+    let count = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().unwrap());
+    let tensors: Vec<_> = gguf.tensors().collect();
+    // Behind the metadata is the first tensor's name, with its length.
+    let first = tensors[0].name;
+    let metadata = &header[24..find(header, first) - 8];
+    let parts = tensors.split_at(tensors.len() / 3);
+    let paths = [1, 2].map(|number| model.with_file_name(format!("whole-{number:05}-of-00002.gguf")));
+    for (number, (part, path)) in (0_u16..).zip([parts.0, parts.1].into_iter().zip(&paths)) {
+        let (keys, bytes) = if number == 0 { (count(16), metadata) } else { (0, &[][..]) };
+        let mut writer = Writer::header(part.len() as u64, keys + 3)
+            .raw(bytes)
+            .key("split.no", 2, &number.to_le_bytes())
+            .key("split.count", 2, &2_u16.to_le_bytes())
+            .key("split.tensors.count", 5, &i32::try_from(tensors.len()).unwrap().to_le_bytes());
+        let mut data = Vec::new();
+        for info in part {
+            let dims: Vec<u64> = info.dims.iter().map(|dim| *dim as u64).collect();
+            writer = writer.tensor(info.name, &dims, info.ggml_type.id(), data.len() as u64);
+            data.extend(info.bytes);
+            data.resize(data.len().next_multiple_of(32), 0);
+        }
+        let mut file = writer.data(32, 0);
+        file.extend(data);
+        std::fs::write(path, file).unwrap();
+    }
+    paths[0].clone()
 }
 
 /// SplitMix64.

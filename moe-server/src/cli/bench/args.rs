@@ -1,8 +1,9 @@
 //! The command line of `bench`.
 
 use super::Test;
-use crate::cli::args::{UsageError, number};
+use crate::cli::args::{UsageError, kv_type, number};
 use lexopt::{Arg, Parser, ValueExt};
+use moe_server::engine::cpu::KvType;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -20,6 +21,7 @@ Times the engine on random tokens and prints a line of JSON for each test.
   --repetitions N       times that each test runs (3)
   --threads N           compute threads (what affinity and cgroup allow)
   --kv-tokens N         tokens of KV cache over all sequences (8192)
+  --kv-type TYPE        what keys and values are rounded to: f16, q8_0 or f32 (f16)
   --batch-tokens N      tokens that are computed together at most
 ";
 
@@ -34,6 +36,7 @@ pub(crate) struct Options {
     /// 0 takes what there is.
     pub(crate) threads: usize,
     pub(crate) kv_tokens: usize,
+    pub(crate) kv_type: KvType,
     pub(crate) batch_tokens: Option<usize>,
 }
 
@@ -51,6 +54,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<O
         repetitions: 3,
         threads: 0,
         kv_tokens: 8192,
+        kv_type: KvType::F16,
         batch_tokens: None,
     };
     while let Some(arg) = parser.next()? {
@@ -73,6 +77,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<O
             "repetitions" => options.repetitions = number(&mut parser, "repetitions", 1)?,
             "threads" => options.threads = number(&mut parser, "threads", 1)?,
             "kv-tokens" => options.kv_tokens = number(&mut parser, "kv-tokens", 2)?,
+            "kv-type" => options.kv_type = kv_type(&parser.value()?.string()?)?,
             "batch-tokens" => options.batch_tokens = Some(number(&mut parser, "batch-tokens", 1)?),
             _ => return Err(UsageError(format!("`bench` has no option --{name}"))),
         }
@@ -137,7 +142,7 @@ mod tests {
             ["prefill 512", "decode 64 1 32", "decode 64 8 16"]
         );
         let all = "--prefill 7 m.gguf --decode 1,2,3 --logits 4,f --tokens t --repetitions 5 --threads 6 \
-                   --kv-tokens 70 --batch-tokens 8 --stdin";
+                   --kv-tokens 70 --kv-type f32 --batch-tokens 8 --stdin";
         let expected = Options {
             tests: vec![
                 Test::Prefill { tokens: 7 },
@@ -149,6 +154,7 @@ mod tests {
             repetitions: 5,
             threads: 6,
             kv_tokens: 70,
+            kv_type: KvType::F32,
             batch_tokens: Some(8),
             ..plain
         };

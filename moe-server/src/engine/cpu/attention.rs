@@ -1,13 +1,15 @@
 //! Attention of a batch, cut into tasks of a few queries of one KV head.
 
+use std::cell::RefCell;
+
 use moe_kernels::{
     Isa,
-    attention::{self, Attention, Block, Scratch},
+    attention::{self, Attention, Partial, Scratch},
     padded,
 };
 
 use super::{forward::Part, kv::Cache, pool::Pool};
-use crate::model::llama4::Config;
+use crate::model::decoder::Config;
 
 /// What to attend to, in one layer.
 pub(super) struct Attended<'a> {
@@ -21,7 +23,12 @@ pub(super) struct Attended<'a> {
 }
 
 /// Queries that one thread takes at a time. The keys are read once for all of them.
-const QUERIES: usize = 32;
+const QUERIES: usize = 64;
+
+thread_local! {
+    /// Kept from layer to layer.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
 
 /// Tokens `first..first + count` of the batch, which stand from `position` on in one sequence and see the same chunk.
 #[derive(Debug, Clone, Copy)]
@@ -32,69 +39,88 @@ struct Tile {
     position: usize,
 }
 
+/// One KV head's part of a tile, and where its results go: a row for each token.
+type Task<'a> = (Attention<'a>, Vec<&'a mut [f32]>);
+
 /// The mixed values of all tokens, laid out as the queries.
 pub(super) fn attend(pool: &Pool, isa: Isa, config: &Config, what: &Attended<'_>) -> Vec<f32> {
-    let shared = config.heads / config.kv_heads;
-    let stride = padded(config.head_dim);
-    let columns = padded(config.heads * config.head_dim);
-    let tiles = tiles(what, (QUERIES / shared).max(1), what.cache);
-
-    // Tile after tile, KV head after KV head, token after token, head after head.
-    let tokens = what.queries.len() / columns;
-    let mut mixed = vec![0.0; tokens * config.heads * stride];
-    let mut tasks = Vec::with_capacity(tiles.len() * config.kv_heads);
-    let mut rest = &mut mixed[..];
-    for tile in &tiles {
-        for head in 0..config.kv_heads {
-            let (out, after) = rest.split_at_mut(tile.count * shared * stride);
-            rest = after;
-            tasks.push((*tile, head, out));
-        }
+    let mut mixed = vec![0.0; what.queries.len()];
+    let mut tasks = tasks(config, what, &mut mixed);
+    let parts = tasks.iter().map(|(attention, _)| attention.parts()).max().unwrap_or(0);
+    let threads = pool.threads();
+    if parts > 1 && tasks.len() < 2 * threads && !tasks.len().is_multiple_of(threads) {
+        in_parts(pool, isa, tasks);
+    } else {
+        // The longest first, so that none is left at the end.
+        tasks.reverse();
+        pool.for_each(
+            tasks,
+            || (),
+            |(attention, mut out), ()| {
+                SCRATCH.with_borrow_mut(|scratch| attention::attend(isa, &attention, scratch, &mut out));
+            },
+        );
     }
-    pool.for_each(tasks, Memory::default, |(tile, head, out), memory| {
-        let queries = what.queries[tile.first * columns..].chunks_exact(columns).take(tile.count);
-        memory.queries.clear();
-        for token in queries {
-            let heads = &token[head * shared * config.head_dim..][..shared * config.head_dim];
-            for query in heads.chunks_exact(config.head_dim) {
-                memory.queries.extend_from_slice(query);
-                memory.queries.resize(memory.queries.len().next_multiple_of(stride), 0.0);
-            }
-        }
-        let start = if what.is_chunked { what.cache.chunk_start(tile.position) } else { 0 };
-        memory.visible.clear();
-        for t in 0..tile.count {
-            memory.visible.extend(std::iter::repeat_n(tile.position + t + 1 - start, shared));
-        }
-        let attention = Attention {
-            queries: &memory.queries,
-            visible: &memory.visible,
-            blocks: &blocks(what, &tile, start, head),
-            block_len: what.cache.block_len,
-            head_dim: config.head_dim,
-        };
-        attention::attend(isa, &attention, &mut memory.scratch, out);
-    });
-
-    let mut by_token = vec![0.0; what.queries.len()];
-    let tile_of: Vec<Tile> = tiles.iter().flat_map(|tile| std::iter::repeat_n(*tile, tile.count)).collect();
-    pool.for_each_row(&mut by_token, columns, |t, row| {
-        let tile = tile_of[t];
-        let base = tile.first * config.heads * stride;
-        for (head, out) in row.chunks_exact_mut(config.head_dim).take(config.heads).enumerate() {
-            let (kv_head, query) = (head / shared, head % shared);
-            let at = (kv_head * tile.count + (t - tile.first)) * shared + query;
-            out.copy_from_slice(&mixed[base + at * stride..][..config.head_dim]);
-        }
-    });
-    by_token
+    mixed
 }
 
-#[derive(Debug, Default)]
-struct Memory {
-    queries: Vec<f32>,
-    visible: Vec<usize>,
-    scratch: Scratch,
+/// Few tasks and long ones: the parts of their keys are tasks of their own. The bits are the same.
+fn in_parts(pool: &Pool, isa: Isa, tasks: Vec<Task<'_>>) {
+    let mut partials: Vec<Vec<Partial>> =
+        tasks.iter().map(|(attention, _)| vec![Partial::default(); attention.parts()]).collect();
+    let mut parts = Vec::new();
+    for ((attention, _), partials) in tasks.iter().zip(&mut partials) {
+        parts.extend(partials.iter_mut().enumerate().map(|(index, partial)| (attention, index, partial)));
+    }
+    pool.for_each(
+        parts,
+        || (),
+        |(attention, index, partial), ()| {
+            SCRATCH
+                .with_borrow_mut(|scratch| attention::attend_part(isa, attention, index, scratch, partial));
+        },
+    );
+    for ((_, mut out), mut partials) in tasks.into_iter().zip(partials) {
+        attention::merge(&mut partials, &mut out);
+    }
+}
+
+/// Tile after tile, KV head after KV head.
+fn tasks<'a>(config: &Config, what: &Attended<'a>, mixed: &'a mut [f32]) -> Vec<Task<'a>> {
+    let shared = config.heads / config.kv_heads;
+    let heads = shared * config.head_dim;
+    let columns = padded(config.heads * config.head_dim);
+    let tiles = tiles(what, (QUERIES / shared).max(1), what.cache);
+    let mut tasks = Vec::with_capacity(tiles.len() * config.kv_heads);
+    let mut rest = mixed;
+    for tile in tiles {
+        let (rows, after) = rest.split_at_mut(tile.count * columns);
+        rest = after;
+        let mut rows: Vec<_> =
+            rows.chunks_exact_mut(columns).map(|row| row.chunks_exact_mut(heads)).collect();
+        let start = if what.is_chunked { what.cache.chunk_start(tile.position) } else { 0 };
+        let held = &what.parts[tile.part].held;
+        let (table, group) = if what.is_chunked {
+            (&held.chunked, &what.cache.chunked)
+        } else {
+            (&held.full, &what.cache.full)
+        };
+        let len = what.cache.block_len;
+        let seen = start / len - table.first..(tile.position + tile.count).div_ceil(len) - table.first;
+        for head in 0..config.kv_heads {
+            let attention = Attention {
+                layout: what.cache.layout,
+                blocks: group.paged(&table.blocks[seen.clone()], what.group_layer, head),
+                queries: &what.queries[tile.first * columns + head * heads..],
+                stride: columns,
+                tokens: tile.count,
+                shared,
+                visible: tile.position + 1 - start,
+            };
+            tasks.push((attention, rows.iter_mut().filter_map(Iterator::next).collect()));
+        }
+    }
+    tasks
 }
 
 fn tiles(what: &Attended<'_>, most: usize, cache: &Cache) -> Vec<Tile> {
@@ -114,14 +140,4 @@ fn tiles(what: &Attended<'_>, most: usize, cache: &Cache) -> Vec<Tile> {
         first += tokens.len();
     }
     tiles
-}
-
-/// The blocks from position `start` to the tile's last token.
-fn blocks<'a>(what: &Attended<'a>, tile: &Tile, start: usize, head: usize) -> Vec<Block<'a>> {
-    let held = &what.parts[tile.part].held;
-    let (table, group) =
-        if what.is_chunked { (&held.chunked, &what.cache.chunked) } else { (&held.full, &what.cache.full) };
-    let len = what.cache.block_len;
-    let range = start / len - table.first..(tile.position + tile.count).div_ceil(len) - table.first;
-    table.blocks[range].iter().map(|id| group.block(*id, what.group_layer, head)).collect()
 }

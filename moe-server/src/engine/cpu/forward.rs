@@ -13,6 +13,7 @@ use super::{
     kv::{Cache, Held},
     machine::Machine,
     products::{Product, run},
+    store::{Written, store},
 };
 use crate::{
     engine::{TokenId, Wanted},
@@ -153,39 +154,13 @@ impl Pass<'_> {
         self.machine.pool.for_each_row(&mut keys, padded(kv), |t, heads| {
             turn(t, &mut heads[..kv], norms.1, 1.0);
         });
-        self.store(is_chunked, group_layer, cache, parts, &keys, &values);
+        let written = Written { is_chunked, group_layer, parts, keys: &keys, values: &values };
+        store(&self.machine, c, cache, &written);
 
         let attended = Attended { is_chunked, group_layer, cache, parts, queries: &queries };
         let mixed = attend(self.machine.pool, self.machine.isa, c, &attended);
         let [out] = self.multiply([&layer.output], &mixed);
         self.add(x, &out);
-    }
-
-    fn store(
-        &self,
-        is_chunked: bool,
-        group_layer: usize,
-        cache: &mut Cache,
-        parts: &[Part<'_>],
-        keys: &[f32],
-        values: &[f32],
-    ) {
-        let c = self.config();
-        let stride = padded(c.kv_heads * c.head_dim);
-        let mut rows = keys.chunks_exact(stride).zip(values.chunks_exact(stride));
-        for part in parts {
-            let table = if is_chunked { &part.held.chunked } else { &part.held.full };
-            for (index, (key, value)) in (0..part.tokens.len()).zip(&mut rows) {
-                let slot = cache.slot(table, part.position + index);
-                let group = if is_chunked { &mut cache.chunked } else { &mut cache.full };
-                for head in 0..c.kv_heads {
-                    let from = head * c.head_dim..(head + 1) * c.head_dim;
-                    let (k, v) = group.slot(slot, group_layer, head);
-                    k[..c.head_dim].copy_from_slice(&key[from.clone()]);
-                    v[..c.head_dim].copy_from_slice(&value[from]);
-                }
-            }
-        }
     }
 
     fn add(&self, x: &mut [f32], y: &[f32]) {

@@ -4,12 +4,10 @@
 //! of the chunk in which a sequence stands; so each group has its own blocks, and a sequence lets go of the chunked
 //! group's blocks when it enters the next chunk.
 
-use moe_kernels::{
-    attention::{Block, MAX_BLOCK},
-    padded,
-};
+use memmap2::MmapMut;
+use moe_kernels::attention::{KvType, Layout, MAX_BLOCK, Paged};
 
-use crate::model::llama4::{Config, ModelError};
+use crate::model::decoder::{Config, ModelError};
 
 pub(super) type BlockId = u32;
 
@@ -21,45 +19,37 @@ pub(super) struct Slot {
     pub(super) index: usize,
 }
 
-/// One group's blocks. A block holds, for each layer of the group and each KV head, `block_len` keys, then as many
-/// values, each `stride` floats.
+/// One group's blocks. A block holds, for each layer of the group and each KV head, what [`Layout`] says.
 #[derive(Debug)]
 pub(super) struct Group {
-    data: Vec<f32>,
+    /// The system gives pages, zeroed, when they are first touched.
+    data: MmapMut,
     /// How many sequences hold each block.
     holders: Vec<u32>,
     free: Vec<BlockId>,
-    block_len: usize,
+    layout: Layout,
     kv_heads: usize,
-    stride: usize,
-    /// Floats of a block.
+    /// Bytes of a block.
     size: usize,
 }
 
 impl Group {
-    fn new(layers: usize, blocks: usize, block_len: usize, config: &Config) -> Result<Self, ModelError> {
-        let stride = padded(config.head_dim);
-        let size = layers * config.kv_heads * 2 * block_len * stride;
+    fn new(layers: usize, blocks: usize, kv_heads: usize, layout: Layout) -> Result<Self, ModelError> {
         let too_large = || {
-            let tokens = blocks * block_len;
             ModelError::Resources(format!(
-                "a KV cache of {tokens} tokens does not fit; ask for fewer KV tokens"
+                "a KV cache of {blocks} blocks of {MAX_BLOCK} tokens or fewer does not fit; ask for fewer KV tokens"
             ))
         };
         let count = BlockId::try_from(blocks).map_err(|_| too_large())?;
-        let floats = size.checked_mul(blocks).ok_or_else(too_large)?;
-        // Asks the allocator first: `vec!` would abort the process.
-        Vec::<f32>::new().try_reserve_exact(floats).map_err(|_| too_large())?;
-        Ok(Self {
-            // Zeroed pages come from the system when they are first touched.
-            data: vec![0.0; floats],
-            holders: vec![0; blocks],
-            free: (0..count).rev().collect(),
-            block_len,
-            kv_heads: config.kv_heads,
-            stride,
-            size,
-        })
+        let size = layout.bytes().checked_mul(layers).and_then(|size| size.checked_mul(kv_heads));
+        let bytes = size.and_then(|size| size.checked_mul(blocks)).filter(|n| isize::try_from(*n).is_ok());
+        let (Some(size), Some(bytes)) = (size, bytes) else { return Err(too_large()) };
+        let data = MmapMut::map_anon(bytes.max(1)).map_err(|_| too_large())?;
+        // A head's block is a few pages: without large ones, looking up where they lie takes as long as reading them.
+        // Where there are none, nothing is lost.
+        #[cfg(target_os = "linux")]
+        let _ = data.advise(memmap2::Advice::HugePage);
+        Ok(Self { data, holders: vec![0; blocks], free: (0..count).rev().collect(), layout, kv_heads, size })
     }
 
     pub(super) fn free_blocks(&self) -> usize {
@@ -94,43 +84,39 @@ impl Group {
         self.data.copy_within(from..from + self.size, to);
     }
 
-    /// Floats of the keys, or the values, of one head in a block.
-    fn part(&self) -> usize {
-        self.block_len * self.stride
-    }
-
-    fn start(&self, block: BlockId, layer: usize, head: usize) -> usize {
-        block as usize * self.size + (layer * self.kv_heads + head) * 2 * self.part()
-    }
-
-    /// Keys and values of head `head` in the group's layer `layer`.
-    pub(super) fn block(&self, id: BlockId, layer: usize, head: usize) -> Block<'_> {
-        let start = self.start(id, layer, head);
-        let (keys, values) = self.data[start..start + 2 * self.part()].split_at(self.part());
-        Block { keys, values }
-    }
-
-    /// Where one token's key and value of a head go, `stride` floats each.
-    pub(super) fn slot(&mut self, slot: Slot, layer: usize, head: usize) -> (&mut [f32], &mut [f32]) {
-        let start = self.start(slot.block, layer, head);
-        let part = self.part();
-        let (keys, values) = self.data[start..start + 2 * part].split_at_mut(part);
-        let at = slot.index * self.stride..(slot.index + 1) * self.stride;
-        (&mut keys[at.clone()], &mut values[at])
-    }
-
-    /// Floats of a block.
-    pub(super) fn raw_len(&self) -> usize {
+    /// Bytes of a block.
+    pub(super) fn block_bytes(&self) -> usize {
         self.size
     }
 
-    /// All of a block, for export.
-    pub(super) fn raw(&self, id: BlockId) -> &[f32] {
-        &self.data[id as usize * self.size..(id as usize + 1) * self.size]
+    /// The blocks of `table` as head `head` in the group's layer `layer` sees them.
+    pub(super) fn paged<'a>(&'a self, table: &'a [BlockId], layer: usize, head: usize) -> Paged<'a> {
+        let offset = (layer * self.kv_heads + head) * self.layout.bytes();
+        Paged { data: &self.data, table, stride: self.size, offset }
     }
 
-    pub(super) fn raw_mut(&mut self, id: BlockId) -> &mut [f32] {
-        &mut self.data[id as usize * self.size..(id as usize + 1) * self.size]
+    /// For each block in `ids`, which ascend, the heads' parts of layer `layer`, one behind the other.
+    pub(super) fn layer_mut(&mut self, ids: impl Iterator<Item = BlockId>, layer: usize) -> Vec<&mut [u8]> {
+        let length = self.kv_heads * self.layout.bytes();
+        let mut rest = &mut self.data[..];
+        let mut done = 0;
+        ids.map(|id| {
+            let start = id as usize * self.size + layer * length;
+            let (part, after) = std::mem::take(&mut rest)[start - done..].split_at_mut(length);
+            rest = after;
+            done = start + length;
+            part
+        })
+        .collect()
+    }
+
+    /// All of a block, for export.
+    pub(super) fn raw(&self, id: BlockId) -> &[u8] {
+        &self.data[id as usize * self.size..][..self.size]
+    }
+
+    pub(super) fn raw_mut(&mut self, id: BlockId) -> &mut [u8] {
+        &mut self.data[id as usize * self.size..][..self.size]
     }
 }
 
@@ -147,6 +133,7 @@ pub(super) struct Cache {
     pub(super) full: Group,
     pub(super) chunked: Group,
     pub(super) block_len: usize,
+    pub(super) layout: Layout,
     chunk: usize,
 }
 
@@ -160,18 +147,22 @@ pub(super) struct Held {
 
 impl Cache {
     /// Room for `tokens` tokens, rounded up to blocks. Blocks divide the chunk, so that none straddles two.
-    pub(super) fn new(config: &Config, tokens: usize) -> Result<Self, ModelError> {
-        let block_len = (1..=MAX_BLOCK.min(config.chunk()))
-            .rev()
-            .find(|n| config.chunk().is_multiple_of(*n))
-            .unwrap_or(1);
+    ///
+    /// # Errors
+    /// [`ModelError`], where the heads do not suit the type or memory cannot be had.
+    pub(super) fn new(config: &Config, tokens: usize, kv_type: KvType) -> Result<Self, ModelError> {
+        let chunk = config.chunk();
+        let block_len = (1..=MAX_BLOCK.min(chunk)).rev().find(|n| chunk.is_multiple_of(*n)).unwrap_or(1);
+        let layout =
+            Layout::new(kv_type, config.head_dim, block_len).ok_or_else(|| unsuited(config, kv_type))?;
         let blocks = tokens.div_ceil(block_len);
         let chunked = (0..config.layers).filter(|i| config.is_chunked(*i)).count();
         Ok(Self {
-            full: Group::new(config.layers - chunked, blocks, block_len, config)?,
-            chunked: Group::new(chunked, blocks, block_len, config)?,
+            full: Group::new(config.layers - chunked, blocks, config.kv_heads, layout)?,
+            chunked: Group::new(chunked, blocks, config.kv_heads, layout)?,
             block_len,
-            chunk: config.chunk(),
+            layout,
+            chunk,
         })
     }
 
@@ -273,6 +264,16 @@ impl Cache {
         let block = table.blocks[position / self.block_len - table.first];
         Slot { block, index: position % self.block_len }
     }
+}
+
+fn unsuited(config: &Config, kv_type: KvType) -> ModelError {
+    ModelError::Config(match kv_type {
+        KvType::Q8_0 => format!(
+            "keys and values of type q8_0 want heads of 32 dimensions or a multiple, and these have {}; take f16",
+            config.head_dim
+        ),
+        KvType::F16 | KvType::F32 => format!("heads of {} dimensions are too large", config.head_dim),
+    })
 }
 
 fn grow(group: &mut Group, table: &Table, (new, copy): (usize, bool)) -> Option<Table> {

@@ -1,6 +1,6 @@
 //! The engine that runs decoders ([`crate::model::decoder`]) on the processor.
 //!
-//! Weights stay where they are (mapped, in the file's own types); keys and values are `f32` in blocks. See
+//! Weights stay where they are (mapped, in the file's own types); keys and values lie in blocks, rounded to [`KvType`]. See
 //! [`crate::engine`] for the invariant on bits, which `moe-server/tests/schedules.rs` holds.
 
 mod attention;
@@ -13,6 +13,7 @@ mod pool;
 mod products;
 mod routing;
 mod state;
+mod store;
 
 use std::{
     any::Any,
@@ -23,6 +24,7 @@ use std::{
 };
 
 use moe_kernels::Isa;
+pub use moe_kernels::attention::KvType;
 
 use self::{
     forward::{Part, Pass},
@@ -53,6 +55,8 @@ pub struct CpuOptions {
     pub threads: usize,
     /// Tokens of KV cache, over all sequences. Memory is taken as it is used.
     pub kv_tokens: usize,
+    /// What keys and values are rounded to.
+    pub kv_type: KvType,
     /// The longest sequence; at most, and by default, what the model was made for.
     pub context_limit: Option<usize>,
     /// The most tokens of one step.
@@ -65,6 +69,7 @@ impl Default for CpuOptions {
         Self {
             threads: 0,
             kv_tokens: 8192,
+            kv_type: KvType::F32,
             context_limit: None,
             max_batch_tokens: 512,
             arithmetic: Arithmetic::default(),
@@ -124,7 +129,7 @@ impl CpuEngine {
             pool: Pool::new(options.threads)?,
             isa: Isa::detect(),
             arithmetic: options.arithmetic,
-            cache: Cache::new(config, options.kv_tokens)?,
+            cache: Cache::new(config, options.kv_tokens, options.kv_type)?,
             sequences: BTreeMap::new(),
             next: 0,
             capabilities,

@@ -1,15 +1,15 @@
 //! A sequence's keys and values as bytes.
 //!
-//! Little endian: magic, fingerprint of the model, tokens, the first chunked block held, then the full group's blocks
-//! and the chunked group's as `f32`.
+//! Little endian: magic, fingerprint of the model and of how keys and values are held, tokens, the first chunked block
+//! held, then the full group's blocks and the chunked group's as they lie in memory.
 
 use super::kv::{Cache, Group, Held, Table};
 use crate::{
     engine::EngineError,
-    model::llama4::{FeedForward, Model, Tensor},
+    model::decoder::{FeedForward, Model, Tensor},
 };
 
-const MAGIC: [u8; 8] = *b"moegkv01";
+const MAGIC: [u8; 8] = *b"moegkv02";
 const HEADER: usize = MAGIC.len() + 3 * 8;
 
 pub(super) fn export(model: &Model, cache: &Cache, held: &Held) -> Vec<u8> {
@@ -19,7 +19,7 @@ pub(super) fn export(model: &Model, cache: &Cache, held: &Held) -> Vec<u8> {
     bytes.extend((held.chunked.first as u64).to_le_bytes());
     for (group, table) in [(&cache.full, &held.full), (&cache.chunked, &held.chunked)] {
         for id in &table.blocks {
-            bytes.extend(group.raw(*id).iter().flat_map(|value| value.to_le_bytes()));
+            bytes.extend_from_slice(group.raw(*id));
         }
     }
     bytes
@@ -34,7 +34,9 @@ pub(super) fn import(model: &Model, cache: &mut Cache, bytes: &[u8]) -> Result<H
     }
     let &[model_was, length, first] = numbers.as_chunks::<8>().0 else { return Err(truncated) };
     if u64::from_le_bytes(model_was) != fingerprint(model, cache) {
-        return Err(EngineError::Incompatible("the sequence was computed with another model"));
+        return Err(EngineError::Incompatible(
+            "the sequence was computed with another model or type of keys and values",
+        ));
     }
     let number = |bytes| usize::try_from(u64::from_le_bytes(bytes)).ok().filter(|n| *n <= u32::MAX as usize);
     let (Some(length), Some(first)) = (number(length), number(first)) else { return Err(truncated) };
@@ -42,7 +44,7 @@ pub(super) fn import(model: &Model, cache: &mut Cache, bytes: &[u8]) -> Result<H
     if length > model.config.context_length || first > blocks {
         return Err(EngineError::Incompatible("the sequence's length is impossible"));
     }
-    let size = (blocks * cache.full.raw_len() + (blocks - first) * cache.chunked.raw_len()) * 4;
+    let size = blocks * cache.full.block_bytes() + (blocks - first) * cache.chunked.block_bytes();
     if data.len() != size {
         return Err(truncated);
     }
@@ -61,20 +63,18 @@ fn fill(group: &mut Group, first: usize, count: usize, data: &mut &[u8]) -> Tabl
     // As many are free: the caller has looked.
     for id in std::iter::from_fn(|| group.take()).take(count).collect::<Vec<_>>() {
         let block = group.raw_mut(id);
-        let (mine, rest) = data.split_at(block.len() * 4);
-        for (value, bytes) in block.iter_mut().zip(mine.as_chunks::<4>().0) {
-            *value = f32::from_le_bytes(*bytes);
-        }
+        let (mine, rest) = data.split_at(block.len());
+        block.copy_from_slice(mine);
         *data = rest;
         blocks.push(id);
     }
     Table { first, blocks }
 }
 
-/// FNV-1a over the configuration and samples of every tensor: enough to tell models apart, not to withstand malice.
+/// FNV-1a over the configuration, the blocks' layout and samples of every tensor: enough to tell models apart, not to withstand malice.
 fn fingerprint(model: &Model, cache: &Cache) -> u64 {
     let mut hash = Fnv(0xCBF2_9CE4_8422_2325);
-    hash.add(format!("{:?} {}", model.config, cache.block_len).as_bytes());
+    hash.add(format!("{:?} {:?}", model.config, cache.layout).as_bytes());
     let mut tensor = |tensor: &Tensor| {
         let bytes = tensor.bytes();
         hash.add(format!("{tensor:?}").as_bytes());
