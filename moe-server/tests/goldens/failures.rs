@@ -48,24 +48,26 @@ fn an_odd_logit_is_an_error_and_changes_nothing() {
 
 /// Whichever expert's row of the router it is in.
 #[test]
-fn a_nan_in_the_router_is_noticed() {
+fn an_odd_number_in_the_router_is_noticed() {
     for c in [small_config(), small_qwen_config()] {
-        check_router(&c);
+        for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            check_router(&c, odd);
+        }
     }
 }
 
-fn check_router(c: &Config) {
+fn check_router(c: &Config, odd: f32) {
     let layer = (0..c.layers).find(|layer| c.is_moe(*layer)).unwrap();
     for expert in 0..c.experts {
         let mut model = generator::model(c, 1);
         let FeedForward::Moe { router, .. } = &mut model.layers[layer].feed_forward else { panic!("dense") };
         let mut values = vec![0.01; c.experts * c.hidden];
-        values[expert * c.hidden] = f32::NAN;
+        values[expert * c.hidden] = odd;
         *router = generator::f32_tensor([1, c.experts, c.hidden], &values);
         let mut engine = engine(&model, 1, 64);
         let a = engine.create().unwrap();
         let failed = engine.step(&[span(a, &[1, 2])], &mut Vec::new());
-        assert_eq!(failed, Err(EngineError::NotANumber { sequence: a }), "expert {expert}");
+        assert_eq!(failed, Err(EngineError::NotANumber { sequence: a }), "{odd} of expert {expert}");
     }
 }
 
@@ -80,7 +82,11 @@ fn an_infinite_key_or_value_is_noticed() {
             values[0] = f32::INFINITY;
             let tensor = generator::f32_tensor(generator::shape(&c, name), &values);
             let layer = &mut model.layers[3];
-            if name.contains("attn_k") { layer.key = tensor } else { layer.value = tensor }
+            if name.contains("attn_k") {
+                layer.key = tensor
+            } else {
+                layer.value = tensor
+            }
             let options = CpuOptions { threads: 1, kv_tokens: 64, kv_type, ..CpuOptions::default() };
             let mut engine = CpuEngine::new(model, options).unwrap();
             let a = engine.create().unwrap();
