@@ -1,11 +1,12 @@
-//! The arithmetic of MoE inference, alone: no threads, no allocation beyond scratch, no I/O.
+//! The arithmetic of MoE inference, alone: no allocation beyond scratch, no I/O, no threads but those of a [`Team`].
 //!
-//! Activations are `f32`; weights are F32, F16, BF16 or Q8_0 and are dequantised exactly, element by element, into the
-//! product.
+//! [`packed`] multiplies quantised weights with quantised activations, in integers; [`matmul`] weights that lie row after
+//! row, as the exact `f32` values that they stand for, with `f32` activations.
 //!
-//! **Invariant**: every output has one order of reduction, whatever the number of rows or tokens it is computed with:
-//! sixteen lanes (lane `i` takes the elements `i`, `i + 16`, … with fused multiply-add), folded as a binary tree at the
-//! end. The scalar code keeps the same lanes, so all of [`Isa`]'s levels agree bit for bit as well.
+//! **Invariant**: every output has one order of reduction, whatever the number of rows or tokens it is computed with. The
+//! scalar code keeps it too, so all of [`Isa`]'s levels agree bit for bit as well. In [`matmul`] it is sixteen lanes (lane
+//! `i` takes the elements `i`, `i + 16`, … with fused multiply-add), folded as a binary tree at the end; [`packed`] and
+//! [`attention`] say theirs.
 
 // Vectors pass through plain loops only: closures and iterator adaptors are compiled without the features of the function
 // they stand in, and what is not inlined hands vectors over through memory.
