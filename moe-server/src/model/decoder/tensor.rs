@@ -152,18 +152,6 @@ impl Tensor {
         let Some(weights) = weights else { unreachable!("the sizes were checked when it was made") };
         weights
     }
-
-    /// Matrix `index` of a stack that lies row after row.
-    ///
-    /// # Panics
-    /// Where there is no such matrix, or the tensor is packed.
-    #[must_use]
-    pub fn matrix(&self, index: usize) -> Matrix<'_> {
-        match self.weights(index) {
-            Weights::Rows(matrix) => matrix,
-            Weights::Packed(_) => panic!("a packed tensor has no rows side by side"),
-        }
-    }
 }
 
 impl fmt::Debug for Tensor {
