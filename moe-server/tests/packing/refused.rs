@@ -21,6 +21,11 @@ fn what_cannot_be_packed_is_refused_by_name() {
     assert!(refused(&absent, None).contains("absent.gguf cannot be read"));
     let error = refused(&model, Some(&folder.path().join("no/such/folder.gguf")));
     assert!(error.contains("folder.gguf.partial cannot be written"), "{error}");
+    let place = folder.path().join("place");
+    fs::create_dir(&place).unwrap();
+    let error = refused(&model, Some(&place));
+    assert!(error.contains("place cannot be written") && error.contains("directory"), "{error}");
+    assert!(!folder.path().join("place.partial").exists());
 
     let good = fs::read(&model).unwrap();
     for (from, to, expected) in [

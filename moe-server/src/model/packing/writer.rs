@@ -1,6 +1,7 @@
 //! Writing a packed file: threads convert, one after the other gets its turn to be hashed and written.
 
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::{
         atomic::{AtomicBool, Ordering},
@@ -84,6 +85,11 @@ pub fn pack(
         |file: &Path| file.canonicalize().ok().zip(output.canonicalize().ok()).is_some_and(|(a, b)| a == b);
     if gguf.files().any(|file| same(file.path)) {
         return Err(PackError::OutputIsSource(output));
+    }
+    // Else the last step would be the first to notice.
+    if output.is_dir() {
+        let error = ErrorKind::IsADirectory.into();
+        return Err(PackError::Io { what: "written", path: output, error });
     }
     if let Some(size) = up_to_date(&output, &gguf) {
         return Ok(Packed { path: output, size, was_there: true });
