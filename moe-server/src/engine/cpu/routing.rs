@@ -50,7 +50,9 @@ impl Routing {
                 weigh(config.score, best);
                 // The sigmoid of an infinite one is a number, and an expert that is never chosen shows nowhere.
                 if row.iter().any(|logit| !logit.is_finite()) {
-                    best.iter_mut().for_each(|(_, weight)| *weight = f32::NAN);
+                    for (_, weight) in best.iter_mut() {
+                        *weight = f32::NAN;
+                    }
                 }
                 for (choice, (expert, weight)) in choices.iter_mut().zip(&*best) {
                     *choice = Choice { expert: *expert, weight: *weight, place: 0 };
