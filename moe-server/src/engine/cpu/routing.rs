@@ -50,7 +50,7 @@ impl Routing {
                 weigh(config.score, best);
                 // The sigmoid of an infinite one is a number, and an expert that is never chosen shows nowhere.
                 if row.iter().any(|logit| !logit.is_finite()) {
-                    for (_, weight) in best.iter_mut() {
+                    for (_, weight) in &mut *best {
                         *weight = f32::NAN;
                     }
                 }
