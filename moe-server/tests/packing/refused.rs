@@ -21,6 +21,11 @@ fn what_cannot_be_packed_is_refused_by_name() {
     assert!(refused(&absent, None).contains("absent.gguf cannot be read"));
     let error = refused(&model, Some(&folder.path().join("no/such/folder.gguf")));
     assert!(error.contains("folder.gguf.partial cannot be written"), "{error}");
+    let (_other, second) = folder_with("nano-f32.gguf");
+    let before = fs::read(&second).unwrap();
+    let error = refused(&model, Some(&second));
+    assert!(error.contains("nano-f32.gguf is a model and no packed file"), "{error}");
+    assert!(fs::read(&second).unwrap() == before);
     let place = folder.path().join("place");
     fs::create_dir(&place).unwrap();
     let error = refused(&model, Some(&place));

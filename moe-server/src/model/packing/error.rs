@@ -13,6 +13,8 @@ pub enum PackError {
     /// To verify is for packed files.
     NotPacked(PathBuf),
     OutputIsSource(PathBuf),
+    /// Another model lies where the packed file would go.
+    OutputIsModel(PathBuf),
     /// Another process writes the same file.
     Busy(PathBuf),
     /// There is, or was, too little room. `needed` and `free` are bytes.
@@ -49,6 +51,13 @@ impl fmt::Display for PackError {
             }
             Self::OutputIsSource(path) => {
                 write!(f, "--output {} is the model itself; give another name", path.display())
+            }
+            Self::OutputIsModel(path) => {
+                write!(
+                    f,
+                    "{} is a model and no packed file, and would be lost; give another name",
+                    path.display()
+                )
             }
             Self::Busy(path) => {
                 write!(f, "{} is being written by another process; wait for it", path.display())

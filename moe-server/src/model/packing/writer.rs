@@ -91,6 +91,9 @@ pub fn pack(
         let error = ErrorKind::IsADirectory.into();
         return Err(PackError::Io { what: "written", path: output, error });
     }
+    if Gguf::open(&output).is_ok_and(|there| matches!(Manifest::of(&there), Ok(None))) {
+        return Err(PackError::OutputIsModel(output));
+    }
     if let Some(size) = up_to_date(&output, &gguf) {
         return Ok(Packed { path: output, size, was_there: true });
     }
