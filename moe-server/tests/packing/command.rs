@@ -45,15 +45,15 @@ fn packs_says_so_and_verifies() {
 #[cfg(unix)]
 #[test]
 fn a_full_disk_is_named_and_the_next_run_goes_on() {
-    let (folder, model) = folder_with("tiny.gguf");
+    let (folder, model) = folder_with("demo.gguf");
     let program = env!("CARGO_BIN_EXE_moe-server");
-    // Blocks of 512 bytes or 1 KiB, by the shell: less than the model either way.
-    let script = r#"trap '' XFSZ; ulimit -f 300; exec "$0" pack "$1""#;
+    // Blocks of 512 bytes or 1 KiB, by the shell: some MiB and less than the model either way.
+    let script = r#"trap '' XFSZ; ulimit -f 7000; exec "$0" pack "$1""#;
     let output = Command::new("sh").args(["-c", script, program]).arg(&model).output().unwrap();
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("tiny.packed.gguf.partial") && said.contains("bytes more are needed"), "{said}");
-    assert!(!folder.path().join("tiny.packed.gguf").exists());
+    assert!(said.contains("demo.packed.gguf.partial") && said.contains("bytes more are needed"), "{said}");
+    assert!(!folder.path().join("demo.packed.gguf").exists());
     let output = run(&["pack", model.to_str().unwrap()]);
     assert!(output.status.success());
     assert!(text(&output.stderr).contains("an interrupted run is gone on with"), "{}", text(&output.stderr));

@@ -15,6 +15,10 @@ use super::{
     manifest::{HASH_BYTES, mark, read_mark},
 };
 
+/// Bytes written at a time, at multiples of as many: the system then keeps them in pages as large, and maps each with one
+/// fault where the file is served (for the first token of a 2 GB file 1,500 faults, not 15,000).
+const BLOCK: usize = 2 << 20;
+
 pub(super) struct Partial {
     file: File,
     path: PathBuf,
@@ -24,8 +28,10 @@ pub(super) struct Partial {
     data: u64,
     /// Bytes of the data.
     size: u64,
-    /// Bytes of the data that are written, to the place where the next ones go.
+    /// Bytes of the data that are in the file.
     written: u64,
+    /// What comes behind them, less than a block.
+    waiting: Vec<u8>,
 }
 
 /// What was found under the name.
@@ -58,6 +64,7 @@ impl Partial {
             data: contents.data,
             size: contents.size,
             written: 0,
+            waiting: Vec::with_capacity(BLOCK),
         };
         let found = partial.look(contents).map_err(|error| partial.failed(error))?;
         partial.make_room()?;
@@ -120,17 +127,36 @@ impl Partial {
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), PackError> {
-        self.file.write_all(bytes).map_err(|error| self.failed(error))?;
-        self.written += bytes.len() as u64;
+        let mut bytes = bytes;
+        while !bytes.is_empty() {
+            let at = self.data + self.written + self.waiting.len() as u64;
+            let room = BLOCK - (at % BLOCK as u64) as usize;
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.waiting.extend_from_slice(now);
+            if now.len() == room {
+                self.flush().map_err(|error| self.failed(error))?;
+            }
+            bytes = later;
+        }
         Ok(())
     }
 
-    /// Makes sure that all which is written will be found again.
+    /// Writes what waits; all of it or, so far as the mark is concerned, nothing.
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(self.data + self.written))?;
+        self.file.write_all(&self.waiting)?;
+        self.written += self.waiting.len() as u64;
+        self.waiting.clear();
+        Ok(())
+    }
+
+    /// Makes sure that all which could be written will be found again.
     pub(super) fn save(&mut self) -> Result<(), PackError> {
         let save = |partial: &mut Self| {
+            let flushed = partial.flush();
             partial.file.sync_data()?;
             partial.write_mark(partial.written)?;
-            partial.file.seek(SeekFrom::Start(partial.data + partial.written)).map(drop)
+            flushed
         };
         save(self).map_err(|error| self.failed(error))
     }
@@ -147,6 +173,7 @@ impl Partial {
     /// Puts the content's hash in the mark's place and gives the file its name.
     pub(super) fn finish(mut self, output: &Path, content: &str) -> Result<(), PackError> {
         let finish = |partial: &mut Self| {
+            partial.flush()?;
             partial.file.set_len(partial.data + partial.size)?;
             // The data first: the hash says that they are there.
             partial.file.sync_all()?;

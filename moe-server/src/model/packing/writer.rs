@@ -115,6 +115,7 @@ fn write(
             tell(Event::Anew(partial.path()));
             0
         }
+        Found::Same(0) => 0,
         Found::Same(bytes) => {
             tell(Event::Resumed { done: bytes, total });
             bytes
@@ -148,8 +149,9 @@ fn write(
         tell(Event::Progress { done, total });
         Ok(())
     });
+    let result = result.and_then(|()| partial.save());
     if let Err(error) = result {
-        // What could not be written cannot be saved either; then the last mark holds.
+        // What cannot be saved now will be done again.
         if done > saved {
             let _ = partial.save();
         }
