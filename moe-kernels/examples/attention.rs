@@ -55,6 +55,9 @@ impl Cache {
     }
 }
 
+/// One run over a cache; the number counts them.
+type Work<'a> = &'a mut dyn FnMut(&Cache, usize, &mut Scratch, &mut [f32]);
+
 fn prefill(isa: Isa, cache: &Cache, tokens: usize, queries: &[f32], scratch: &mut Scratch, out: &mut [f32]) {
     for first in (0..tokens).step_by(TILE) {
         for head in 0..KV_HEADS {
@@ -141,10 +144,7 @@ fn main() {
         (0..2048 * HEADS * HEAD_DIM).map(|i| (i * 29 % 61) as f32 / 305.0 - 0.1).collect();
     let mut out = vec![0.0; TILE * SHARED * HEAD_DIM];
     let mut scratch = Scratch::default();
-    let mut row = |name: &str,
-                   pairs: f64,
-                   read: f64,
-                   run: &mut dyn FnMut(&Cache, usize, &mut Scratch, &mut [f32])| {
+    let mut row = |name: &str, pairs: f64, read: f64, run: Work<'_>| {
         let mut times = KvType::ALL.map(|_| Vec::new());
         for turn in 0..rounds {
             for (cache, times) in caches.iter().zip(&mut times) {

@@ -14,7 +14,6 @@ mod prompt;
 pub mod template;
 pub mod tokenizer;
 
-pub use decoder as llama4;
 pub use error::ModelError;
 pub use load::{LoadOptions, LoadedModel, load};
 pub use prompt::Prompt;
