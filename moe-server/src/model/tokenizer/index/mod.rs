@@ -99,7 +99,8 @@ impl Index {
             at = at.checked_next_multiple_of(4)?;
             Some(start..end)
         };
-        let slots = |it: Field| 4_usize.checked_shl(field(it)?).filter(|bytes| *bytes <= all.len());
+        let slots =
+            |it: Field| 4_usize.checked_shl(field(it)?).filter(|bytes| (4..=all.len()).contains(bytes));
         let mut layout = || {
             Some(Sections {
                 ends: next(count(Field::Tokens).checked_mul(4)?)?,
