@@ -159,11 +159,9 @@ fn q8_0_of_odd_values() {
         values[..some.len()].copy_from_slice(some);
         decoded(BlockType::Q8_0, &quantised(&values))
     };
-    assert_eq!(
-        block(&[f32::NAN, 127.0, f32::INFINITY, -1.0, f32::NEG_INFINITY])[..5],
-        [0.0, 127.0, 0.0, -1.0, 0.0]
-    );
-    assert_eq!(block(&[f32::NAN; 32]), [0.0; 32]);
+    for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        assert!(block(&[127.0, odd, -1.0]).iter().all(|value| value.is_nan()), "{odd}");
+    }
     let most = 127.0 * 65504.0;
     assert_eq!(block(&[f32::MAX, -1e20, 65504.0, 1.0])[..4], [most, -most, 65504.0, 0.0]);
     assert_eq!(block(&[1e-40, -1e-45, f32::MIN_POSITIVE]), [0.0; 32]);

@@ -14,8 +14,10 @@ use crate::{LANES, isa::dispatch, padded, simd::f16_to_f32};
 pub const MAX_BLOCK: usize = 32;
 /// Dimensions that lie together in values and share a scale in Q8_0.
 pub(super) const GROUP: usize = 32;
-/// The largest finite half. What lies beyond is stored as this; what is no number stays none.
+/// The largest finite half. What lies beyond is stored as this, but see [`Layout::store`].
 const MOST_F16: f32 = 65504.0;
+/// What is stored of a head that is not finite.
+static SPOILT: [f32; GROUP] = [f32::NAN; GROUP];
 /// Of a half that is no number.
 const NAN_F16: u16 = 0x7E00;
 /// More than any model has.
@@ -113,7 +115,8 @@ impl Layout {
         (vector / VECTORS * self.block_len + position) * GROUP + vector % VECTORS * LANES
     }
 
-    /// Writes the key and the value of position `index` into a head's block.
+    /// Writes the key and the value of position `index` into a head's block. Where any of their elements is not finite, all
+    /// become NaN: an infinite one would be cut to the largest finite one, or weigh nothing, and nobody would notice.
     ///
     /// # Panics
     /// Where lengths do not fit the layout.
@@ -123,10 +126,17 @@ impl Layout {
         assert!(key.len() == self.head_dim && value.len() == self.head_dim, "heads of {}", self.head_dim);
         let (keys, values) = block.split_at_mut(self.keys_bytes());
         let scales = self.scales_bytes();
+        // Counted, not looked for: that is vectors' work.
+        let odd = |x: &[f32]| x.iter().filter(|x| !x.is_finite()).count();
+        let is_spoilt = odd(key) + odd(value) > 0;
         // Group after group.
         for first in (0..self.head_dim).step_by(GROUP) {
             let last = self.head_dim.min(first + GROUP);
-            let (key, value) = (&key[first..last], &value[first..last]);
+            let (key, value) = if is_spoilt {
+                (&SPOILT[..last - first], &SPOILT[..last - first])
+            } else {
+                (&key[first..last], &value[first..last])
+            };
             let key_at = first * self.lanes + index;
             let value_at = self.value_at(index, first / LANES);
             match self.kv_type {

@@ -8,12 +8,14 @@ const BYTES: usize = BlockType::Q8_0.block_bytes();
 
 /// The largest F16.
 const MAX_SCALE: f32 = 65504.0;
+/// An F16 that is no number.
+const NAN_SCALE: u16 = 0x7E00;
 
 /// Whole blocks of Q8_0 as ggml's `quantize_row_q8_0_ref` rounds them: the scale is a 127th of the largest magnitude, to
 /// the nearest F16; codes are by the scale before that, to the nearest, half away from zero.
 ///
-/// Where ggml's result is not usable: a value that is not finite counts as zero; values beyond 127 times the largest F16
-/// become that; in a block whose scale has no finite reciprocal all are zero.
+/// Where ggml's result is not usable: a block with a value that is not finite gets the scale NaN, so that it is noticed;
+/// values beyond 127 times the largest F16 become that; in a block whose scale has no finite reciprocal all are zero.
 ///
 /// # Panics
 /// Where `values` is no whole number of blocks, or `out` has not room for just those.
@@ -27,10 +29,14 @@ pub fn quantise_q8_0(values: &[f32], out: &mut [u8]) {
         blocks.len()
     );
     for (values, out) in blocks.iter().zip(outs) {
-        let values = values.map(|value| if value.is_finite() { value } else { 0.0 });
-        // Magnitudes are in the order of their bits.
+        // Magnitudes are in the order of their bits, NaN above all.
         let most = values.iter().fold(0, |most, value| value.abs().to_bits().cast_signed().max(most));
         let most = f32::from_bits(most.cast_unsigned());
+        if !most.is_finite() {
+            out.fill(0);
+            out[..2].copy_from_slice(&NAN_SCALE.to_le_bytes());
+            continue;
+        }
         let scale = (most / 127.0).min(MAX_SCALE);
         let inverse = 1.0 / scale;
         let inverse = if inverse.is_finite() { inverse } else { 0.0 };

@@ -1,7 +1,10 @@
 //! What the engine refuses and what it survives.
 
 use moe_server::{
-    engine::{Engine, EngineError, SequenceId, Span, Wanted},
+    engine::{
+        Engine, EngineError, SequenceId, Span, Wanted,
+        cpu::{CpuEngine, CpuOptions, KvType},
+    },
     model::decoder::{Config, FeedForward, Model},
 };
 
@@ -45,24 +48,51 @@ fn an_odd_logit_is_an_error_and_changes_nothing() {
 
 /// Whichever expert's row of the router it is in.
 #[test]
-fn a_nan_in_the_router_is_noticed() {
+fn an_odd_number_in_the_router_is_noticed() {
     for c in [small_config(), small_qwen_config()] {
-        check_router(&c);
+        for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            check_router(&c, odd);
+        }
     }
 }
 
-fn check_router(c: &Config) {
+fn check_router(c: &Config, odd: f32) {
     let layer = (0..c.layers).find(|layer| c.is_moe(*layer)).unwrap();
     for expert in 0..c.experts {
         let mut model = generator::model(c, 1);
         let FeedForward::Moe { router, .. } = &mut model.layers[layer].feed_forward else { panic!("dense") };
         let mut values = vec![0.01; c.experts * c.hidden];
-        values[expert * c.hidden] = f32::NAN;
+        values[expert * c.hidden] = odd;
         *router = generator::f32_tensor([1, c.experts, c.hidden], &values);
         let mut engine = engine(&model, 1, 64);
         let a = engine.create().unwrap();
         let failed = engine.step(&[span(a, &[1, 2])], &mut Vec::new());
-        assert_eq!(failed, Err(EngineError::NotANumber { sequence: a }), "expert {expert}");
+        assert_eq!(failed, Err(EngineError::NotANumber { sequence: a }), "{odd} of expert {expert}");
+    }
+}
+
+/// Whatever keys and values are rounded to: the largest finite one would do no harm that shows.
+#[test]
+fn an_infinite_key_or_value_is_noticed() {
+    let c = small_config();
+    for kv_type in KvType::ALL {
+        for name in ["blk.3.attn_k.weight", "blk.3.attn_v.weight"] {
+            let mut model = generator::model(&c, 1);
+            let mut values = generator::values(&c, 1, name);
+            values[0] = f32::INFINITY;
+            let tensor = generator::f32_tensor(generator::shape(&c, name), &values);
+            let layer = &mut model.layers[3];
+            if name.contains("attn_k") {
+                layer.key = tensor
+            } else {
+                layer.value = tensor
+            }
+            let options = CpuOptions { threads: 1, kv_tokens: 64, kv_type, ..CpuOptions::default() };
+            let mut engine = CpuEngine::new(model, options).unwrap();
+            let a = engine.create().unwrap();
+            let failed = engine.step(&[span(a, &[1, 2])], &mut Vec::new());
+            assert_eq!(failed, Err(EngineError::NotANumber { sequence: a }), "{name} in {kv_type}");
+        }
     }
 }
 
@@ -95,8 +125,8 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
 #[test]
 fn a_full_cache_is_refused_until_something_ends() {
     let model = generator::model(&small_config(), 1);
-    let options = moe_server::engine::cpu::CpuOptions { threads: 1, kv_tokens: 64, ..Default::default() };
-    let mut engine = moe_server::engine::cpu::CpuEngine::new(model, options).unwrap();
+    let options = CpuOptions { threads: 1, kv_tokens: 64, ..CpuOptions::default() };
+    let mut engine = CpuEngine::new(model, options).unwrap();
     let mut logits = Vec::new();
     assert_eq!(engine.free_tokens(), 64);
     let (a, b) = (engine.create().unwrap(), engine.create().unwrap());

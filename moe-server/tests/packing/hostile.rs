@@ -120,6 +120,32 @@ fn tables_without_an_empty_slot_end_the_search() {
     }
 }
 
+/// Shifted by so much, the size of a table is 0.
+#[test]
+fn a_table_without_slots_is_refused() {
+    let (_folder, model) = folder_with("nano-f16.gguf");
+    let good = fs::read(packed(&model)).unwrap();
+    let start = data_of(&good);
+    let number = |field: usize| {
+        let at = start + 4 * field;
+        u32::from_le_bytes(good[at..at + 4].try_into().unwrap())
+    };
+    // The texts' bytes, and the tables of tokens and of merges.
+    let (texts, tables) = (3, [4, 6]);
+    for table in tables {
+        for log2 in [62_u32, 63] {
+            let mut bytes = good.clone();
+            // The texts take the table's bytes, so that the index is as long as its parts.
+            let longer = number(texts) + (4_u32 << number(table));
+            bytes[start + 4 * texts..][..4].copy_from_slice(&longer.to_le_bytes());
+            bytes[start + 4 * table..][..4].copy_from_slice(&log2.to_le_bytes());
+            let gguf = Arc::new(Gguf::from_bytes(bytes).unwrap());
+            let error = Tokenizer::from_packed(&gguf).unwrap_err().to_string();
+            assert!(error.contains("impossible counts"), "{error}");
+        }
+    }
+}
+
 #[test]
 fn a_damaged_header_with_the_right_hash_is_an_error_or_another_model() {
     let (_folder, model) = folder_with("nano-f16.gguf");

@@ -108,6 +108,15 @@ fn a_packed_file_stands_for_the_model_beside_it() {
     served.unwrap();
     change(&model, was);
     assert_eq!(loaded(&file).1, [""; 0]);
+    // Another model of the same size and time has another header.
+    let good = std::fs::read(&model).unwrap();
+    let mut other = good.clone();
+    other[crate::support::find(&good, "llama4.context_length") + 21 + 4] ^= 1;
+    std::fs::write(&model, other).unwrap();
+    change(&model, was);
+    let (served, notices) = loaded(&model);
+    assert!(notices.len() == 1 && notices[0].contains("is not used: the model was changed"), "{notices:?}");
+    served.unwrap();
     // Without the model a packed file is complete.
     std::fs::remove_file(&model).unwrap();
     let (served, notices) = loaded(&file);

@@ -1,8 +1,8 @@
 //! Which experts each token goes through, and with what weight.
 //!
 //! **Invariant**: a token's experts, their order and their weights depend on its own logits alone. Higher logits come
-//! first, of equal ones the expert with the lower index; NaN comes before all, so that the token comes out as NaN and
-//! is noticed.
+//! first, of equal ones the expert with the lower index. Where one is not finite all weights are NaN, so that the token
+//! comes out as NaN and is noticed.
 
 use moe_kernels::elementwise;
 
@@ -48,6 +48,10 @@ impl Routing {
             for (choices, row) in choices.chunks_exact_mut(used).zip(rows.chunks_exact(experts)) {
                 highest(row, used, best);
                 weigh(config.score, best);
+                // The sigmoid of an infinite one is a number, and an expert that is never chosen shows nowhere.
+                if row.iter().any(|logit| !logit.is_finite()) {
+                    best.iter_mut().for_each(|(_, weight)| *weight = f32::NAN);
+                }
                 for (choice, (expert, weight)) in choices.iter_mut().zip(&*best) {
                     *choice = Choice { expert: *expert, weight: *weight, place: 0 };
                 }

@@ -22,7 +22,8 @@ pub(in crate::model) fn beside(model: &Path, plain: &Gguf) -> Result<Option<(Ggu
     let manifest = Manifest::of(&packed).map_err(|error| unused(&error))?;
     let manifest = manifest.ok_or_else(|| unused(&"it is no packed file"))?;
     let files = plain.files().map(|FileInfo { size, modified, .. }| (size as u64, modified));
-    if !manifest.source.is(files) {
+    // Fine-tunes of one model are of one size, and images and archives give all files one time.
+    if !manifest.source.is(files) || manifest.source.header != Source::header_of(plain) {
         return Err(unused(&"the model was changed since; pack it again"));
     }
     Ok(Some((packed, manifest)))

@@ -57,17 +57,22 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn of(gguf: &Gguf) -> Self {
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self {
+            names: gguf.files().map(|file| name(file.path)).collect(),
+            sizes: gguf.files().map(|file| file.size as u64).collect(),
+            modified: gguf.files().map(|file| seconds(file.modified)).collect(),
+            header: Self::header_of(gguf),
+        }
+    }
+
+    /// The hash of the headers of all files.
+    pub(super) fn header_of(gguf: &Gguf) -> String {
         let mut hash = Sha256::new();
         for file in gguf.files() {
             hash.update((file.header.len() as u64).to_le_bytes());
             hash.update(file.header);
         }
-        Self {
-            names: gguf.files().map(|file| name(file.path)).collect(),
-            sizes: gguf.files().map(|file| file.size as u64).collect(),
-            modified: gguf.files().map(|file| seconds(file.modified)).collect(),
-            header: to_hex(&hash.finalize()),
-        }
+        to_hex(&hash.finalize())
     }
 
     /// Whether files have these sizes and times.

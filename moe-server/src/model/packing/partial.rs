@@ -57,6 +57,10 @@ impl Partial {
             // A file system without locks: then nobody is kept out.
             Err(TryLockError::Error(_)) | Ok(()) => {}
         }
+        // Whoever held the lock until now may have finished: then this is the packed file itself.
+        if !is_at(&file, &path) {
+            return Err(PackError::Busy(path));
+        }
         let mut partial = Self {
             file,
             path,
@@ -197,6 +201,19 @@ impl Partial {
             _ => PackError::Io { what: "written", path: self.path.clone(), error },
         }
     }
+}
+
+/// Whether the name still is that of the open file.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |found: io::Result<std::fs::Metadata>| found.ok().map(|found| (found.dev(), found.ino()));
+    id(file.metadata()).is_some_and(|open| id(std::fs::metadata(path)) == Some(open))
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
 }
 
 /// Makes sure that the name is found again.
