@@ -76,6 +76,29 @@ fn a_damaged_index_is_an_error_or_another_tokenizer() {
     assert!(worked > 300 && refused > 100, "{worked} worked, {refused} refused");
 }
 
+/// Every number of the index's header, with values at the edges of what a shift, a product or a sum can take.
+#[test]
+fn no_number_of_an_index_is_believed() {
+    let (_folder, model) = folder_with("nano-f16.gguf");
+    let good = fs::read(packed(&model)).unwrap();
+    let start = data_of(&good);
+    for field in 0..10 {
+        let at = start + 4 * field;
+        let old = u32::from_le_bytes(good[at..at + 4].try_into().unwrap());
+        let edges =
+            [old ^ 1, old + 1, old.wrapping_sub(1), old * 2, u32::MAX, u32::MAX / 4, u32::MAX / 12, 1 << 31];
+        // Two of them are shifted by.
+        let shifts = if [4, 6].contains(&field) { 70 } else { 0 };
+        for value in (0..shifts).chain(edges) {
+            let mut bytes = good.clone();
+            bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            if let Ok(tokenizer) = Tokenizer::from_packed(&Arc::new(Gguf::from_bytes(bytes).unwrap())) {
+                use_tokenizer(&tokenizer);
+            }
+        }
+    }
+}
+
 #[test]
 fn tables_without_an_empty_slot_end_the_search() {
     let (_folder, model) = folder_with("nano-f16.gguf");

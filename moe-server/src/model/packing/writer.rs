@@ -175,8 +175,8 @@ enum Converted {
     New(Vec<u8>),
 }
 
-/// Calls `f` with every part in order, until it fails. Each of the threads converts every so manieth; they wait where
-/// they are too far ahead.
+/// Calls `f` with every part in order, until it fails. With `n` threads each converts every `n`th; they wait where they
+/// are too far ahead.
 fn converted(
     contents: &Contents<'_>,
     threads: usize,

@@ -16,8 +16,9 @@ struct Subject {
     host: &'static str,
     op: &'static str,
     kind: &'static str,
-    /// Sets of weights that are taken one after the other, so that they come from memory.
-    layers: usize,
+    /// Sets of weights that are taken one after the other, for up to 8 tokens and for more: with few tokens the weights
+    /// must not lie in a cache, as a model's do not.
+    layers: (usize, usize),
     rows: usize,
     columns: usize,
     experts: usize,
@@ -30,7 +31,7 @@ const DENSE: Subject = Subject {
     host: "dense product, Q4_K, 3,328 × 2,048",
     op: "dense",
     kind: "Q4_K",
-    layers: 16,
+    layers: (48, 8),
     rows: 3328,
     columns: 2048,
     experts: 1,
@@ -46,7 +47,7 @@ const DENSE: Subject = Subject {
 const EXPERTS: Subject = Subject {
     host: "MoE product, Q4_K, 1 of 16 experts",
     op: "experts",
-    layers: 2,
+    layers: (6, 2),
     experts: 16,
     points: &[("8 tokens", 8, Some(1.3)), ("32 tokens", 32, Some(1.5)), ("512 tokens", 512, Some(1.4))],
     ..DENSE
@@ -57,7 +58,7 @@ const UNJUDGED: &[(&str, usize, Option<f64>)] =
 
 const SUBJECTS: [Subject; 8] = [
     EXPERTS,
-    Subject { host: "whole experts, Q4_K, 1 of 16", op: "ffn", points: UNJUDGED, ..EXPERTS },
+    Subject { host: "whole experts, Q4_K, 1 of 16", op: "ffn", layers: (2, 1), points: UNJUDGED, ..EXPERTS },
     Subject {
         host: "MoE product, Q4_K, 8 of 128 experts",
         rows: 768,
@@ -79,7 +80,8 @@ const REPETITIONS: usize = 5;
 impl Subject {
     /// The request for a number of tokens; `repack` is a word that ggml's program wants.
     fn line(&self, repack: Option<&str>, tokens: usize) -> String {
-        let Self { op, kind, layers, rows, columns, experts, top_k, .. } = self;
+        let Self { op, kind, rows, columns, experts, top_k, .. } = self;
+        let layers = if tokens <= 8 { self.layers.0 } else { self.layers.1 };
         let repack = repack.map_or(String::new(), |word| format!(" {word}"));
         let line = format!("{op} {kind}{repack} {layers} {rows} {columns} {tokens} {REPETITIONS}");
         if *op == "dense" { line } else { format!("{line} {experts} {top_k}") }

@@ -99,7 +99,6 @@ impl Index {
             at = at.checked_next_multiple_of(4)?;
             Some(start..end)
         };
-        // Bits that are shifted out are not noticed: 62 makes no slots, which no table has.
         let slots =
             |it: Field| 4_usize.checked_shl(field(it)?).filter(|bytes| (4..=all.len()).contains(bytes));
         let mut layout = || {
