@@ -166,6 +166,13 @@ fn foreign_bytes_are_not_imported() {
     for cut in [0, 8, 31, 32, good.len() / 2, good.len() - 1] {
         refused(&model, &good[..cut]);
     }
+    // A sequence that holds nothing of the chunk in which it stands, however many bytes come with it.
+    let mut other = engine(&model, 1, 64);
+    for size in (32..=good.len()).step_by(16) {
+        let mut bad = good[..size].to_vec();
+        bad[24..32].copy_from_slice(&2_u64.to_le_bytes());
+        assert!(other.import(&bad).is_err(), "{size} bytes");
+    }
     for byte in 0..32 {
         let mut bad = good.clone();
         bad[byte] ^= 0x80;

@@ -41,7 +41,9 @@ pub(super) fn import(model: &Model, cache: &mut Cache, bytes: &[u8]) -> Result<H
     let number = |bytes| usize::try_from(u64::from_le_bytes(bytes)).ok().filter(|n| *n <= u32::MAX as usize);
     let (Some(length), Some(first)) = (number(length), number(first)) else { return Err(truncated) };
     let blocks = length.div_ceil(cache.block_len);
-    if length > model.config.context_length || first > blocks {
+    // A sequence holds the chunk in which it stands, or more.
+    let kept = first * cache.block_len <= cache.chunk_start(length);
+    if length > model.config.context_length || first > blocks || !kept {
         return Err(EngineError::Incompatible("the sequence's length is impossible"));
     }
     let size = blocks * cache.full.block_bytes() + (blocks - first) * cache.chunked.block_bytes();

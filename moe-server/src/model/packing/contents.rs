@@ -90,6 +90,11 @@ impl<'a> Contents<'a> {
         let mut offset = (index.len() as u64).next_multiple_of(ALIGNMENT);
         let mut tensors = Vec::with_capacity(infos.len());
         for info in infos {
+            if info.name == INDEX_TENSOR {
+                let why =
+                    format!("the model has a tensor named {INDEX_TENSOR:?}, a name kept for packed files");
+                return Err(PackError::Model(ModelError::Packed(why)));
+            }
             let plan = Plan::of(&info)?;
             let size = plan.bytes(&info).ok_or_else(|| too_large(info.name))? as u64;
             tensors.push(Entry { info, plan, offset, size });

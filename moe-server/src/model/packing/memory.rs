@@ -44,7 +44,8 @@ impl MemoryPlan {
     /// [`ModelError::Resources`] where the system has not so much memory left, as far as it tells.
     pub fn check(&self) -> Result<(), ModelError> {
         match available_memory() {
-            Some(available) if self.bytes > available => Err(ModelError::Resources(format!(
+            // The rest is for keys, values and activations.
+            Some(available) if self.bytes > available - available / 8 => Err(ModelError::Resources(format!(
                 "the model is not packed, and packing it in memory takes {} MiB where {} MiB are available; pack it into \
                  a file first (moe-server pack MODEL.gguf): that is mapped and takes hardly any",
                 self.bytes >> 20,

@@ -38,9 +38,9 @@ pub(super) struct Side<'a> {
     pub(super) run: Box<dyn FnMut() -> Result<f64> + 'a>,
 }
 
-/// A setting of the peer that is worse than its best by more than this factor in the first round is left out of the
-/// others.
-const HOPELESS: f64 = 1.25;
+/// A setting of the peer that is worse than its best by more than this factor, at the better of two runs, is left out of
+/// the rounds.
+const HOPELESS: f64 = 1.5;
 
 /// Rows: ours with its ratio to the peer's best setting, that setting, and the bandwidth meanwhile. Ours and the peer
 /// take turns, who begins too.
@@ -61,7 +61,7 @@ pub(super) fn duel(
     let mut tried = Vec::new();
     for mut peer in peers {
         check_interrupted()?;
-        let merit = better.merit((peer.run)()?);
+        let merit = better.merit((peer.run)()?).max(better.merit((peer.run)()?));
         tried.push((merit, peer));
     }
     let best = tried.iter().map(|(merit, _)| *merit).fold(0.0, f64::max);

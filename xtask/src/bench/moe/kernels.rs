@@ -167,7 +167,8 @@ fn candle_program(bed: &Bed<'_>) -> Result<PathBuf> {
     build
         .args(["--release", "--locked", "--manifest-path"])
         .arg(bed.setup.root.join("bench/moe/candle/Cargo.toml"));
-    build.env("CARGO_TARGET_DIR", &target);
+    // As llama.cpp is built; ours finds out at run time.
+    build.env("CARGO_TARGET_DIR", &target).env("RUSTFLAGS", "-C target-cpu=native");
     run_attached("cargo build of candle's kernels", build)
         .map_err(|failure: Failure| failure.remedy("see that crates.io can be reached by cargo"))?;
     Ok(target.join("release/candle-kernels"))

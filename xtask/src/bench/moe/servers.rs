@@ -186,13 +186,14 @@ impl Server {
             body.len()
         );
         let begun = Instant::now();
+        let mut pause = Duration::from_millis(1);
         let mut running = Running::start("server", self.command, Show::Nothing)?;
         loop {
             match ask(self.port, &request) {
                 Some(answer) if answer.starts_with("HTTP/1.1 200") => return Ok(running),
-                // It listens before it has loaded its model.
                 None => {}
-                Some(answer) if answer.starts_with("HTTP/1.1 503") => {}
+                // It listens before it has loaded its model, on these cores: not to be disturbed too often.
+                Some(answer) if answer.starts_with("HTTP/1.1 503") => pause = Duration::from_millis(10),
                 Some(answer) => {
                     let lines = answer.lines().map(str::to_owned).collect();
                     return Err(Failure::new("the server refuses the bench's request").output(lines));
@@ -204,7 +205,7 @@ impl Server {
                 let why = format!("no answer after {} s", LIMIT.as_secs());
                 return Err(Failure::new(why).output(running.tail.lines()));
             }
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(pause);
         }
     }
 }
