@@ -83,9 +83,9 @@ fn an_infinite_key_or_value_is_noticed() {
             let tensor = generator::f32_tensor(generator::shape(&c, name), &values);
             let layer = &mut model.layers[3];
             if name.contains("attn_k") {
-                layer.key = tensor
+                layer.key = tensor;
             } else {
-                layer.value = tensor
+                layer.value = tensor;
             }
             let options = CpuOptions { threads: 1, kv_tokens: 64, kv_type, ..CpuOptions::default() };
             let mut engine = CpuEngine::new(model, options).unwrap();
