@@ -23,29 +23,25 @@ pub(crate) unsafe fn tile<V: Vector, D: Decode, const R: usize, const T: usize>(
 ) {
     let mut acc = [[V::zero(); T]; R];
     let mut xs = [V::zero(); T];
-    let unit_columns = D::UNIT_VECTORS * LANES;
-    let units = columns / unit_columns;
+    let units = columns / LANES;
     for unit in 0..units {
-        for index in 0..D::UNIT_VECTORS {
-            let at = unit * unit_columns + index * LANES;
+        for t in 0..T {
+            // SAFETY: `(unit + 1) * LANES <= columns`.
+            xs[t] = V::load(unsafe { &*x.start.add(t * x.stride + unit * LANES).cast() });
+        }
+        for r in 0..R {
+            // SAFETY: this unit is a whole one of the row.
+            let w = unsafe { D::vector::<V>(w.start.add(r * w.stride + unit * D::UNIT_BYTES)) };
             for t in 0..T {
-                // SAFETY: `at + LANES <= columns`.
-                xs[t] = V::load(unsafe { &*x.start.add(t * x.stride + at).cast() });
-            }
-            for r in 0..R {
-                // SAFETY: this unit is a whole one of the row.
-                let w = unsafe { D::vector::<V>(w.start.add(r * w.stride + unit * D::UNIT_BYTES), index) };
-                for t in 0..T {
-                    acc[r][t] = acc[r][t].fma(w, xs[t]);
-                }
+                acc[r][t] = acc[r][t].fma(w, xs[t]);
             }
         }
     }
-    let rest = columns - units * unit_columns;
+    let rest = columns - units * LANES;
     if rest > 0 {
-        // Only the unblocked types get here: a row of blocks is whole. Missing elements count as zero.
+        // Missing elements count as zero.
         let bytes = rest * (D::UNIT_BYTES / LANES);
-        let at = units * unit_columns;
+        let at = units * LANES;
         for t in 0..T {
             // SAFETY: activations are padded.
             xs[t] = V::load(unsafe { &*x.start.add(t * x.stride + at).cast() });
@@ -56,7 +52,7 @@ pub(crate) unsafe fn tile<V: Vector, D: Decode, const R: usize, const T: usize>(
             let w = unsafe {
                 let from = w.start.add(r * w.stride + units * D::UNIT_BYTES);
                 std::ptr::copy_nonoverlapping(from, unit.as_mut_ptr(), bytes);
-                D::vector::<V>(unit.as_ptr(), 0)
+                D::vector::<V>(unit.as_ptr())
             };
             for t in 0..T {
                 acc[r][t] = acc[r][t].fma(w, xs[t]);

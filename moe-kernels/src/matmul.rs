@@ -8,7 +8,7 @@ use crate::{
     isa::dispatch,
     padded,
     simd::Vector,
-    weights::{Bf16, DType, Decode, F16, F32, Matrix, Q8},
+    weights::{Bf16, DType, Decode, F16, F32, Matrix},
 };
 
 /// A batch of activations: `count` rows of `columns` values, each `padded(columns)` apart. What the padding holds is
@@ -35,7 +35,7 @@ impl<'a> Activations<'a> {
     }
 }
 
-/// From this many tokens on, a quantised row is expanded once and used for all of them.
+/// From this many tokens on, a row of halves is expanded once and used for all of them.
 const EXPAND_FROM: usize = 12;
 
 /// `out[(r - rows.start) · count + t] = w[r] · x[t]` for the weights' rows in `rows` and all of `x`: row after row, the
@@ -59,7 +59,6 @@ pub fn matmul(isa: Isa, w: &Matrix<'_>, rows: Range<usize>, x: &Activations<'_>,
         DType::F32 => run_f32(isa, weights, bytes, rows.len(), x, out),
         DType::F16 => run_f16(isa, weights, bytes, rows.len(), x, out),
         DType::BF16 => run_bf16(isa, weights, bytes, rows.len(), x, out),
-        DType::Q8_0 => run_q8(isa, weights, bytes, rows.len(), x, out),
     }
 }
 
@@ -88,7 +87,6 @@ fn dequantise_rows<V: Vector>(w: &Matrix<'_>, first: usize, panel: &mut [f32]) {
             DType::F32 => expand::<V, F32>(row, out),
             DType::F16 => expand::<V, F16>(row, out),
             DType::BF16 => expand::<V, Bf16>(row, out),
-            DType::Q8_0 => expand::<V, Q8>(row, out),
         };
         if !done {
             w.dequantise_row(first + index, out);
@@ -102,13 +100,12 @@ fn expand<V: Vector, D: Decode>(row: &[u8], out: &mut [f32]) -> bool {
     if !row.len().is_multiple_of(D::UNIT_BYTES) {
         return false;
     }
-    let vectors = row.len() / D::UNIT_BYTES * D::UNIT_VECTORS;
+    let vectors = row.len() / D::UNIT_BYTES;
     let (out, _) = out.as_chunks_mut::<LANES>();
     assert_eq!(out.len(), vectors);
     for i in 0..vectors {
-        let unit = i / D::UNIT_VECTORS * D::UNIT_BYTES;
-        // SAFETY: `unit` is the start of one of the row's units.
-        let v = unsafe { D::vector::<V>(row.as_ptr().add(unit), i % D::UNIT_VECTORS) };
+        // SAFETY: the row has so many units.
+        let v = unsafe { D::vector::<V>(row.as_ptr().add(i * D::UNIT_BYTES)) };
         v.store(&mut out[i]);
     }
     true
@@ -123,9 +120,6 @@ dispatch! {
 dispatch! {
     fn run_bf16(w: &[u8], row_bytes: usize, rows: usize, x: &Activations<'_>, out: &mut [f32]) = blocks_bf16
 }
-dispatch! {
-    fn run_q8(w: &[u8], row_bytes: usize, rows: usize, x: &Activations<'_>, out: &mut [f32]) = blocks_q8
-}
 
 macro_rules! blocks_of {
     ($($name:ident = $decode:ident),*) => {$(
@@ -136,7 +130,7 @@ macro_rules! blocks_of {
     )*};
 }
 
-blocks_of!(blocks_f32 = F32, blocks_f16 = F16, blocks_bf16 = Bf16, blocks_q8 = Q8);
+blocks_of!(blocks_f32 = F32, blocks_f16 = F16, blocks_bf16 = Bf16);
 
 /// Cuts rows × tokens into register tiles. Which tile an output falls into does not change its bits.
 #[inline(always)]

@@ -258,21 +258,16 @@ REAL_CONSTANTS = {
 
 
 def make_dequantised():
-    """Random blocks and what gguf-py makes of them, as hexadecimal bits."""
+    """Random halves and what gguf-py makes of them, as hexadecimal bits. Blocks: `moe-kernels/goldens`."""
     rng = np.random.default_rng(7)
     cases = []
-    for name, blocks in (("F16", 64), ("BF16", 64), ("Q8_0", 8)):
+    for name in ("F16", "BF16"):
         kind = gguf.GGMLQuantizationType[name]
-        if name == "Q8_0":
-            scales = rng.normal(size=(blocks, 1)).astype(np.float16)
-            scales[0] = np.float16(6e-8)  # subnormal
-            raw = np.concatenate([scales.view(np.uint8), rng.integers(0, 256, (blocks, 32), dtype=np.uint8)], axis=1)
-        else:
-            raw = rng.integers(0, 1 << 16, blocks, dtype=np.uint16)
-            raw[:4] = (0x0001, 0x8000, 0x03FF, 0x0400)  # subnormals and zero
-            exponent = 0x7C00 if name == "F16" else 0x7F80
-            raw[(raw & exponent) == exponent] &= 0x3FFF  # no infinities or NaN
-            raw = raw.view(np.uint8)
+        raw = rng.integers(0, 1 << 16, 64, dtype=np.uint16)
+        raw[:4] = (0x0001, 0x8000, 0x03FF, 0x0400)  # subnormals and zero
+        exponent = 0x7C00 if name == "F16" else 0x7F80
+        raw[(raw & exponent) == exponent] &= 0x3FFF  # no infinities or NaN
+        raw = raw.view(np.uint8)
         values = gguf.quants.dequantize(raw.reshape(1, -1), kind).astype(np.float32).reshape(-1)
         cases.append({"type": name, "bytes": raw.tobytes().hex(), "values": values.tobytes().hex()})
     (HERE / "dequantised.json").write_text(json.dumps(cases, indent=1) + "\n")

@@ -14,7 +14,7 @@ use crate::{
     schedules::{engine, small_config},
 };
 
-pub(crate) const TYPES: [DType; 3] = [DType::F16, DType::BF16, DType::Q8_0];
+pub(crate) const TYPES: [DType; 2] = [DType::F16, DType::BF16];
 
 /// The bits of an F16 near `x`, rounded toward zero; small ones become zero.
 pub(crate) fn f16(x: f32) -> u16 {
@@ -30,17 +30,6 @@ fn encode(dtype: DType, values: &[f32]) -> Vec<u8> {
         DType::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
         DType::F16 => values.iter().flat_map(|v| f16(*v).to_le_bytes()).collect(),
         DType::BF16 => values.iter().flat_map(|v| [v.to_le_bytes()[2], v.to_le_bytes()[3]]).collect(),
-        DType::Q8_0 => values
-            .as_chunks::<32>()
-            .0
-            .iter()
-            .flat_map(|block| {
-                let most = block.iter().map(|v| v.abs()).fold(0.0, f32::max);
-                let scale = most / 120.0;
-                let quants = block.iter().map(move |v| (v / scale).round() as i8 as u8);
-                f16(scale).to_le_bytes().into_iter().chain(quants)
-            })
-            .collect(),
     }
 }
 

@@ -45,12 +45,7 @@ impl Layout {
     #[must_use]
     pub fn matrix_bytes(self, rows: usize, columns: usize) -> Option<usize> {
         match self {
-            Self::Rows(dtype) => {
-                let blocks = columns
-                    .is_multiple_of(dtype.block_elements())
-                    .then(|| columns / dtype.block_elements())?;
-                blocks.checked_mul(dtype.block_bytes())?.checked_mul(rows)
-            }
+            Self::Rows(dtype) => columns.checked_mul(dtype.element_bytes())?.checked_mul(rows),
             Self::Packed(packed_type) => packed_type.matrix_bytes(rows, columns),
         }
     }

@@ -123,7 +123,6 @@ impl GgmlType {
             Layout::Rows(DType::F32) => Self::F32,
             Layout::Rows(DType::F16) => Self::F16,
             Layout::Rows(DType::BF16) => Self::BF16,
-            Layout::Rows(DType::Q8_0) => Self::Q8_0,
             Layout::Packed(packed) => Self::Packed(packed),
         }
     }
