@@ -63,7 +63,7 @@ export const cases = {
     await world.ends('cancelled', async () => {
       const abort = new AbortController();
       const result = streamText({
-        ...greedy(world), temperature: 1, seed: 7, maxOutputTokens: 3000, abortSignal: abort.signal, onError() {},
+        ...greedy(world), frequencyPenalty: -2, maxOutputTokens: 4000, abortSignal: abort.signal, onError() {},
       });
       const parts = await partsOf(result, () => abort.abort());
       assert.ok(parts.some((part) => part.type === 'abort'), 'the SDK did not notice its own abort');
@@ -89,7 +89,7 @@ export const cases = {
     try {
       await world.ends('truncated', async () => {
         let killed = false;
-        const result = streamText({ ...greedy(world), temperature: 1, seed: 7, maxOutputTokens: 3000, onError() {} });
+        const result = streamText({ ...greedy(world), frequencyPenalty: -2, maxOutputTokens: 4000, onError() {} });
         const parts = await partsOf(result, async () => {
           if (!killed) await world.killServer();
           killed = true;

@@ -63,7 +63,7 @@ export const cases = {
     const before = await world.metric(CANCELLED);
     await world.ends('cancelled', async () => {
       const stream = await client(world).chat.completions.create({
-        ...greedy(world), temperature: 1, seed: 7, max_tokens: 3000, stream: true,
+        ...greedy(world), frequency_penalty: -2, max_tokens: 4000, stream: true,
       });
       for await (const chunk of stream) {
         if (chunk.choices[0].delta.content) stream.controller.abort();
