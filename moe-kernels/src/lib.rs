@@ -20,7 +20,7 @@ mod isa;
 pub mod matmul;
 pub mod packed;
 mod simd;
-pub mod team;
+mod team;
 pub mod weights;
 
 pub use isa::Isa;

@@ -2,7 +2,7 @@
 //! the same columns of all of them.
 //!
 //! A packed matrix is tile after tile, and a tile block after block (of 256 or 32 columns, with its scales: one stream is what
-//! memory delivers fastest; two were seen to take half as long again). It takes as many bytes as
+//! memory delivers fastest; two were seen to take about twice as long). It takes as many bytes as
 //! ggml's rows do, but for the rows that fill up the last tile: those are zero.
 
 mod activations;

@@ -52,7 +52,7 @@ fn gated(machine: &Machine<'_>, all: &[Routed<'_>]) -> Vec<f32> {
         end += one.input.count();
         Picked::Range(first..end)
     });
-    let inputs = Source::new(machine, &inner, width, forms).pick(machine, &parts.collect::<Vec<_>>());
+    let inputs = Source::new(machine, &inner, width, forms).pick(machine, &parts.collect::<Vec<_>>(), forms);
     let networks = all.iter().zip(&inputs).map(|(one, input)| (one.weights, one.index, input));
     multiply(machine, hidden, networks, |gated| (&gated.down, None))
 }
@@ -61,7 +61,7 @@ fn gated(machine: &Machine<'_>, all: &[Routed<'_>]) -> Vec<f32> {
 pub(super) fn dense(machine: &Machine<'_>, weights: &Gated, x: &[f32]) -> Vec<f32> {
     let [.., hidden] = weights.up.shape();
     let forms = Forms::of(machine, [&weights.gate, &weights.up]);
-    let input = Source::new(machine, x, hidden, forms).all(machine);
+    let input = Source::new(machine, x, hidden, forms).all(machine, forms);
     gated(machine, &[Routed { weights, index: 0, input: &input }])
 }
 
@@ -76,10 +76,11 @@ pub(super) fn mixture(
 ) -> Vec<f32> {
     let stride = padded(config.hidden);
     let count = x.len() / stride;
-    let all = [Some(experts), shared].into_iter().flatten();
-    let forms = Forms::of(machine, all.flat_map(|gated| [&gated.gate, &gated.up]).chain([router]));
-    let source = Source::new(machine, x, config.hidden, forms);
-    let whole = source.all(machine);
+    // What all tokens go through, and what only some do.
+    let of_all = Forms::of(machine, shared.into_iter().flat_map(|s| [&s.gate, &s.up]).chain([router]));
+    let of_some = Forms::of(machine, [&experts.gate, &experts.up]);
+    let source = Source::new(machine, x, config.hidden, of_all.and(of_some));
+    let whole = source.all(machine, of_all);
 
     let mut logits = vec![0.0; config.experts * count];
     let out = Columns::new(&mut logits, config.experts, config.experts);
@@ -91,7 +92,7 @@ pub(super) fn mixture(
         Score::SigmoidOnInput => Picked::Weighted(&assigned.tokens, &assigned.weights),
         Score::SoftmaxOnOutput => Picked::Listed(&assigned.tokens),
     });
-    let inputs = source.pick(machine, &lists.collect::<Vec<_>>());
+    let inputs = source.pick(machine, &lists.collect::<Vec<_>>(), of_some);
     // The shared expert first, then the others as they are chosen: and so lie their results.
     let mut networks: Vec<_> =
         shared.map(|weights| Routed { weights, index: 0, input: &whole }).into_iter().collect();

@@ -95,8 +95,8 @@ impl Pass<'_> {
     /// The product of each of `weights` with all rows of `x`, which are `padded(columns)` apart; so are the results' rows.
     fn multiply<const N: usize>(&self, weights: [&Tensor; N], x: &[f32]) -> [Vec<f32>; N] {
         let columns = weights.first().map_or(1, |w| w.shape()[2]);
-        let source = Source::new(&self.machine, x, columns, Forms::of(&self.machine, weights));
-        let input = source.all(&self.machine);
+        let forms = Forms::of(&self.machine, weights);
+        let input = Source::new(&self.machine, x, columns, forms).all(&self.machine, forms);
         let mut outs = weights.map(|w| vec![0.0; padded(w.shape()[1]) * input.count()]);
         let products = weights.into_iter().zip(&mut outs).map(|(w, out)| {
             let rows = w.shape()[1];
@@ -199,8 +199,8 @@ impl Pass<'_> {
         }
         let normed = self.norm(&wanted, &self.model.output_norm);
         let output = &self.model.output;
-        let source = Source::new(&self.machine, &normed, c.hidden, Forms::of(&self.machine, [output]));
-        let input = source.all(&self.machine);
+        let forms = Forms::of(&self.machine, [output]);
+        let input = Source::new(&self.machine, &normed, c.hidden, forms).all(&self.machine, forms);
         let mut logits = vec![0.0; c.vocab_size * input.count()];
         let out = Columns::new(&mut logits, c.vocab_size, c.vocab_size);
         run(&self.machine, vec![Product { w: output.weights(0), gate: None, input: &input, out }]);

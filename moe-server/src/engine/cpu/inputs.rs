@@ -35,6 +35,15 @@ impl Forms {
         forms
     }
 
+    /// Those of both.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            float: self.float || other.float,
+            fine: self.fine || other.fine,
+            coarse: self.coarse || other.coarse,
+        }
+    }
+
     fn grains(self) -> impl Iterator<Item = Grain> {
         let fine = self.fine.then_some(Grain::Fine);
         fine.into_iter().chain(self.coarse.then_some(Grain::Coarse))
@@ -65,7 +74,6 @@ pub(super) struct Source<'a> {
     /// Rows of `padded(columns)`.
     x: &'a [f32],
     columns: usize,
-    forms: Forms,
     quantised: Vec<Quantised>,
 }
 
@@ -129,22 +137,27 @@ impl<'a> Source<'a> {
             );
             quantised.push(Quantised { grain, columns, quants, scales });
         }
-        Self { x, columns, forms, quantised }
+        Self { x, columns, quantised }
     }
 
-    /// All tokens.
-    pub(super) fn all(&self, machine: &Machine<'_>) -> Input<'a> {
+    /// All tokens, in those of the source's forms that are wanted.
+    pub(super) fn all(&self, machine: &Machine<'_>, forms: Forms) -> Input<'a> {
         let count = self.x.len() / padded(self.columns);
-        let float = Cow::Borrowed(if self.forms.float { self.x } else { &[] });
-        let mut panels = self.panels(machine, &[Picked::Range(0..count)]);
+        let float = Cow::Borrowed(if forms.float { self.x } else { &[] });
+        let mut panels = self.panels(machine, &[Picked::Range(0..count)], forms);
         Input { count, columns: self.columns, float, panels: panels.pop().unwrap_or_default() }
     }
 
-    /// An input for each of `lists`.
-    pub(super) fn pick(&self, machine: &Machine<'_>, lists: &[Picked<'_>]) -> Vec<Input<'static>> {
+    /// An input for each of `lists`, likewise.
+    pub(super) fn pick(
+        &self,
+        machine: &Machine<'_>,
+        lists: &[Picked<'_>],
+        forms: Forms,
+    ) -> Vec<Input<'static>> {
         let stride = padded(self.columns);
         let mut float = vec![Vec::new(); lists.len()];
-        if self.forms.float {
+        if forms.float {
             let tasks = float.iter_mut().zip(lists).collect();
             machine.pool.for_each(
                 tasks,
@@ -157,7 +170,7 @@ impl<'a> Source<'a> {
                 },
             );
         }
-        let panels = self.panels(machine, lists);
+        let panels = self.panels(machine, lists, forms);
         let parts = float.into_iter().zip(panels).zip(lists);
         parts
             .map(|((float, panels), list)| Input {
@@ -170,15 +183,16 @@ impl<'a> Source<'a> {
     }
 
     /// For each list a set of panels for each grain.
-    fn panels(&self, machine: &Machine<'_>, lists: &[Picked<'_>]) -> Vec<Vec<Panels>> {
+    fn panels(&self, machine: &Machine<'_>, lists: &[Picked<'_>], forms: Forms) -> Vec<Vec<Panels>> {
+        let wanted = || self.quantised.iter().filter(|q| forms.grains().any(|grain| grain == q.grain));
         let new = |list: &Picked<'_>| -> Vec<Panels> {
             let of = |q: &Quantised| Panels::new(q.grain, self.columns, list.len());
-            self.quantised.iter().map(of).collect()
+            wanted().map(of).collect()
         };
         let mut all: Vec<Vec<Panels>> = lists.iter().map(new).collect();
         let mut tasks: Vec<(PanelMut<'_>, &Quantised, &Picked<'_>)> = Vec::new();
         for (panels, list) in all.iter_mut().zip(lists) {
-            for (panels, quantised) in panels.iter_mut().zip(&self.quantised) {
+            for (panels, quantised) in panels.iter_mut().zip(wanted()) {
                 tasks.extend(panels.panels_mut().map(|panel| (panel, quantised, list)));
             }
         }

@@ -1,7 +1,7 @@
 //! The engine that runs decoders ([`crate::model::decoder`]) on the processor.
 //!
-//! Weights stay where they are (mapped, in the file's own types); keys and values lie in blocks, rounded to [`KvType`]. See
-//! [`crate::engine`] for the invariant on bits, which `moe-server/tests/schedules.rs` holds.
+//! Weights stay where they are (mapped, or packed in memory when the model was loaded); keys and values lie in blocks, rounded
+//! to [`KvType`]. See [`crate::engine`] for the invariant on bits, which `moe-server/tests/goldens/schedules.rs` holds.
 
 mod attention;
 mod experts;
