@@ -31,39 +31,38 @@ pub(super) struct F32;
 pub(super) struct F16;
 pub(super) struct Q8;
 
-#[allow(clippy::undocumented_unsafe_blocks, reason = "the trait's contract, each time")]
-impl Stored for F32 {
+/// A number for each dimension, and no scales.
+trait Number {
+    const KV_TYPE: KvType;
+
+    /// # Safety
+    /// The `n`th number from `first` on and the fifteen after it are of this type, and inside.
+    unsafe fn load<V: Vector>(first: *const u8, n: usize) -> V;
+}
+
+impl Number for F32 {
     const KV_TYPE: KvType = KvType::F32;
-    type Scales = ();
 
     #[inline(always)]
-    unsafe fn key_scale<V: Vector>(_: *const u8, _: &Layout, _: usize, _: usize) -> V {
-        V::zero()
+    unsafe fn load<V: Vector>(first: *const u8, n: usize) -> V {
+        // SAFETY: the caller's promise.
+        V::load_f32(unsafe { &*first.add(4 * n).cast() })
     }
+}
+
+impl Number for F16 {
+    const KV_TYPE: KvType = KvType::F16;
 
     #[inline(always)]
-    unsafe fn key<V: Vector>(keys: *const u8, layout: &Layout, d: usize, lane: usize, _: V) -> V {
-        V::load_f32(unsafe { &*keys.add(4 * (d * layout.lanes + lane)).cast() })
-    }
-
-    #[inline(always)]
-    unsafe fn value_scales<V: Vector>(_: *const u8, _: &Layout, _: usize) {}
-
-    #[inline(always)]
-    unsafe fn value<V: Vector>(
-        values: *const u8,
-        layout: &Layout,
-        position: usize,
-        vector: usize,
-        (): &(),
-    ) -> V {
-        V::load_f32(unsafe { &*values.add(4 * layout.value_at(position, vector)).cast() })
+    unsafe fn load<V: Vector>(first: *const u8, n: usize) -> V {
+        // SAFETY: the caller's promise.
+        V::load_f16(unsafe { &*first.add(2 * n).cast() })
     }
 }
 
 #[allow(clippy::undocumented_unsafe_blocks, reason = "the trait's contract, each time")]
-impl Stored for F16 {
-    const KV_TYPE: KvType = KvType::F16;
+impl<N: Number> Stored for N {
+    const KV_TYPE: KvType = N::KV_TYPE;
     type Scales = ();
 
     #[inline(always)]
@@ -73,7 +72,7 @@ impl Stored for F16 {
 
     #[inline(always)]
     unsafe fn key<V: Vector>(keys: *const u8, layout: &Layout, d: usize, lane: usize, _: V) -> V {
-        V::load_f16(unsafe { &*keys.add(2 * (d * layout.lanes + lane)).cast() })
+        unsafe { N::load(keys, d * layout.lanes + lane) }
     }
 
     #[inline(always)]
@@ -87,7 +86,7 @@ impl Stored for F16 {
         vector: usize,
         (): &(),
     ) -> V {
-        V::load_f16(unsafe { &*values.add(2 * layout.value_at(position, vector)).cast() })
+        unsafe { N::load(values, layout.value_at(position, vector)) }
     }
 }
 

@@ -63,6 +63,23 @@ impl Row {
         Self { host, what, subject, value, unit, ratio: None, spread: None, target: None }
     }
 
+    /// Of the table.
+    pub(super) fn line(&self) -> String {
+        let ratio = match (self.ratio, self.spread) {
+            (Some(ratio), Some(spread)) => format!("{ratio:.2} ({spread:.2})"),
+            _ => String::new(),
+        };
+        let target = match self.target {
+            None => String::new(),
+            Some(Target::AtLeast(target)) => format!("≥ {target}: "),
+            Some(Target::AtMost(target)) => format!("≤ {target}: "),
+        };
+        let met = self.met().map_or("", |met| if met { "met" } else { "missed" });
+        let Self { host, what, subject, value, unit, .. } = self;
+        let digits = if *value >= 100.0 { 0 } else { 1 };
+        format!("| {host} | {what} | {subject} | {value:.digits$} {unit} | {ratio} | {target}{met} |")
+    }
+
     fn met(&self) -> Option<bool> {
         match (self.target?, self.ratio?) {
             (Target::AtLeast(target), ratio) => Some(ratio >= target),
@@ -112,23 +129,8 @@ pub(super) fn table(rows: &[Row]) -> String {
         "| host | what | subject | value | ratio (spread) | target |\n|---|---|---|---:|---:|---|\n",
     );
     for row in rows {
-        let ratio = match (row.ratio, row.spread) {
-            (Some(ratio), Some(spread)) => format!("{ratio:.2} ({spread:.2})"),
-            _ => String::new(),
-        };
-        let target = match row.target {
-            None => String::new(),
-            Some(Target::AtLeast(target)) => format!("≥ {target}: "),
-            Some(Target::AtMost(target)) => format!("≤ {target}: "),
-        };
-        let met = row.met().map_or("", |met| if met { "met" } else { "missed" });
-        let value =
-            if row.value >= 100.0 { format!("{:.0}", row.value) } else { format!("{:.1}", row.value) };
-        let _infallible = writeln!(
-            text,
-            "| {} | {} | {} | {value} {} | {ratio} | {target}{met} |",
-            row.host, row.what, row.subject, row.unit
-        );
+        text.push_str(&row.line());
+        text.push('\n');
     }
     text
 }

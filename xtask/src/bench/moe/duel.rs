@@ -89,9 +89,12 @@ pub(super) fn duel(
     };
     let base = &theirs[best];
     let row = |name, values: &[f64], target| Row::compared((host, what), name, unit, values, base, target);
-    Ok(vec![
+    let rows = vec![
         row(ours.name, &own, target),
         row(peers[best].name, base, None),
         Row::alone((host, what), "memory bandwidth", "GB/s", &bandwidth),
-    ])
+    ];
+    // The table comes at the end; a run may be broken off before.
+    rows.iter().for_each(|row| eprintln!("  {}", row.line()));
+    Ok(rows)
 }
