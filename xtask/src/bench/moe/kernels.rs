@@ -153,7 +153,7 @@ fn gops(subject: &Subject, tokens: usize, talker: &mut Talker, line: &str) -> Re
     Ok(subject.operations(tokens) / ns.into_iter().fold(f64::INFINITY, f64::min))
 }
 
-fn own_program(bed: &Bed<'_>) -> Result<PathBuf> {
+pub(super) fn own_program(bed: &Bed<'_>) -> Result<PathBuf> {
     let mut build = bed.setup.cargo("build");
     build.args(["--release", "--package", "moe-kernels", "--example", "timed"]);
     run_attached("cargo build of our kernels", build)?;
@@ -161,7 +161,7 @@ fn own_program(bed: &Bed<'_>) -> Result<PathBuf> {
 }
 
 /// A workspace of its own: candle stays out of the repository's lock file.
-fn candle_program(bed: &Bed<'_>) -> Result<PathBuf> {
+pub(super) fn candle_program(bed: &Bed<'_>) -> Result<PathBuf> {
     let target = bed.folder.join("candle");
     let mut build: Command = bed.setup.cargo("build");
     build

@@ -44,20 +44,10 @@ impl Default for Options {
 /// The peer or a model cannot be made, or a program fails.
 pub(crate) fn moe(setup: &Setup, options: &Options) -> Result<()> {
     let peer = setup.peer()?;
-    if options.prepare {
-        for (shape, mix) in [
-            (LLAMA4, Mix::Q4_K_M),
-            (LLAMA4, Mix::Q8_0),
-            (QWEN3, Mix::Q4_K_M),
-            (QWEN3_SHORT, Mix::Q8_0),
-            (TEXT, Mix::Q4_K_M),
-            (TEXT, Mix::Q8_0),
-        ] {
-            eprintln!("{}", shape.file(setup, mix)?.display());
-        }
-        return Ok(());
-    }
     let mut bed = Bed::new(setup, peer, options)?;
+    if options.prepare {
+        return prepare(&bed);
+    }
     let wanted = |host: &str, what: &str| {
         options.only.as_ref().is_none_or(|only| format!("{host}: {what}").contains(only))
     };
@@ -80,6 +70,25 @@ pub(crate) fn moe(setup: &Setup, options: &Options) -> Result<()> {
     );
     if let Some(file) = &options.json {
         fs::write(file, rows::json(&rows)).at("write", file)?;
+    }
+    Ok(())
+}
+
+/// Builds every program and writes every model, so that a run with `--only` starts at once.
+fn prepare(bed: &Bed<'_>) -> Result<()> {
+    bed.compiled("engine")?;
+    kernels::own_program(bed)?;
+    kernels::candle_program(bed)?;
+    for (shape, mix) in [
+        (LLAMA4, Mix::Q4_K_M),
+        (LLAMA4, Mix::Q8_0),
+        (QWEN3, Mix::Q4_K_M),
+        (QWEN3_SHORT, Mix::Q8_0),
+        (TEXT, Mix::Q4_K_M),
+        (TEXT, Mix::Q8_0),
+    ] {
+        let file = shape.file(bed.setup, mix)?;
+        eprintln!("{}\n{}", file.display(), bed.packed(&file)?.display());
     }
     Ok(())
 }
