@@ -39,7 +39,7 @@ fn conversation(tokenizer: &Tokenizer, template: &ChatTemplate, messages: &Value
 /// A sum of surprises, in nats, and of how many tokens.
 #[derive(Default)]
 pub(crate) struct Surprise {
-    nats: f64,
+    pub(crate) nats: f64,
     pub(crate) tokens: usize,
 }
 
