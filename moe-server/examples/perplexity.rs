@@ -1,8 +1,8 @@
-//! The perplexity of what the assistant says in the demo model's held-out conversations, for each GGUF file named:
+//! The perplexity of what the assistant says in the demo model's held-out conversations, for each GGUF file named, and how
+//! far rounding in the arithmetic leads away from the same weights computed in F32 (mean KL divergence of a token):
 //! `cargo run --release -p moe-server --example perplexity -- FILE…`
 //!
-//! With `--peer ENGINE` first, llama.cpp's beside it, and how much more than llama.cpp we are surprised by a token, in nats,
-//! with the standard error of that difference over the conversations. ENGINE is `bench/moe/engine.cpp`, which
+//! With `--peer ENGINE` first, llama.cpp's beside it. ENGINE is `bench/moe/engine.cpp`, which
 //! `cargo xtask bench moe --prepare` builds.
 
 #![allow(clippy::unwrap_used, reason = "it is run by hand, on files of one's own")]
@@ -17,10 +17,22 @@ use std::{
     process::{Command, Stdio},
 };
 
+use heldout::{Conversation, Surprise, log_softmax};
 use moe_server::{
-    engine::{Span, TokenId, Wanted, cpu::KvType},
-    model::{LoadOptions, load},
+    engine::{
+        Span, TokenId, Wanted,
+        cpu::{Arithmetic, CpuOptions, KvType},
+    },
+    model::{LoadOptions, LoadedModel, load},
 };
+
+/// What is known of one side.
+#[derive(Default)]
+struct Side {
+    surprise: Surprise,
+    /// Nats, summed over the tokens that the surprise is of.
+    divergence: f64,
+}
 
 fn main() {
     let mut files: Vec<String> = std::env::args().skip(1).collect();
@@ -29,45 +41,51 @@ fn main() {
         files.remove(0)
     });
     for path in files {
-        let mut options = LoadOptions::default();
-        options.cpu.max_batch_tokens = 1024;
-        options.cpu.kv_type = KvType::F16;
-        let mut model = load(Path::new(&path), &options).unwrap();
-        let [mut ours, mut theirs] = [heldout::Surprise::default(), heldout::Surprise::default()];
-        let mut differences = Vec::new();
-        let mut rows = Vec::new();
+        let mut model = opened(&path, Arithmetic::Integer, KvType::F16);
+        let mut exact = opened(&path, Arithmetic::Exact, KvType::F32);
+        let mut sides = [Side::default(), Side::default()];
         for conversation in heldout::read(&model.tokenizer, &model.template) {
-            let sequence = model.engine.create().unwrap();
-            let span = Span { sequence, tokens: &conversation.tokens, logits: Wanted::All };
-            model.engine.step(&[span], &mut rows).unwrap();
-            let before = [ours.nats, theirs.nats];
-            ours.add(&conversation, &rows);
-            model.engine.release(sequence);
+            let tokens = &conversation.tokens;
+            let reference = logits(&mut exact, tokens);
+            sides[0].add(&conversation, &reference, &logits(&mut model, tokens));
             if let Some(peer) = &peer {
-                theirs.add(&conversation, &logits_of(peer, &path, &conversation.tokens));
-                differences.push(ours.nats - before[0] - (theirs.nats - before[1]));
+                sides[1].add(&conversation, &reference, &logits_of(peer, &path, tokens));
             }
         }
-        println!("{path}: {:.5} over {} tokens", ours.perplexity(), ours.tokens);
-        if peer.is_some() {
-            let (mean, error) = mean_and_error(&differences);
-            let each = differences.len() as f64 / ours.tokens as f64;
-            println!(
-                "{path}: llama.cpp {:.5}; difference {:+.5} ± {:.5} nats a token",
-                theirs.perplexity(),
-                mean * each,
-                error * each
-            );
+        for (name, side) in
+            ["moe-server", "llama.cpp"].iter().zip(sides).take(1 + usize::from(peer.is_some()))
+        {
+            let Side { surprise, divergence } = side;
+            let divergence = 1e6 * divergence / surprise.tokens as f64;
+            println!("{path}: {name} {:.5}, {divergence:.0} micronats from F32", surprise.perplexity());
         }
     }
 }
 
-/// The mean, and its standard error.
-fn mean_and_error(values: &[f64]) -> (f64, f64) {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
-    (mean, (squares / (count - 1.0) / count).sqrt())
+fn opened(path: &str, arithmetic: Arithmetic, kv_type: KvType) -> LoadedModel {
+    let cpu = CpuOptions { max_batch_tokens: 1024, kv_type, arithmetic, ..CpuOptions::default() };
+    load(Path::new(path), &LoadOptions { cpu, ..LoadOptions::default() }).unwrap()
+}
+
+/// The logits behind each token.
+fn logits(model: &mut LoadedModel, tokens: &[TokenId]) -> Vec<f32> {
+    let mut rows = Vec::new();
+    let sequence = model.engine.create().unwrap();
+    model.engine.step(&[Span { sequence, tokens, logits: Wanted::All }], &mut rows).unwrap();
+    model.engine.release(sequence);
+    rows
+}
+
+impl Side {
+    fn add(&mut self, conversation: &Conversation, reference: &[f32], rows: &[f32]) {
+        self.surprise.add(conversation, rows);
+        let width = rows.len() / conversation.tokens.len();
+        let pairs = reference.chunks_exact(width).zip(rows.chunks_exact(width));
+        for ((reference, row), _) in pairs.zip(&conversation.own[1..]).filter(|(_, own)| **own) {
+            let (p, q) = (log_softmax(reference), log_softmax(row));
+            self.divergence += p.iter().zip(&q).map(|(p, q)| p.exp() * (p - q)).sum::<f64>();
+        }
+    }
 }
 
 /// One process for each conversation: the model is small.

@@ -45,7 +45,7 @@ Commands:
       --before DIR    compare with the Worker of another checkout, built there with the bench's configuration
   bench moe         compare the MoE server with llama.cpp, which is built for it, on models of random weights
       --json FILE     also write the rows to a file
-      --rounds N      (default: 5)
+      --rounds N      (default: 6)
       --only TEXT     only the rows whose name has this text in it
       --threads N     of either side (default: as many as there are processors)
       --realtime      run what is timed at real-time priority: for a machine that does other things too; needs root

@@ -39,7 +39,7 @@ fn conversation(tokenizer: &Tokenizer, template: &ChatTemplate, messages: &Value
 /// A sum of surprises, in nats, and of how many tokens.
 #[derive(Default)]
 pub(crate) struct Surprise {
-    pub(crate) nats: f64,
+    nats: f64,
     pub(crate) tokens: usize,
 }
 
@@ -49,9 +49,7 @@ impl Surprise {
         let Conversation { tokens, own } = conversation;
         let rows = rows.chunks_exact(rows.len() / tokens.len());
         for ((row, next), _) in rows.zip(&tokens[1..]).zip(&own[1..]).filter(|(_, own)| **own) {
-            let most = row.iter().fold(f32::NEG_INFINITY, |most, logit| most.max(*logit));
-            let sum: f64 = row.iter().map(|logit| f64::from(logit - most).exp()).sum();
-            self.nats += sum.ln() - f64::from(row[*next as usize] - most);
+            self.nats -= log_softmax(row)[*next as usize];
             self.tokens += 1;
         }
     }
@@ -59,4 +57,11 @@ impl Surprise {
     pub(crate) fn perplexity(&self) -> f64 {
         (self.nats / self.tokens as f64).exp()
     }
+}
+
+/// In nats.
+pub(crate) fn log_softmax(logits: &[f32]) -> Vec<f64> {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|logit| f64::from(logit - most).exp()).sum();
+    logits.iter().map(|logit| f64::from(logit - most) - sum.ln()).collect()
 }

@@ -36,7 +36,7 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { json: None, rounds: 5, threads: None, only: None, prepare: false, realtime: false }
+        Self { json: None, rounds: 6, threads: None, only: None, prepare: false, realtime: false }
     }
 }
 
