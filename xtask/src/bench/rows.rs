@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// One measured quantity of one subject.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Row {
     /// The runtime.
     pub(super) host: &'static str,
@@ -63,21 +63,25 @@ impl Row {
         Self { host, what, subject, value, unit, ratio: None, spread: None, target: None }
     }
 
-    /// Of the table.
-    pub(super) fn line(&self) -> String {
-        let ratio = match (self.ratio, self.spread) {
+    fn ratio_and_spread(&self) -> String {
+        match (self.ratio, self.spread) {
             (Some(ratio), Some(spread)) => format!("{ratio:.2} ({spread:.2})"),
             _ => String::new(),
-        };
+        }
+    }
+
+    fn judged(&self) -> String {
         let target = match self.target {
-            None => String::new(),
-            Some(Target::AtLeast(target)) => format!("≥ {target}: "),
-            Some(Target::AtMost(target)) => format!("≤ {target}: "),
+            None => return String::new(),
+            Some(Target::AtLeast(target)) => format!("≥ {target}"),
+            Some(Target::AtMost(target)) => format!("≤ {target}"),
         };
-        let met = self.met().map_or("", |met| if met { "met" } else { "missed" });
-        let Self { host, what, subject, value, unit, .. } = self;
-        let digits = if *value >= 100.0 { 0 } else { 1 };
-        format!("| {host} | {what} | {subject} | {value:.digits$} {unit} | {ratio} | {target}{met} |")
+        self.met().map_or(String::new(), |met| format!("{target}: {}", if met { "met" } else { "missed" }))
+    }
+
+    fn amount(&self) -> String {
+        let digits = if self.value >= 100.0 { 0 } else { 1 };
+        format!("{:.digits$} {}", self.value, self.unit)
     }
 
     fn met(&self) -> Option<bool> {
@@ -123,14 +127,35 @@ pub(super) fn json(rows: &[Row]) -> String {
     text
 }
 
-/// Markdown.
+/// Markdown, a line for each row.
 pub(super) fn table(rows: &[Row]) -> String {
     let mut text = String::from(
         "| host | what | subject | value | ratio (spread) | target |\n|---|---|---|---:|---:|---|\n",
     );
     for row in rows {
-        text.push_str(&row.line());
-        text.push('\n');
+        let (amount, ratio, judged) = (row.amount(), row.ratio_and_spread(), row.judged());
+        let Row { host, what, subject, .. } = row;
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(text, "| {host} | {what} | {subject} | {amount} | {ratio} | {judged} |");
+    }
+    text
+}
+
+pub(super) const DUELS: &str = "| host | what | ours | the peer's best | ratio (spread) | memory | target |
+|---|---|---:|---:|---:|---:|---|
+";
+
+/// Markdown, a line for all rows of one quantity: ours, then the peer's and how fast memory was, where there are any.
+pub(super) fn duels(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for rows in rows.chunk_by(|a, b| (a.host, a.what) == (b.host, b.what)) {
+        let own = &rows[0];
+        let peer = rows.get(1).map_or(String::new(), |row| format!("{}: {}", row.subject, row.amount()));
+        let memory = rows.get(2).map_or(String::new(), Row::amount);
+        let (amount, ratio, judged) = (own.amount(), own.ratio_and_spread(), own.judged());
+        let Row { host, what, .. } = own;
+        let _infallible =
+            writeln!(text, "| {host} | {what} | {amount} | {peer} | {ratio} | {memory} | {judged} |");
     }
     text
 }
@@ -156,7 +181,18 @@ mod tests {
             json(std::slice::from_ref(&row)),
             "[\n  {\"what\":\"h: w\",\"subject\":\"s\",\"value\":3.000,\"unit\":\"u\",\"ratio\":0.7500,\"spread\":0.5000,\"target\":\"<= 0.7\",\"met\":false}\n]\n"
         );
-        assert!(table(&[row]).ends_with("| h | w | s | 3.0 u | 0.75 (0.50) | ≤ 0.7: missed |\n"));
+        assert!(
+            table(std::slice::from_ref(&row))
+                .ends_with("| h | w | s | 3.0 u | 0.75 (0.50) | ≤ 0.7: missed |\n")
+        );
+        let peer = Row { subject: "p", value: 4.0, target: None, ..row };
+        let memory = Row::alone(("h", "w"), "m", "GB/s", &[120.0]);
+        let alone = Row { what: "v", ..row };
+        assert_eq!(
+            duels(&[row, peer, memory, alone]),
+            "| h | w | 3.0 u | p: 4.0 u | 0.75 (0.50) | 120 GB/s | ≤ 0.7: missed |\n\
+             | h | v | 3.0 u |  | 0.75 (0.50) |  | ≤ 0.7: missed |\n"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Two sides in turn, round by round: ours, and the peer in each of its settings.
 
 use super::bed::Bed;
-use crate::bench::rows::{Row, Target, median};
+use crate::bench::rows::{Row, Target, duels, median};
 use crate::failure::Result;
 use crate::process::check_interrupted;
 
@@ -95,6 +95,6 @@ pub(super) fn duel(
         Row::alone((host, what), "memory bandwidth", "GB/s", &bandwidth),
     ];
     // The table comes at the end; a run may be broken off before.
-    rows.iter().for_each(|row| eprintln!("  {}", row.line()));
+    eprint!("  {}", duels(&rows));
     Ok(rows)
 }

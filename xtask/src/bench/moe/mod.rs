@@ -59,7 +59,7 @@ pub(crate) fn moe(setup: &Setup, options: &Options) -> Result<()> {
         return Err(Failure::new("there is no such row")
             .remedy("see the last table in bench/README.md for their names"));
     }
-    println!("{}", rows::table(&rows));
+    println!("{}{}", rows::DUELS, rows::duels(&rows));
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     eprintln!(
         "{} rounds, {} threads; load average at the end: {}; {}",
