@@ -8,7 +8,7 @@ use moe_kernels::{
     padded,
 };
 
-use super::{forward::Part, kv::Cache, pool::Pool};
+use super::{buffers::Buffer, forward::Part, kv::Cache, machine::Machine, pool::Pool};
 use crate::model::decoder::Config;
 
 /// What to attend to, in one layer.
@@ -43,8 +43,10 @@ struct Tile {
 type Task<'a> = (Attention<'a>, Vec<&'a mut [f32]>);
 
 /// The mixed values of all tokens, laid out as the queries.
-pub(super) fn attend(pool: &Pool, isa: Isa, config: &Config, what: &Attended<'_>) -> Vec<f32> {
-    let mut mixed = vec![0.0; what.queries.len()];
+pub(super) fn attend<'m>(machine: &Machine<'m>, config: &Config, what: &Attended<'_>) -> Buffer<'m> {
+    let Machine { pool, buffers, isa, .. } = *machine;
+    let columns = config.heads * config.head_dim;
+    let mut mixed = buffers.rows(what.queries.len() / padded(columns), columns);
     let mut tasks = tasks(config, what, &mut mixed);
     let parts = tasks.iter().map(|(attention, _)| attention.parts()).max().unwrap_or(0);
     let threads = pool.threads();

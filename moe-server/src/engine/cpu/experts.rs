@@ -3,6 +3,7 @@
 use moe_kernels::{elementwise, packed::Columns, padded};
 
 use super::{
+    buffers::Buffer,
     inputs::{Forms, Input, Picked, Source},
     machine::Machine,
     products::{Product, run},
@@ -19,14 +20,15 @@ struct Routed<'a> {
 }
 
 /// One product for each of `all`, its results after those of the one before: rows of `columns`, `padded(columns)` apart.
-fn multiply<'a>(
-    machine: &Machine<'_>,
+fn multiply<'a, 'm>(
+    machine: &Machine<'m>,
     columns: usize,
     all: impl Iterator<Item = (&'a Gated, usize, &'a Input<'a>)> + Clone,
     weights: impl Fn(&'a Gated) -> (&'a Tensor, Option<&'a Tensor>),
-) -> Vec<f32> {
+) -> Buffer<'m> {
     let stride = padded(columns);
-    let mut results = vec![0.0; all.clone().map(|(.., input)| input.count()).sum::<usize>() * stride];
+    let count = all.clone().map(|(.., input)| input.count()).sum();
+    let mut results = machine.buffers.rows(count, columns);
     let mut rest = &mut results[..];
     let products = all.map(|(gated, index, input)| {
         let (mine, after) = std::mem::take(&mut rest).split_at_mut(input.count() * stride);
@@ -40,8 +42,10 @@ fn multiply<'a>(
 }
 
 /// `down(silu(gate(x)) · up(x))` for each of `all`, one after the other: rows `padded(hidden)` apart. All are of one width.
-fn gated(machine: &Machine<'_>, all: &[Routed<'_>]) -> Vec<f32> {
-    let Some([_, width, hidden]) = all.first().map(|one| one.weights.up.shape()) else { return Vec::new() };
+fn gated<'m>(machine: &Machine<'m>, all: &[Routed<'_>]) -> Buffer<'m> {
+    let Some([_, width, hidden]) = all.first().map(|one| one.weights.up.shape()) else {
+        return machine.buffers.rows(0, 0);
+    };
     let networks = all.iter().map(|one| (one.weights, one.index, one.input));
     let inner = multiply(machine, width, networks, |gated| (&gated.up, Some(&gated.gate)));
 
@@ -58,7 +62,7 @@ fn gated(machine: &Machine<'_>, all: &[Routed<'_>]) -> Vec<f32> {
 }
 
 /// A dense layer for each token of `x`.
-pub(super) fn dense(machine: &Machine<'_>, weights: &Gated, x: &[f32]) -> Vec<f32> {
+pub(super) fn dense<'m>(machine: &Machine<'m>, weights: &Gated, x: &[f32]) -> Buffer<'m> {
     let [.., hidden] = weights.up.shape();
     let forms = Forms::of(machine, [&weights.gate, &weights.up]);
     let input = Source::new(machine, x, hidden, forms).all(machine, forms);
@@ -67,13 +71,13 @@ pub(super) fn dense(machine: &Machine<'_>, weights: &Gated, x: &[f32]) -> Vec<f3
 
 /// The routed experts' share of each token of `x`, plus the shared expert's where there is one. A token's experts are
 /// added up by rank, on top of the shared one.
-pub(super) fn mixture(
-    machine: &Machine<'_>,
+pub(super) fn mixture<'m>(
+    machine: &Machine<'m>,
     config: &Config,
     router: &Tensor,
     (experts, shared): (&Gated, Option<&Gated>),
     x: &[f32],
-) -> Vec<f32> {
+) -> Buffer<'m> {
     let stride = padded(config.hidden);
     let count = x.len() / stride;
     // What all tokens go through, and what only some do.
@@ -105,10 +109,12 @@ pub(super) fn mixture(
     }
     let outputs = gated(machine, &networks);
 
-    let mut sum = vec![0.0; x.len()];
+    let mut sum = machine.buffers.rows(count, config.hidden);
     machine.pool.for_each_row(&mut sum, stride, |t, sum| {
         if shared.is_some() {
             sum.copy_from_slice(&outputs[t * stride..][..stride]);
+        } else {
+            sum.fill(0.0);
         }
         for choice in routing.of(t) {
             let row = &outputs[(starts[choice.expert] + choice.place) * stride..][..stride];

@@ -8,6 +8,7 @@ use moe_kernels::{elementwise, packed::Columns, padded};
 
 use super::{
     attention::{Attended, attend},
+    buffers::Buffer,
     experts::{dense, mixture},
     inputs::{Forms, Source},
     kv::{Cache, Held},
@@ -49,12 +50,12 @@ impl Pass<'_> {
         &self.model.config
     }
 
-    /// Writes the tokens' keys and values and returns the wanted logits, row after row.
-    pub(super) fn run(&self, cache: &mut Cache, parts: &[Part<'_>]) -> Vec<f32> {
+    /// Writes the tokens' keys and values, and to `logits` the wanted ones, row after row.
+    pub(super) fn run(&self, cache: &mut Cache, parts: &[Part<'_>], logits: &mut Vec<f32>) {
         let c = self.config();
         let stride = padded(c.hidden);
         let count: usize = parts.iter().map(|part| part.tokens.len()).sum();
-        let mut x = vec![0.0; count * stride];
+        let mut x = self.machine.buffers.rows(count, c.hidden);
         let tokens = parts.iter().flat_map(|part| part.tokens);
         let embedding = self.model.embedding.weights(0);
         for (row, token) in x.chunks_exact_mut(stride).zip(tokens) {
@@ -71,7 +72,7 @@ impl Pass<'_> {
             *group_layer += 1;
             self.feed_forward(layer, &mut x);
         }
-        self.logits(parts, &x)
+        self.logits(parts, &x, logits);
     }
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
@@ -81,10 +82,10 @@ impl Pass<'_> {
         Turns { cos, sin }
     }
 
-    fn norm(&self, x: &[f32], weight: &[f32]) -> Vec<f32> {
+    fn norm(&self, x: &[f32], weight: &[f32]) -> Buffer<'_> {
         let hidden = self.config().hidden;
         let stride = padded(hidden);
-        let mut out = vec![0.0; x.len()];
+        let mut out = self.machine.buffers.rows(x.len() / stride, hidden);
         self.machine.pool.for_each_row(&mut out, stride, |t, out| {
             let x = &x[t * stride..t * stride + hidden];
             elementwise::rms_norm(self.machine.isa, x, weight, self.config().norm_eps, &mut out[..hidden]);
@@ -93,11 +94,11 @@ impl Pass<'_> {
     }
 
     /// The product of each of `weights` with all rows of `x`, which are `padded(columns)` apart; so are the results' rows.
-    fn multiply<const N: usize>(&self, weights: [&Tensor; N], x: &[f32]) -> [Vec<f32>; N] {
+    fn multiply<const N: usize>(&self, weights: [&Tensor; N], x: &[f32]) -> [Buffer<'_>; N] {
         let columns = weights.first().map_or(1, |w| w.shape()[2]);
         let forms = Forms::of(&self.machine, weights);
         let input = Source::new(&self.machine, x, columns, forms).all(&self.machine, forms);
-        let mut outs = weights.map(|w| vec![0.0; padded(w.shape()[1]) * input.count()]);
+        let mut outs = weights.map(|w| self.machine.buffers.rows(input.count(), w.shape()[1]));
         let products = weights.into_iter().zip(&mut outs).map(|(w, out)| {
             let rows = w.shape()[1];
             let out = Columns::new(out, padded(rows), rows);
@@ -158,7 +159,7 @@ impl Pass<'_> {
         store(&self.machine, c, cache, &written);
 
         let attended = Attended { is_chunked, group_layer, cache, parts, queries: &queries };
-        let mixed = attend(self.machine.pool, self.machine.isa, c, &attended);
+        let mixed = attend(&self.machine, c, &attended);
         let [out] = self.multiply([&layer.output], &mixed);
         self.add(x, &out);
     }
@@ -181,7 +182,7 @@ impl Pass<'_> {
         }
     }
 
-    fn logits(&self, parts: &[Part<'_>], x: &[f32]) -> Vec<f32> {
+    fn logits(&self, parts: &[Part<'_>], x: &[f32], logits: &mut Vec<f32>) {
         let c = self.config();
         let stride = padded(c.hidden);
         let mut wanted = Vec::new();
@@ -195,15 +196,16 @@ impl Pass<'_> {
             wanted.extend(rows.by_ref().take(part.tokens.len()).skip(first).flatten());
         }
         if wanted.is_empty() {
-            return Vec::new();
+            logits.clear();
+            return;
         }
         let normed = self.norm(&wanted, &self.model.output_norm);
         let output = &self.model.output;
         let forms = Forms::of(&self.machine, [output]);
         let input = Source::new(&self.machine, &normed, c.hidden, forms).all(&self.machine, forms);
-        let mut logits = vec![0.0; c.vocab_size * input.count()];
-        let out = Columns::new(&mut logits, c.vocab_size, c.vocab_size);
+        // What was there is overwritten: clearing it would only cost time.
+        logits.resize(c.vocab_size * input.count(), 0.0);
+        let out = Columns::new(logits, c.vocab_size, c.vocab_size);
         run(&self.machine, vec![Product { w: output.weights(0), gate: None, input: &input, out }]);
-        logits
     }
 }

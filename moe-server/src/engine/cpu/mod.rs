@@ -4,6 +4,7 @@
 //! to [`KvType`]. See [`crate::engine`] for the invariant on bits, which `moe-server/tests/goldens/schedules.rs` holds.
 
 mod attention;
+mod buffers;
 mod experts;
 mod forward;
 mod inputs;
@@ -27,6 +28,7 @@ use moe_kernels::Isa;
 pub use moe_kernels::attention::KvType;
 
 use self::{
+    buffers::Buffers,
     forward::{Part, Pass},
     kv::{Cache, Held},
     machine::Machine,
@@ -82,6 +84,7 @@ pub struct CpuEngine {
     model: Model,
     frequencies: Vec<f64>,
     pool: Pool,
+    buffers: Buffers,
     isa: Isa,
     arithmetic: Arithmetic,
     cache: Cache,
@@ -127,6 +130,7 @@ impl CpuEngine {
         Ok(Self {
             frequencies: config.rope_frequencies(),
             pool: Pool::new(options.threads)?,
+            buffers: Buffers::default(),
             isa: Isa::detect(),
             arithmetic: options.arithmetic,
             cache: Cache::new(config, options.kv_tokens, options.kv_type)?,
@@ -200,10 +204,10 @@ impl CpuEngine {
         })
     }
 
-    fn compute(&mut self, parts: &[Part<'_>]) -> Vec<f32> {
-        let Self { model, frequencies, pool, isa, arithmetic, cache, .. } = self;
-        let machine = Machine { pool, isa: *isa, is_exact: *arithmetic == Arithmetic::Exact };
-        Pass { model, frequencies, machine }.run(cache, parts)
+    fn compute(&mut self, parts: &[Part<'_>], logits: &mut Vec<f32>) {
+        let Self { model, frequencies, pool, buffers, isa, arithmetic, cache, .. } = self;
+        let machine = Machine { pool, buffers, isa: *isa, is_exact: *arithmetic == Arithmetic::Exact };
+        Pass { model, frequencies, machine }.run(cache, parts, logits);
     }
 }
 
@@ -238,8 +242,8 @@ impl Engine for CpuEngine {
 
     fn step(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError> {
         self.check(spans)?;
-        logits.clear();
         if spans.is_empty() {
+            logits.clear();
             return Ok(());
         }
         let mut parts: Vec<Part<'_>> = Vec::with_capacity(spans.len());
@@ -254,7 +258,7 @@ impl Engine for CpuEngine {
             let position = held.length;
             parts.push(Part { tokens: span.tokens, position, held: grown, wanted: span.logits });
         }
-        *logits = self.guarded(|engine| engine.compute(&parts))?;
+        self.guarded(|engine| engine.compute(&parts, logits)).inspect_err(|_| logits.clear())?;
         let odd = not_finite(spans, logits, self.capabilities.vocab_size);
         for (span, part) in spans.iter().zip(parts) {
             let mut loser = part.held;
