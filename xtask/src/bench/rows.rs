@@ -149,6 +149,7 @@ pub(super) const DUELS: &str = "| host | what | ours | the peer's best | ratio (
 pub(super) fn duels(rows: &[Row]) -> String {
     let mut text = String::new();
     for rows in rows.chunk_by(|a, b| (a.host, a.what) == (b.host, b.what)) {
+        // A chunk has one row at least.
         let own = &rows[0];
         let peer = rows.get(1).map_or(String::new(), |row| format!("{}: {}", row.subject, row.amount()));
         let memory = rows.get(2).map_or(String::new(), Row::amount);

@@ -1,4 +1,4 @@
-//! Working memory that one layer leaves to the next: pages that come fresh from the system cost a prompt a tenth of its
+//! Working memory that one layer leaves to the next: pages that come fresh from the system cost a prompt an eighth of its
 //! time.
 
 use std::{

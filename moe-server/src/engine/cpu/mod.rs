@@ -204,6 +204,40 @@ impl CpuEngine {
         })
     }
 
+    /// A step; after an error `logits` hold anything.
+    fn advance(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError> {
+        self.check(spans)?;
+        if spans.is_empty() {
+            logits.clear();
+            return Ok(());
+        }
+        let mut parts: Vec<Part<'_>> = Vec::with_capacity(spans.len());
+        for span in spans {
+            let held =
+                self.sequences.get(&span.sequence).ok_or(EngineError::UnknownSequence(span.sequence))?;
+            let Some(grown) = self.cache.grown(held, span.tokens.len()) else {
+                let why = "blocks that were free are not".to_owned();
+                self.broken = Some(why.clone());
+                return Err(EngineError::Broken(why));
+            };
+            let position = held.length;
+            parts.push(Part { tokens: span.tokens, position, held: grown, wanted: span.logits });
+        }
+        self.guarded(|engine| engine.compute(&parts, logits))?;
+        let odd = not_finite(spans, logits, self.capabilities.vocab_size);
+        for (span, part) in spans.iter().zip(parts) {
+            let mut loser = part.held;
+            if odd.is_none() {
+                self.cache.leave_old_chunks(&mut loser);
+                if let Some(held) = self.sequences.get_mut(&span.sequence) {
+                    std::mem::swap(held, &mut loser);
+                }
+            }
+            self.cache.release(loser);
+        }
+        odd.map_or(Ok(()), |sequence| Err(EngineError::NotANumber { sequence }))
+    }
+
     fn compute(&mut self, parts: &[Part<'_>], logits: &mut Vec<f32>) {
         let Self { model, frequencies, pool, buffers, isa, arithmetic, cache, .. } = self;
         let machine = Machine { pool, buffers, isa: *isa, is_exact: *arithmetic == Arithmetic::Exact };
@@ -241,39 +275,7 @@ impl Engine for CpuEngine {
     }
 
     fn step(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError> {
-        self.check(spans)?;
-        if spans.is_empty() {
-            logits.clear();
-            return Ok(());
-        }
-        let mut parts: Vec<Part<'_>> = Vec::with_capacity(spans.len());
-        for span in spans {
-            let held =
-                self.sequences.get(&span.sequence).ok_or(EngineError::UnknownSequence(span.sequence))?;
-            let Some(grown) = self.cache.grown(held, span.tokens.len()) else {
-                let why = "blocks that were free are not".to_owned();
-                self.broken = Some(why.clone());
-                return Err(EngineError::Broken(why));
-            };
-            let position = held.length;
-            parts.push(Part { tokens: span.tokens, position, held: grown, wanted: span.logits });
-        }
-        self.guarded(|engine| engine.compute(&parts, logits)).inspect_err(|_| logits.clear())?;
-        let odd = not_finite(spans, logits, self.capabilities.vocab_size);
-        for (span, part) in spans.iter().zip(parts) {
-            let mut loser = part.held;
-            if odd.is_none() {
-                self.cache.leave_old_chunks(&mut loser);
-                if let Some(held) = self.sequences.get_mut(&span.sequence) {
-                    std::mem::swap(held, &mut loser);
-                }
-            }
-            self.cache.release(loser);
-        }
-        odd.map_or(Ok(()), |sequence| {
-            logits.clear();
-            Err(EngineError::NotANumber { sequence })
-        })
+        self.advance(spans, logits).inspect_err(|_| logits.clear())
     }
 
     fn len(&self, sequence: SequenceId) -> Option<usize> {
