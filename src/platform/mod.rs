@@ -1,101 +1,74 @@
-//! What a platform must be able to do.
+//! What a platform must be able to do: few primitives, none of which knows what the bytes mean.
 //!
-//! One value of a [`Platform`] serves one request: it owns the client's connection. Bodies and streams are opaque; the
-//! core sees bytes only where it asks for them. The implementations: `cloudflare` (Workers), `spin`, [`fake`] (tests).
+//! One value of a [`Platform`] serves one request: it owns the client's connection. The gateway drives it; nothing here
+//! or in an implementation knows a dialect, a retry or a commit point. Whatever waits is a future, and **dropping a future
+//! or a body ends what it stands for**: a dropped [`Platform::fetch`] or [`Platform::Incoming`] stops the origin, a dropped
+//! [`Platform::Outgoing`] breaks the client's connection off. That is how time limits, cancellation and clients that leave
+//! work: the gateway selects over these futures.
+//!
+//! The implementations: `cloudflare` (Workers), `spin`, [`fake`] (tests). The contract suite holds them to each other.
 
-use crate::core::attempt::{AnswerHeaders, Outbound, SendError};
-use crate::core::memory::Memory;
-use crate::core::secret::Secret;
-use crate::core::stream::Scanner;
-use moegate_wire::Ending;
+use crate::secret::Secret;
+use crate::state::InstanceState;
+use http::{Request, Response};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::future::Future;
 use std::ops::Deref;
 
-#[cfg(all(target_arch = "wasm32", not(feature = "spin")))]
+mod payload;
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub mod cloudflare;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fake;
-#[cfg(all(target_arch = "wasm32", feature = "spin"))]
+#[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub mod spin;
 
-/// A request's head.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Head {
-    pub method: String,
-    /// As in the request line; never empty.
-    pub path: String,
-    /// What stands behind `?`; may be empty.
-    pub query: String,
-    pub authorization: Option<String>,
-    pub content_length: Option<u64>,
-    pub idempotency_key: Option<String>,
-    /// The headers that the configuration's rules name (`Config::rule_headers`), where the request has them.
-    pub rule_headers: Vec<(String, String)>,
-}
+pub use payload::{Edit, Payload};
 
 /// Why the client's body is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyError {
     /// It grew past the limit; no more was read.
     TooLarge,
-    /// The client broke off.
+    /// The sender broke off.
     Broken,
 }
 
-/// An origin's answer.
-#[derive(Debug)]
-pub struct Answer<S> {
-    pub status: u16,
-    pub headers: AnswerHeaders,
-    pub body: AnswerBody<S>,
+/// Why there is no answer's head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchError {
+    /// Refused, unresolvable, no TLS, or reset before the head: platforms cannot tell these apart.
+    Connect,
+    /// The platform did not let the request out (Spin: the host is missing in `allowed_outbound_hosts`). The platform has
+    /// said so in its log.
+    Denied,
 }
 
-#[derive(Debug)]
-pub enum AnswerBody<S> {
-    Whole(Vec<u8>),
-    /// A successful answer of type `text/event-stream` that has begun, as [`crate::core::stream::Opening`] says. One
-    /// whose beginning was an error event is `Whole`: the event's data.
-    Stream(S),
-}
-
-/// What the client gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(&'static str, String)>,
-}
-
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "one for each request; a box would be an allocation more")]
-pub enum ReplyBody<S> {
-    Bytes(Vec<u8>),
-    /// The origin's whole answer as it came; a platform that still has these bytes need not take the copy.
-    Answered(Vec<u8>),
-    /// The runtime's own pipe.
-    Relay(S),
-    /// Each chunk past the scanner. After the stream's end the platform does what [`Scanner::end`] says.
-    Pump(S, Scanner),
-}
-
-/// How a reply went out.
-#[derive(Debug)]
-pub struct Delivery {
-    pub ending: Ending,
-    /// Of a pumped stream.
-    pub scanner: Option<Scanner>,
-    /// The client's stream was left open: [`Platform::go_on`] or [`Platform::finish`] has to follow.
-    pub open: bool,
-}
+/// The origin's connection broke before the body was whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Broken;
 
 /// The client has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left;
 
+/// How the runtime's own pipe failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PipeError {
+    /// The origin's side broke.
+    Broken,
+    /// The client has left.
+    Left,
+}
+
 /// The store did not take or give it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreError;
+
+/// The platform's secret store or variable provider did not answer: nobody knows whether the secret exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecretsUnavailable;
 
 /// One page of stored records.
 #[derive(Debug, Deserialize)]
@@ -109,51 +82,108 @@ pub struct Page {
 #[derive(Debug, Deserialize)]
 pub struct Entry {
     pub name: String,
+    /// `null` where what is stored is no record.
     pub summary: Box<RawValue>,
 }
 
 /// See the module.
 pub trait Platform {
-    /// The client's body, as read.
-    type Body: Deref<Target: AsRef<[u8]>>;
-    /// A stream from an origin.
-    type Stream;
+    /// Bytes that came in: the client's body, a whole answer, a chunk of a stream. A clone is cheap. A platform that can
+    /// pass them on without another copy keeps its own handle in here.
+    type Bytes: Clone + Deref<Target = [u8]>;
+    /// The body of an origin's answer. Dropping it closes the connection if the body is not at its end.
+    type Incoming;
+    /// The body of a reply that is being written. Dropping it without [`Platform::close`] breaks the client's connection
+    /// off, so that nobody takes what has come for whole.
+    type Outgoing;
 
     /// Unix milliseconds.
     fn now_ms(&self) -> u64;
 
-    /// For a request id; unpredictable.
-    fn random(&self) -> [u8; 10];
+    /// Unpredictable bytes. Each call is a draw of its own.
+    fn random(&self, bytes: &mut [u8]);
 
-    /// A platform secret by name; `None` where it is missing or empty.
-    fn secret(&self, name: &str) -> impl Future<Output = Option<Secret>>;
+    /// A platform secret by name; `Ok(None)` where it is missing or empty.
+    fn secret(&self, name: &str) -> impl Future<Output = Result<Option<Secret>, SecretsUnavailable>>;
 
-    /// The client's body, at most `limit` bytes of it.
-    fn read_body(&self, limit: usize) -> impl Future<Output = Result<Self::Body, BodyError>>;
+    /// What this instance remembers from request to request. `f` must not wait.
+    fn state<T>(&self, f: impl FnOnce(&mut InstanceState) -> T) -> T;
 
-    /// Waits so many milliseconds; less, if it is known that the client has left.
-    fn sleep(&self, ms: u64) -> impl Future<Output = Result<(), Left>>;
+    /// Ready after so many milliseconds.
+    fn sleep(&self, ms: u64) -> impl Future<Output = ()>;
 
-    /// What this instance remembers from request to request.
-    fn memory<T>(&self, f: impl FnOnce(&mut Memory) -> T) -> T;
+    /// Ready once the client is known to have left; never where nobody tells.
+    fn cancelled(&self) -> impl Future<Output = ()>;
 
-    /// Sends it and waits for the head, and for the whole body or until a stream has begun. Never follows a redirect. A
-    /// client that leaves ends it. `limit` bounds a whole body. The body that was received can be sent again until
-    /// [`Platform::respond`].
-    fn send(
+    /// The client's body, at most `limit` bytes of it. To be called once.
+    fn read_body(&self, limit: usize) -> impl Future<Output = Result<Self::Bytes, BodyError>>;
+
+    /// Sends a request and waits for the answer's head. Never follows a redirect. No time limit of its own, and not tied
+    /// to the client's staying.
+    fn fetch(
         &self,
-        request: Outbound,
+        request: Request<Payload<Self::Bytes>>,
+    ) -> impl Future<Output = Result<Response<Self::Incoming>, FetchError>>;
+
+    /// The next chunk of an answer's body, never empty; `Ok(None)` at its orderly end.
+    ///
+    /// A future that is dropped before it is ready may have lost a chunk: after that the body is only good for dropping.
+    fn read(
+        &self,
+        incoming: &mut Self::Incoming,
+    ) -> impl Future<Output = Result<Option<Self::Bytes>, Broken>>;
+
+    /// The rest of an answer's body, at most `limit` bytes.
+    fn collect(
+        &self,
+        incoming: Self::Incoming,
         limit: usize,
-    ) -> impl Future<Output = Result<Answer<Self::Stream>, SendError>>;
+    ) -> impl Future<Output = Result<Self::Bytes, BodyError>>;
 
-    /// Sends the reply; ready when it is out or has broken off. What comes after runs though the client is served.
-    fn respond(&self, reply: Reply, body: ReplyBody<Self::Stream>) -> impl Future<Output = Delivery>;
+    /// Sends a whole reply. Ready when it is handed over; what comes after runs though the client is served.
+    fn respond(
+        &self,
+        reply: Response<Payload<Self::Bytes>>,
+    ) -> impl Future<Output = Result<(), Left>>;
 
-    /// Pumps another origin's stream into a reply that was left open.
-    fn go_on(&self, stream: Self::Stream, scanner: Scanner) -> impl Future<Output = Delivery>;
+    /// Sends a reply's head whose body is to be written.
+    fn begin(&self, head: Response<()>) -> Self::Outgoing;
 
-    /// Ends a reply that was left open. Whether the client was there to take it.
-    fn finish(&self, last: String) -> impl Future<Output = Result<(), Left>>;
+    /// Writes a chunk; ready when there is room for the next (back-pressure).
+    ///
+    /// A future that is dropped before it is ready may have written a part: after that only [`Platform::write`] of a last
+    /// message, [`Platform::close`] or dropping make sense.
+    fn write(
+        &self,
+        outgoing: &mut Self::Outgoing,
+        chunk: Payload<Self::Bytes>,
+    ) -> impl Future<Output = Result<(), Left>>;
+
+    /// Writes `chunk` and then reads the next one: what [`Platform::write`] and [`Platform::read`] do one after the other,
+    /// for platforms where one wait costs less than two.
+    fn write_then_read(
+        &self,
+        outgoing: &mut Self::Outgoing,
+        chunk: Payload<Self::Bytes>,
+        incoming: &mut Self::Incoming,
+    ) -> impl Future<Output = Result<Result<Option<Self::Bytes>, Broken>, Left>> {
+        async move {
+            self.write(outgoing, chunk).await?;
+            Ok(self.read(incoming).await)
+        }
+    }
+
+    /// The runtime's own pipe: everything that `incoming` still gives goes to `outgoing`, unseen. Ready at the orderly
+    /// end; `outgoing` stays open. Dropping the future ends the origin's stream and leaves `outgoing` fit for a last
+    /// [`Platform::write`].
+    fn pipe(
+        &self,
+        incoming: Self::Incoming,
+        outgoing: &mut Self::Outgoing,
+    ) -> impl Future<Output = Result<(), PipeError>>;
+
+    /// Ends a reply's body in an orderly way.
+    fn close(&self, outgoing: Self::Outgoing) -> impl Future<Output = Result<(), Left>>;
 
     /// Stores a value for other instances, for about so many seconds. Nobody relies on it.
     fn remember(&self, key: &str, value: &str, seconds: u64) -> impl Future<Output = ()>;
@@ -161,7 +191,7 @@ pub trait Platform {
     /// What some instance stored. `None` where there is nothing, or nothing is known of it yet.
     fn recall(&self, key: &str) -> impl Future<Output = Option<String>>;
 
-    /// Writes a record; tries again where the store is busy. If it fails for good, the record goes to the log.
+    /// Writes a record once; the caller tries again.
     fn put_record(
         &self,
         key: &str,
@@ -169,10 +199,13 @@ pub trait Platform {
         summary: &str,
     ) -> impl Future<Output = Result<(), StoreError>>;
 
-    /// The summaries of the records whose keys begin with `prefix`.
+    /// The summaries of the records whose keys begin with `prefix`, in the order of their keys.
     fn list_records(
         &self,
         prefix: &str,
         cursor: Option<&str>,
     ) -> impl Future<Output = Result<Page, StoreError>>;
+
+    /// A line for the operator's log; holds nothing secret.
+    fn log(&self, line: &str) -> impl Future<Output = ()>;
 }
