@@ -1,5 +1,6 @@
 //! The answer of `GET /usage`: sums over the summaries of a period.
 
+use crate::error::ApiError;
 use super::record::{PREFIX, Summary};
 use moegate_wire::Ending;
 use serde::Serialize;

@@ -66,13 +66,13 @@ pub struct BreakerUpdate {
 /// Whether an attempt may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    Open,
+    Ready,
     /// The breaker is open.
-    Shut {
+    BreakerOpen {
         until_ms: u64,
     },
     /// The origin asked for patience.
-    Held {
+    Backoff {
         until_ms: u64,
     },
 }

@@ -188,7 +188,7 @@ impl<'a> RetryState<'a> {
         if state.out {
             return Err(None);
         }
-        let held_ms = match health.gate(index, now_ms) {
+        let held_ms = match health.admission(index, now_ms) {
             Admission::Ready => 0,
             Admission::Backoff { until_ms } => until_ms,
             // Nobody waits for a breaker: it opens when one attempt has found out.

@@ -27,8 +27,16 @@ const KNOWN: [&str; 9] = [
     "n",
     moegate_wire::resume::FIELD,
 ];
-const [MODEL, STREAM, STREAM_OPTIONS, MESSAGES, PROMPT, MAX_TOKENS, MAX_COMPLETION_TOKENS, N, RESUME]: [usize; 9] =
-    [0, 1, 2, 3, 4, 5, 6, 7, 8];
+// Places in `KNOWN`.
+const MODEL: usize = 0;
+const STREAM: usize = 1;
+const STREAM_OPTIONS: usize = 2;
+const MESSAGES: usize = 3;
+const PROMPT: usize = 4;
+const MAX_TOKENS: usize = 5;
+const MAX_COMPLETION_TOKENS: usize = 6;
+const N: usize = 7;
+const RESUME: usize = 8;
 
 /// What the gateway needs of a request.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The request that has another origin go on with a partial answer.
 
 use super::request::Request;
-use to_json;
+use super::to_json;
 use crate::config::Prefill;
 use crate::dialect::ClientRequest;
 use crate::dialect::json::{span, whole_number};
