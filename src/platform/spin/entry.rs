@@ -1,47 +1,29 @@
 //! The exported handler.
 
-use super::bindings::exports::wasi::http::handler::Guest;
-use super::bindings::wasi::http::types::{ErrorCode, Method, Request, Response};
-use super::incoming::text;
+use super::headers::wanted;
 use super::request::SpinRequest;
-use crate::core::config::Config;
-use crate::gateway;
-use crate::platform::Head;
+use crate::gateway::{self, Gateway};
+use http::uri::PathAndQuery;
+use http::{HeaderName, Uri};
+use spin_sdk::wasip3::exports::http::handler::Guest;
+use spin_sdk::wasip3::http::types::{ErrorCode, Method, Request, Response};
+use spin_sdk::wasip3::{http as wasi_http, wit_bindgen};
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
-use std::sync::OnceLock;
 use std::task::Poll;
 
-/// What is read once per instance.
-struct Compiled {
-    config: Config,
-    /// Of `config`.
-    rule_headers: Vec<String>,
-}
+struct Entry;
 
-static COMPILED: OnceLock<Compiled> = OnceLock::new();
+wasi_http::service::export!(Entry);
 
-fn compiled() -> &'static Compiled {
-    COMPILED.get_or_init(|| {
-        #[expect(
-            clippy::expect_used,
-            reason = "build.rs wrote it with the same types; a mismatch is found by any test"
-        )]
-        let config = crate::compiled_config().expect("the compiled-in configuration");
-        Compiled { rule_headers: config.rule_headers(), config }
-    })
-}
-
-pub(super) struct Gateway;
-
-impl Guest for Gateway {
+impl Guest for Entry {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
-        let Compiled { config, rule_headers } = compiled();
-        let head = head(&request, rule_headers);
+        let gateway = Gateway::compiled();
+        let head = head(&request, gateway.wanted_headers())?;
         let served = Rc::new(SpinRequest::new(request));
         let mut task = Box::pin({
             let served = Rc::clone(&served);
-            async move { gateway::handle(&*served, config, &head).await }
+            async move { gateway::handle(&*served, gateway, head).await }
         });
         // The response's body is written, and the request settled, after this function has returned.
         let (response, finished) = poll_fn(|context| {
@@ -60,34 +42,28 @@ impl Guest for Gateway {
     }
 }
 
-fn head(request: &Request, rule_headers: &[String]) -> Head {
-    let headers = request.get_headers();
-    let header = |name: &str| Some(text(&headers, name)).filter(|value| !value.is_empty());
-    let named = |name: &String| Some((name.clone(), header(name)?));
+fn head(request: &Request, names: &[HeaderName]) -> Result<http::Request<()>, ErrorCode> {
     let target = request.get_path_with_query().unwrap_or_default();
-    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    Head {
-        method: method(request.get_method()),
-        path: if path.is_empty() { "/".to_owned() } else { path.to_owned() },
-        query: query.to_owned(),
-        authorization: header("authorization"),
-        content_length: header("content-length").and_then(|value| value.parse().ok()),
-        idempotency_key: header("idempotency-key"),
-        rule_headers: rule_headers.iter().filter_map(named).collect(),
-    }
+    let target = if target.is_empty() { "/" } else { target.as_str() };
+    let target: PathAndQuery = target.parse().map_err(|_| ErrorCode::HttpRequestUriInvalid)?;
+    let mut head = http::Request::new(());
+    *head.method_mut() = method(request.get_method())?;
+    *head.uri_mut() = Uri::from(target);
+    *head.headers_mut() = wanted(&request.get_headers(), names);
+    Ok(head)
 }
 
-fn method(method: Method) -> String {
-    match method {
-        Method::Get => "GET".to_owned(),
-        Method::Head => "HEAD".to_owned(),
-        Method::Post => "POST".to_owned(),
-        Method::Put => "PUT".to_owned(),
-        Method::Delete => "DELETE".to_owned(),
-        Method::Connect => "CONNECT".to_owned(),
-        Method::Options => "OPTIONS".to_owned(),
-        Method::Trace => "TRACE".to_owned(),
-        Method::Patch => "PATCH".to_owned(),
-        Method::Other(name) => name,
-    }
+fn method(method: Method) -> Result<http::Method, ErrorCode> {
+    Ok(match method {
+        Method::Get => http::Method::GET,
+        Method::Head => http::Method::HEAD,
+        Method::Post => http::Method::POST,
+        Method::Put => http::Method::PUT,
+        Method::Delete => http::Method::DELETE,
+        Method::Connect => http::Method::CONNECT,
+        Method::Options => http::Method::OPTIONS,
+        Method::Trace => http::Method::TRACE,
+        Method::Patch => http::Method::PATCH,
+        Method::Other(name) => name.parse().map_err(|_| ErrorCode::HttpRequestMethodInvalid)?,
+    })
 }

@@ -1,138 +1,159 @@
 //! The platform as a request sees it.
 
-use super::bindings::spin::variables::variables;
-use super::bindings::wasi::clocks::system_clock;
-use super::bindings::wasi::http::types::{Request, Response};
-use super::bindings::wasi::random::random;
-use super::incoming::{self, OriginStream};
-use super::reply::{self, Client, Delivered};
-use super::{clock, log, send, store};
-use crate::core::attempt::{Outbound, SendError};
-use crate::core::memory::Memory;
-use crate::core::secret::Secret;
-use crate::core::stream::Scanner;
-use crate::platform::{Answer, BodyError, Delivery, Left, Page, Platform, Reply, ReplyBody, StoreError};
-use moegate_wire::Ending;
+use super::bytes::Bytes;
+use super::incoming::{self, Incoming};
+use super::log::log;
+use super::outgoing::{self, Outgoing};
+use super::{fetch, store};
+use crate::payload::Payload;
+use crate::platform::{
+    BodyError, Broken, FetchError, Left, Page, PipeError, Platform, SecretsUnavailable, StoreError,
+};
+use crate::secret::Secret;
+use crate::state::InstanceState;
+use spin_sdk::variables;
+use spin_sdk::wasip3::clocks::{monotonic_clock, system_clock};
+use spin_sdk::wasip3::http::types::{Request, Response};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
+
+const NS_PER_MS: u64 = 1_000_000;
 
 thread_local! {
     /// What the variables provider has said. An instance lives for seconds, so a changed variable is soon seen.
     static VARIABLES: RefCell<HashMap<String, String>> = RefCell::default();
     /// Shared by the requests in flight, and gone with the instance.
-    static MEMORY: RefCell<Memory> = RefCell::default();
+    static STATE: RefCell<InstanceState> = RefCell::default();
 }
 
 /// One client's request.
 pub(super) struct SpinRequest {
     request: RefCell<Option<Request>>,
-    /// The body that `read_body` gave out: sent on as it is where the core changes nothing.
-    received: RefCell<Rc<Vec<u8>>>,
     response: RefCell<Option<Response>>,
-    /// Of a reply that was left open; dropping it ends the body.
-    client: RefCell<Option<Client>>,
 }
 
 impl SpinRequest {
     pub(super) fn new(request: Request) -> Self {
-        Self {
-            request: RefCell::new(Some(request)),
-            received: RefCell::default(),
-            response: RefCell::default(),
-            client: RefCell::default(),
-        }
+        Self { request: RefCell::new(Some(request)), response: RefCell::default() }
     }
 
     /// For the entry, as soon as it is there.
     pub(super) fn take_response(&self) -> Option<Response> {
         self.response.take()
     }
+}
 
-    fn delivered(&self, (delivery, client): Delivered) -> Delivery {
-        self.client.replace(client);
-        delivery
-    }
+/// So many milliseconds.
+pub(super) async fn sleep(ms: u64) {
+    monotonic_clock::wait_for(ms.saturating_mul(NS_PER_MS)).await;
 }
 
 impl Platform for SpinRequest {
-    type Body = Rc<Vec<u8>>;
-    type Stream = OriginStream;
+    type Bytes = Bytes;
+    type Incoming = Incoming;
+    type Outgoing = Outgoing;
 
     fn now_ms(&self) -> u64 {
         let now = system_clock::now();
-        u64::try_from(now.seconds).unwrap_or(0) * 1000 + u64::from(now.nanoseconds) / 1_000_000
+        let seconds = u64::try_from(now.seconds).unwrap_or(0);
+        seconds.saturating_mul(1000).saturating_add(u64::from(now.nanoseconds) / 1_000_000)
     }
 
-    fn random(&self) -> [u8; 10] {
-        let mut bytes = [0; 10];
-        bytes[..8].copy_from_slice(&random::get_random_u64().to_le_bytes());
-        bytes[8..].copy_from_slice(&random::get_random_u64().to_le_bytes()[..2]);
-        bytes
+    fn random(&self, bytes: &mut [u8]) {
+        // WASI's source cannot fail.
+        let _infallible = getrandom::fill(bytes);
     }
 
     /// Spin's variables have lower-case names: `ORIGIN_KEY` is the variable `origin_key`.
-    async fn secret(&self, name: &str) -> Option<Secret> {
+    async fn secret(&self, name: &str) -> Result<Option<Secret>, SecretsUnavailable> {
         if let Some(known) = VARIABLES.with_borrow(|known| known.get(name).map(|value| Secret::new(value))) {
-            return known;
+            return Ok(known);
         }
         match variables::get(name.to_ascii_lowercase()).await {
             Ok(value) => {
                 let secret = Secret::new(&value);
                 VARIABLES.with_borrow_mut(|known| known.insert(name.to_owned(), value));
-                secret
+                Ok(secret)
             }
-            Err(variables::Error::Undefined(_)) => None,
+            Err(variables::Error::Undefined(_)) => Ok(None),
             Err(error) => {
-                log::log(&format!("the variable for `{name}` cannot be read: {error:?}")).await;
-                None
+                log(&format!("the variable for `{name}` cannot be read: {error:?}"));
+                Err(SecretsUnavailable)
             }
         }
     }
 
-    async fn read_body(&self, limit: usize) -> Result<Rc<Vec<u8>>, BodyError> {
-        let Some(request) = self.request.take() else { return Err(BodyError::Broken) };
-        let body = Rc::new(incoming::receive(request, limit).await?);
-        self.received.replace(Rc::clone(&body));
-        Ok(body)
+    fn state<T>(&self, f: impl FnOnce(&mut InstanceState) -> T) -> T {
+        STATE.with(|state| match state.try_borrow_mut() {
+            Ok(mut state) => f(&mut state),
+            // Only from within another `f`: what is remembered may be lost at any time.
+            Err(_) => f(&mut InstanceState::default()),
+        })
     }
 
-    /// Nobody tells of a client that has left.
-    async fn sleep(&self, ms: u64) -> Result<(), Left> {
-        clock::sleep(ms).await;
-        Ok(())
+    async fn sleep(&self, ms: u64) {
+        sleep(ms).await;
     }
 
-    fn memory<T>(&self, f: impl FnOnce(&mut Memory) -> T) -> T {
-        MEMORY.with_borrow_mut(f)
+    /// Nobody tells of a client that has left; a write finds out.
+    async fn cancelled(&self) {
+        std::future::pending().await
     }
 
-    async fn send(&self, request: Outbound, limit: usize) -> Result<Answer<OriginStream>, SendError> {
-        let received = Rc::clone(&self.received.borrow());
-        send::send(request, received, limit).await
+    async fn read_body(&self, limit: usize) -> Result<Bytes, BodyError> {
+        let request = self.request.take().ok_or(BodyError::Broken)?;
+        incoming::receive(request, limit).await
     }
 
-    async fn respond(&self, reply: Reply, body: ReplyBody<OriginStream>) -> Delivery {
-        // A stream may last for minutes: the bytes are not held for so long.
-        drop(self.received.take());
-        let give = |response| {
-            self.response.replace(Some(response));
-        };
-        self.delivered(reply::respond(reply, body, give).await)
+    async fn fetch(
+        &self,
+        request: http::Request<Payload<Bytes>>,
+    ) -> Result<http::Response<Incoming>, FetchError> {
+        fetch::fetch(request).await
     }
 
-    async fn go_on(&self, stream: OriginStream, scanner: Scanner) -> Delivery {
-        match self.client.take() {
-            Some(client) => self.delivered(reply::pump(client, stream, scanner).await),
-            None => Delivery { ending: Ending::Cancelled, scanner: Some(scanner), open: false },
+    async fn read(&self, incoming: &mut Incoming) -> Result<Option<Bytes>, Broken> {
+        incoming.next().await
+    }
+
+    async fn collect(&self, incoming: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+        incoming.collect(limit).await
+    }
+
+    async fn respond(&self, reply: http::Response<Payload<Bytes>>) -> Result<(), Left> {
+        let (head, payload) = reply.into_parts();
+        let head = http::Response::from_parts(head, ());
+        let (mut body, response) = outgoing::whole(head, payload.len());
+        self.response.replace(Some(response));
+        outgoing::write(&mut body, payload).await
+    }
+
+    fn begin(&self, head: http::Response<()>) -> Outgoing {
+        let (outgoing, response) = Outgoing::new(&head);
+        self.response.replace(Some(response));
+        outgoing
+    }
+
+    async fn write(&self, outgoing: &mut Outgoing, chunk: Payload<Bytes>) -> Result<(), Left> {
+        outgoing.write(chunk).await
+    }
+
+    /// Chunk by chunk through one buffer. The origin's stream could be handed on by its handle only while nothing of it has
+    /// been read, and then nobody would know whether it begins.
+    async fn pipe(&self, mut incoming: Incoming, outgoing: &mut Outgoing) -> Result<(), PipeError> {
+        let mut buffer = Vec::new();
+        loop {
+            let more;
+            (more, buffer) = incoming.fill(buffer).await.map_err(|Broken| PipeError::Broken)?;
+            if !more {
+                return Ok(());
+            }
+            buffer = outgoing.write_buffer(buffer).await.map_err(|Left| PipeError::Left)?;
         }
     }
 
-    async fn finish(&self, last: String) -> Result<(), Left> {
-        match self.client.take() {
-            Some(client) => client.finish(last).await,
-            None => Err(Left),
-        }
+    async fn close(&self, outgoing: Outgoing) -> Result<(), Left> {
+        outgoing.close().await
     }
 
     async fn remember(&self, key: &str, value: &str, _seconds: u64) {
@@ -149,5 +170,9 @@ impl Platform for SpinRequest {
 
     async fn list_records(&self, prefix: &str, cursor: Option<&str>) -> Result<Page, StoreError> {
         store::list(prefix, cursor).await
+    }
+
+    async fn log(&self, line: &str) {
+        log(line);
     }
 }

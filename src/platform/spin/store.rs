@@ -7,48 +7,37 @@
 //! one that reads the keys, both would wait for ever. So within an instance everything else waits until the keys are
 //! read ([`KeysOpen`]); other instances only wait.
 
-use super::bindings::spin::key_value::key_value::{Error, Store};
-use super::bindings::wasi::clocks::monotonic_clock;
 use super::log::log;
-use crate::core::record::Record;
+use super::request::sleep;
+use crate::metering::record::Record;
 use crate::platform::{Entry, Page, StoreError};
 use serde_json::value::RawValue;
+use spin_sdk::key_value::{Error, Store};
+use spin_sdk::wasip3::wit_bindgen::StreamResult;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use wit_bindgen::StreamResult;
 
 /// The label that spin.toml lists under `key_value_stores`.
 const LABEL: &str = "default";
-const PUT_TRIES: u32 = 4;
 /// Records on one page of a list. Each page goes through all keys, so there should be few.
 const PAGE: usize = 5000;
 /// Keys that are taken from the store at a time.
 const BATCH: usize = 64;
 /// A larger value is not remembered: the default store takes no more than 1 MB.
 const LARGEST_REMEMBERED: usize = 1_000_000;
-/// 2 ms.
-const LOOK_AGAIN: u64 = 2_000_000;
+const LOOK_AGAIN_MS: u64 = 2;
 
-/// Writes a record; the waits between the tries are 200, 400 and 800 ms.
+/// Writes a record, in one try.
 pub(super) async fn put(key: &str, value: &str) -> Result<(), StoreError> {
-    let mut tries = 1;
-    loop {
-        match put_once(key, value).await {
-            Ok(()) => return Ok(()),
-            Err(error) if tries == PUT_TRIES => {
-                // Numbers and names only. The log is the last place where this request's cost is not lost.
-                log(&format!("a usage record could not be stored: {value} ({error:?})")).await;
-                return Err(StoreError);
-            }
-            Err(_) => {
-                // It may be the handle that is no good any more.
-                STORE.take();
-                monotonic_clock::wait_for(100_000_000 << tries).await;
-            }
-        }
-        tries += 1;
-    }
+    put_once(key, value).await.map_err(|error| failed("a usage record could not be stored", &error))
+}
+
+/// Says so in the log. It may be the handle that is no good any more: the next call opens the store again.
+fn failed(what: &str, error: &Error) -> StoreError {
+    STORE.take();
+    log(&format!("{what}: {error:?}"));
+    StoreError
 }
 
 thread_local! {
@@ -77,7 +66,7 @@ impl Drop for KeysOpen {
 /// Ready when no stream of keys is open. A task of one request cannot wake another's, so it looks again and again.
 async fn no_keys_open() {
     while KEYS_OPEN.get() > 0 {
-        monotonic_clock::wait_for(LOOK_AGAIN).await;
+        sleep(LOOK_AGAIN_MS).await;
     }
 }
 
@@ -86,7 +75,7 @@ async fn open() -> Result<Rc<Store>, Error> {
     if let Some(store) = STORE.with_borrow(Clone::clone) {
         return Ok(store);
     }
-    let store = Rc::new(Store::open(LABEL.to_owned()).await?);
+    let store = Rc::new(Store::open(LABEL).await?);
     STORE.set(Some(Rc::clone(&store)));
     Ok(store)
 }
@@ -94,7 +83,7 @@ async fn open() -> Result<Rc<Store>, Error> {
 async fn put_once(key: &str, value: &str) -> Result<(), Error> {
     let store = open().await?;
     no_keys_open().await;
-    store.set(key.to_owned(), value.as_bytes().to_vec()).await
+    store.set(key, value).await
 }
 
 /// Where a value is remembered. The store forgets nothing by itself, so there are 256 places, and a value goes when another
@@ -109,8 +98,7 @@ pub(super) async fn remember(key: &str, value: &str) {
     if key.len() + value.len() < LARGEST_REMEMBERED
         && let Err(error) = put_once(&place(key), &format!("{key}\n{value}")).await
     {
-        STORE.take();
-        log(&format!("an answer could not be kept for its repeats: {error:?}")).await;
+        failed("a value could not be remembered", &error);
     }
 }
 
@@ -122,8 +110,7 @@ pub(super) async fn recall(key: &str) -> Option<String> {
             Some(found.strip_prefix(key)?.strip_prefix('\n')?.to_owned())
         }
         Err(error) => {
-            STORE.take();
-            log(&format!("an answer could not be looked up for its repeat: {error:?}")).await;
+            failed("a remembered value could not be looked up", &error);
             None
         }
     }
@@ -137,14 +124,7 @@ async fn get_once(key: String) -> Result<Option<Vec<u8>>, Error> {
 
 /// One page of records in the order of their keys; the cursor is the last key.
 pub(super) async fn list(prefix: &str, cursor: Option<&str>) -> Result<Page, StoreError> {
-    match list_once(prefix, cursor).await {
-        Ok(page) => Ok(page),
-        Err(error) => {
-            STORE.take();
-            log(&format!("the usage store did not answer: {error:?}")).await;
-            Err(StoreError)
-        }
-    }
+    list_once(prefix, cursor).await.map_err(|error| failed("the usage store did not answer", &error))
 }
 
 async fn list_once(prefix: &str, cursor: Option<&str>) -> Result<Page, Error> {
@@ -154,7 +134,7 @@ async fn list_once(prefix: &str, cursor: Option<&str>) -> Result<Page, Error> {
     let mut entries = Vec::with_capacity(names.len().min(PAGE));
     for name in names.into_iter().take(PAGE) {
         no_keys_open().await;
-        let value = store.get(name.clone()).await?.unwrap_or_default();
+        let value = store.get(&name).await?.unwrap_or_default();
         entries.push(Entry { summary: summary(&value), name });
     }
     let cursor = entries.last().filter(|_| more).map(|last| last.name.clone());
@@ -166,7 +146,7 @@ async fn list_once(prefix: &str, cursor: Option<&str>) -> Result<Page, Error> {
 async fn first_keys(store: &Store, prefix: &str, cursor: Option<&str>) -> Result<BTreeSet<String>, Error> {
     no_keys_open().await;
     let open = KeysOpen::new();
-    let (mut keys, end) = store.get_keys().await;
+    let (mut keys, end) = store.get_keys().await.into_inner();
     let mut first = BTreeSet::new();
     let mut batch = Vec::with_capacity(BATCH);
     loop {
@@ -190,7 +170,7 @@ async fn first_keys(store: &Store, prefix: &str, cursor: Option<&str>) -> Result
     ended.map(|()| first)
 }
 
-/// `null` for what is no record: the core says which key it was.
+/// `null` for what is no record: the report counts it.
 fn summary(value: &[u8]) -> Box<RawValue> {
     let record: Option<Record> = serde_json::from_slice(value).ok();
     let summary = record.map(|record| record.summary());
