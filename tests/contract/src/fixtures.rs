@@ -54,6 +54,7 @@ pub fn get(path: &str, key: &str) -> Call {
         framing: Framing::Length,
         leaves_after: None,
         stays: Arc::new(|_| true),
+        pause: Duration::ZERO,
         parting: Parting::Reset,
     }
 }

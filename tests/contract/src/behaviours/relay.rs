@@ -5,7 +5,7 @@ use crate::fixtures::{
 };
 use crate::host::Ended;
 use crate::stage::{Behaviour, Stage};
-use moegate::core::error::ApiError;
+use moegate::error::ApiError;
 use moegate::platform::fake::End;
 use moegate_wire::{Ending, Nanodollars, Usage};
 
