@@ -64,13 +64,6 @@ fn each_platform_refuses_what_it_cannot_honour_and_no_other_does() {
             "origins[0].secret_headers.Proxy-Authorization",
             "another header",
         ),
-        (
-            "CF-Access-Client-Secret",
-            "HTTP2-Settings",
-            SPIN,
-            "origins[0].secret_headers.HTTP2-Settings",
-            "another header",
-        ),
         ("max_body_mib = 10", "max_body_mib = 11", HOSTED, "gateway.max_body_mib", "`max_body_mib = 10`"),
         ("max_body_mib = 10", "", HOSTED, "gateway.max_body_mib", "is 32"),
         (

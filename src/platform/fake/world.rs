@@ -186,7 +186,7 @@ impl World {
             return Err(SecretsUnavailable);
         }
         let Some(value) = state.secrets.get(name) else { return Ok(None) };
-        Ok(Secret::new(value).unwrap_or_default())
+        Ok(Secret::new(value))
     }
 
     /// Whether one of the platform's secrets stands in there.
