@@ -2,8 +2,8 @@
 
 use crate::host::{Call, Ended, Framing, Host, Needs, Reply, StoredRecord};
 use crate::suite::{CONTRACT, Suite};
-use moegate::gateway::Gateway;
 use http::{HeaderName, HeaderValue, Request, header};
+use moegate::gateway::Gateway;
 use moegate::platform::fake::{self, Arrived, Client, Got, Responder, World};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -247,8 +247,14 @@ fn read(stream: &TcpStream, port: u16) -> Option<Arrived> {
         let (name, value) = text.split_once(':')?;
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut arrived =
-        Arrived { at_ms: unix_ms(), authority: format!("127.0.0.1:{port}"), method, path, headers, body: Vec::new() };
+    let mut arrived = Arrived {
+        at_ms: unix_ms(),
+        authority: format!("127.0.0.1:{port}"),
+        method,
+        path,
+        headers,
+        body: Vec::new(),
+    };
     if let Some(length) = arrived.header("content-length") {
         arrived.body.resize(length.parse().ok()?, 0);
         reader.read_exact(&mut arrived.body).ok()?;
