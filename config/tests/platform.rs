@@ -122,8 +122,8 @@ fn platforms_have_names() {
 
 #[test]
 fn a_build_is_for_one_platform() {
-    assert_eq!(Platform::of_build("wasm32", true), Some(Platform::Spin));
-    assert_eq!(Platform::of_build("wasm32", false), Some(Platform::Workers));
-    assert_eq!(Platform::of_build("x86_64", true), None);
-    assert_eq!(Platform::of_build("aarch64", false), None);
+    assert_eq!(Platform::of_build("wasm32", "wasi"), Some(Platform::Spin));
+    assert_eq!(Platform::of_build("wasm32", "unknown"), Some(Platform::Workers));
+    assert_eq!(Platform::of_build("x86_64", "linux"), None);
+    assert_eq!(Platform::of_build("aarch64", "macos"), None);
 }

@@ -11,8 +11,10 @@ use crate::failure::{At, Failure, Result};
 use crate::process::run_attached;
 use crate::setup::Setup;
 
-/// What both platforms are built for.
-pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+/// What Workers are built for.
+pub(crate) const WORKER_TARGET: &str = "wasm32-unknown-unknown";
+/// What components for Spin are built for: the compiler's own linker makes the component.
+pub(crate) const SPIN_TARGET: &str = "wasm32-wasip2";
 
 /// A platform to build for.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +47,7 @@ pub(crate) struct Variant<'a> {
 
 /// Builds the module for Workers and puts it at `OUT/moegate.wasm`.
 pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
-    let module = module(setup, variant, variant.features)?;
+    let module = module(setup, variant, WORKER_TARGET)?;
     gateway(setup, out, &module, variant.quiet)
 }
 
@@ -53,9 +55,7 @@ pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result
 pub(crate) fn spin(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
     let named = variant.config.map(Into::into).or_else(|| env::var_os("MOEGATE_CONFIG"));
     fits_manifest(&setup.root.join(named.unwrap_or_else(|| "moegate.toml".into())))?;
-    let features = ["spin"].into_iter().chain(variant.features).collect::<Vec<_>>().join(",");
-    let module = module(setup, variant, Some(&features))?;
-    let component = component(&module)?;
+    let component = module(setup, variant, SPIN_TARGET)?;
     gateway(setup, out, &component, variant.quiet)
 }
 
@@ -65,11 +65,10 @@ pub(crate) fn spin_guest(setup: &Setup, out: &Path) -> Result<PathBuf> {
     let wasm = setup.wasm()?;
     let mut command = wasm.cargo("build");
     command.args(["--quiet", "--locked", "--manifest-path", "tests/spin-host/guest/Cargo.toml"]);
-    command.args(["--release", "--target", TARGET]);
+    command.args(["--release", "--target", SPIN_TARGET]);
     run_attached("cargo build of the Spin host's guest", command)?;
-    let built = wasm.target_dir().join(TARGET).join("release/spin_host_guest.wasm");
-    let module = fs::read(&built).at("read", &built)?;
-    place(out, "guest.wasm", &component(&module)?)
+    let built = wasm.target_dir().join(SPIN_TARGET).join("release/spin_host_guest.wasm");
+    place(out, "guest.wasm", &fs::read(&built).at("read", &built)?)
 }
 
 /// Holds the `spin.toml` beside a configuration, if there is one, to it: what is missing there would otherwise show when
@@ -92,21 +91,12 @@ fn fits_manifest(config: &Path) -> Result<()> {
     })
 }
 
-/// The module, with the names and types that wit-bindgen left in it, as a component.
-pub(crate) fn component(module: &[u8]) -> Result<Vec<u8>> {
-    wit_component::ComponentEncoder::default()
-        .validate(true)
-        .module(module)
-        .and_then(|mut encoder| encoder.encode())
-        .map_err(|error| Failure::new(format!("the module cannot be made a component: {error:#}")))
-}
-
-/// The gateway for wasm. `MOEGATE_CONFIG` goes through to the package's build script.
-fn module(setup: &Setup, variant: &Variant<'_>, features: Option<&str>) -> Result<Vec<u8>> {
+/// The gateway for a target: a module for Workers, a component for Spin. `MOEGATE_CONFIG` goes through to the package's build script.
+fn module(setup: &Setup, variant: &Variant<'_>, target: &str) -> Result<Vec<u8>> {
     let wasm = setup.wasm()?;
     let mut command = wasm.cargo("build");
-    command.args(["--package", "moegate", "--lib", "--profile", "wasm", "--target", TARGET]);
-    if let Some(features) = features {
+    command.args(["--package", "moegate", "--lib", "--profile", "wasm", "--target", target]);
+    if let Some(features) = variant.features {
         command.args(["--features", features]);
     }
     if let Some(config) = variant.config {
@@ -116,7 +106,7 @@ fn module(setup: &Setup, variant: &Variant<'_>, features: Option<&str>) -> Resul
         command.arg("--quiet");
     }
     run_attached("cargo build of the gateway for wasm", command)?;
-    let built = wasm.target_dir().join(TARGET).join("wasm/moegate.wasm");
+    let built = wasm.target_dir().join(target).join("wasm/moegate.wasm");
     fs::read(&built).at("read", &built)
 }
 

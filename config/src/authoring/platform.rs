@@ -47,11 +47,15 @@ const HOSTED_MIB: u32 = 10;
 const SPIN_FORBIDS: &str = "proxy-authorization";
 
 impl Platform {
-    /// The platform that a build for this architecture and the package's feature `spin` is for. Native builds are tests,
-    /// for which only the rules that hold everywhere count.
+    /// The platform that a build for this target is for, by cargo's words for its architecture and system. Native builds
+    /// are tests, for which only the rules that hold everywhere count.
     #[must_use]
-    pub fn of_build(architecture: &str, spin: bool) -> Option<Self> {
-        (architecture == "wasm32").then_some(if spin { Self::Spin } else { Self::Workers })
+    pub fn of_build(architecture: &str, system: &str) -> Option<Self> {
+        match (architecture, system) {
+            ("wasm32", "wasi") => Some(Self::Spin),
+            ("wasm32", _) => Some(Self::Workers),
+            _ => None,
+        }
     }
 
     /// What this platform cannot honour, besides what `Config::validate` finds.
