@@ -65,7 +65,10 @@ impl ApiError {
     /// 404 for a model.
     #[must_use]
     pub fn unknown_model(message: String) -> Self {
-        Self { param: Some(Cow::Borrowed("model")), ..Self::new(404, "model_not_found", "model_not_found", message) }
+        Self {
+            param: Some(Cow::Borrowed("model")),
+            ..Self::new(404, "model_not_found", "model_not_found", message)
+        }
     }
 
     /// 405.

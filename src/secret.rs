@@ -121,24 +121,27 @@ impl<'a> OriginSecrets<'a> {
     /// Whether any of them stands in `bytes`.
     #[must_use]
     pub fn occur_in(&self, bytes: &[u8]) -> bool {
-        self.bearer
-            .iter()
-            .chain(&self.others)
-            .any(|secret| secret.occurs_in(bytes))
+        self.bearer.iter().chain(&self.others).any(|secret| secret.occurs_in(bytes))
     }
 }
 
 fn missing(origin: &Origin, name: &str) -> ApiError {
     ApiError::internal(
         "secret_missing",
-        format!("the gateway has no value for the secret `{name}` of origin `{}`: set it (Workers: `wrangler secret put {name}`, or a line in .dev.vars; Spin: `SPIN_VARIABLE_{name}`) and try again", origin.name),
+        format!(
+            "the gateway has no value for the secret `{name}` of origin `{}`: set it (Workers: `wrangler secret put {name}`, or a line in .dev.vars; Spin: `SPIN_VARIABLE_{name}`) and try again",
+            origin.name
+        ),
     )
 }
 
 fn unfit(origin: &Origin, name: &str) -> ApiError {
     ApiError::internal(
         "secret_invalid",
-        format!("the value of the secret `{name}` of origin `{}` holds a line break or another character that no header may have: set it again", origin.name),
+        format!(
+            "the value of the secret `{name}` of origin `{}` holds a line break or another character that no header may have: set it again",
+            origin.name
+        ),
     )
 }
 

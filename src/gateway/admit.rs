@@ -35,7 +35,8 @@ pub(super) async fn body<'p, P: Platform>(
 ) -> Result<AdmittedBody<'p, P>, ApiError> {
     let limit_mib = config.gateway.max_body_mib;
     let (limit, total) = (u64::from(limit_mib) * MIB, u64::from(config.gateway.max_inflight_mib) * MIB);
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let declared =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > limit) {
         return Err(ApiError::too_large(limit_mib));
     }

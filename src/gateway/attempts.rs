@@ -133,10 +133,15 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         let number = self.attempts.len() + 1;
         let id = if number == 1 { self.id.clone() } else { format!("{}-{number}", self.id) };
         let began_ms = self.platform.now_ms();
-        let exchange = self.dialect.exchange(target.origin.kind).ok_or_else(|| cannot(&CannotEncode::Dialect, &target))?;
+        let exchange = self
+            .dialect
+            .exchange(target.origin.kind)
+            .ok_or_else(|| cannot(&CannotEncode::Dialect, &target))?;
         let mode = self.stream_mode(&target);
-        let outgoing = send::Outgoing { target: &target, secrets: &secrets, id: &id, now_ms: began_ms, mode, partial };
-        let outbound = outgoing.request(request, body).map_err(|cannot_encode| cannot(&cannot_encode, &target))?;
+        let outgoing =
+            send::Outgoing { target: &target, secrets: &secrets, id: &id, now_ms: began_ms, mode, partial };
+        let outbound =
+            outgoing.request(request, body).map_err(|cannot_encode| cannot(&cannot_encode, &target))?;
         let breaker = self.platform.state(|state| state.health.breaker_state(target.index, began_ms));
         let deadline_ms = self.retry.deadline_ms();
         let timeouts = Timeouts {
@@ -145,16 +150,11 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             until_ms: deadline_ms,
         };
         let options = self.stream_options(&target, partial);
-        let sent = send::exchange(
-            self.platform,
-            &mut self.watch,
-            outbound,
-            self.limit,
-            timeouts,
-            mode,
-            || exchange.stream(options),
-        )
-        .await;
+        let sent =
+            send::exchange(self.platform, &mut self.watch, outbound, self.limit, timeouts, mode, || {
+                exchange.stream(options)
+            })
+            .await;
         let head_ms = self.platform.now_ms();
         let mut attempt = Attempt {
             target,
@@ -302,7 +302,10 @@ fn cannot(why: &CannotEncode, target: &Target<'_>) -> ApiError {
         CannotEncode::Dialect => ApiError::invalid(
             "origin_cannot_serve",
             None,
-            format!("the origin `{}` does not speak a dialect that this request can be said in", target.origin.name),
+            format!(
+                "the origin `{}` does not speak a dialect that this request can be said in",
+                target.origin.name
+            ),
         ),
     }
 }

@@ -135,7 +135,10 @@ async fn pipeline<P: Platform>(
 impl<P: Platform> RequestContext<'_, P> {
     /// An error as this key may see it: where it tells of the operator's own set-up, that goes to the log.
     async fn told(&self, error: ApiError) -> ApiError {
-        if self.key.error_detail() == ErrorDetail::Full || error.status < 500 || error.code == "origins_unavailable" {
+        if self.key.error_detail() == ErrorDetail::Full
+            || error.status < 500
+            || error.code == "origins_unavailable"
+        {
             return error;
         }
         self.platform.log(&format!("request {}: {} {}", self.id, error.code, error.message)).await;

@@ -56,13 +56,16 @@ impl<P: Platform> RequestContext<'_, P> {
     async fn ask(&self, attempt: &Attempt<'_>) -> Answered {
         let url = format!("{}/receipts/{}?wait_ms=1500", attempt.target.origin.url, attempt.id);
         let headers = base_headers(&attempt.secrets, &url);
-        let Some(request) = build(Method::GET, &url, headers, Payload::Empty) else { return Answered::Unknown };
+        let Some(request) = build(Method::GET, &url, headers, Payload::Empty) else {
+            return Answered::Unknown;
+        };
         let exchange = async {
             let (head, incoming) = self.platform.fetch(request).await.ok()?.into_parts();
             Some((head, self.platform.collect(incoming, LARGEST).await.ok()?))
         };
         let until_ms = self.platform.now_ms() + QUESTION_MS;
-        let Some(Some((head, body))) = Watch::new(self.platform).run_unattended(exchange, until_ms).await else {
+        let Some(Some((head, body))) = Watch::new(self.platform).run_unattended(exchange, until_ms).await
+        else {
             return Answered::Nothing;
         };
         match head.status.as_u16() {

@@ -92,7 +92,9 @@ pub(super) fn plain(error: &ApiError, request_id: &str) -> ApiError {
         504 => "did not answer in time",
         _ => "failed",
     };
-    let message = format!("the provider of this model {what}; the gateway's operator finds the reason under the request id {request_id}");
+    let message = format!(
+        "the provider of this model {what}; the gateway's operator finds the reason under the request id {request_id}"
+    );
     let shown = match error.status {
         status @ (429 | 502..=504) => ApiError::upstream(status, plain_code(status), message),
         status if status >= 500 => ApiError::upstream(502, "provider_error", message),

@@ -33,8 +33,7 @@ impl<P: Platform> RequestContext<'_, P> {
             Found::Stream(stream) => self.pumped(stream, again).await,
             // Somebody may still be told: not every platform knows who has left.
             Found::ClientLeft => {
-                let error =
-                    ApiError::upstream(499, "client_left", "the client left before the answer came");
+                let error = ApiError::upstream(499, "client_left", "the client left before the answer came");
                 let body = reply::error_payload(self.dialect, &error);
                 let _left = self.platform.respond(self.reply(499, false).map(|()| body)).await;
             }
@@ -171,7 +170,8 @@ impl<P: Platform> RequestContext<'_, P> {
 
     /// For requests with the same idempotency key.
     fn store_reply(&mut self, status: u16, headers: &HeaderMap, body: String) {
-        let named = |name: &header::HeaderName| (name.to_string(), header_text(headers, name.as_str()).to_owned());
+        let named =
+            |name: &header::HeaderName| (name.to_string(), header_text(headers, name.as_str()).to_owned());
         let headers = headers.keys().map(named).collect();
         let now_ms = self.platform.now_ms();
         self.stored_reply =

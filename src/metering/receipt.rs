@@ -9,12 +9,7 @@ const MOST: u64 = 1 << 40;
 
 /// The receipt in an answer, if its signature holds, it is the one that was asked for, and its counts can be.
 #[must_use]
-pub fn read(
-    signature: &str,
-    body: &[u8],
-    secrets: &OriginSecrets<'_>,
-    request_id: &str,
-) -> Option<Receipt> {
+pub fn read(signature: &str, body: &[u8], secrets: &OriginSecrets<'_>, request_id: &str) -> Option<Receipt> {
     let signed = secrets.bearer()?.sign_with(|key| receipt::verify_body(key, body, signature));
     let receipt: Receipt = signed.then(|| serde_json::from_slice(body).ok())??;
     (receipt.id == request_id && is_sane(&receipt)).then_some(receipt)

@@ -1,7 +1,7 @@
 //! The answer of `GET /usage`: sums over the summaries of a period.
 
-use crate::error::ApiError;
 use super::record::{PREFIX, Summary};
+use crate::error::ApiError;
 use moegate_wire::Ending;
 use serde::Serialize;
 use std::collections::BTreeMap;

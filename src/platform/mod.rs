@@ -17,7 +17,6 @@ use std::cell::Cell;
 use std::future::Future;
 use std::ops::Deref;
 
-
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub mod cloudflare;
 #[cfg(not(target_arch = "wasm32"))]
@@ -142,10 +141,7 @@ pub trait Platform {
     ) -> impl Future<Output = Result<Self::Bytes, BodyError>>;
 
     /// Sends a whole reply. Ready when it is handed over; what comes after runs though the client is served.
-    fn respond(
-        &self,
-        reply: Response<Payload<Self::Bytes>>,
-    ) -> impl Future<Output = Result<(), Left>>;
+    fn respond(&self, reply: Response<Payload<Self::Bytes>>) -> impl Future<Output = Result<(), Left>>;
 
     /// Sends a reply's head whose body is to be written.
     fn begin(&self, head: Response<()>) -> Self::Outgoing;

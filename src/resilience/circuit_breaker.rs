@@ -196,7 +196,12 @@ impl CircuitBreaker {
             State::Probing { since_ms, times } => (since_ms, times),
         };
         let Self { changed_ms, held_until_ms, .. } = *self;
-        std::mem::take(&mut self.unshared).then_some(BreakerUpdate { changed_ms, open_until_ms, times, held_until_ms })
+        std::mem::take(&mut self.unshared).then_some(BreakerUpdate {
+            changed_ms,
+            open_until_ms,
+            times,
+            held_until_ms,
+        })
     }
 
     pub(super) fn asks(&mut self, now_ms: u64) -> bool {

@@ -171,15 +171,22 @@ fn instances_tell_each_other() {
     other.circuit.learn(update, other.now + NEWS_MS + 1);
     assert_eq!(other.shown(), "closed", "that is long ago");
     other.circuit.learn(update, other.now);
-    assert_eq!((other.shown(), other.shut_for(), other.circuit.take_update()), ("open", one.shut_for(), None));
+    assert_eq!(
+        (other.shown(), other.shut_for(), other.circuit.take_update()),
+        ("open", one.shut_for(), None)
+    );
     other.now += other.shut_for();
     other.attempt(true);
     other.circuit.learn(update, other.now);
     assert_eq!(other.shown(), "closed", "what is known here is newer");
     one.circuit.learn(other.circuit.take_update().unwrap(), other.now);
     assert_eq!(one.shown(), "closed");
-    let absurd =
-        BreakerUpdate { changed_ms: one.now + 60_000, open_until_ms: u64::MAX, times: 1, held_until_ms: u64::MAX };
+    let absurd = BreakerUpdate {
+        changed_ms: one.now + 60_000,
+        open_until_ms: u64::MAX,
+        times: 1,
+        held_until_ms: u64::MAX,
+    };
     one.circuit.learn(absurd, one.now);
     assert_eq!(one.shut_for(), LONGEST_MS);
     one.now += crate::resilience::health::LONGEST_HELD_MS;

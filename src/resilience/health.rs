@@ -59,7 +59,8 @@ impl Health {
     /// Whether attempts there are refused now.
     #[must_use]
     pub fn is_open(&self, index: TargetIndex, now_ms: u64) -> bool {
-        self.circuit(index).is_some_and(|circuit| matches!(circuit.admission(now_ms), Admission::BreakerOpen { .. }))
+        self.circuit(index)
+            .is_some_and(|circuit| matches!(circuit.admission(now_ms), Admission::BreakerOpen { .. }))
     }
 
     /// Whether an attempt may be made.

@@ -4,8 +4,8 @@
 
 use super::health::{Admission, Health};
 use crate::config::{Action, Failure};
-use crate::error::ApiError;
 use crate::dialect::request::RequestSize;
+use crate::error::ApiError;
 use crate::rng::Rng;
 use crate::routing::{Plan, Target, TargetIndex, estimate};
 

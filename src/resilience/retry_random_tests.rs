@@ -1,6 +1,7 @@
 //! Patience asked for in every form and given on, random plans under random failures, and plans of nothing.
 
 use super::*;
+use crate::resilience::retry_after::{http_date_ms, retry_after_ms};
 
 /// 2026-11-21 13:00:00 UTC.
 const NOW: u64 = 1_795_266_000_000;
@@ -68,7 +69,7 @@ fn dates_are_those_of_the_calendar() {
     let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     for day in 0..146_097 {
         let ms = day * 86_400_000;
-        let name = crate::core::record::day(ms);
+        let name = crate::metering::record::day(ms);
         let month = months[name[5..7].parse::<usize>().unwrap() - 1];
         let text = format!("Xxx, {} {month} {} 00:00:00 GMT", &name[8..], &name[..4]);
         assert_eq!(http_date_ms(&text), Some(ms), "{name}");
@@ -78,11 +79,17 @@ fn dates_are_those_of_the_calendar() {
 #[test]
 fn hints_are_such_that_clients_heed_them() {
     for (until_ms, seconds) in [(None, 1), (Some(T), 1), (Some(T + 1_001), 2), (Some(T + 400_000), 59)] {
-        assert_eq!(Exhausted::Unavailable { until_ms }.error("m", T).retry_after_s, Some(seconds), "{until_ms:?}");
+        assert_eq!(
+            Exhausted::Unavailable { until_ms }.error("m", T).retry_after_s,
+            Some(seconds),
+            "{until_ms:?}"
+        );
     }
-    for (why, code) in
-        [(Exhausted::NoOrigin, "no_origin"), (Exhausted::Time, "no_time_left"), (Exhausted::Attempts, "no_time_left")]
-    {
+    for (why, code) in [
+        (Exhausted::NoOrigin, "no_origin"),
+        (Exhausted::Time, "no_time_left"),
+        (Exhausted::Attempts, "no_time_left"),
+    ] {
         let error = why.error("m", T);
         assert_eq!((error.status, error.code), (503, code));
     }
@@ -127,19 +134,19 @@ fn random_config(rng: &mut Rng) -> Config {
 /// One request through a world where everything may fail; returns its health for the next one.
 fn request(config: &Config, health: Health, rng: &mut Rng, at_ms: u64) -> Health {
     let mut bench = Bench::new(config);
-    bench.course =
-        RetryState::new(Plan { targets: bench.course.plan.targets.clone(), ..bench.course.plan }, at_ms);
+    bench.retry =
+        RetryState::new(Plan { targets: bench.retry.plan.targets.clone(), ..bench.retry.plan }, at_ms);
     (bench.health, bench.now_ms, bench.rng) = (health, at_ms, rng.clone());
     let budget = &config.routes[0].budget;
     let deadline_ms = at_ms + u64::from(budget.seconds) * 1000;
     let longest_wait_ms = u64::from(budget.longest_wait_s) * 1000;
-    let targets = bench.course.plan.targets.len();
+    let targets = bench.retry.plan.targets.len();
     let (mut attempts, mut steps, mut out, mut stopped) = (0, 0, vec![false; targets], false);
     loop {
         steps += 1;
         assert!(steps < 100, "it must come to an end: {:?}", bench.log);
         let (now_ms, health) = (bench.now_ms, &bench.health);
-        match bench.course.next(SIZE, health, now_ms, &mut bench.rng) {
+        match bench.retry.next(SIZE, health, now_ms, &mut bench.rng) {
             Decision::Wait(ms) => {
                 assert!(ms > 0 && ms <= longest_wait_ms && now_ms + ms < deadline_ms, "a wait of {ms}");
                 bench.now_ms += ms;
@@ -147,22 +154,25 @@ fn request(config: &Config, health: Health, rng: &mut Rng, at_ms: u64) -> Health
             Decision::GiveUp(why) => {
                 for later_ms in [0, 1, 10_000_000] {
                     let again =
-                        bench.course.next(SIZE, &bench.health, bench.now_ms + later_ms, &mut bench.rng);
-                    let final_ = matches!(why, Exhausted::Stopped | Exhausted::Attempts | Exhausted::Time | Exhausted::NoOrigin);
+                        bench.retry.next(SIZE, &bench.health, bench.now_ms + later_ms, &mut bench.rng);
+                    let final_ = matches!(
+                        why,
+                        Exhausted::Stopped | Exhausted::Attempts | Exhausted::Time | Exhausted::NoOrigin
+                    );
                     assert!(!final_ || matches!(again, Decision::GiveUp(_)), "{why:?}, then {again:?}");
                 }
                 break;
             }
-            Decision::Attempt { at, key, again } => {
+            Decision::Attempt { at, key, retry: again } => {
                 attempts += 1;
                 assert!(attempts <= budget.attempts && now_ms < deadline_ms && !stopped, "{:?}", bench.log);
                 assert!(!out[at], "{at} is out");
-                let target = bench.course.target(at);
+                let target = bench.retry.target(at);
                 assert!(key <= target.origin.spare_secrets.len());
-                assert!(!bench.health.is_shut(target.index, now_ms), "the breaker is open");
+                assert!(!bench.health.is_open(target.index, now_ms), "the breaker is open");
                 assert!(!again || bench.health.may_retry(target.index), "the retry ratio is spent");
                 if let Some(limit) = budget.dollars {
-                    let spent = SIZE.estimate(&target) * u64::from(attempts);
+                    let spent = estimate(SIZE, &target) * u64::from(attempts);
                     assert!(spent <= limit.nanodollars(), "{spent}");
                 }
                 bench.health.begin(&target, again, now_ms);
@@ -170,7 +180,7 @@ fn request(config: &Config, health: Health, rng: &mut Rng, at_ms: u64) -> Health
                 // An attempt's own timers end at the deadline.
                 bench.now_ms = (now_ms + rng.below(20_000)).min(deadline_ms);
                 if rng.below(6) == 0 {
-                    bench.health.end(&target, AttemptResult::Success, bench.now_ms, rng);
+                    bench.health.end(&target, AttemptResult::Success, bench.now_ms, bench.now_ms, rng);
                     break;
                 }
                 let failure = Failure::ALL[rng.below(15) as usize];
@@ -184,13 +194,13 @@ fn request(config: &Config, health: Health, rng: &mut Rng, at_ms: u64) -> Health
                 {
                     for (other, out) in out.iter_mut().enumerate() {
                         *out |=
-                            bench.course.target(other).model.context_tokens.is_some_and(|own| own <= short);
+                            bench.retry.target(other).model.context_tokens.is_some_and(|own| own <= short);
                     }
                 }
                 if rng.below(10) == 0 {
                     let kept = rng.below(targets as u64) as usize;
-                    let index = bench.course.target(kept).index;
-                    bench.course.keep_only(|target| target.index == index);
+                    let index = bench.retry.target(kept).index;
+                    bench.retry.keep_only(|target| target.index == index);
                     out.iter_mut().enumerate().for_each(|(other, out)| *out |= other != kept);
                 }
             }
@@ -204,7 +214,7 @@ fn request(config: &Config, health: Health, rng: &mut Rng, at_ms: u64) -> Health
 fn no_request_goes_beyond_its_budget_whatever_fails() {
     for seed in 0..1_500_u32 {
         let [a, b, ..] = seed.to_le_bytes();
-        let mut rng = Rng::new([a, b, 1, 2, 3, 4, 5, 6, 7, 8]);
+        let mut rng = Rng::new([a, b, 1, 2, 3, 4, 5, 6]);
         let config = random_config(&mut rng);
         let mut health = Health::default();
         let mut at_ms = T;
@@ -218,18 +228,18 @@ fn no_request_goes_beyond_its_budget_whatever_fails() {
 #[test]
 fn a_plan_without_targets_and_one_of_which_nobody_is_able() {
     let config = config(ABC, MANY);
-    let mut course = RetryState::new(Plan { route: &config.routes[0], targets: Vec::new() }, T);
-    let step = course.next(SIZE, &Health::default(), T, &mut Rng::new([0; 10]));
+    let mut retry = RetryState::new(Plan { route: &config.routes[0], targets: Vec::new() }, T);
+    let step = retry.next(SIZE, &Health::default(), T, &mut Rng::new([0; 8]));
     assert_eq!(step, Decision::GiveUp(Exhausted::NoOrigin));
     // After a stream broke off only those who can go on with it.
     let mut bench = Bench::new(&config);
     let at = bench.step().unwrap();
-    bench.course.keep_only(|target| target.origin.name == "c");
+    bench.retry.keep_only(|target| target.origin.name == "c");
     bench.fail(at, Broken, None);
     assert_eq!(bench.run(&[]), "a c ok");
     let mut bench = Bench::new(&config);
     let at = bench.step().unwrap();
-    bench.course.keep_only(|_| false);
+    bench.retry.keep_only(|_| false);
     bench.fail(at, Conflict, None);
     assert_eq!(bench.run(&[]), "a Unavailable { until_ms: None }");
 }
@@ -238,7 +248,7 @@ fn a_plan_without_targets_and_one_of_which_nobody_is_able() {
 fn places() {
     let config = config(ABC, MANY);
     let bench = Bench::new(&config);
-    assert_eq!(bench.course.position(bench.course.target(2).index), Some(2));
-    assert_eq!(bench.course.position(TargetIndex { origin: 9, model: 9 }), None);
-    assert_eq!(bench.course.deadline_ms(), T + 600_000);
+    assert_eq!(bench.retry.position(bench.retry.target(2).index), Some(2));
+    assert_eq!(bench.retry.position(TargetIndex { origin: 9, model: 9 }), None);
+    assert_eq!(bench.retry.deadline_ms(), T + 600_000);
 }

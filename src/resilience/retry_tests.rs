@@ -1,16 +1,17 @@
 use super::*;
 use crate::config::{Config, authoring};
-use crate::resilience::health::Verdict;
+use crate::resilience::health::AttemptResult;
+use crate::resilience::retry_after::YEAR_MS;
 use Failure::{
     BadAnswer, BadKey, Broken, Conflict, Connect, ContentFilter, ContextLength, ModelNotFound, RateLimited,
     Refused, RequestTimeout, ServerError, Timeout, TooEarly, Waking,
 };
 
-#[path = "course_random_tests.rs"]
+#[path = "retry_random_tests.rs"]
 mod random;
 
 const T: u64 = 1_800_000_000_000;
-const SIZE: Size = Size { body_bytes: 400, max_tokens: Some(100) };
+const SIZE: RequestSize = RequestSize { body_bytes: 400, max_tokens: Some(100), choices: 1 };
 
 /// Origins with the model `m` and one route over all of them, in order.
 /// `origins`: name, further fields of the origin, fields of the model besides the name and the price of 1 dollar.
@@ -36,7 +37,7 @@ const ABC: &[(&str, &str, &str)] = &[
 const MANY: &str = "budget = { attempts = 10 }";
 
 struct Bench<'a> {
-    course: RetryState<'a>,
+    retry: RetryState<'a>,
     health: Health,
     rng: Rng,
     now_ms: u64,
@@ -52,9 +53,9 @@ impl<'a> Bench<'a> {
         let rule = route.rule();
         let targets = rule.leaves().iter().map(|leaf| of(&leaf.origin)).collect();
         Self {
-            course: RetryState::new(Plan { route, targets }, T),
+            retry: RetryState::new(Plan { route, targets }, T),
             health: Health::default(),
-            rng: Rng::new([7; 10]),
+            rng: Rng::new([7; 8]),
             now_ms: T,
             log: Vec::new(),
             longest_wait_ms: 0,
@@ -64,7 +65,7 @@ impl<'a> Bench<'a> {
     /// Up to the next attempt: which target.
     fn step(&mut self) -> Result<usize, Exhausted> {
         loop {
-            match self.course.next(SIZE, &self.health, self.now_ms, &mut self.rng) {
+            match self.retry.next(SIZE, &self.health, self.now_ms, &mut self.rng) {
                 Decision::Wait(ms) => {
                     assert!(ms > 0);
                     self.now_ms += ms;
@@ -72,8 +73,8 @@ impl<'a> Bench<'a> {
                     self.log.push("wait".to_owned());
                 }
                 Decision::GiveUp(why) => return Err(why),
-                Decision::Attempt { at, key, again } => {
-                    let target = self.course.target(at);
+                Decision::Attempt { at, key, retry: again } => {
+                    let target = self.retry.target(at);
                     self.health.begin(&target, again, self.now_ms);
                     let key = if key > 0 { format!("/{key}") } else { String::new() };
                     self.log.push(format!("{}{key}", target.origin.name));
@@ -84,11 +85,11 @@ impl<'a> Bench<'a> {
     }
 
     fn fail(&mut self, at: usize, failure: Failure, retry_after_ms: Option<u64>) {
-        let (target, now_ms) = (self.course.target(at), self.now_ms);
-        let verdict = Verdict::of(failure, retry_after_ms.map(|ms| now_ms + ms));
-        self.health.end(&target, verdict, now_ms, &mut self.rng);
-        self.course.spend(SIZE.estimate(&target));
-        self.course.failed(at, failure, retry_after_ms, now_ms, &mut self.rng);
+        let (target, now_ms) = (self.retry.target(at), self.now_ms);
+        let result = AttemptResult::of(failure, retry_after_ms.map(|ms| now_ms + ms));
+        self.health.end(&target, result, now_ms, now_ms, &mut self.rng);
+        self.retry.spend(estimate(SIZE, &target));
+        self.retry.failed(at, failure, retry_after_ms, now_ms, &mut self.rng);
     }
 
     /// Attempts that fail as listed, then one that succeeds; or why there was none.
@@ -164,7 +165,7 @@ fn pauses_grow_and_are_drawn() {
     let mut longest = [0; 9];
     for seed in 0..200 {
         let mut bench = Bench::new(&config);
-        bench.rng = Rng::new([seed; 10]);
+        bench.rng = Rng::new([seed; 8]);
         for longest in &mut longest {
             let at = bench.step().unwrap();
             bench.fail(at, ServerError, None);
@@ -172,8 +173,8 @@ fn pauses_grow_and_are_drawn() {
             let Ok(again) = bench.step() else { panic!("{:?}", bench.log) };
             *longest = (*longest).max(bench.now_ms - before_ms);
             // One request alone cannot make ten attempts and the test needs two per pause.
-            bench.course.attempts = 0;
-            bench.course.targets_state[again].tries -= 1;
+            bench.retry.attempts = 0;
+            bench.retry.states[again].tries -= 1;
             bench.health = Health::default();
         }
     }
@@ -240,8 +241,8 @@ fn no_wait_goes_beyond_the_longest_or_the_budget() {
 fn one_that_another_request_was_told_to_leave_alone() {
     let config = config(&ABC[..2], MANY);
     let held = |bench: &mut Bench<'_>, at: usize, ms| {
-        let target = bench.course.target(at);
-        bench.health.end(&target, AttemptResult::Backoff(T + ms), T, &mut Rng::new([1; 10]));
+        let target = bench.retry.target(at);
+        bench.health.end(&target, AttemptResult::Backoff(T + ms), T, T, &mut Rng::new([1; 8]));
     };
     let mut bench = Bench::new(&config);
     held(&mut bench, 0, 3_000);
@@ -345,17 +346,17 @@ fn the_retry_ratio_ends_retries_but_not_fallbacks() {
         assert!(log.contains('b'), "{log}");
         health = bench.health;
         // Only the retries of `a` are of interest.
-        health.end(&bench.course.target(1), AttemptResult::Success, T, &mut bench.rng);
+        health.end(&bench.retry.target(1), AttemptResult::Success, T, T, &mut bench.rng);
     }
     assert_eq!(again, 10, "the reserve");
 }
 
 fn shut(bench: &mut Bench<'_>, at: usize) -> u64 {
-    let target = bench.course.target(at);
+    let target = bench.retry.target(at);
     for _ in 0..5 {
-        bench.health.end(&target, AttemptResult::Failure, bench.now_ms, &mut Rng::new([2; 10]));
+        bench.health.end(&target, AttemptResult::Failure, bench.now_ms, bench.now_ms, &mut Rng::new([2; 8]));
     }
-    match bench.health.gate(target.index, bench.now_ms) {
+    match bench.health.admission(target.index, bench.now_ms) {
         Admission::BreakerOpen { until_ms } => until_ms,
         other => panic!("{other:?}"),
     }

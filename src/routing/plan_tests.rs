@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::{Failure, authoring};
-use crate::resilience::health::Verdict;
+use crate::resilience::health::{AttemptResult, Health};
+use http::{HeaderName, HeaderValue};
 use std::collections::BTreeMap;
 
 const T: u64 = 1_800_000_000_000;
@@ -52,18 +53,21 @@ const ASK: Ask<'_> = Ask {
 
 impl Ask<'_> {
     fn plan<'c>(&self, config: &'c Config, health: &Health, explain: Option<&mut String>) -> Plan<'c> {
-        let headers: Vec<_> =
-            self.headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let facts = Facts {
+        let header = |(name, value): &(&str, &str)| {
+            (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap())
+        };
+        let headers = self.headers.iter().map(header).collect();
+        let context = RouteContext {
             model: self.model,
             key: &config.keys[self.key],
             stream: self.stream,
-            size: Size { body_bytes: self.body_bytes, max_tokens: self.max_tokens },
+            size: RequestSize { body_bytes: self.body_bytes, max_tokens: self.max_tokens, choices: 1 },
             conversation: self.conversation.as_bytes(),
             headers: &headers,
         };
-        let mut rng = Rng::new([self.seed, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        plan(config, &config.routes[0], &facts, health, T, &mut rng, explain)
+        let mut rng = Rng::new([self.seed, 1, 2, 3, 4, 5, 6, 7]);
+        let is_open = |index| health.is_open(index, T);
+        plan(config, &config.routes[0], &context, &is_open, &mut rng, explain)
     }
 
     /// The origins in their order, such as `a b`; with the model where it is not `m`.
@@ -164,11 +168,11 @@ fn the_cheapest_depends_on_the_request_and_an_open_breaker_is_last() {
         );
     }
     let mut health = Health::default();
-    let mut rng = Rng::new([3; 10]);
+    let mut rng = Rng::new([3; 8]);
     let cheapest = ASK.plan(&config, &health, None).targets[0];
     for _ in 0..cheapest.origin.breaker.failures {
         health.begin(&cheapest, false, T);
-        health.end(&cheapest, Verdict::of(Failure::ServerError, None), T, &mut rng);
+        health.end(&cheapest, AttemptResult::of(Failure::ServerError, None), T, T, &mut rng);
     }
     assert_eq!(shown(&ASK.plan(&config, &health, None)), "a b c");
 }

@@ -228,9 +228,10 @@ impl Scanner {
     }
 
     fn event(&mut self, event: &[u8]) -> Output {
-        // Nothing of the answer follows its end mark.
+        // Nothing of the answer follows its end mark; a line's end may.
         if self.seen.done {
-            return Output::Drop;
+            let is_blank = event.iter().all(|b| matches!(b, b'\n' | b'\r'));
+            return if is_blank { Output::Pass } else { Output::Drop };
         }
         let (StreamEvent { begun, usage, finished, error, end, malformed }, output) =
             self.codec.event(event, self.phase == Phase::Begun);

@@ -1,4 +1,8 @@
 use super::*;
+use crate::config::Kind;
+use crate::dialect::StreamOptions;
+use crate::dialect::registry::default_dialect;
+use moegate_wire::Price;
 
 const CONTENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"usage \"},\"finish_reason\":null}]}\n\n";
 const FINISH: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
@@ -8,8 +12,17 @@ const USAGE_WITH_COST: &str =
 const ERROR: &str = "data: {\"error\":{\"message\":\"boom\"}}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
 
+fn with(options: StreamOptions) -> Scanner {
+    Scanner::new(default_dialect().exchange(Kind::Openai).unwrap().stream(options))
+}
+
 fn scanner(keep_usage: bool) -> Scanner {
-    Scanner::new(Price { input: 1_000_000_000, cached_input: 0, output: 2_000_000_000 }, keep_usage)
+    with(StreamOptions {
+        price: Price { input: 1_000_000_000, cached_input: 0, output: 2_000_000_000 },
+        include_usage: keep_usage,
+        partial: None,
+        plain_errors: None,
+    })
 }
 
 /// What the client gets before the end, for a stream cut into chunks of `size` bytes.
@@ -28,7 +41,7 @@ fn run(stream: &str, size: usize, keep_usage: bool, clean: bool) -> (String, End
     let mut scanner = scanner(keep_usage);
     let out = pushed(&mut scanner, stream, size);
     let finale = scanner.end(if clean { Close::Clean } else { Close::Broken });
-    assert!(!finale.open, "nobody could go on");
+    assert!(!finale.resumable, "nobody could go on");
     (out + &finale.last, finale.ending, scanner.seen())
 }
 
@@ -140,13 +153,32 @@ fn text_that_looks_like_an_end_is_content() {
     assert!(out.starts_with(content));
 }
 
-const NOTE: &str = "data: {\"choices\":[],\"moegate\":{\"attempts\":[]}}\n\n";
+const NOTE: &str = "data: {\"id\":\"r\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"a\",\"choices\":[],\"moegate\":{\"model_asked\":\"a\",\"model\":\"m\",\"origin\":\"o\",\"attempts\":[]}}\n\n";
+
+fn note() -> AttemptNote {
+    AttemptNote {
+        request_id: "r".into(),
+        endpoint: "/chat/completions",
+        created: 1,
+        asked_model: "a".into(),
+        model: "m".into(),
+        origin: "o".into(),
+        attempts: vec![],
+    }
+}
+
+/// One whose stream another origin may have to go on with.
+fn resumable(partial: Partial) -> Scanner {
+    let price = Price { input: 1_000_000_000, cached_input: 0, output: 2_000_000_000 };
+    with(StreamOptions { price, include_usage: true, partial: Some(partial), plain_errors: None })
+}
 
 #[test]
 fn the_note_stands_before_the_end_mark_and_nowhere_else() {
     let noted = |stream: &str, close| {
         let run = |size| {
-            let mut scanner = scanner(true).with_note(NOTE.to_owned());
+            let mut scanner = scanner(true);
+            scanner.set_note(note());
             let out = pushed(&mut scanner, stream, size);
             out + &scanner.end(close).last
         };
@@ -159,21 +191,24 @@ fn the_note_stands_before_the_end_mark_and_nowhere_else() {
     let stream = [CONTENT, FINISH, USAGE, DONE].concat();
     assert_eq!(noted(&stream, Close::Clean), [CONTENT, FINISH, USAGE_WITH_COST, NOTE, DONE].concat());
     let twice = [CONTENT, FINISH, DONE, DONE].concat();
-    assert_eq!(noted(&twice, Close::Clean).matches(NOTE).count(), 1);
+    assert_eq!(
+        noted(&twice, Close::Clean),
+        [CONTENT, FINISH, NOTE, DONE].concat(),
+        "nothing follows the end mark"
+    );
     for stream in [[CONTENT, ERROR, DONE].concat(), CONTENT.to_owned()] {
         assert!(!noted(&stream, Close::Clean).contains(NOTE), "{stream}");
     }
 }
 
 /// The outcome of a stream that another origin may have to go on with, the same however it is cut: what the client has
-/// got, the finale, the farewell and the partial answer.
-fn open_ended(stream: &str, close: Close) -> (String, Finale, String, Partial) {
+/// got, the finale and the partial answer.
+fn open_ended(stream: &str, close: Close) -> (String, Finale, Partial) {
     let run = |size| {
-        let mut scanner = scanner(true).with_partial(Partial::default());
+        let mut scanner = resumable(Partial::default());
         let out = pushed(&mut scanner, stream, size);
         let finale = scanner.end(close);
-        assert_eq!(scanner.close(), Some(close));
-        (out, finale, scanner.farewell(), scanner.take_partial().unwrap())
+        (out, finale, scanner.take_partial().unwrap())
     };
     let whole = run(stream.len());
     for size in 1..stream.len() {
@@ -192,25 +227,25 @@ fn a_stream_that_another_may_go_on_with_is_left_open() {
         (Close::Late, "stream_timeout", false),
     ] {
         for half in ["", "data: {\"choices\":[{\"delta\":{\"content\":\"lost"] {
-            let (out, finale, farewell, partial) = open_ended(&[CONTENT, half].concat(), close);
+            let (out, finale, partial) = open_ended(&[CONTENT, half].concat(), close);
             assert_eq!(
-                (out.as_str(), finale.ending, finale.open),
+                (out.as_str(), finale.ending, finale.resumable),
                 (CONTENT, Ending::Truncated, open),
                 "{close:?}"
             );
             assert!(finale.last.contains(code) && finale.last.ends_with("\n\n"), "{}", finale.last);
-            assert_eq!((farewell, partial.text.as_str()), (finale.last, "usage "));
+            assert_eq!(partial.text, "usage ");
         }
     }
 }
 
 #[test]
 fn an_error_is_kept_back_while_another_may_go_on() {
-    let (out, finale, farewell, partial) = open_ended(&[CONTENT, ERROR, DONE].concat(), Close::Clean);
-    assert_eq!((out.as_str(), finale.ending, finale.open), (CONTENT, Ending::Error, true));
+    let (out, finale, partial) = open_ended(&[CONTENT, ERROR, DONE].concat(), Close::Clean);
+    assert_eq!((out.as_str(), finale.ending, finale.resumable), (CONTENT, Ending::Error, true));
     // If nobody can, the client gets it after all.
-    assert_eq!((farewell.as_str(), finale.last.as_str(), partial.text.as_str()), (ERROR, ERROR, "usage "));
-    let mut scanner = scanner(true).with_partial(Partial::default());
+    assert_eq!((finale.last.as_str(), partial.text.as_str()), (ERROR, "usage "));
+    let mut scanner = resumable(Partial::default());
     scanner.push(ERROR.as_bytes());
     assert_eq!(scanner.error(), br#"{"error":{"message":"boom"}}"#);
     assert!(scanner.is_over(), "who knows when it would end");
@@ -224,7 +259,7 @@ fn an_error_is_kept_back_while_another_may_go_on() {
 fn a_finish_reason_beside_an_error_is_no_end() {
     let error = "data: {\"error\":{\"code\":502,\"message\":\"gone\"},\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"error\"}]}\n\n";
     let (out, finale, ..) = open_ended(&[CONTENT, error, DONE].concat(), Close::Clean);
-    assert_eq!((out.as_str(), finale.ending, finale.open), (CONTENT, Ending::Error, true));
+    assert_eq!((out.as_str(), finale.ending, finale.resumable), (CONTENT, Ending::Error, true));
 }
 
 #[test]
@@ -237,17 +272,17 @@ fn what_was_finished_is_not_gone_on_with() {
         ([CONTENT, FINISH, ERROR].concat(), Close::Clean, Ending::Error),
     ] {
         let (_, finale, ..) = open_ended(&stream, close);
-        assert_eq!((finale.ending, finale.open), (ending, false), "{stream} {close:?}");
+        assert_eq!((finale.ending, finale.resumable), (ending, false), "{stream} {close:?}");
     }
 }
 
 #[test]
 fn an_event_of_which_a_part_is_out_cannot_be_gone_on_with() {
     let big = format!("data: {{\"x\":\"{}", "y".repeat(MAX_HELD + 10_000));
-    let mut scanner = scanner(true).with_partial(Partial::default());
+    let mut scanner = resumable(Partial::default());
     pushed(&mut scanner, &big, 16_384);
     let finale = scanner.end(Close::Broken);
-    assert!(!finale.open && finale.last.starts_with("\n\n"), "{finale:?}");
+    assert!(!finale.resumable && finale.last.starts_with("\n\n"), "{finale:?}");
     // Nor what comes behind it: nobody has read it.
     pushed(&mut scanner, &["\"}\n\n", CONTENT].concat(), 16_384);
     scanner.end(Close::Broken);
@@ -270,7 +305,8 @@ fn the_second_stream_goes_on_where_the_first_left_off() {
     for size in 1..=stream.len() {
         let mut resumed = partial.clone();
         resumed.resume();
-        let mut scanner = scanner(true).with_partial(resumed).with_note(NOTE.to_owned());
+        let mut scanner = resumable(resumed);
+        scanner.set_note(note());
         let out = pushed(&mut scanner, &stream, size);
         let expected = [
             second[1].replace("\"b\"", "\"a\""),
@@ -282,4 +318,89 @@ fn the_second_stream_goes_on_where_the_first_left_off() {
         assert_eq!(scanner.end(Close::Clean).ending, Ending::Complete);
         assert_eq!(scanner.take_partial().unwrap().text, "One two");
     }
+}
+
+#[test]
+fn nothing_more_is_wanted_after_the_end_mark() {
+    let mut scanner = scanner(true);
+    scanner.push([CONTENT, FINISH].concat().as_bytes());
+    assert!(!scanner.is_over());
+    scanner.push(DONE.as_bytes());
+    assert!(scanner.is_over(), "an origin may keep its connection open");
+}
+
+#[test]
+fn origins_words_about_errors_are_kept_from_who_may_not_see_them() {
+    let options = || StreamOptions {
+        price: Price::default(),
+        include_usage: true,
+        partial: None,
+        plain_errors: Some("req1".to_owned()),
+    };
+    let mut scanner = with(options());
+    let out = pushed(&mut scanner, &[CONTENT, ERROR, DONE].concat(), 1000);
+    assert!(!out.contains("boom") && out.contains("req1") && out.contains("provider_error"), "{out}");
+    assert_eq!(scanner.end(Close::Clean).ending, Ending::Error);
+    assert_eq!(scanner.error(), br#"{"error":{"message":"boom"}}"#, "the operator's log");
+}
+
+const ROLE: &str =
+    "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n";
+
+#[test]
+fn what_begins_a_stream() {
+    let choice = |delta: &str| {
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":null}}]}}\n\n")
+    };
+    for (events, expected) in [
+        (choice(r#"{"content":"H"}"#), Phase::Begun),
+        (choice(r#"{"content": "H"}"#), Phase::Begun),
+        (choice(r#"{"role":"assistant","content":"H"}"#), Phase::Begun),
+        (choice(r#"{"role":"assistant","content":"","tool_calls":[{"index":0}]}"#), Phase::Begun),
+        (choice(r#"{"reasoning_content":"hm","content":null}"#), Phase::Begun),
+        (choice(r#"{"refusal":"no"}"#), Phase::Begun),
+        (choice(r#"{"role":"assistant","content":null,"refusal":null,"tool_calls":[]}"#), Phase::NotYet),
+        (choice(r#"{"content":""}"#), Phase::NotYet),
+        (choice("{}"), Phase::NotYet),
+        (ROLE.to_owned(), Phase::NotYet),
+        (": waiting\n\n".to_owned(), Phase::NotYet),
+        ("event: ping\n\n".to_owned(), Phase::NotYet),
+        ("retry: 100\n\n".to_owned(), Phase::NotYet),
+        ("\n".to_owned(), Phase::NotYet),
+        ("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n".to_owned(), Phase::NotYet),
+        ("data: {\"choices\":[{\"text\":\"a\"}]}\n\n".to_owned(), Phase::Begun),
+        ("data: {\"choices\":[{\"text\":\"\"}]}\n\n".to_owned(), Phase::NotYet),
+        ("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n".to_owned(), Phase::Begun),
+        ("data: {\"error\":{\"message\":\"no\"}}\n\n".to_owned(), Phase::Failed),
+        ("event: error\ndata: {\"error\":\"no\"}\n\n".to_owned(), Phase::Failed),
+        ("data: [DONE]\n\n".to_owned(), Phase::Malformed),
+        ("data: hello\n\n".to_owned(), Phase::Malformed),
+        ("<html>\n\n".to_owned(), Phase::Malformed),
+        ("data: {\"choices\":[{\"del".to_owned(), Phase::NotYet),
+        (format!("data: {}", "x".repeat(MAX_HELD)), Phase::Begun),
+        (format!(": {}\n\n", "x".repeat(MAX_HELD + 50_000)), Phase::NotYet),
+        ("x".repeat(MAX_HELD + 1), Phase::Malformed),
+    ] {
+        let mut whole = scanner(true);
+        whole.push(events.as_bytes());
+        assert_eq!(whole.phase(), expected, "{events:.80}");
+        // However it is cut into chunks, behind the role.
+        if events.len() < 1000 && expected != Phase::NotYet {
+            let all = format!("{ROLE}{events}");
+            for at in 1..all.len() {
+                let mut cut = scanner(true);
+                cut.push(&all.as_bytes()[..at]);
+                cut.push(&all.as_bytes()[at..]);
+                let last = cut.phase();
+                assert_eq!(last, expected, "{at} {events}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_error_is_kept() {
+    let mut scanner = scanner(true);
+    scanner.push(format!("{ROLE}data: {{\"error\":{{\"code\":429}}}}\n\n").as_bytes());
+    assert_eq!((scanner.phase(), scanner.error()), (Phase::Failed, &br#"{"error":{"code":429}}"#[..]));
 }

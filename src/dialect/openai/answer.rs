@@ -18,9 +18,7 @@ struct Answer<'a> {
 pub(super) fn read(body: &[u8], price: &Price) -> Option<AnswerFacts> {
     let Answer { usage: raw, error } = serde_json::from_slice(body).ok()?;
     let usage = raw.and_then(usage::parse);
-    let edit = raw
-        .zip(usage)
-        .and_then(|(raw, usage)| usage::cost_insertion(body, raw, price.cost(&usage)));
+    let edit = raw.zip(usage).and_then(|(raw, usage)| usage::cost_insertion(body, raw, price.cost(&usage)));
     let error = match error.map(RawValue::get) {
         None | Some("null") => ErrorForm::None,
         Some(text) if text.starts_with('{') => ErrorForm::Readable,

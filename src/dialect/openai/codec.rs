@@ -90,9 +90,7 @@ impl Codec {
         }
         let output = match usage::cost_insertion(&data, raw, self.options.price.cost(&usage)) {
             None => Output::Pass,
-            Some(edit) => {
-                Output::Replace(with_data(event, &crate::payload::edited(&data, vec![edit])))
-            }
+            Some(edit) => Output::Replace(with_data(event, &crate::payload::edited(&data, vec![edit]))),
         };
         (read, output)
     }
@@ -140,7 +138,9 @@ impl StreamCodec for Codec {
 
     fn origin_error_event(&self, data: &[u8]) -> String {
         if let Some(id) = &self.options.plain_errors {
-            let text = format!("the provider of this model failed; the gateway's operator finds the reason under the request id {id}");
+            let text = format!(
+                "the provider of this model failed; the gateway's operator finds the reason under the request id {id}"
+            );
             return form::error_event(&ApiError::upstream(502, "provider_error", text));
         }
         format!("data: {}\n\n", String::from_utf8_lossy(data))

@@ -61,9 +61,9 @@ impl ClientDialect for OpenAi {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim()),
             _ => None,
         });
-        token.filter(|token| !token.is_empty()).ok_or_else(|| {
-            ApiError::unauthorized("the Authorization header must read `Bearer <your key>`")
-        })
+        token
+            .filter(|token| !token.is_empty())
+            .ok_or_else(|| ApiError::unauthorized("the Authorization header must read `Bearer <your key>`"))
     }
 
     fn parse<'a>(

@@ -61,74 +61,73 @@ pub(super) enum Edited {
 
 /// Takes in an event of the stream.
 pub(super) fn take_in(partial: &mut Partial, data: &[u8]) -> Edited {
-        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else {
-            // Content of another form, such as a list of parts; anything but an object is none.
-            if data.trim_ascii_start().starts_with(b"{") {
-                partial.lose();
-            }
-            return Edited::Same;
-        };
-        let before = partial.events;
-        let handle = chunk.moegate.and_then(|raw| serde_json::from_str::<Handle>(raw.get()).ok());
-        let (tokens, exact) = (handle.as_ref().map_or(0, |handle| handle.tokens.len()), handle.is_some());
-        if let Some(handle) = handle {
-            partial.tokens.extend(handle.tokens);
-            partial.vocabulary = handle.vocab;
+    let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else {
+        // Content of another form, such as a list of parts; anything but an object is none.
+        if data.trim_ascii_start().starts_with(b"{") {
+            partial.lose();
         }
-        let mut finished = false;
-        for choice in chunk.choices.iter().flatten() {
-            finished |= choice.finish_reason.is_some_and(|reason| reason.get() != "null");
-            partial.blocked |= choice.index > 0;
-            add_choice(partial, choice);
-        }
-        partial.beyond_tokens |= partial.events > before && !exact;
-        let has_choices = chunk.choices.is_some_and(|choices| !choices.is_empty());
-        let silent = partial.events == before && !finished && tokens == 0 && chunk.usage.is_none();
-        if partial.resumed && has_choices && silent {
-            // The role once more.
-            return Edited::Drop;
-        }
-        partial.bound();
-        edit(partial, data, chunk.id, chunk.moegate)
+        return Edited::Same;
+    };
+    let before = partial.events;
+    let handle = chunk.moegate.and_then(|raw| serde_json::from_str::<Handle>(raw.get()).ok());
+    let (tokens, exact) = (handle.as_ref().map_or(0, |handle| handle.tokens.len()), handle.is_some());
+    if let Some(handle) = handle {
+        partial.tokens.extend(handle.tokens);
+        partial.vocabulary = handle.vocab;
     }
+    let mut finished = false;
+    for choice in chunk.choices.iter().flatten() {
+        finished |= choice.finish_reason.is_some_and(|reason| reason.get() != "null");
+        partial.blocked |= choice.index > 0;
+        add_choice(partial, choice);
+    }
+    partial.beyond_tokens |= partial.events > before && !exact;
+    let has_choices = chunk.choices.is_some_and(|choices| !choices.is_empty());
+    let silent = partial.events == before && !finished && tokens == 0 && chunk.usage.is_none();
+    if partial.resumed && has_choices && silent {
+        // The role once more.
+        return Edited::Drop;
+    }
+    partial.bound();
+    edit(partial, data, chunk.id, chunk.moegate)
+}
 
-    fn add_choice(partial: &mut Partial, choice: &Choice<'_>) {
-        let says =
-            |raw: Option<&RawValue>| raw.is_some_and(|raw| !matches!(raw.get(), "null" | "\"\"" | "[]"));
-        let content = choice.delta.as_ref().and_then(|delta| delta.content.as_deref());
-        let text = content.or(choice.text.as_deref()).unwrap_or("");
-        partial.text.push_str(text);
-        let mut event = !text.is_empty();
-        if let Some(delta) = &choice.delta {
-            if says(delta.tool_calls) || says(delta.function_call) || says(delta.refusal) {
-                partial.blocked = true;
-                event = true;
-            }
-            event |= says(delta.reasoning_content) || says(delta.reasoning);
+fn add_choice(partial: &mut Partial, choice: &Choice<'_>) {
+    let says = |raw: Option<&RawValue>| raw.is_some_and(|raw| !matches!(raw.get(), "null" | "\"\"" | "[]"));
+    let content = choice.delta.as_ref().and_then(|delta| delta.content.as_deref());
+    let text = content.or(choice.text.as_deref()).unwrap_or("");
+    partial.text.push_str(text);
+    let mut event = !text.is_empty();
+    if let Some(delta) = &choice.delta {
+        if says(delta.tool_calls) || says(delta.function_call) || says(delta.refusal) {
+            partial.blocked = true;
+            event = true;
         }
-        partial.events += u64::from(event);
+        event |= says(delta.reasoning_content) || says(delta.reasoning);
     }
+    partial.events += u64::from(event);
+}
 
-    /// The data with the first stream's id and without the handle, which is between servers.
-    fn edit(partial: &mut Partial, data: &[u8], id: Option<&RawValue>, handle: Option<&RawValue>) -> Edited {
-        if partial.id.is_none() {
-            partial.id = id.map(|id| id.get().to_owned());
-        }
-        let mut edits = Vec::new();
-        if let (Some(own), Some(id)) = (&partial.id, id)
-            && own != id.get()
-        {
-            edits.push(Edit { span: span(data, id), text: own.clone() });
-        }
-        if let Some(range) = handle.and_then(|raw| member(data, span(data, raw))) {
-            edits.push(Edit { span: range, text: String::new() });
-        }
-        if edits.is_empty() {
-            return Edited::Same;
-        }
-        edits.sort_by_key(|edit| edit.span.start);
-        Edited::Data(edited(data, edits))
+/// The data with the first stream's id and without the handle, which is between servers.
+fn edit(partial: &mut Partial, data: &[u8], id: Option<&RawValue>, handle: Option<&RawValue>) -> Edited {
+    if partial.id.is_none() {
+        partial.id = id.map(|id| id.get().to_owned());
     }
+    let mut edits = Vec::new();
+    if let (Some(own), Some(id)) = (&partial.id, id)
+        && own != id.get()
+    {
+        edits.push(Edit { span: span(data, id), text: own.clone() });
+    }
+    if let Some(range) = handle.and_then(|raw| member(data, span(data, raw))) {
+        edits.push(Edit { span: range, text: String::new() });
+    }
+    if edits.is_empty() {
+        return Edited::Same;
+    }
+    edits.sort_by_key(|edit| edit.span.start);
+    Edited::Data(edited(data, edits))
+}
 
 /// The event with other data.
 pub(super) fn with_data(event: &[u8], data: &[u8]) -> Vec<u8> {
@@ -207,15 +206,12 @@ mod tests {
     #[test]
     fn tokens_count_only_while_they_are_all() {
         let mut partial = Partial::default();
-        edited(
+        taken(
             &mut partial,
             r#"{"choices":[{"delta":{"content":"One"}}],"moegate":{"tokens":[5],"vocab":"v"}}"#,
         );
         // Text that was held back, whose tokens are known already.
-        edited(
-            &mut partial,
-            r#"{"choices":[{"delta":{"content":"."}}],"moegate":{"tokens":[],"vocab":"v"}}"#,
-        );
+        taken(&mut partial, r#"{"choices":[{"delta":{"content":"."}}],"moegate":{"tokens":[],"vocab":"v"}}"#);
         assert!(partial.has_all_tokens());
         partial.resume();
         taken(&mut partial, r#"{"choices":[{"delta":{"content":" two"}}]}"#);

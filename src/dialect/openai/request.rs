@@ -3,13 +3,13 @@
 //! Everything else in a body passes untouched, byte for byte: only the spans that must differ are replaced.
 
 use crate::config::DeniedAction;
+use crate::dialect::ClientRequest;
 use crate::dialect::json::{Text, member, present, span, whole_number};
 use crate::dialect::request::{CannotEncode, Changes, Encoded, EncodedBody, RequestFacts, RequestSize};
-use crate::dialect::ClientRequest;
 use crate::error::ApiError;
 use crate::payload::Edit;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -213,13 +213,14 @@ impl ClientRequest for Request<'_> {
             self.resume_edits(resume, &mut edits)?;
         }
         edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
-        merge(&mut edits);
+        merge(self.body, &mut edits);
         Ok(Encoded { path: self.endpoint, body: EncodedBody::Edited(edits) })
     }
 }
 
-/// Members that go may share a comma, where two that stand together are the last ones: the second begins within the first.
-fn merge(edits: &mut Vec<Edit>) {
+/// Members that stand together may share a comma when they go: the second begins within the first. What goes from the
+/// object's beginning takes the comma behind it along.
+fn merge(body: &[u8], edits: &mut Vec<Edit>) {
     edits.dedup_by(|later, earlier| {
         let overlaps = later.span.start < earlier.span.end;
         if overlaps {
@@ -228,6 +229,12 @@ fn merge(edits: &mut Vec<Edit>) {
         }
         overlaps
     });
+    for edit in edits.iter_mut().filter(|edit| edit.text.is_empty()) {
+        let rest = body[edit.span.end..].trim_ascii_start();
+        if body[..edit.span.start].trim_ascii_end().ends_with(b"{") && rest.starts_with(b",") {
+            edit.span.end = body.len() - rest.len() + 1;
+        }
+    }
 }
 
 /// A value with which a denied member asks for nothing.
@@ -245,8 +252,7 @@ fn facts(body: &[u8], members: &Members<'_>) -> Result<RequestFacts, ApiError> {
             "`model` is missing: name the model to use; GET /v1/models lists them",
         )
     })?;
-    let Text(model) =
-        serde_json::from_str(model.get()).map_err(|_| wrong("model", "must be a string"))?;
+    let Text(model) = serde_json::from_str(model.get()).map_err(|_| wrong("model", "must be a string"))?;
     let stream = optional(known[STREAM], "stream", "must be true or false")?.unwrap_or(false);
     let options = optional::<StreamOptions>(
         known[STREAM_OPTIONS],

@@ -35,7 +35,12 @@ impl Request<'_> {
         }
     }
 
-    fn by_text(&self, partial: &Partial, prefill: Prefill, edits: &mut Vec<Edit>) -> Result<(), CannotEncode> {
+    fn by_text(
+        &self,
+        partial: &Partial,
+        prefill: Prefill,
+        edits: &mut Vec<Edit>,
+    ) -> Result<(), CannotEncode> {
         let text = partial.text.as_str();
         // Every choice would go on with the text of one.
         let several = self.facts().size.choices != 1;
@@ -69,7 +74,11 @@ impl Request<'_> {
 
     /// One more element at the end of an array.
     fn appended(&self, array: &RawValue, element: &str) -> Result<Edit, CannotEncode> {
-        let inner = array.get().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).ok_or(CannotEncode::Resume)?;
+        let inner = array
+            .get()
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .ok_or(CannotEncode::Resume)?;
         let at = span(self.body, array).end - 1;
         let comma = if inner.trim().is_empty() { "" } else { "," };
         Ok(Edit { span: at..at, text: format!("{comma}{element}") })

@@ -2,8 +2,8 @@
 
 use crate::dialect::json::{present, span};
 use crate::payload::Edit;
-use serde::Deserialize;
 use moegate_wire::{Nanodollars, Usage};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 #[derive(Deserialize)]

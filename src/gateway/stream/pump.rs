@@ -1,7 +1,7 @@
 //! Every event past the scanner, which says what goes on to the client.
 
-use super::watch::{Interrupt, Watch};
 use super::GRACE_MS;
+use super::watch::{Interrupt, Watch};
 use crate::gateway::send::{OpenStream, Timeouts};
 use crate::platform::{Broken, Left, Payload, Platform};
 use crate::stream::{Close, Forward, Scanner, Transcript};
@@ -40,7 +40,9 @@ pub(in crate::gateway) async fn pump<P: Platform>(
         // All that has come is written before more is read; after the end mark nothing is read any more.
         let more = pending.len() > 0 || scanner.is_over();
         let step = match (next.take(), more) {
-            (Some(payload), true) => written(platform, watch, outgoing, payload, timeouts).await.map(|()| None),
+            (Some(payload), true) => {
+                written(platform, watch, outgoing, payload, timeouts).await.map(|()| None)
+            }
             (None, true) => Ok(None),
             (payload, false) => {
                 let payload = payload.unwrap_or(Payload::Empty);

@@ -67,7 +67,7 @@ pub struct Got {
     pub has_left: bool,
     /// When the head was there, in milliseconds since the request.
     pub head_ms: Option<u64>,
-    /// When the body was over, in milliseconds since the request, whichever way.
+    /// When the reply was over or the client left, in milliseconds since the request.
     pub end_ms: Option<u64>,
     /// Operations of the platform that the request's work began, for [`Client::cancelled_at_step`].
     pub steps: usize,
@@ -233,6 +233,7 @@ impl<'a> Client<'a> {
         state.has_left = true;
         state.queue.clear();
         state.next_take_ms = None;
+        self.got.borrow_mut().end_ms = Some(self.age_ms_since(world, state.begun_ms));
         drop(state);
         world.client_left();
         self.changed();

@@ -341,6 +341,7 @@ impl Fake<'_> {
             (name.as_str().to_owned(), text)
         });
         Arrived {
+            at_ms: self.world.now_ms(),
             headers: headers.collect(),
             authority: head.uri.authority().map_or_else(String::new, ToString::to_string),
             method: head.method.to_string(),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 /// A request as it arrived at an origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrived {
+    /// When, in Unix milliseconds.
+    pub at_ms: u64,
     /// The origin's `host:port`.
     pub authority: String,
     pub method: String,
