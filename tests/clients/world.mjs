@@ -82,7 +82,7 @@ export class World {
     writeFileSync(vars, Object.entries(secrets).map(([name, value]) => `${name}=${value}\n`).join(''));
     const script = [
       '--import', join(ROOT, 'xtask/node/resolve.mjs'), join(ROOT, 'xtask/node/gateway.mjs'),
-      '--config', join(ROOT, 'wrangler.toml'), '--wasm', variable('MOEGATE_CONTRACT_WASM'), '--port', `${GATEWAY_PORT}`,
+      '--config', join(ROOT, 'wrangler.toml'), '--entry', variable('MOEGATE_CONTRACT_WORKER'), '--port', `${GATEWAY_PORT}`,
       '--vars', vars, '--persist', join(this.#folder, 'kv'),
     ];
     return this.#started('the gateway', process.execPath, script);

@@ -1,6 +1,6 @@
 // Starts the gateway in workerd, as wrangler.toml describes it, and ends it on SIGTERM or when standard input ends.
 //
-//   gateway.mjs [--config wrangler.toml] [--vars FILE] [--persist DIR] [--host H] [--port N] [--wasm FILE] [--verbose]
+//   gateway.mjs [--config wrangler.toml] [--vars FILE] [--persist DIR] [--host H] [--port N] [--entry FILE] [--verbose]
 //               [--control]
 //
 // Prints one JSON line {"ready":true,"url":...} once requests are answered. The worker listens on the port itself:
@@ -21,7 +21,7 @@ const { values: args } = parseArgs({
     persist: { type: 'string' },
     host: { type: 'string', default: '127.0.0.1' },
     port: { type: 'string', default: '8787' },
-    wasm: { type: 'string' },
+    entry: { type: 'string' },
     verbose: { type: 'boolean', default: false },
     control: { type: 'boolean', default: false },
   },
@@ -41,7 +41,7 @@ function parseVars(file) {
 }
 
 /** The entry and what it imports as one module, and every wasm module beside it. */
-async function bundle(entry, wasmOverride) {
+async function bundle(entry) {
   const { build } = await import('esbuild');
   const wasm = new Map();
   const result = await build({
@@ -58,7 +58,7 @@ async function bundle(entry, wasmOverride) {
         name: 'wasm',
         setup(hooks) {
           hooks.onResolve({ filter: /\.wasm$/ }, ({ path, resolveDir }) => {
-            const file = wasmOverride ?? resolve(resolveDir, path);
+            const file = resolve(resolveDir, path);
             const known = [...wasm].find(([, at]) => at === file);
             const name = known?.[0] ?? `module${wasm.size}.wasm`;
             wasm.set(name, file);
@@ -85,10 +85,7 @@ async function start() {
   const { workerOptions, externalWorkers } = wrangler.unstable_getMiniflareWorkerOptions(config, undefined, {
     envFiles: ['.no-variables'],
   });
-  const modules = await bundle(
-    resolve(dirname(configPath), config.main),
-    args.wasm && resolve(args.wasm),
-  );
+  const modules = await bundle(args.entry ? resolve(args.entry) : resolve(dirname(configPath), config.main));
   const port = Number(args.port);
   const options = convertV4MiniflareOptions({
     // The front proxy of Miniflare; nothing uses it.

@@ -65,10 +65,10 @@ pub(crate) fn run(setup: &Setup, options: &Options) -> Result<()> {
     wait_for_200(&mut server, origin.port, "/ready", SERVER_LIMIT)?;
 
     let mut gateway = match &host {
-        Prepared::Workerd(node, wasm) => {
+        Prepared::Workerd(node, entry) => {
             let mut command = node.script(&setup.root.join("xtask/node/gateway.mjs"));
             command.current_dir(&setup.root).arg("--vars").arg(&keys.vars);
-            command.arg("--persist").arg(setup.root.join(".moegate/kv")).arg("--wasm").arg(wasm);
+            command.arg("--persist").arg(setup.root.join(".moegate/kv")).arg("--entry").arg(entry);
             command.args(["--port", &port.to_string()]);
             if options.verbose {
                 command.arg("--verbose");

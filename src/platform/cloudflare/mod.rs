@@ -1,11 +1,47 @@
-//! Cloudflare Workers.
+//! Cloudflare Workers, on the crate `worker`.
 //!
-//! The entry is JavaScript of our own (`entry.mjs`, `glue.mjs`) over a handful of plain wasm exports; no generated
-//! bindings. A request is a future in [`tasks`]; where it needs the platform it leaves an [`op::Op`] and waits. The
-//! glue does what the operation says and calls back with the result: two or three crossings for a whole request, each
-//! with flat arguments. Why not `worker-build`'s entry: the table in docs/ARCHITECTURE.md.
+//! [`fetch`] is the Worker's event handler. `entry.js` calls it with an [`Exchange`] in the request's place: the request,
+//! and what JavaScript does for it. What takes time is an [`operation`] that JavaScript settles by its number: one call out
+//! and one back, without a promise or a closure of wasm-bindgen's per step. Why, and what happens after a trap:
+//! docs/ARCHITECTURE.md, "The entry on Workers".
 
-mod abi;
-mod op;
-mod tasks;
+mod bytes;
+mod exchange;
+mod headers;
+mod operation;
+mod request;
+mod store;
+mod timer;
 mod workers;
+
+use crate::gateway::{self, Gateway};
+use exchange::Exchange;
+use request::{Request, Work};
+use std::rc::Rc;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Context, Env, Error, Result, event};
+use workers::Workers;
+
+#[event(fetch)]
+async fn fetch(exchange: Exchange, env: Env, context: Context) -> Result<web_sys::Response> {
+    let gateway = Gateway::compiled();
+    let request = Request::begin(exchange, workers::now_ms());
+    let head = headers::request(&request.exchange.head(request.id), gateway.wanted_headers())
+        .map_err(|error| Error::RustError(error.to_string()))?;
+    let platform = Workers::new(Rc::clone(&request), env);
+    // What follows the reply goes on though the client is served.
+    context.wait_until(Work::new(Rc::clone(&request), async move {
+        gateway::handle(&platform, gateway, head).await;
+    }));
+    request.reply().await.ok_or_else(|| Error::RustError("the request ended without a reply".to_owned()))
+}
+
+/// The names of the headers that have to cross: `{"request":[…],"answer":[…]}`.
+#[wasm_bindgen]
+pub fn wanted_headers() -> String {
+    let list = |names: &[http::HeaderName]| {
+        names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(",")
+    };
+    let (request, answer) = (list(Gateway::compiled().wanted_headers()), list(&headers::ANSWER));
+    format!("{{\"request\":[{request}],\"answer\":[{answer}]}}")
+}

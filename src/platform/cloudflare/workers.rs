@@ -1,180 +1,275 @@
-//! The platform as a request sees it: each call leaves an operation and waits.
+//! [`Platform`] for one request.
 
-use super::op::{Input, Op, Way};
-use crate::core::attempt::{AnswerHeaders, Outbound, SendError};
-use crate::core::memory::Memory;
-use crate::core::secret::Secret;
-use crate::core::stream::{Opening, Scanner};
+use super::bytes::{Bytes, outgoing};
+use super::exchange::{Sink, Upstream};
+use super::operation::{END, LEFT, Operation, Settled, TOO_LARGE};
+use super::request::Request as Own;
+use super::timer::Sleep;
+use super::{headers, store};
 use crate::platform::{
-    Answer, AnswerBody, BodyError, Delivery, Left, Page, Platform, Reply, ReplyBody, StoreError,
+    BodyError, Broken, FetchError, Left, Page, Payload, PipeError, Platform, SecretsUnavailable, StoreError,
 };
-use moegate_wire::Ending;
-use std::cell::{Cell, RefCell};
+use crate::secret::Secret;
+use crate::state::InstanceState;
+use http::{Request, Response, StatusCode};
+use js_sys::Uint8Array;
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::future::Future;
 use std::rc::Rc;
-use std::task::Poll;
+use worker::Env;
 
 thread_local! {
-    /// All secrets that the configuration names, put here once per instance: a Worker's environment does not change
-    /// while it lives.
-    pub(super) static SECRETS: RefCell<HashMap<String, String>> = RefCell::default();
-    static MEMORY: RefCell<Memory> = RefCell::default();
+    /// Every secret that was asked for: a Worker's environment does not change while the instance lives.
+    static SECRETS: RefCell<HashMap<String, Option<String>>> = RefCell::default();
+    static STATE: RefCell<InstanceState> = RefCell::default();
 }
 
-/// Where one request and the glue meet.
-#[derive(Default)]
-pub(super) struct Slot {
-    pub(super) op: RefCell<Op>,
-    pub(super) input: RefCell<Option<Input>>,
-    /// Of the stream that may begin.
-    pub(super) opening: RefCell<Opening>,
-    /// Whether the glue has the bytes of the whole answer that came last: an error event it has not.
-    answered: Cell<bool>,
-    /// Of the stream being pumped.
-    pub(super) scanner: RefCell<Option<Scanner>>,
-    /// Unix milliseconds at the last crossing; Workers' clock stands still between two events anyway.
-    pub(super) now_ms: Cell<u64>,
+/// Unix milliseconds. Workers' clock stands still between two events.
+pub(super) fn now_ms() -> u64 {
+    js_sys::Date::now() as u64
 }
 
 pub(super) struct Workers {
-    pub(super) slot: Rc<Slot>,
-    pub(super) random: [u8; 10],
+    request: Rc<Own>,
+    env: Env,
 }
 
 impl Workers {
-    async fn perform(&self, op: Op) -> Input {
-        self.slot.op.replace(op);
-        std::future::poll_fn(|_| self.slot.input.take().map_or(Poll::Pending, Poll::Ready)).await
+    pub(super) fn new(request: Rc<Own>, env: Env) -> Self {
+        Self { request, env }
     }
 
-    async fn deliver(&self, op: Op) -> Delivery {
-        let outcome = self.perform(op).await.outcome;
-        let ending = match outcome {
-            0 => Ending::Complete,
-            1 => Ending::Cancelled,
-            2 | 5 => Ending::Error,
-            _ => Ending::Truncated,
-        };
-        Delivery { ending, scanner: self.slot.scanner.take(), open: outcome >= 4 }
+    /// Hands a reply's head over.
+    fn reply(&self, response: web_sys::Response) {
+        self.request.give(response);
+    }
+
+    fn chunk(&self, settled: Settled, incoming: &mut Incoming) -> Result<Option<Bytes>, Broken> {
+        match settled.code {
+            END => {
+                incoming.over = true;
+                Ok(None)
+            }
+            code if code < 0 => Err(Broken),
+            _ => Ok(Some(Bytes::take(&self.request.exchange, settled))),
+        }
+    }
+
+    fn body(&self, settled: Settled) -> Result<Bytes, BodyError> {
+        match settled.code {
+            TOO_LARGE => Err(BodyError::TooLarge),
+            code if code < 0 => Err(BodyError::Broken),
+            _ => Ok(Bytes::take(&self.request.exchange, settled)),
+        }
     }
 }
 
+/// The body of an origin's answer.
+pub struct Incoming {
+    upstream: Upstream,
+    over: bool,
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if !self.over {
+            self.upstream.stop();
+        }
+    }
+}
+
+/// The body of a reply that is being written.
+pub struct Outgoing {
+    sink: Sink,
+    request: Rc<Own>,
+    closed: bool,
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.request.served.set(true);
+        if !self.closed {
+            self.sink.abort();
+        }
+    }
+}
+
+fn head(status: StatusCode, fields: &http::HeaderMap) -> String {
+    let mut text = String::with_capacity(128);
+    text.push_str(status.as_str());
+    headers::append(&mut text, fields);
+    text
+}
+
 impl Platform for Workers {
-    type Body = Vec<u8>;
-    /// The glue holds it.
-    type Stream = ();
+    type Bytes = Bytes;
+    type Incoming = Incoming;
+    type Outgoing = Outgoing;
 
     fn now_ms(&self) -> u64 {
-        self.slot.now_ms.get()
+        let now_ms = now_ms();
+        self.request.seen_ms.set(now_ms);
+        now_ms
     }
 
-    fn random(&self) -> [u8; 10] {
-        self.random
-    }
-
-    async fn secret(&self, name: &str) -> Option<Secret> {
-        SECRETS.with_borrow(|secrets| secrets.get(name).and_then(|value| Secret::new(value)))
-    }
-
-    async fn read_body(&self, limit: usize) -> Result<Vec<u8>, BodyError> {
-        let input = self.perform(Op::read_body(limit)).await;
-        match input.outcome {
-            0 => Ok(input.bytes),
-            1 => Err(BodyError::TooLarge),
-            _ => Err(BodyError::Broken),
+    fn random(&self, bytes: &mut [u8]) {
+        // `crypto.getRandomValues` fails for more than 65,536 bytes only, and `getrandom` asks for no more at once.
+        if getrandom::fill(bytes).is_err() {
+            panic!("the runtime gave no random bytes");
         }
     }
 
-    async fn sleep(&self, ms: u64) -> Result<(), Left> {
-        match self.perform(Op::sleep(ms)).await.outcome {
-            0 => Ok(()),
-            _ => Err(Left),
-        }
-    }
-
-    fn memory<T>(&self, f: impl FnOnce(&mut Memory) -> T) -> T {
-        MEMORY.with_borrow_mut(f)
-    }
-
-    async fn send(&self, request: Outbound, limit: usize) -> Result<Answer<()>, SendError> {
-        self.slot.opening.replace(Opening::default());
-        let mut input = self.perform(Op::send(request, limit)).await;
-        self.slot.answered.set(input.outcome == 0);
-        let streams = match input.outcome {
-            0 => false,
-            1 => true,
-            2 => return Err(SendError::Connect),
-            3 => return Err(SendError::Timeout),
-            4 => return Err(SendError::Broken),
-            5 => return Err(SendError::TooLarge),
-            7 => {
-                input.bytes = self.slot.opening.take().error();
-                input.text_length = 0;
-                false
+    async fn secret(&self, name: &str) -> Result<Option<Secret>, SecretsUnavailable> {
+        let value = SECRETS.with_borrow_mut(|secrets| match secrets.get(name) {
+            Some(value) => value.clone(),
+            None => {
+                let value = self.env.secret(name).ok().map(|value| value.to_string());
+                secrets.insert(name.to_owned(), value.clone());
+                value
             }
-            8 => return Err(SendError::BadStream),
-            _ => return Err(SendError::Cancelled),
-        };
-        let text = input.split_text();
-        let mut lines = text.split('\n').map(str::to_owned);
-        let mut line = || lines.next().unwrap_or_default();
-        let headers = AnswerHeaders {
-            content_type: line(),
-            retry_after: line(),
-            retry_after_ms: line(),
-            signature: line(),
-        };
-        let body = if streams { AnswerBody::Stream(()) } else { AnswerBody::Whole(input.bytes) };
-        Ok(Answer { status: u16::try_from(input.a).unwrap_or(502), headers, body })
-    }
-
-    async fn respond(&self, reply: Reply, body: ReplyBody<()>) -> Delivery {
-        let op = match body {
-            ReplyBody::Bytes(bytes) => Op::respond(&reply, Way::Bytes, bytes),
-            ReplyBody::Answered(bytes) if !self.slot.answered.get() => Op::respond(&reply, Way::Bytes, bytes),
-            ReplyBody::Answered(_) => Op::respond(&reply, Way::Answered, Vec::new()),
-            ReplyBody::Relay(()) => Op::respond(&reply, Way::Relay, Vec::new()),
-            ReplyBody::Pump((), scanner) => {
-                self.slot.scanner.replace(Some(scanner));
-                Op::respond(&reply, Way::Pump, Vec::new())
+        });
+        match value.as_deref().map(Secret::new) {
+            Some(Ok(secret)) => Ok(secret),
+            Some(Err(_)) => {
+                worker::console_error!("moegate: the secret `{name}` has a line break in it and counts as missing");
+                Ok(None)
             }
-        };
-        self.deliver(op).await
-    }
-
-    async fn go_on(&self, (): (), scanner: Scanner) -> Delivery {
-        self.slot.scanner.replace(Some(scanner));
-        self.deliver(Op::go_on()).await
-    }
-
-    async fn finish(&self, last: String) -> Result<(), Left> {
-        match self.perform(Op::finish(last)).await.outcome {
-            0 => Ok(()),
-            _ => Err(Left),
+            None => Ok(None),
         }
+    }
+
+    fn state<T>(&self, f: impl FnOnce(&mut InstanceState) -> T) -> T {
+        STATE.with_borrow_mut(f)
+    }
+
+    fn sleep(&self, ms: u64) -> impl Future<Output = ()> {
+        Sleep::new(Rc::clone(&self.request), now_ms().saturating_add(ms))
+    }
+
+    async fn cancelled(&self) {
+        self.request.left().await;
+    }
+
+    async fn read_body(&self, limit: usize) -> Result<Bytes, BodyError> {
+        let exchange = &self.request.exchange;
+        self.body(Operation::begin(|number| exchange.read_body(number, limit as f64)).await)
+    }
+
+    async fn fetch(&self, request: Request<Payload<Bytes>>) -> Result<Response<Incoming>, FetchError> {
+        let (parts, body) = request.into_parts();
+        let mut text = format!("{}\n{}", parts.method, parts.uri);
+        headers::append(&mut text, &parts.headers);
+        let mut upstream = None;
+        let operation = Operation::begin(|number| {
+            upstream = Some(self.request.exchange.fetch(number, &text, outgoing(&body).as_ref()));
+        });
+        // What is sent lies in JavaScript now.
+        drop((text, body));
+        let Some(upstream) = upstream else { return Err(FetchError::Connect) };
+        let mut incoming = Incoming { upstream, over: false };
+        let settled = operation.await;
+        let status = u16::try_from(settled.code).ok().and_then(|status| StatusCode::from_u16(status).ok());
+        let Some(status) = status else {
+            incoming.over = settled.code < 0;
+            return Err(FetchError::Connect);
+        };
+        let mut response = Response::new(incoming);
+        *response.status_mut() = status;
+        *response.headers_mut() = headers::values(settled.text.split('\n'), &headers::ANSWER);
+        Ok(response)
+    }
+
+    async fn read(&self, incoming: &mut Incoming) -> Result<Option<Bytes>, Broken> {
+        let settled = Operation::begin(|number| incoming.upstream.read(number)).await;
+        self.chunk(settled, incoming)
+    }
+
+    async fn collect(&self, mut incoming: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+        let settled = Operation::begin(|number| incoming.upstream.collect(number, limit as f64)).await;
+        incoming.over = settled.code >= 0;
+        self.body(settled)
+    }
+
+    async fn respond(&self, reply: Response<Payload<Bytes>>) -> Result<(), Left> {
+        let (parts, body) = reply.into_parts();
+        let text = head(parts.status, &parts.headers);
+        self.reply(self.request.exchange.respond(&text, outgoing(&body).as_ref()));
+        self.request.served.set(true);
+        if self.request.has_left() { Err(Left) } else { Ok(()) }
+    }
+
+    fn begin(&self, reply: Response<()>) -> Outgoing {
+        let sink = self.request.exchange.begin(&head(reply.status(), reply.headers()));
+        self.reply(sink.response());
+        Outgoing { sink, request: Rc::clone(&self.request), closed: false }
+    }
+
+    async fn write(&self, outgoing: &mut Outgoing, chunk: Payload<Bytes>) -> Result<(), Left> {
+        let Some(chunk) = array(chunk) else { return Ok(()) };
+        let settled = Operation::begin(|number| outgoing.sink.write(number, &chunk)).await;
+        if settled.code == LEFT { Err(Left) } else { Ok(()) }
+    }
+
+    async fn write_then_read(
+        &self,
+        outgoing: &mut Outgoing,
+        chunk: Payload<Bytes>,
+        incoming: &mut Incoming,
+    ) -> Result<Result<Option<Bytes>, Broken>, Left> {
+        let operation = match array(chunk) {
+            Some(chunk) => Operation::begin(|number| {
+                outgoing.sink.write_then_read(number, &chunk, &incoming.upstream);
+            }),
+            None => Operation::begin(|number| incoming.upstream.read(number)),
+        };
+        let settled = operation.await;
+        if settled.code == LEFT {
+            return Err(Left);
+        }
+        Ok(self.chunk(settled, incoming))
+    }
+
+    async fn pipe(&self, mut incoming: Incoming, outgoing: &mut Outgoing) -> Result<(), PipeError> {
+        let settled = Operation::begin(|number| outgoing.sink.pipe(number, &incoming.upstream)).await;
+        match settled.code {
+            0 => {
+                incoming.over = true;
+                Ok(())
+            }
+            LEFT => Err(PipeError::Left),
+            _ => Err(PipeError::Broken),
+        }
+    }
+
+    async fn close(&self, mut outgoing: Outgoing) -> Result<(), Left> {
+        let settled = Operation::begin(|number| outgoing.sink.close(number)).await;
+        outgoing.closed = true;
+        if settled.code == LEFT { Err(Left) } else { Ok(()) }
     }
 
     async fn remember(&self, key: &str, value: &str, seconds: u64) {
-        self.perform(Op::remember(key, value, seconds)).await;
+        store::remember(&self.request.exchange.host(), key, value, seconds).await;
     }
 
     async fn recall(&self, key: &str) -> Option<String> {
-        let mut input = self.perform(Op::recall(key)).await;
-        (input.outcome == 0).then(|| input.split_text())
+        store::recall(&self.request.exchange.host(), key).await
     }
 
     async fn put_record(&self, key: &str, value: &str, summary: &str) -> Result<(), StoreError> {
-        match self.perform(Op::put(key, value, summary)).await.outcome {
-            0 => Ok(()),
-            _ => Err(StoreError),
-        }
+        store::put(&self.env, key, value, summary).await
     }
 
     async fn list_records(&self, prefix: &str, cursor: Option<&str>) -> Result<Page, StoreError> {
-        let input = self.perform(Op::list(prefix, cursor)).await;
-        if input.outcome != 0 {
-            return Err(StoreError);
-        }
-        serde_json::from_slice(&input.bytes).map_err(|_| StoreError)
+        store::list(&self.env, prefix, cursor).await
     }
+
+    async fn log(&self, line: &str) {
+        worker::console_error!("{line}");
+    }
+}
+
+/// A chunk as JavaScript takes it; `None` for an empty one, which would end nothing and say nothing.
+fn array(chunk: Payload<Bytes>) -> Option<Uint8Array> {
+    outgoing(&chunk).filter(|_| !chunk.is_empty())
 }

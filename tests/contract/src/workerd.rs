@@ -21,7 +21,7 @@ const DROP: Duration = Duration::from_secs(10);
 pub struct Workerd {
     suite: &'static Suite,
     node: OsString,
-    wasm: PathBuf,
+    entry: PathBuf,
     folder: PathBuf,
     progress: Arc<Progress>,
     program: Mutex<Option<Program>>,
@@ -39,7 +39,7 @@ impl Workerd {
     /// What is missing or taken, and what to do.
     pub fn start(suite: &'static Suite, progress: &Arc<Progress>) -> Result<Self, String> {
         built(suite, "MOEGATE_NODE_MODULES")?;
-        let (node, wasm) = (built(suite, "MOEGATE_NODE")?, built(suite, suite.built[0])?.into());
+        let (node, entry) = (built(suite, "MOEGATE_NODE")?, built(suite, suite.built[0])?.into());
         must_be_free(suite)?;
         let progress = Arc::clone(progress);
         let folder = env::temp_dir().join(format!("moegate-{}-{}", suite.name, std::process::id()));
@@ -49,7 +49,7 @@ impl Workerd {
             .and_then(|()| fs::write(folder.join("vars"), vars))
             .map_err(|error| format!("cannot write to {}: {error}", folder.display()))?;
         let (program, said) = (Mutex::new(None), Said::default());
-        let host = Self { suite, node, wasm, folder, progress, program, said };
+        let host = Self { suite, node, entry, folder, progress, program, said };
         host.launch()?;
         Ok(host)
     }
@@ -67,8 +67,8 @@ impl Workerd {
             .arg(self.folder.join("vars"))
             .arg("--persist")
             .arg(self.folder.join("kv"))
-            .arg("--wasm")
-            .arg(&self.wasm)
+            .arg("--entry")
+            .arg(&self.entry)
             .args(["--port", &self.suite.port.to_string(), "--control"])
             .current_dir(&self.folder);
         *self.program.lock().unwrap() = Some(Program::start(command, "{\"ready\":true", &self.said)?);

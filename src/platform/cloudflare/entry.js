@@ -1,0 +1,417 @@
+// The Worker's entry: the module that wasm-bindgen made, and what JavaScript does for it.
+//
+// Rust (mod.rs) gets an `Exchange` for each request and calls its methods: few crossings, flat arguments. What takes time
+// is an operation with a number; when it is over, `settle` tells Rust. An exchange also knows all that has to be ended if
+// wasm traps: after a trap nobody vouches for the module's memory, so the next request gets a new instance, and every
+// request in flight ends with an error.
+
+import * as gateway from "./moegate.js";
+
+/** What settles an operation besides a length or a status; op.rs knows the numbers. */
+const OK = 0, END = -1, BROKEN = -2, TOO_LARGE = -3, LEFT = -4;
+
+/** Bodies above this many bytes are not put together in JavaScript: wasm takes the chunks one by one. */
+const LARGE = 1 << 20;
+
+/** Names of the request headers and of the answer headers that Rust wants to know. */
+let wanted = null;
+
+/** The requests that the instance works on. */
+let inFlight = new Set();
+
+/** What the crate `worker` says of the instance: its panic hook sets `criticalError`. */
+const state = gateway.__worker_init_state();
+
+/** One client's request. */
+class Exchange {
+  constructor(request) {
+    this.request = request;
+    /** Its number in Rust. */
+    this.id = 0;
+    /** Set once its instance has trapped: whatever it still waits for is of no interest. */
+    this.dead = false;
+    this.timer = undefined;
+    this.left = null;
+    this.upstreams = new Set();
+    this.sink = null;
+    /** Fails it, from whatever request's turn; the rest happens in its own. */
+    this.crash = null;
+  }
+
+  /** Method, path with query and the wanted headers, a line each. */
+  head(id) {
+    this.id = id;
+    const { method, url, headers } = this.request;
+    const path = url.indexOf("/", url.indexOf("//") + 2);
+    let text = `${method}\n${path < 0 ? "/" : url.slice(path)}`;
+    for (const name of wanted.request) text += `\n${headers.get(name) ?? ""}`;
+    return text;
+  }
+
+  settle(op, code, value) {
+    if (this.dead) return;
+    try {
+      gateway.settle(op, code, value);
+    } catch (error) {
+      trapped(error);
+    }
+  }
+
+  /** Whether the client has left; tells when it does. */
+  listen() {
+    const { signal } = this.request;
+    if (this.left === null && signal) {
+      this.left = () => this.enter(gateway.left);
+      signal.addEventListener("abort", this.left);
+    }
+    return signal?.aborted ?? false;
+  }
+
+  /** Calls `tick` after so many milliseconds, instead of when it was last to be called. */
+  wake(ms) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.enter(gateway.tick), ms);
+  }
+
+  enter(call) {
+    if (this.dead) return;
+    try {
+      call(this.id);
+    } catch (error) {
+      trapped(error);
+    }
+  }
+
+  async readBody(op, limit) {
+    const [code, bytes] = await collect(this.request, limit);
+    this.settle(op, code, bytes);
+  }
+
+  /** Sends a request: method, URL, and the headers' names and values in turn, a line each. */
+  fetch(op, text, body) {
+    const upstream = new Upstream(this);
+    this.upstreams.add(upstream);
+    upstream.fetch(op, text, body);
+    return upstream;
+  }
+
+  /** A whole reply. */
+  respond(text, body) {
+    return reply(text, body);
+  }
+
+  /** A reply whose body is written to the sink. */
+  begin(text) {
+    this.sink = new Sink(this, text);
+    return this.sink;
+  }
+
+  /** Copies chunks that `collect` gave to wasm's memory. */
+  fill(target, chunks) {
+    fill(target, chunks);
+  }
+
+  host() {
+    return new URL(this.request.url).host;
+  }
+
+  /** Its work is over. */
+  end() {
+    inFlight.delete(this);
+    clearTimeout(this.timer);
+    // The runtime may have let go of the request long ago; then its objects refuse.
+    try {
+      if (this.left !== null) this.request.signal.removeEventListener("abort", this.left);
+    } catch {}
+  }
+
+  /** Ends all that is still open in the client's and the origins' direction. */
+  fail() {
+    clearTimeout(this.timer);
+    for (const upstream of this.upstreams) upstream.stop();
+    this.sink?.abort();
+  }
+}
+
+/** A request to an origin and its answer. */
+class Upstream {
+  constructor(exchange) {
+    this.exchange = exchange;
+    this.controller = new AbortController();
+    this.response = null;
+    this.reader = null;
+  }
+
+  async fetch(op, text, body) {
+    const { exchange } = this;
+    const [method, url, ...lines] = text.split("\n");
+    let head;
+    try {
+      const { signal } = this.controller;
+      this.response = await fetch(url, { method, headers: named(lines), body, redirect: "manual", signal });
+      const { headers } = this.response;
+      head = "";
+      for (const name of wanted.answer) head += `${headers.get(name) ?? ""}\n`;
+    } catch {
+      exchange.upstreams.delete(this);
+      return exchange.settle(op, BROKEN);
+    }
+    if (exchange.dead) return;
+    try {
+      gateway.answered(op, this.response.status, head);
+    } catch (error) {
+      trapped(error);
+    }
+  }
+
+  /** The next chunk. */
+  async read(op) {
+    let code = BROKEN, chunk;
+    try {
+      this.reader ??= (this.response.body ?? new Blob().stream()).getReader();
+      let done;
+      do {
+        ({ done, value: chunk } = await this.reader.read());
+      } while (!done && chunk.length === 0);
+      code = done ? END : chunk.length;
+      if (done) this.exchange.upstreams.delete(this);
+    } catch {}
+    this.exchange.settle(op, code, chunk);
+  }
+
+  /** The whole body. */
+  async collect(op, limit) {
+    const [code, bytes] = await collect(this.response, limit, this.reader);
+    if (code >= 0) this.exchange.upstreams.delete(this);
+    this.exchange.settle(op, code, bytes);
+  }
+
+  release() {
+    this.reader?.releaseLock();
+    this.reader = null;
+  }
+
+  stop() {
+    this.exchange.upstreams.delete(this);
+    try {
+      this.controller.abort();
+    } catch {}
+  }
+}
+
+/** The body of a reply that is being written. */
+class Sink {
+  constructor(exchange, text) {
+    this.exchange = exchange;
+    const { readable, writable } = new IdentityTransformStream();
+    this.response = reply(text, readable);
+    this.writable = writable;
+    this.writer = null;
+    /** The runtime's pipe that holds the lock; never rejects. */
+    this.piping = null;
+  }
+
+  async put(chunk) {
+    if (this.piping !== null) await this.piping;
+    this.writer ??= this.writable.getWriter();
+    await this.writer.write(chunk);
+  }
+
+  async write(op, chunk) {
+    let code = OK;
+    try {
+      await this.put(chunk);
+    } catch {
+      code = LEFT;
+    }
+    this.exchange.settle(op, code);
+  }
+
+  async writeThenRead(op, chunk, upstream) {
+    try {
+      await (this.writer !== null ? this.writer.write(chunk) : this.put(chunk));
+    } catch {
+      return this.exchange.settle(op, LEFT);
+    }
+    return upstream.read(op);
+  }
+
+  /** The runtime's own pipe: not one byte of it is seen here. */
+  async pipe(op, upstream) {
+    let over;
+    let code = OK;
+    this.piping = new Promise((resolve) => { over = resolve; });
+    try {
+      this.writer?.releaseLock();
+      this.writer = null;
+      upstream.release();
+      await upstream.response.body?.pipeTo(this.writable, { preventClose: true, preventAbort: true });
+      this.exchange.upstreams.delete(upstream);
+    } catch {
+      code = BROKEN;
+    }
+    this.piping = null;
+    over();
+    if (code === BROKEN) {
+      // Either side may have failed.
+      try {
+        this.writer = this.writable.getWriter();
+        if (this.writer.desiredSize === null) code = LEFT;
+      } catch {
+        code = LEFT;
+      }
+    }
+    this.exchange.settle(op, code);
+  }
+
+  async close(op) {
+    let code = OK;
+    try {
+      if (this.piping !== null) await this.piping;
+      this.writer ??= this.writable.getWriter();
+      await this.writer.close();
+    } catch {
+      code = LEFT;
+    }
+    this.exchange.settle(op, code);
+  }
+
+  /** Breaks the client's connection off. */
+  async abort() {
+    this.exchange.sink = null;
+    try {
+      if (this.piping !== null) await this.piping;
+      await (this.writer ?? this.writable).abort("the reply is not whole");
+    } catch {}
+  }
+}
+
+/** A response from its status and its headers' names and values in turn, a line each. */
+function reply(text, body) {
+  const [status, ...lines] = text.split("\n");
+  const init = { status: Number(status), headers: named(lines) };
+  try {
+    return new Response(body, init);
+  } catch {
+    // A status that has no body, or none that the runtime lets out.
+    const empty = status === "204" || status === "205" || status === "304";
+    return new Response(null, empty ? init : { status: 502 });
+  }
+}
+
+/**
+ * Name and value in turn → an object, which the runtime reads in a third of the time that pairs take. Rust sends no name
+ * twice.
+ */
+function named(lines) {
+  const headers = {};
+  for (let i = 0; i + 1 < lines.length; i += 2) headers[lines[i]] = lines[i + 1];
+  return headers;
+}
+
+/**
+ * A body as one array, or as its chunks if it is large and has no length: its length, or what went wrong, and the bytes.
+ * With a declared length the runtime collects it; without one it is counted as it comes.
+ */
+async function collect(message, limit, reader = null) {
+  try {
+    if (reader === null) {
+      const { headers } = message;
+      const declared = headers.get("content-length");
+      if (declared !== null && headers.get("content-encoding") === null) {
+        if (Number(declared) > limit) return [TOO_LARGE];
+        const bytes = new Uint8Array(await message.arrayBuffer());
+        return [bytes.length, bytes];
+      }
+      // Only now: asking for `body` makes a stream.
+      reader = message.body?.getReader();
+      if (!reader) return [0];
+    }
+    const chunks = [];
+    let total = 0;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      total += value.length;
+      if (total > limit) {
+        await reader.cancel();
+        return [TOO_LARGE];
+      }
+      chunks.push(value);
+    }
+    if (chunks.length === 1) return [total, chunks[0]];
+    if (total > LARGE) return [total, chunks];
+    const whole = new Uint8Array(total);
+    fill(whole, chunks);
+    return [total, whole];
+  } catch {
+    return [BROKEN];
+  }
+}
+
+/** Copies an array, or chunks that are let go one by one, to `target`. */
+function fill(target, chunks) {
+  if (chunks instanceof Uint8Array) return target.set(chunks);
+  chunks.reverse();
+  for (let at = 0; chunks.length > 0; ) {
+    const chunk = chunks.pop();
+    target.set(chunk, at);
+    at += chunk.length;
+  }
+}
+
+/** wasm has trapped, or had no memory or no stack left: nothing calls this instance again. */
+function trapped(error) {
+  const broken = inFlight;
+  inFlight = new Set();
+  state.criticalError = false;
+  state.instanceId += 1;
+  gateway.__wbg_reset_state();
+  for (const exchange of broken) {
+    exchange.dead = true;
+    exchange.crash();
+  }
+  console.error(`moegate: the gateway failed: ${error?.stack ?? error}`);
+}
+
+/** What escapes from a microtask that wasm has queued. */
+addEventListener("error", ({ error }) => {
+  if (state.criticalError || isTrap(error)) trapped(error);
+});
+addEventListener("unhandledrejection", ({ reason }) => {
+  if (state.criticalError || isTrap(reason)) trapped(reason);
+});
+
+/** A stack that overflows is a RangeError. */
+function isTrap(error) {
+  return error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
+}
+
+function failed() {
+  const message = "the gateway failed on this request; it is ready for the next one";
+  const body = { error: { message, type: "internal_server_error", param: null, code: "internal" } };
+  return Response.json(body, { status: 500 });
+}
+
+export default {
+  fetch(request, env, context) {
+    return new Promise((resolve) => {
+      const exchange = new Exchange(request);
+      // Its reactions run in this request's turn, whoever resolves it.
+      const crashed = new Promise((crash) => { exchange.crash = crash; });
+      crashed.then(() => {
+        exchange.fail();
+        resolve(failed());
+      });
+      try {
+        // A panic that nothing above has seen.
+        if (state.criticalError) trapped("a panic");
+        inFlight.add(exchange);
+        wanted ??= JSON.parse(gateway.wanted_headers());
+        gateway.fetch(exchange, env, context).then(resolve, trapped);
+      } catch (error) {
+        trapped(error);
+      }
+    });
+  },
+};
