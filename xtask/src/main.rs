@@ -46,12 +46,11 @@ Commands:
                       With --json, origin_url is null where no server was started; client_key is that of the first
                       [[keys]] whose key is known here; a key of which only the hash is known is null. SIGTERM ends all
   test [SUITE…]     set up what is missing and run the suites (default: all)
-  bench gateway     compare the gateway with a bare pass-through, in workerd (there with worker-build's entry too) and
-                    in the test host for Spin
+  bench gateway     compare the gateway with a bare pass-through, in workerd and in the test host
+                    for Spin
       --host HOST     workerd or spin only
       --json FILE     also write the rows to a file
       --rounds N      (default: 9)
-      --own-only      leave out worker-build, whose tools take minutes to compile
       --before DIR    compare with the Worker of another checkout, built there with the bench's configuration
   bench moe         compare the MoE server with llama.cpp, which is built for it, on models of random weights
       --json FILE     also write the rows to a file
@@ -228,7 +227,6 @@ fn bench_gateway(args: &mut lexopt::Parser) -> std::result::Result<Command, lexo
         match arg {
             Long("json") => options.json = Some(args.value()?.into()),
             Long("rounds") => options.rounds = args.value()?.parse::<std::num::NonZeroUsize>()?.get(),
-            Long("own-only") => options.own_only = true,
             Long("before") => options.before = Some(args.value()?.into()),
             Long("host") => options.host = Some(args.value()?.parse_with(Host::parse)?),
             other => return Err(other.unexpected()),
