@@ -26,8 +26,8 @@ fn compile() -> Result<(), String> {
     let file = root.join(env::var_os("MOEGATE_CONFIG").unwrap_or_else(|| "moegate.toml".into()));
     println!("cargo::rerun-if-changed={}", file.display());
     let text = fs::read_to_string(&file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
-    let architecture = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
-    let platform = Platform::of_build(&architecture, env::var_os("CARGO_FEATURE_SPIN").is_some());
+    let target = |part: &str| env::var(format!("CARGO_CFG_TARGET_{part}")).unwrap_or_default();
+    let platform = Platform::of_build(&target("ARCH"), &target("OS"));
     let json = match (authoring::parse_for(&text, platform), platform) {
         (Ok(config), _) => authoring::to_json(&config).map_err(|e| e.to_string())?,
         (Err(problems), Some(platform)) => {

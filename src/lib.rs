@@ -1,20 +1,33 @@
 //! moegate: a small gateway for language-model APIs.
 //!
-//! - [`gateway`]: the one async function a request walks through.
-//! - [`core`]: what it decides. Pure.
-//! - [`api`]: the dialects.
-//! - [`platform`]: what runs it: Workers, Spin (the feature `spin`) or a fake (off wasm).
+//! - [`gateway`]: the pipeline a request walks through, and the stream engine, over the primitives of a platform.
+//! - [`routing`], [`resilience`], [`metering`], [`auth`], [`stream`]: what it decides. Pure.
+//! - [`dialect`]: the neutral words for requests, events, usage and errors, and what clients and origins say instead.
+//! - [`platform`]: what runs it: Workers, Spin or a fake (off wasm), chosen by the target.
+//! - [`state`]: what an instance remembers between requests. [`secret`], [`error`], [`payload`], [`rng`], [`request_id`]:
+//!   types that all of these use.
 #![deny(unsafe_code)]
-// only the exports of `platform::cloudflare` have to be unmangled
 // A future of one request never leaves its thread on any platform here, so no `Send` bound is wanted.
 #![allow(async_fn_in_trait)]
 
-pub mod api;
-pub mod core;
+pub mod auth;
+pub mod dialect;
+pub mod error;
 pub mod gateway;
+pub mod metering;
+pub mod payload;
 pub mod platform;
+pub mod request_id;
+pub mod resilience;
+pub mod rng;
+pub mod routing;
+pub mod secret;
+pub mod state;
+pub mod stream;
 
-use crate::core::config::Config;
+pub use moegate_config as config;
+
+use config::Config;
 
 /// The configuration that was validated and compiled in by `build.rs`.
 ///

@@ -4,7 +4,7 @@ use moegate::api::openai::Request;
 use moegate::core::health::Health;
 use moegate::core::price::Nanodollars;
 use moegate::core::route::{self, Dice, Facts, Plan, Target};
-use moegate_config::{Action, Config, Failure, Key, Kind, Route, StreamWay};
+use moegate_config::{Action, Config, Failure, Key, Kind, Route, StreamMode};
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
@@ -144,8 +144,8 @@ fn times(target: &Target<'_>, stream: bool) -> String {
     let first = (target.first_byte_ms() / 1000).min(budget.seconds.into());
     match (stream, target.stream_way()) {
         (false, _) => format!("{first} s for the whole answer"),
-        (true, StreamWay::Relay) => format!("{first} s to the first content"),
-        (true, StreamWay::Pump) => {
+        (true, StreamMode::Relay) => format!("{first} s to the first content"),
+        (true, StreamMode::Pump) => {
             format!("{first} s to the first content, {} s between chunks", target.idle_ms() / 1000)
         }
     }
@@ -153,8 +153,8 @@ fn times(target: &Target<'_>, stream: bool) -> String {
 
 fn way(target: &Target<'_>) -> &'static str {
     match target.stream_way() {
-        StreamWay::Relay => "relayed unread once it has begun",
-        StreamWay::Pump => "pumped, every event looked at",
+        StreamMode::Relay => "relayed unread once it has begun",
+        StreamMode::Pump => "pumped, every event looked at",
     }
 }
 

@@ -70,6 +70,21 @@ fn a_manifest_beside_the_configuration_is_held_to_it() {
     assert!(!check(&elsewhere, &["beside/moegate.toml"]).0);
 }
 
+/// `spin up` starts with either: the store is then refused, or the variable empty, when a request comes.
+#[test]
+fn what_spin_accepts_without_a_word_is_told() {
+    let folder = folder("silent", &[("moegate.toml", CONFIG)]);
+    for (line, path) in [
+        ("key_value_stores = [\"default\"]\n", "component.moegate.key_value_stores"),
+        ("own_key = \"{{ own_key }}\"\n", "component.moegate.variables.own_key"),
+    ] {
+        assert!(MANIFEST.contains(line), "{line}");
+        fs::write(folder.join("spin.toml"), MANIFEST.replace(line, "")).unwrap();
+        let (good, text) = check(&folder, &[]);
+        assert!(!good && text.contains(&format!("{path}: ")) && text.contains(line.trim()), "{line}: {text}");
+    }
+}
+
 #[test]
 fn a_manifest_may_be_named() {
     let folder = folder("named", &[("moegate.toml", CONFIG), ("other.toml", MANIFEST)]);

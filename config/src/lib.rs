@@ -5,6 +5,7 @@
 //! reader. This is a crate of its own because the build script and the gateway both need it.
 #![forbid(unsafe_code)]
 
+mod fields;
 pub mod key;
 mod money;
 mod origin;
@@ -15,6 +16,7 @@ mod validate;
 #[cfg(feature = "authoring")]
 pub mod authoring;
 
+pub use fields::{DENIED_FIELDS, DeniedAction, FieldPolicy, is_harmless, is_same_field};
 pub use money::DollarsPerMillion;
 pub use origin::{Authority, Kind, Model, Origin};
 pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, Timeouts};
@@ -55,6 +57,10 @@ pub struct Gateway {
     /// The largest request body in MiB; a larger one is answered 413. At most 32: a Worker has 128 MB in all. On Fermyon
     /// Wasm Functions at most 10.
     pub max_body_mib: u32,
+    /// MiB of request bodies that one instance holds at once; a request that would exceed it is answered 503 with
+    /// `Retry-After`. At least `max_body_mib` and at most 48: a Worker has 128 MB in all for everything that one instance
+    /// does at a time, and a body may stand there twice (as it came, and as it goes to the origin).
+    pub max_inflight_mib: u32,
     /// Seconds for which an answer to a request with an `Idempotency-Key` is kept and given again, without another call
     /// to an origin, to a request with the same key and body. 0: not at all. At most 3600.
     pub idempotency_s: u32,
@@ -62,7 +68,7 @@ pub struct Gateway {
 
 impl Default for Gateway {
     fn default() -> Self {
-        Self { max_body_mib: 32, idempotency_s: 600 }
+        Self { max_body_mib: 32, max_inflight_mib: 32, idempotency_s: 600 }
     }
 }
 
@@ -87,7 +93,7 @@ pub struct Route {
     pub rule: Option<Rule>,
     /// How streams pass. Default: `relay` for origins of kind `moegate`, otherwise `pump`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stream: Option<StreamWay>,
+    pub stream: Option<StreamMode>,
     /// Whether another origin goes on with a stream that broke off in the middle: it gets the conversation with what has
     /// come so far, and the client sees one stream. Streams of such a route are pumped. Default: the client gets an error.
     #[serde(default, rename = "continue", skip_serializing_if = "std::ops::Not::not")]
@@ -143,7 +149,7 @@ impl Route {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
-pub enum StreamWay {
+pub enum StreamMode {
     /// The runtime's own pipe; usage comes from the origin's signed receipt. Only for origins of kind `moegate`.
     Relay,
     /// Every event is looked at as it passes; usage comes from the stream.
@@ -170,6 +176,23 @@ pub struct Key {
     /// The models this key may use. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
+    /// How much answers to this key tell of what went wrong at origins. Default: `plain` for a key with a `tenant`, `full`
+    /// for one without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors: Option<ErrorDetail>,
+}
+
+/// How much an answer tells of what went wrong at an origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ErrorDetail {
+    /// An origin's own text, the header `x-moegate-attempt-log`, and which secret is missing.
+    Full,
+    /// Class, status, `Retry-After` and request id, in the gateway's words. An origin's text of a 401, 402, 403, 429 or
+    /// 5xx (which may name the operator's account, its limits and balance), `secret_missing` and the header
+    /// `x-moegate-attempt-log` are in the operator's log only. Texts about the request itself (400, 404, 413, 422) stay.
+    Plain,
 }
 
 /// The key that may read `/usage`.
@@ -206,6 +229,13 @@ impl<'a> KeyHash<'a> {
 }
 
 impl Key {
+    /// How much answers to this key tell: as `errors` says, otherwise plain for a tenant's key and full for others.
+    #[must_use]
+    pub fn error_detail(&self) -> ErrorDetail {
+        let usual = if self.tenant.is_some() { ErrorDetail::Plain } else { ErrorDetail::Full };
+        self.errors.unwrap_or(usual)
+    }
+
     /// Always there in a validated configuration.
     #[must_use]
     pub fn hash(&self) -> Option<KeyHash<'_>> {

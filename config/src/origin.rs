@@ -1,6 +1,6 @@
 //! Origins: where requests may go, with what key, at what price.
 
-use crate::{Breaker, DollarsPerMillion, Prefill};
+use crate::{Breaker, DollarsPerMillion, FieldPolicy, Prefill};
 use moegate_wire::Price;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -41,6 +41,9 @@ pub struct Origin {
     /// resume handle instead.
     #[serde(default)]
     pub prefill: Prefill,
+    /// Which members of a request's body go to it.
+    #[serde(default, skip_serializing_if = "FieldPolicy::is_default")]
+    pub fields: FieldPolicy,
     /// The models it serves and what they cost.
     pub models: Vec<Model>,
 }

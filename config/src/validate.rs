@@ -1,8 +1,10 @@
 //! What types cannot say. Every problem is reported, not only the first.
 
+mod headers;
+mod origin;
 mod routes;
 
-use crate::{Authority, Config, KeyHash, Kind, Origin, Prefill};
+use crate::{Config, Gateway, KeyHash, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -20,29 +22,6 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Headers that the gateway sets itself or that belong to one connection.
-const RESERVED_HEADERS: &[&str] = &[
-    "accept-encoding",
-    "authorization",
-    "connection",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "user-agent",
-];
-
-/// RFC 9110, section 5.6.2.
-fn is_header_name(name: &str) -> bool {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !name.is_empty() && name.bytes().all(token)
-}
-
 #[derive(Default)]
 struct Problems(Vec<Problem>);
 
@@ -51,10 +30,11 @@ impl Problems {
         self.0.push(Problem { path: path.into(), message: message.into() });
     }
 
+    /// Names of origins, keys and tenants appear in headers of answers and in records.
     fn name(&mut self, path: &str, name: &str) {
         let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         if name.is_empty() || name.len() > 64 || !name.bytes().all(good) {
-            self.add(path, format!("`{name}` cannot be a name: use 1 to 64 letters, digits, `-` or `_`"));
+            self.add(path, format!("{name:?} cannot be a name: use 1 to 64 letters, digits, `-` or `_`"));
         }
     }
 
@@ -74,9 +54,13 @@ impl Problems {
         }
     }
 
+    /// Names of models appear in headers of answers, so they are of visible ASCII.
     fn model_name(&mut self, path: &str, name: &str) {
-        if name.is_empty() || name.len() > 200 || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            self.add(path, format!("`{name}` cannot be a model's name: 1 to 200 characters without blanks"));
+        if name.is_empty() || name.len() > 200 || !name.bytes().all(|b| b.is_ascii_graphic()) {
+            // Escaped: it may hold what a terminal obeys.
+            let text =
+                format!("{name:?} cannot be a model's name: 1 to 200 characters of visible ASCII, no blanks");
+            self.add(path, text);
         }
     }
 
@@ -108,104 +92,6 @@ impl Problems {
             }
         }
     }
-
-    fn origin(&mut self, path: &str, origin: &Origin) {
-        self.name(&format!("{path}.name"), &origin.name);
-        match Authority::of(&origin.url) {
-            None => self.add(
-                format!("{path}.url"),
-                format!("`{}` is not a plain absolute URL: write it as https://host[:port]/path, in lower case, without user name or escapes in the host", origin.url),
-            ),
-            Some(authority) if authority.scheme == "http" && !authority.is_loopback() => self.add(
-                format!("{path}.url"),
-                "would send the key in the clear: use https (http is for loopback addresses only)",
-            ),
-            // The second half is what RFC 3986 has no place for: one platform escapes it, another refuses it.
-            Some(_) if origin.url.contains(['?', '#', '%', '\\', '"', '<', '>', '^', '`', '{', '|', '}'])
-                || origin.url.contains("..")
-                || !origin.url.bytes().all(|b| b.is_ascii_graphic()) => {
-                self.add(format!("{path}.url"), "must have a plain path: no query, fragment, escapes, `..`, quotes, brackets, `^` or `|`");
-            }
-            Some(_) if origin.url.ends_with('/') => {
-                self.add(format!("{path}.url"), "must not end in `/`: `/chat/completions` is appended to it");
-            }
-            Some(_) => {}
-        }
-        if origin.kind == Kind::Moegate && origin.secret.is_none() {
-            self.add(
-                format!("{path}.secret"),
-                "is missing: requests to a moe-server are signed with its key; name the platform secret that holds it",
-            );
-        }
-        if let Some(name) = &origin.secret {
-            self.secret_name(&format!("{path}.secret"), name);
-        }
-        let mut lower: Vec<_> =
-            origin.secret_headers.keys().map(|header| header.to_ascii_lowercase()).collect();
-        lower.sort_unstable();
-        if lower.windows(2).any(|pair| pair[0] == pair[1]) {
-            self.add(format!("{path}.secret_headers"), "names one header twice, in different case");
-        }
-        for (header, name) in &origin.secret_headers {
-            let path = format!("{path}.secret_headers.{header}");
-            if !is_header_name(header) {
-                self.add(path.as_str(), "is not a header name (RFC 9110, token)");
-            } else if RESERVED_HEADERS.contains(&header.to_ascii_lowercase().as_str())
-                || header.to_ascii_lowercase().starts_with("x-moegate-")
-            {
-                self.add(
-                    path.as_str(),
-                    "is a header that the gateway sets itself; for `Authorization` use `secret`",
-                );
-            }
-            self.secret_name(&path, name);
-        }
-        if !(1..=600).contains(&origin.first_byte_timeout_s) {
-            self.add(format!("{path}.first_byte_timeout_s"), "must be 1 to 600 seconds");
-        }
-        let breaker = &origin.breaker;
-        for (name, value, least, most) in [
-            ("breaker.failures", breaker.failures, 0, 1_000),
-            ("breaker.percent", breaker.percent, 1, 100),
-            ("breaker.attempts", breaker.attempts, 1, 10_000),
-            ("breaker.open_s", breaker.open_s, 1, 60),
-            ("retry_percent", origin.retry_percent, 0, 100),
-        ] {
-            self.range(&format!("{path}.{name}"), value, least, most);
-        }
-        for (i, name) in origin.spare_secrets.iter().enumerate() {
-            let path = format!("{path}.spare_secrets[{i}]");
-            self.secret_name(&path, name);
-            if origin.secret.iter().chain(&origin.spare_secrets[..i]).any(|other| other == name) {
-                self.add(path, format!("`{name}` would be tried twice"));
-            }
-        }
-        if origin.secret.is_none() && !origin.spare_secrets.is_empty() {
-            self.add(format!("{path}.spare_secrets"), "stand in for `secret`, which is missing");
-        }
-        if origin.kind == Kind::Moegate && origin.prefill != Prefill::default() {
-            self.add(
-                format!("{path}.prefill"),
-                "has no use where the kind is `moegate`: it gets a resume handle",
-            );
-        }
-        if origin.models.is_empty() {
-            self.add(
-                format!("{path}.models"),
-                "is empty: add [[origins.models]] with name, input and output",
-            );
-        }
-        for (i, model) in origin.models.iter().enumerate() {
-            self.model_name(&format!("{path}.models[{i}].name"), &model.name);
-        }
-        self.unique(
-            origin
-                .models
-                .iter()
-                .enumerate()
-                .map(|(i, m)| (format!("{path}.models[{i}].name"), m.name.as_str())),
-        );
-    }
 }
 
 impl Config {
@@ -215,10 +101,22 @@ impl Config {
     /// All problems found, in the file's order of sections.
     pub fn validate(&self) -> Result<(), Vec<Problem>> {
         let mut problems = Problems::default();
-        if !(1..=32).contains(&self.gateway.max_body_mib) {
+        let Gateway { max_body_mib, max_inflight_mib, .. } = self.gateway;
+        if !(1..=32).contains(&max_body_mib) {
             problems.add(
                 "gateway.max_body_mib",
-                "must be 1 to 32: a Worker has 128 MB in all, and a body stands there up to three times",
+                "must be 1 to 32: a Worker has 128 MB in all, and a body may stand there twice",
+            );
+        }
+        if max_inflight_mib > 48 {
+            problems.add(
+                "gateway.max_inflight_mib",
+                format!("is {max_inflight_mib}, but must be at most 48: a Worker has 128 MB in all, and each body may stand there twice"),
+            );
+        } else if max_inflight_mib < max_body_mib {
+            problems.add(
+                "gateway.max_inflight_mib",
+                format!("is {max_inflight_mib}, less than `max_body_mib` ({max_body_mib}): a body of that size would never be taken"),
             );
         }
         if self.gateway.idempotency_s > 3600 {

@@ -64,13 +64,6 @@ fn each_platform_refuses_what_it_cannot_honour_and_no_other_does() {
             "origins[0].secret_headers.Proxy-Authorization",
             "another header",
         ),
-        (
-            "CF-Access-Client-Secret",
-            "HTTP2-Settings",
-            SPIN,
-            "origins[0].secret_headers.HTTP2-Settings",
-            "another header",
-        ),
         ("max_body_mib = 10", "max_body_mib = 11", HOSTED, "gateway.max_body_mib", "`max_body_mib = 10`"),
         ("max_body_mib = 10", "", HOSTED, "gateway.max_body_mib", "is 32"),
         (
@@ -129,8 +122,8 @@ fn platforms_have_names() {
 
 #[test]
 fn a_build_is_for_one_platform() {
-    assert_eq!(Platform::of_build("wasm32", true), Some(Platform::Spin));
-    assert_eq!(Platform::of_build("wasm32", false), Some(Platform::Workers));
-    assert_eq!(Platform::of_build("x86_64", true), None);
-    assert_eq!(Platform::of_build("aarch64", false), None);
+    assert_eq!(Platform::of_build("wasm32", "wasi"), Some(Platform::Spin));
+    assert_eq!(Platform::of_build("wasm32", "unknown"), Some(Platform::Workers));
+    assert_eq!(Platform::of_build("x86_64", "linux"), None);
+    assert_eq!(Platform::of_build("aarch64", "macos"), None);
 }

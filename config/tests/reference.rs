@@ -41,3 +41,12 @@ fn a_type_stands_once_in_the_schema() {
     let names: Vec<_> = definitions().into_iter().map(|(name, _)| name).collect();
     assert!(names.iter().all(|name| !name.ends_with(|c: char| c.is_ascii_digit())), "{names:?}");
 }
+
+#[test]
+fn what_is_denied_by_default_stands_on_the_page() {
+    let page = authoring::reference();
+    let (_, section) = page.split_once("## `[origins.fields]`").unwrap();
+    for name in moegate_config::DENIED_FIELDS {
+        assert!(section.contains(&format!("`{name}`")), "{name}");
+    }
+}

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of tests may fail a test")]
 
 use moegate_config::{
-    Action, Breaker, Budget, Condition, Config, Failure, Leaf, Part, Prefill, Rule, StreamWay, Timeouts,
+    Action, Breaker, Budget, Condition, Config, Failure, Leaf, Part, Prefill, Rule, StreamMode, Timeouts,
     authoring,
 };
 
@@ -232,6 +232,11 @@ fn rules_that_cannot_be_meant() {
             "names no value",
         ),
         (
+            "rule = { when = { header = { x-tier = [\"a\", \"b\\r\\nc\"] } }, then = { origin = \"own\" } }",
+            "routes[0].rule.when.header.x-tier",
+            "no header can have the value \"b\\r\\nc\"",
+        ),
+        (
             "rule = { when = { prompt_at_least = 9, prompt_below = 9 }, then = { origin = \"own\" } }",
             "routes[0].rule.when.prompt_below",
             "no prompt fits",
@@ -334,7 +339,7 @@ fn a_route_with_everything() {
     assert!(route.has_name("n") && route.has_name("m") && !route.has_name("long"));
     assert_eq!((route.model_at(None), route.model_at(Some("m"))), ("long", "m"));
     assert_eq!(route.budget.dollars.map(moegate_config::Dollars::nanodollars), Some(50_000_000));
-    assert_eq!((route.stream, route.continues), (Some(StreamWay::Pump), true));
+    assert_eq!((route.stream, route.continues), (Some(StreamMode::Pump), true));
     for (failure, action) in [
         (Failure::ContentFilter, Action::Next),
         (Failure::Timeout, Action::Stop),

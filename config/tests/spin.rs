@@ -115,6 +115,19 @@ fn each_difference_is_named_with_the_line_to_put() {
             "component.moegate.key_value_stores",
             "key_value_stores = [\"other\", \"default\"]",
         ),
+        // Spin takes these without a word: the store is then refused and the variable empty at the first request.
+        (
+            "key_value_stores = [\"default\"]\n",
+            "",
+            "component.moegate.key_value_stores",
+            "key_value_stores = [\"default\"]",
+        ),
+        (
+            "own_key = \"{{ own_key }}\"",
+            "",
+            "component.moegate.variables.own_key",
+            "own_key = \"{{ own_key }}\"",
+        ),
         ("https://api.example.com\"", "https://*.example.com\"", HOSTS, HOSTS_LINE),
         ("https://api.example.com\"", "https://api.example.com:*\"", HOSTS, HOSTS_LINE),
         ("https://api.example.com\"", "*://api.example.com:443\"", HOSTS, HOSTS_LINE),

@@ -1,6 +1,7 @@
 //! Each way to get `moegate.toml` wrong, and what the person is told.
+#![allow(clippy::unwrap_used, reason = "a helper of tests may fail a test")]
 
-use moegate_config::{Config, authoring};
+use moegate_config::{Config, DENIED_FIELDS, DeniedAction, ErrorDetail, authoring};
 
 const GOOD: &str = r#"
 [[origins]]
@@ -166,7 +167,20 @@ fn each_mistake_is_named_with_its_place() {
             "already taken",
         ),
         ("models = [\"m\"]", "tenant = \"a b\"", "keys[0].tenant", "cannot be a name"),
+        ("models = [\"m\"]", "errors = \"short\"", "", "unknown variant `short`"),
         ("[admin]", "[gateway]\nmax_body_mib = 500\n[admin]", "gateway.max_body_mib", "1 to 32"),
+        (
+            "[admin]",
+            "[gateway]\nmax_inflight_mib = 49\n[admin]",
+            "gateway.max_inflight_mib",
+            "must be at most 48",
+        ),
+        (
+            "[admin]",
+            "[gateway]\nmax_inflight_mib = 31\n[admin]",
+            "gateway.max_inflight_mib",
+            "less than `max_body_mib` (32)",
+        ),
     ];
     for (from, to, path, message) in table {
         assert!(GOOD.contains(from), "{from}");
@@ -182,4 +196,110 @@ fn each_mistake_is_named_with_its_place() {
 fn all_mistakes_are_told_at_once() {
     let text = GOOD.replace("name = \"own\"", "name = \"\"").replace("origin = \"far\"", "origin = \"\"");
     assert!(authoring::parse(&text).unwrap_err().len() >= 2);
+}
+
+/// Names appear in headers of answers, and header names in requests: none can end a line or say a header more.
+#[test]
+fn what_goes_into_headers_is_fit_for_it() {
+    for bad in ["\\r\\nx-evil: 1", "a\\nb", "\\u0000", "a\\tb", "\\u007f", "caf\u{e9}", "a b", ""] {
+        for (from, to, path) in [
+            ("name = \"own\"", format!("name = \"{bad}\""), "origins[0].name"),
+            ("name = \"m\"", format!("name = \"{bad}\""), "origins[0].models[0].name"),
+            ("model = \"m\"", format!("model = \"{bad}\""), "routes[0].model"),
+            ("model = \"m\"", format!("model = \"m\"\naliases = [\"{bad}\"]"), "routes[0].aliases[0]"),
+            ("name = \"app\"", format!("name = \"{bad}\""), "keys[0].name"),
+            ("name = \"app\"", format!("name = \"app\"\ntenant = \"{bad}\""), "keys[0].tenant"),
+        ] {
+            let problems = authoring::parse(&GOOD.replacen(from, &to, 1)).unwrap_err();
+            let problem = problems.iter().find(|problem| problem.path == path);
+            let problem = problem.unwrap_or_else(|| panic!("{to}: {problems:?}"));
+            // What a terminal would obey is escaped.
+            assert!(!problem.message.contains(char::is_control), "{problem:?}");
+        }
+        let header = GOOD.replace("CF-Access-Client-Secret", bad);
+        let problems = authoring::parse(&header).unwrap_err();
+        assert!(problems[0].path.starts_with("origins[1].secret_headers."), "{problems:?}");
+        assert!(problems[0].message.contains("not a header name"), "{problems:?}");
+        assert!(!problems[0].path.contains(char::is_control), "{problems:?}");
+    }
+    for name in ["Host", "content-length", "Transfer-Encoding", "TE", "Proxy-Connection", "X-Moegate-Origin"]
+    {
+        let problems = authoring::parse(&GOOD.replace("CF-Access-Client-Secret", name)).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].message.contains("the gateway sets itself"), "{problems:?}");
+    }
+}
+
+#[test]
+fn a_tenant_s_key_is_told_little_unless_the_file_says_otherwise() {
+    for (lines, detail) in [
+        ("", ErrorDetail::Full),
+        ("errors = \"plain\"", ErrorDetail::Plain),
+        ("tenant = \"acme\"", ErrorDetail::Plain),
+        ("tenant = \"acme\"\nerrors = \"full\"", ErrorDetail::Full),
+        ("tenant = \"acme\"\nerrors = \"plain\"", ErrorDetail::Plain),
+    ] {
+        let config =
+            authoring::parse(&GOOD.replacen("name = \"app\"", &format!("name = \"app\"\n{lines}"), 1));
+        let config = compiled_in(&config.unwrap());
+        assert_eq!(config.keys[0].error_detail(), detail, "{lines}");
+    }
+}
+
+/// As the gateway reads it.
+fn compiled_in(config: &Config) -> Config {
+    serde_json::from_str(&authoring::to_json(config).unwrap()).unwrap()
+}
+
+/// With these lines in `[origins.fields]` of the origin `own` (kind `moegate`) or `far` (kind `openai`).
+fn with_fields(origin: &str, lines: &str) -> String {
+    let url = GOOD.lines().skip_while(|line| *line != format!("name = \"{origin}\"")).nth(2).unwrap();
+    GOOD.replacen(url, &format!("{url}\nfields = {{ {lines} }}"), 1)
+}
+
+#[test]
+fn third_parties_do_not_get_what_chooses_another_model_price_or_store() {
+    let good = authoring::parse(GOOD).unwrap();
+    let (own, far) = (good.origin("own").unwrap(), good.origin("far").unwrap());
+    for field in DENIED_FIELDS {
+        assert!(far.denies(field) && far.denies(&field.to_uppercase()) && !own.denies(field), "{field}");
+    }
+    for field in ["model", "messages", "prompt", "stream", "temperature", "tools", "metadata"] {
+        assert!(!far.denies(field) && !own.denies(field), "{field}");
+    }
+    assert_eq!(far.denied_action(), DeniedAction::Refuse);
+
+    let text = with_fields("far", "allow = [\"service_tier\"], deny = [\"logit_bias\"], denied = \"drop\"");
+    let config = compiled_in(&authoring::parse(&text).unwrap());
+    let far = config.origin("far").unwrap();
+    assert!(!far.denies("service_tier") && !far.denies("Service_Tier"));
+    assert!(far.denies("logit_bias") && far.denies("Logit_Bias") && far.denies("store"));
+    assert_eq!(far.denied_action(), DeniedAction::Drop);
+    assert_eq!(config.origin("own").unwrap().denied_action(), DeniedAction::Refuse);
+
+    let config = authoring::parse(&with_fields("own", "deny = [\"store\"]")).unwrap();
+    assert!(config.origin("own").unwrap().denies("store"));
+}
+
+#[test]
+fn field_policies_that_cannot_be_meant() {
+    for (origin, lines, path, message) in [
+        ("far", "allow = [\"store\"], deny = [\"Store\"]", "origins[1].fields.allow[0]", "in `deny` too"),
+        ("far", "allow = [\"servise_tier\"]", "origins[1].fields.allow[0]", "what is: models, provider"),
+        ("own", "allow = [\"store\"]", "origins[0].fields.allow[0]", "gets every field"),
+        ("far", "deny = [\"a\", \"user\", \"User\"]", "origins[1].fields.deny[2]", "twice"),
+        ("far", "deny = [\"\"]", "origins[1].fields.deny[0]", "cannot be a field's name"),
+        ("far", "allow = [\"a\\nb\"]", "origins[1].fields.allow[0]", "cannot be a field's name"),
+        ("far", "deny = [\"model\"]", "origins[1].fields.deny[0]", "cannot be denied"),
+        ("far", "deny = [\"Messages\"]", "origins[1].fields.deny[0]", "cannot be denied"),
+        ("own", "deny = [\"prompt\"]", "origins[0].fields.deny[0]", "cannot be denied"),
+        ("own", "deny = [\"stream\"]", "origins[0].fields.deny[0]", "cannot be denied"),
+        ("own", "deny = [\"stream_options\"]", "origins[0].fields.deny[0]", "cannot be denied"),
+        ("far", "denied = \"warn\"", "moegate.toml", "unknown variant `warn`"),
+        ("far", "dney = []", "moegate.toml", "unknown field `dney`"),
+    ] {
+        let problems = authoring::parse(&with_fields(origin, lines)).unwrap_err();
+        let found = problems.iter().any(|p| p.path == path && p.message.contains(message));
+        assert!(found, "{lines}: {problems:?}");
+    }
 }

@@ -1,194 +1,115 @@
-//! The way of a request, top to bottom: authenticate → admit → plan → attempt* → relay → settle.
+//! The way of a request, top to bottom: authenticate → admit → plan → attempt* → respond → settle.
 //!
-//! Each step is a module of `core` and a call here. No step reaches back.
-//!
-//! - [`again`]: requests that come a second time.
-//! - [`journey`]: attempts, until there is an answer to give.
-//! - [`deliver`]: the answer's way to the client, and on with another origin where a stream breaks off.
-//! - [`settle`]: what it all used, written down.
-//! - [`share`]: what other instances are told of the origins' health.
+//! - [`generate`]: that way, step by step. [`authenticate`], [`admit`], [`idempotency`]: before the first attempt.
+//! - [`context`]: one request and what has come of it. [`attempts`]: the loop. [`send`]: one exchange with an origin, up to
+//!   the commit point. [`judge`]: what a whole answer means.
+//! - [`respond`]: the answer's way to the client; [`stream`]: the stream engine. [`reply`]: heads and errors.
+//! - [`settle`]: records; [`receipts`]: asking our own servers. [`breaker_sync`]: what instances tell each other.
 //! - [`pages`]: what the gateway answers by itself.
 
-mod again;
-mod deliver;
-mod journey;
+mod admit;
+mod attempt;
+mod attempts;
+mod authenticate;
+mod breaker_sync;
+mod context;
+mod generate;
+mod idempotency;
+mod judge;
 mod pages;
+mod receipts;
+mod reply;
+mod respond;
+mod send;
 mod settle;
-mod share;
-mod tried;
+mod stream;
 
-use crate::api::openai;
-use crate::core::config::{Config, Key, KeyHash};
-use crate::core::course::Course;
-use crate::core::error::ApiError;
-use crate::core::route::{self, Dice, Facts};
-use crate::core::secret::Secrets;
-use crate::core::{auth, request_id};
-use crate::platform::{BodyError, Head, Platform, Reply, ReplyBody};
-use journey::Journey;
+use crate::auth::KeyRing;
+use crate::config::Config;
+use crate::dialect::{Operation, registry};
+use crate::error::ApiError;
+use crate::platform::Platform;
+use http::{HeaderName, Method, Request, header};
+use std::sync::OnceLock;
+
+/// What serves requests: the configuration and what derives from it, made once per instance.
+#[derive(Debug)]
+pub struct Gateway {
+    config: Config,
+    wanted_headers: Vec<HeaderName>,
+    keys: OnceLock<KeyRing>,
+}
+
+/// The request header that says which requests are the same.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+impl Gateway {
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let own = [header::CONTENT_LENGTH, IDEMPOTENCY_KEY];
+        let mut wanted: Vec<_> = own.into_iter().chain(registry::credential_headers().cloned()).collect();
+        // The validator lets no other names through.
+        wanted.extend(config.rule_headers().iter().filter_map(|name| HeaderName::try_from(name).ok()));
+        wanted.dedup();
+        Self { config, wanted_headers: wanted, keys: OnceLock::new() }
+    }
+
+    /// The one with the compiled-in configuration.
+    #[must_use]
+    pub fn compiled() -> &'static Self {
+        static GATEWAY: OnceLock<Gateway> = OnceLock::new();
+        #[expect(
+            clippy::expect_used,
+            reason = "build.rs wrote it with the same types; a mismatch is found by any test"
+        )]
+        GATEWAY.get_or_init(|| Self::new(crate::compiled_config().expect("the compiled-in configuration")))
+    }
+
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The request headers that a platform has to bring; further ones are ignored.
+    #[must_use]
+    pub fn wanted_headers(&self) -> &[HeaderName] {
+        &self.wanted_headers
+    }
+}
 
 /// Serves one request. Nothing is left running when it returns.
-pub async fn handle<P: Platform>(platform: &P, config: &Config, head: &Head) {
-    let result = match (head.method.as_str(), head.path.as_str()) {
-        ("GET" | "HEAD", "/health") => json(platform, r#"{"status":"ok"}"#.to_owned()).await,
-        ("POST", "/v1/chat/completions") => generate(platform, config, head, "/chat/completions").await,
-        ("POST", "/v1/completions") => generate(platform, config, head, "/completions").await,
-        ("GET", "/v1/models") => pages::models(platform, config, head, None).await,
-        ("GET", path) if path.starts_with("/v1/models/") => {
-            pages::models(platform, config, head, path.strip_prefix("/v1/models/")).await
+pub async fn handle<P: Platform>(platform: &P, gateway: &Gateway, head: Request<()>) {
+    let path = head.uri().path();
+    let (dialect, result) = match registry::endpoint(head.method(), path) {
+        Some(Ok(endpoint)) => {
+            let dialect = endpoint.dialect;
+            let result = match endpoint.operation {
+                Operation::Generate(name) => {
+                    return generate::generate(platform, gateway, &head, dialect, name).await;
+                }
+                Operation::ListModels => pages::models(platform, gateway, dialect, &head, None).await,
+                Operation::GetModel(name) => {
+                    pages::models(platform, gateway, dialect, &head, Some(&name)).await
+                }
+            };
+            (dialect, result)
         }
-        ("GET", "/usage") => pages::usage(platform, config, head).await,
-        #[cfg(feature = "fault-injection")]
-        ("GET", "/__panic") => panic!("moegate-fault-injection"),
-        (_, "/v1/chat/completions" | "/v1/completions") => Err(ApiError::method("POST")),
-        (_, "/health" | "/v1/models" | "/usage") => Err(ApiError::method("GET")),
-        _ => Err(ApiError::not_found()),
+        Some(Err((dialect, error))) => (dialect, Err(error)),
+        None => {
+            let result = match (head.method(), path) {
+                (&(Method::GET | Method::HEAD), "/health") => pages::health(platform).await,
+                (&Method::GET, "/usage") => pages::usage(platform, gateway, &head).await,
+                #[cfg(feature = "fault-injection")]
+                (&Method::GET, "/__panic") => panic!("moegate-fault-injection"),
+                #[cfg(feature = "fault-injection")]
+                (&Method::GET, "/__panic_in_state") => platform.state(|_| panic!("moegate-fault-injection")),
+                (_, "/health" | "/usage") => Err(ApiError::method("GET")),
+                _ => Err(ApiError::not_found()),
+            };
+            (registry::default_dialect(), result)
+        }
     };
     if let Err(error) = result {
-        refuse(platform, &error).await;
+        reply::refuse(platform, dialect, &error, None).await;
     }
-}
-
-async fn generate<P: Platform>(
-    platform: &P,
-    config: &Config,
-    head: &Head,
-    path: &str,
-) -> Result<(), ApiError> {
-    // Authenticate.
-    let key = authenticate(platform, config, head).await?;
-    let started_ms = platform.now_ms();
-
-    // Admit.
-    let limit_mib = config.gateway.max_body_mib;
-    let limit = limit_mib as usize * 1024 * 1024;
-    if head.content_length.is_some_and(|length| length > limit as u64) {
-        return Err(ApiError::too_large(limit_mib));
-    }
-    let body = platform.read_body(limit).await.map_err(|error| match error {
-        BodyError::TooLarge => ApiError::too_large(limit_mib),
-        BodyError::Broken => {
-            ApiError::invalid("body_broken", None, "the request body broke off; send it again")
-        }
-    })?;
-    let request = openai::Request::parse((*body).as_ref())?;
-    let route = route::find(config, key, &request.model)?;
-    let window_s = config.gateway.idempotency_s;
-    let first = match again::repeat_of(head, key, path, (*body).as_ref(), window_s) {
-        None => None,
-        Some(repeat) => {
-            let until_ms = started_ms + u64::from(route.budget.seconds) * 1000;
-            match again::first(platform, repeat, u64::from(window_s) * 1000, until_ms).await? {
-                None => return Ok(()),
-                first => first,
-            }
-        }
-    };
-
-    // Plan.
-    let random = platform.random();
-    let mut dice = Dice::new(random);
-    let size = request.size();
-    let facts = Facts {
-        model: &request.model,
-        key,
-        stream: request.stream,
-        size,
-        conversation: request.conversation(),
-        headers: &head.rule_headers,
-    };
-    let plan = platform
-        .memory(|memory| route::plan(config, route, &facts, &memory.health, started_ms, &mut dice, None));
-
-    // Attempt.
-    let mut journey = Journey {
-        platform,
-        route,
-        key,
-        asked: (*request.model).to_owned(),
-        path,
-        id: request_id::make(started_ms, random),
-        started_ms,
-        limit,
-        size,
-        stream: request.stream,
-        include_usage: request.include_usage,
-        course: Course::new(plan, started_ms),
-        dice,
-        tried: Vec::with_capacity(1),
-        repeat: first.as_ref().map(|first| first.repeat),
-        kept: None,
-    };
-    let found = journey.find(&request, None).await?;
-
-    // Relay.
-    if route.continues && request.stream {
-        journey.deliver(found, Some(&request)).await;
-    } else {
-        // A stream may last for minutes; the body is not held for so long.
-        drop(request);
-        drop(body);
-        journey.deliver(found, None).await;
-    }
-
-    // Settle.
-    if let (Some(first), Some(kept)) = (first, journey.kept.take()) {
-        first.answered(kept).await;
-    }
-    journey.settle().await;
-    journey.share().await;
-    Ok(())
-}
-
-async fn authenticate<'c, P: Platform>(
-    platform: &P,
-    config: &'c Config,
-    head: &Head,
-) -> Result<&'c Key, ApiError> {
-    let names = config.keys.iter().filter_map(|key| key.hash().and_then(secret_name));
-    let secrets = look_up(platform, names).await;
-    auth::client(config, head.authorization.as_deref(), &secrets)
-}
-
-fn secret_name(hash: KeyHash<'_>) -> Option<&str> {
-    match hash {
-        KeyHash::InSecret(name) => Some(name),
-        KeyHash::Here(_) => None,
-    }
-}
-
-async fn look_up<P: Platform>(platform: &P, names: impl Iterator<Item = &str>) -> Secrets {
-    let mut secrets = Secrets::default();
-    for name in names {
-        if let Some(secret) = platform.secret(name).await {
-            secrets.insert(name, secret);
-        }
-    }
-    secrets
-}
-
-async fn json<P: Platform>(platform: &P, body: String) -> Result<(), ApiError> {
-    let headers =
-        vec![("content-type", "application/json".to_owned()), ("cache-control", "no-store".to_owned())];
-    platform.respond(Reply { status: 200, headers }, ReplyBody::Bytes(body.into_bytes())).await;
-    Ok(())
-}
-
-fn bytes<S>(error: &ApiError) -> ReplyBody<S> {
-    ReplyBody::Bytes(error.body().into_bytes())
-}
-
-async fn refuse<P: Platform>(platform: &P, error: &ApiError) {
-    let mut headers =
-        vec![("content-type", "application/json".to_owned()), ("cache-control", "no-store".to_owned())];
-    if error.status == 401 {
-        headers.push(("www-authenticate", "Bearer".to_owned()));
-    }
-    if let Some(seconds) = error.retry_after_s {
-        headers.push(("retry-after", seconds.to_string()));
-    }
-    if let Some(methods) = error.allow {
-        headers.push(("allow", methods.to_owned()));
-    }
-    platform.respond(Reply { status: error.status, headers }, bytes(error)).await;
 }

@@ -1,39 +1,50 @@
-//! What the gateway answers by itself: the models, and what was used.
+//! What the gateway answers by itself: its health, the models, and what was used.
 
-use super::{authenticate, json, look_up, secret_name};
-use crate::api::openai;
-use crate::core::config::{Admin, Config};
-use crate::core::error::ApiError;
-use crate::core::report::{Query, Report, encode_cursor};
-use crate::core::{auth, route};
-use crate::platform::{Head, Platform};
+use super::{Gateway, authenticate, reply};
+use crate::dialect::{ClientDialect, ModelInfo, registry};
+use crate::error::ApiError;
+use crate::metering::record::Summary;
+use crate::metering::report::{Query, Report, encode_cursor};
+use crate::platform::Platform;
+use crate::routing;
+use http::Request;
 
 /// Pages that one `GET /usage` reads at most: Workers allow 50 subrequests on the free plan.
 const MAX_PAGES: usize = 40;
 
-pub(super) async fn models<P: Platform>(
-    platform: &P,
-    config: &Config,
-    head: &Head,
-    name: Option<&str>,
-) -> Result<(), ApiError> {
-    let key = authenticate(platform, config, head).await?;
-    let body = match name {
-        None => openai::model_list(route::models(config, key)),
-        Some(name) => {
-            let name = route::decode_name(name).ok_or_else(ApiError::not_found)?;
-            route::find(config, key, &name)?;
-            openai::model_entry(&name)
-        }
-    };
-    json(platform, body).await
+pub(super) async fn health<P: Platform>(platform: &P) -> Result<(), ApiError> {
+    reply::json(platform, r#"{"status":"ok"}"#.to_owned()).await;
+    Ok(())
 }
 
-pub(super) async fn usage<P: Platform>(platform: &P, config: &Config, head: &Head) -> Result<(), ApiError> {
-    let hash = config.admin.as_ref().and_then(Admin::hash);
-    let secrets = look_up(platform, hash.and_then(secret_name).into_iter()).await;
-    auth::admin(config, head.authorization.as_deref(), &secrets)?;
-    let query = Query::parse(&head.query)?;
+pub(super) async fn models<P: Platform>(
+    platform: &P,
+    gateway: &Gateway,
+    dialect: &dyn ClientDialect,
+    head: &Request<()>,
+    name: Option<&str>,
+) -> Result<(), ApiError> {
+    let config = gateway.config();
+    let key = authenticate::client(platform, gateway, dialect, head.headers()).await?;
+    let body = match name {
+        None => dialect.model_list(&mut routing::models(config, key).map(|name| ModelInfo { name })),
+        Some(name) => {
+            let name = routing::decode_name(name).ok_or_else(ApiError::not_found)?;
+            routing::find(config, key, &name)?;
+            dialect.model_entry(ModelInfo { name: &name })
+        }
+    };
+    reply::json(platform, body).await;
+    Ok(())
+}
+
+pub(super) async fn usage<P: Platform>(
+    platform: &P,
+    gateway: &Gateway,
+    head: &Request<()>,
+) -> Result<(), ApiError> {
+    authenticate::admin(platform, gateway, registry::default_dialect(), head.headers()).await?;
+    let query = Query::parse(head.uri().query().unwrap_or(""))?;
     let mut report = Report { period: query.period.clone(), ..Report::default() };
     let mut cursor = query.cursor.clone();
     for _ in 0..MAX_PAGES {
@@ -41,17 +52,10 @@ pub(super) async fn usage<P: Platform>(platform: &P, config: &Config, head: &Hea
             ApiError::internal("store_unavailable", "the usage store did not answer; try again in a moment")
         })?;
         for entry in &page.entries {
-            // One that cannot be read would make the sums wrong in silence.
-            let summary = serde_json::from_str(entry.summary.get()).map_err(|_| {
-                let name = &entry.name;
-                ApiError::internal(
-                    "record_unreadable",
-                    format!(
-                        "what is stored under the key `{name}` is no usage record of this gateway: remove that key from the store"
-                    ),
-                )
-            })?;
-            report.add(&summary);
+            match serde_json::from_str::<Summary>(entry.summary.get()) {
+                Ok(summary) => report.add(&summary),
+                Err(_) => report.foreign_values += 1,
+            }
         }
         cursor = page.cursor;
         if cursor.is_none() {
@@ -61,5 +65,6 @@ pub(super) async fn usage<P: Platform>(platform: &P, config: &Config, head: &Hea
     report.next_cursor = cursor.as_deref().map(encode_cursor);
     let body = serde_json::to_string(&report)
         .map_err(|_| ApiError::internal("internal", "the report could not be written"))?;
-    json(platform, body).await
+    reply::json(platform, body).await;
+    Ok(())
 }

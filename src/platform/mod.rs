@@ -13,10 +13,10 @@ use crate::state::InstanceState;
 use http::{Request, Response};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::cell::Cell;
 use std::future::Future;
 use std::ops::Deref;
 
-mod payload;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub mod cloudflare;
 #[cfg(not(target_arch = "wasm32"))]
@@ -24,7 +24,7 @@ pub mod fake;
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub mod spin;
 
-pub use payload::{Edit, Payload};
+pub use crate::payload::{Edit, Payload};
 
 /// Why the client's body is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,10 +141,7 @@ pub trait Platform {
     ) -> impl Future<Output = Result<Self::Bytes, BodyError>>;
 
     /// Sends a whole reply. Ready when it is handed over; what comes after runs though the client is served.
-    fn respond(
-        &self,
-        reply: Response<Payload<Self::Bytes>>,
-    ) -> impl Future<Output = Result<(), Left>>;
+    fn respond(&self, reply: Response<Payload<Self::Bytes>>) -> impl Future<Output = Result<(), Left>>;
 
     /// Sends a reply's head whose body is to be written.
     fn begin(&self, head: Response<()>) -> Self::Outgoing;
@@ -160,15 +157,18 @@ pub trait Platform {
     ) -> impl Future<Output = Result<(), Left>>;
 
     /// Writes `chunk` and then reads the next one: what [`Platform::write`] and [`Platform::read`] do one after the other,
-    /// for platforms where one wait costs less than two.
+    /// for platforms where one wait costs less than two. `written_ms` gets the time at which the write was done, at the
+    /// latest when the future is polled again after it: a client that takes its time is not the origin's silence.
     fn write_then_read(
         &self,
         outgoing: &mut Self::Outgoing,
         chunk: Payload<Self::Bytes>,
         incoming: &mut Self::Incoming,
+        written_ms: &Cell<u64>,
     ) -> impl Future<Output = Result<Result<Option<Self::Bytes>, Broken>, Left>> {
         async move {
             self.write(outgoing, chunk).await?;
+            written_ms.set(self.now_ms());
             Ok(self.read(incoming).await)
         }
     }

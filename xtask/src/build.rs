@@ -6,8 +6,8 @@ use std::{env, fs};
 
 use moegate_config::Problem;
 use moegate_config::authoring::{self, Platform, spin as manifest};
-use wasm_bindgen_cli_support::Bindgen;
 
+use crate::bindings;
 use crate::cache::remove;
 use crate::failure::{At, Failure, Result};
 use crate::process::run_attached;
@@ -16,8 +16,10 @@ use crate::setup::Setup;
 /// The Worker's entry.
 const ENTRY: &str = "src/platform/cloudflare/entry.js";
 
-/// What both platforms are built for.
-pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+/// What Workers are built for.
+pub(crate) const WORKER_TARGET: &str = "wasm32-unknown-unknown";
+/// What components for Spin are built for: the compiler's own linker makes the component.
+pub(crate) const SPIN_TARGET: &str = "wasm32-wasip2";
 
 /// A platform to build for.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -51,16 +53,11 @@ pub(crate) struct Variant<'a> {
 /// Builds the Worker into `OUT`: its entry `entry.js`, and what wasm-bindgen makes, `moegate.js`, `moegate_bg.wasm` and
 /// the crates' pieces of JavaScript. The path is the entry's.
 pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
-    let module = module(setup, variant, variant.features)?;
+    let module = module(setup, variant, WORKER_TARGET)?;
     let made = out.join("made");
-    remove(&made)?;
-    bind(module, &made)?;
-    let js = made.join("moegate.js");
-    let text = fs::read_to_string(&js).at("read", &js)?;
-    // Workers has imports of wasm modules, but not under the name that they have had since.
-    fs::write(&js, text.replace("import source ", "import ")).at("write", &js)?;
-    let entry = fs::read(setup.root.join(ENTRY)).at("read", Path::new(ENTRY))?;
-    let wasm = fs::read(made.join("moegate_bg.wasm")).at("read", &made)?;
+    bindings::make(module, &made)?;
+    let (entry, wasm) = (setup.root.join(ENTRY), made.join("moegate_bg.wasm"));
+    let (entry, wasm) = (fs::read(&entry).at("read", &entry)?, fs::read(&wasm).at("read", &wasm)?);
     remove(&out.join("snippets"))?;
     copy(&made, out)?;
     remove(&made)?;
@@ -68,38 +65,11 @@ pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result
     place(out, "entry.js", &entry)
 }
 
-/// What wasm-bindgen makes of a module: an ES module for a runtime that compiles what it imports, with
-/// `__wbg_reset_state`, by which the entry goes on with a new instance after a trap.
-fn bind(module: Vec<u8>, out: &Path) -> Result<()> {
-    let mut bindgen = Bindgen::new();
-    bindgen.input_bytes("moegate", module).typescript(false).reset_state_function(true);
-    bindgen
-        .module(true)
-        .and_then(|bindgen| bindgen.generate(out))
-        .map_err(|error| Failure::new(format!("wasm-bindgen cannot bind the module: {error:#}")))
-}
-
-/// Puts the files of a folder and of those in it into another one.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    for entry in fs::read_dir(from).at("read", from)? {
-        let path = entry.at("read", from)?.path();
-        let Some(name) = path.file_name() else { continue };
-        if path.is_dir() {
-            copy(&path, &to.join(name))?;
-        } else {
-            place(to, &name.to_string_lossy(), &fs::read(&path).at("read", &path)?)?;
-        }
-    }
-    Ok(())
-}
-
 /// Builds the component for Spin and puts it at `OUT/moegate.wasm`.
 pub(crate) fn spin(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
     let named = variant.config.map(Into::into).or_else(|| env::var_os("MOEGATE_CONFIG"));
     fits_manifest(&setup.root.join(named.unwrap_or_else(|| "moegate.toml".into())))?;
-    let features = ["spin"].into_iter().chain(variant.features).collect::<Vec<_>>().join(",");
-    let module = module(setup, variant, Some(&features))?;
-    let component = component(&module)?;
+    let component = module(setup, variant, SPIN_TARGET)?;
     gateway(setup, out, "moegate.wasm", &component, variant.quiet)
 }
 
@@ -109,11 +79,10 @@ pub(crate) fn spin_guest(setup: &Setup, out: &Path) -> Result<PathBuf> {
     let wasm = setup.wasm()?;
     let mut command = wasm.cargo("build");
     command.args(["--quiet", "--locked", "--manifest-path", "tests/spin-host/guest/Cargo.toml"]);
-    command.args(["--release", "--target", TARGET]);
+    command.args(["--release", "--target", SPIN_TARGET]);
     run_attached("cargo build of the Spin host's guest", command)?;
-    let built = wasm.target_dir().join(TARGET).join("release/spin_host_guest.wasm");
-    let module = fs::read(&built).at("read", &built)?;
-    place(out, "guest.wasm", &component(&module)?)
+    let built = wasm.target_dir().join(SPIN_TARGET).join("release/spin_host_guest.wasm");
+    place(out, "guest.wasm", &fs::read(&built).at("read", &built)?)
 }
 
 /// Holds the `spin.toml` beside a configuration, if there is one, to it: what is missing there would otherwise show when
@@ -136,21 +105,12 @@ fn fits_manifest(config: &Path) -> Result<()> {
     })
 }
 
-/// The module, with the names and types that wit-bindgen left in it, as a component.
-pub(crate) fn component(module: &[u8]) -> Result<Vec<u8>> {
-    wit_component::ComponentEncoder::default()
-        .validate(true)
-        .module(module)
-        .and_then(|mut encoder| encoder.encode())
-        .map_err(|error| Failure::new(format!("the module cannot be made a component: {error:#}")))
-}
-
-/// The gateway for wasm. `MOEGATE_CONFIG` goes through to the package's build script.
-fn module(setup: &Setup, variant: &Variant<'_>, features: Option<&str>) -> Result<Vec<u8>> {
+/// The gateway for a target: a module for Workers, a component for Spin. `MOEGATE_CONFIG` goes through to the package's build script.
+fn module(setup: &Setup, variant: &Variant<'_>, target: &str) -> Result<Vec<u8>> {
     let wasm = setup.wasm()?;
     let mut command = wasm.cargo("build");
-    command.args(["--package", "moegate", "--lib", "--profile", "wasm", "--target", TARGET]);
-    if let Some(features) = features {
+    command.args(["--package", "moegate", "--lib", "--profile", "wasm", "--target", target]);
+    if let Some(features) = variant.features {
         command.args(["--features", features]);
     }
     if let Some(config) = variant.config {
@@ -160,7 +120,7 @@ fn module(setup: &Setup, variant: &Variant<'_>, features: Option<&str>) -> Resul
         command.arg("--quiet");
     }
     run_attached("cargo build of the gateway for wasm", command)?;
-    let built = wasm.target_dir().join(TARGET).join("wasm/moegate.wasm");
+    let built = wasm.target_dir().join(target).join("wasm/moegate.wasm");
     fs::read(&built).at("read", &built)
 }
 
@@ -184,6 +144,20 @@ fn place(out: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf> {
         fs::rename(&partial, &file).at("move into place", &file)?;
     }
     Ok(file)
+}
+
+/// Puts the files of a folder and of those in it into another one.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from).at("read", from)? {
+        let path = entry.at("read", from)?.path();
+        let Some(name) = path.file_name() else { continue };
+        if path.is_dir() {
+            copy(&path, &to.join(name))?;
+        } else {
+            place(to, &name.to_string_lossy(), &fs::read(&path).at("read", &path)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// The size of the file as `gzip -9` packs it.

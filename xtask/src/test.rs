@@ -60,10 +60,10 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
         command.args(&arguments[1..]);
         command
     };
-    let wasm_clippy = |features: &str| {
+    let wasm_clippy = |target: &str| {
         let mut command = wasm.cargo("clippy");
-        command.args(["--quiet", "--package", "moegate", "--lib", "--target", "wasm32-unknown-unknown"]);
-        command.args(["--features", features, "--", "-D", "warnings"]);
+        command.args(["--quiet", "--package", "moegate", "--lib", "--target", target]);
+        command.args(["--", "-D", "warnings"]);
         command
     };
     let mut deny = Command::new(deny);
@@ -77,8 +77,8 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
             "lints",
             cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         ),
-        status("lints for Workers", wasm_clippy("")),
-        status("lints for Spin", wasm_clippy("spin")),
+        status("lints for Workers", wasm_clippy(build::WORKER_TARGET)),
+        status("lints for Spin", wasm_clippy(build::SPIN_TARGET)),
         status("licences and sources", deny),
         status("the demo model's corpus", corpus),
         Check {

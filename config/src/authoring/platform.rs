@@ -42,16 +42,20 @@ const HOSTED_SECONDS: u32 = 30;
 /// The largest body of a request or an answer there.
 const HOSTED_MIB: u32 = 10;
 
-/// Headers of one connection, which WASI's hosts let no component set. Others of that kind are reserved everywhere.
-const SPIN_FORBIDS: [&str; 4] =
-    ["http2-settings", "proxy-authenticate", "proxy-authorization", "proxy-connection"];
+/// Which WASI's hosts let no component set. The others that they refuse are reserved everywhere; this one is for an access
+/// proxy, so it stays for Workers.
+const SPIN_FORBIDS: &str = "proxy-authorization";
 
 impl Platform {
-    /// The platform that a build for this architecture and the package's feature `spin` is for. Native builds are tests,
-    /// for which only the rules that hold everywhere count.
+    /// The platform that a build for this target is for, by cargo's words for its architecture and system. Native builds
+    /// are tests, for which only the rules that hold everywhere count.
     #[must_use]
-    pub fn of_build(architecture: &str, spin: bool) -> Option<Self> {
-        (architecture == "wasm32").then_some(if spin { Self::Spin } else { Self::Workers })
+    pub fn of_build(architecture: &str, system: &str) -> Option<Self> {
+        match (architecture, system) {
+            ("wasm32", "wasi") => Some(Self::Spin),
+            ("wasm32", _) => Some(Self::Workers),
+            _ => None,
+        }
     }
 
     /// What this platform cannot honour, besides what `Config::validate` finds.
@@ -126,10 +130,10 @@ fn spin(config: &Config) -> Vec<Problem> {
             });
         }
         for header in origin.secret_headers.keys() {
-            if SPIN_FORBIDS.contains(&header.to_ascii_lowercase().as_str()) {
+            if header.eq_ignore_ascii_case(SPIN_FORBIDS) {
                 problems.push(Problem {
                     path: format!("origins[{i}].secret_headers.{header}"),
-                    message: "belongs to one connection, so Spin lets no component set it: have the origin's proxy take the secret in another header".to_owned(),
+                    message: "counts as one of the connection, so Spin lets no component set it: have the origin's proxy take the secret in another header".to_owned(),
                 });
             }
         }

@@ -21,11 +21,12 @@ enum Of {
 }
 
 /// In the order in which a file has them.
-const SECTIONS: [(&str, Of); 12] = [
+const SECTIONS: [(&str, Of); 13] = [
     ("`[gateway]`", Of::Table("Gateway")),
     ("`[[origins]]`", Of::Table("Origin")),
     ("`[[origins.models]]`", Of::Table("Model")),
     ("`[origins.breaker]`", Of::Table("Breaker")),
+    ("`[origins.fields]`", Of::Table("Fields")),
     ("`[[routes]]`", Of::Table("Route")),
     ("`[routes.rule]`", Of::Table("Rule")),
     ("`[routes.rule.when]`", Of::Table("Condition")),

@@ -1,7 +1,7 @@
 //! Routes and their rules.
 
-use super::Problems;
-use crate::{Action, Config, Failure, Kind, Leaf, Route, Rule, StreamWay};
+use super::{Problems, headers};
+use crate::{Action, Config, Failure, Kind, Leaf, Route, Rule, StreamMode};
 
 /// Rules within rules: more than anybody reads, and few enough for any stack.
 const DEEPEST: usize = 16;
@@ -88,7 +88,7 @@ impl Problems {
     }
 
     fn stream(&mut self, path: &str, route: &Route, config: &Config) {
-        if route.continues && route.stream == Some(StreamWay::Relay) {
+        if route.continues && route.stream == Some(StreamMode::Relay) {
             self.add(
                 format!("{path}.stream"),
                 "`relay` passes a stream on unread, so nothing could go on with it: leave it out, or `continue`",
@@ -97,7 +97,7 @@ impl Problems {
         if route.continues && route.budget.attempts == 1 {
             self.add(format!("{path}.continue"), "needs a second attempt: raise `budget.attempts`");
         }
-        if route.stream == Some(StreamWay::Relay)
+        if route.stream == Some(StreamMode::Relay)
             && let Some(other) = (route.rule().leaves().iter().filter_map(|leaf| config.origin(&leaf.origin)))
                 .find(|origin| origin.kind != Kind::Moegate)
         {
@@ -180,10 +180,17 @@ impl Problems {
             }
         }
         for (header, values) in &when.header {
-            let path = format!("{path}.header.{header}");
+            let path = format!("{path}.header.{}", header.escape_debug());
             self.rule_header(&path, header);
             if values.is_empty() {
                 self.add(path, "names no value: write [\"VALUE\"]");
+            } else if let Some(value) = values.iter().find(|value| !headers::is_value(value)) {
+                self.add(
+                    path,
+                    format!(
+                        "no header can have the value {value:?}: no control characters, no blanks at the ends"
+                    ),
+                );
             }
         }
         if when.prompt_at_least == Some(0) {
@@ -199,8 +206,8 @@ impl Problems {
 
     fn rule_header(&mut self, path: &str, name: &str) {
         let lower = name.to_ascii_lowercase();
-        if !super::is_header_name(name) {
-            self.add(path, format!("`{name}` is not a header name (RFC 9110, token)"));
+        if !headers::is_name(name) {
+            self.add(path, format!("{name:?} is not a header name (RFC 9110, token)"));
         } else if PRIVATE_HEADERS.contains(&lower.as_str()) {
             self.add(path, format!("`{name}` holds a secret, which no rule reads: use the client key's name, or a header of your own"));
         }

@@ -1,332 +1,352 @@
-//! A platform for tests, in process: a manual clock, a store in memory, scripted origins.
+//! A platform for tests, in process: virtual time, a store in memory, scripted origins, and every hazard as a switch.
 //!
-//! It means the same as `cloudflare` does (glue.mjs, stream.mjs): the contract suite holds both to it. Every future is
-//! ready when it is first polled, so [`serve`] needs no runtime. What would wait for ever panics instead.
+//! The contract suite holds it to the other platforms. Time passes only when nothing else can move ([`executor`]), so a
+//! request that takes minutes is served at once, and one that would wait for ever is a panic. What the trait forbids
+//! (reading on after a dropped read, a second reply, a secret in the log) is a panic too.
 
 mod client;
+mod clock;
+mod executor;
+mod origin;
+mod reply;
 mod script;
+mod store;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use client::{Client, Got};
+pub use origin::Incoming;
+pub use reply::Outgoing;
 pub use script::{Arrived, COMMENT, End, Piece, Responder, Script, Scripted};
-pub use world::{Stored, World};
+pub use store::{Hazards, Stored};
+pub use world::World;
 
-use crate::core::attempt::{AnswerHeaders, Outbound, OutboundBody, SendError, Timeouts};
-use crate::core::config::{Authority, Config};
-use crate::core::error::ApiError;
-use crate::core::memory::Memory;
-use crate::core::secret::Secret;
-use crate::core::stream::{Close, Forward, Opened, Opening, Scanner};
-use crate::gateway;
+use crate::gateway::{self, Gateway};
 use crate::platform::{
-    Answer, AnswerBody, BodyError, Delivery, Head, Left, Page, Platform, Reply, ReplyBody, StoreError,
+    BodyError, Broken, FetchError, Left, Page, Payload, PipeError, Platform, SecretsUnavailable, StoreError,
 };
-use moegate_wire::Ending;
-use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use crate::secret::Secret;
+use crate::state::InstanceState;
+use executor::{Task, Turns};
+use http::{Request, Response};
+use origin::Connection;
+use std::future::pending;
+use std::ops::Deref;
+use std::rc::Rc;
+use store::Fate;
 
 /// Serves one request and says what the client got.
 ///
 /// # Panics
 /// If the request would wait for ever.
-pub fn serve(world: &World, config: &Config, head: &Head, client: Client<'_>) -> Got {
-    let fake = Fake { world, client };
+pub fn serve(world: &World, gateway: &Gateway, head: Request<()>, client: Client<'_>) -> Got {
+    run(world, client, async move |platform| gateway::handle(platform, gateway, head).await)
+}
+
+/// Serves several requests at once, and says what each client got. What may happen in any order happens in one that
+/// `seed` gives.
+///
+/// # Panics
+/// If one of them would wait for ever.
+pub fn serve_all(
+    world: &World,
+    gateway: &Gateway,
+    requests: Vec<(Request<()>, Client<'_>)>,
+    seed: u64,
+) -> Vec<Got> {
+    let requests = requests
+        .into_iter()
+        .map(|(head, client)| {
+            (client, async move |platform: &Fake<'_>| gateway::handle(platform, gateway, head).await)
+        })
+        .collect();
+    run_all(world, requests, seed)
+}
+
+/// Runs any work on the platform of one client.
+///
+/// # Panics
+/// If it would wait for ever.
+pub fn run<'a>(world: &'a World, client: Client<'a>, work: impl AsyncFnOnce(&Fake<'_>)) -> Got {
+    let turns = Turns::alone();
     {
-        let mut future = pin!(gateway::handle(&fake, config, head));
-        let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        assert_eq!(polled, Poll::Ready(()), "the fake platform has no future that waits");
+        let platform = Fake { world, client: &client, turns: &turns };
+        let work = Box::pin(async { work(&platform).await });
+        executor::run(world, &turns, &mut [Task::new(&client, work)]);
     }
-    fake.client.into_got()
+    client.into_got()
+}
+
+/// Runs the work of several clients at once, in an order that `seed` gives.
+///
+/// # Panics
+/// If some of it would wait for ever.
+pub fn run_all<'a, W: AsyncFnOnce(&Fake<'_>)>(
+    world: &'a World,
+    requests: Vec<(Client<'a>, W)>,
+    seed: u64,
+) -> Vec<Got> {
+    let turns = Turns::seeded(seed);
+    let (clients, works): (Vec<_>, Vec<_>) = requests.into_iter().unzip();
+    {
+        let mut tasks: Vec<_> = clients
+            .iter()
+            .zip(works)
+            .map(|(client, work)| {
+                let platform = Fake { world, client, turns: &turns };
+                Task::new(client, Box::pin(async move { work(&platform).await }))
+            })
+            .collect();
+        executor::run(world, &turns, &mut tasks);
+    }
+    clients.into_iter().map(Client::into_got).collect()
+}
+
+/// Bytes that came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bytes(Rc<Vec<u8>>);
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Rc::new(bytes))
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// The platform for one request.
-struct Fake<'a> {
+pub struct Fake<'a> {
     world: &'a World,
-    client: Client<'a>,
+    client: &'a Client<'a>,
+    turns: &'a Turns,
 }
 
-/// The rest of a scripted answer; its first chunk is the first piece.
-struct Stream {
-    pieces: Vec<Piece>,
-    end: End,
-    /// Which of the world's arrived requests it answers.
-    number: usize,
-    timeouts: Timeouts,
-    sent_ms: u64,
+impl Fake<'_> {
+    /// Before each operation: others may have their turn, and the runtime may drop the work.
+    async fn step(&self) {
+        if !self.client.step() {
+            pending::<()>().await;
+        }
+        self.turns.others().await;
+    }
+
+    async fn send(&self, chunk: &Payload<Bytes>) -> Result<(), Left> {
+        self.client.send(self.world, chunk)?;
+        self.client.taken().await
+    }
 }
 
-impl Platform for Fake<'_> {
-    type Body = Vec<u8>;
-    type Stream = Stream;
+impl<'a> Platform for Fake<'a> {
+    type Bytes = Bytes;
+    type Incoming = Incoming<'a>;
+    type Outgoing = Outgoing<'a>;
 
     fn now_ms(&self) -> u64 {
         self.world.now_ms()
     }
 
-    fn random(&self) -> [u8; 10] {
-        self.world.random()
+    fn random(&self, bytes: &mut [u8]) {
+        self.world.random(bytes);
     }
 
-    async fn secret(&self, name: &str) -> Option<Secret> {
+    async fn secret(&self, name: &str) -> Result<Option<Secret>, SecretsUnavailable> {
+        self.step().await;
         self.world.secret(name)
     }
 
-    async fn read_body(&self, limit: usize) -> Result<Vec<u8>, BodyError> {
-        self.client.body(limit)
+    fn state<T>(&self, f: impl FnOnce(&mut InstanceState) -> T) -> T {
+        self.world.instance(f)
     }
 
-    async fn send(&self, request: Outbound, limit: usize) -> Result<Answer<Stream>, SendError> {
-        // A receipt is still asked for when the client has gone; an answer is not.
-        let watched = request.method != "GET";
-        if watched && self.client.has_left() {
-            return Err(SendError::Cancelled);
+    fn sleep(&self, ms: u64) -> impl Future<Output = ()> {
+        self.world.clock.until(self.world.now_ms().saturating_add(ms))
+    }
+
+    async fn cancelled(&self) {
+        if !self.world.tells_of_leaving() {
+            pending::<()>().await;
         }
-        let (timeouts, sent_ms) = (request.timeouts, self.world.now_ms());
-        let (number, script) = self.world.arrive(self.arrived(request));
-        let hang = || {
-            self.world.drop_connection(number);
-            if watched && self.client.leaves_now() {
-                return SendError::Cancelled;
-            }
-            self.world.pass_ms(timeouts.first_byte_ms.into());
-            SendError::Timeout
-        };
-        let Scripted { status, headers, mut pieces, end } = match script {
-            // Neither can Workers tell a reset before the answer from a refusal.
-            Script::Refuse | Script::Reset => return Err(SendError::Connect),
-            Script::Silence => return Err(hang()),
-            Script::Answer(scripted) => scripted,
-        };
-        let header = |name: &str| {
-            let found = headers.iter().find(|(own, _)| own == name);
-            found.map(|(_, value)| value.clone()).unwrap_or_default()
-        };
-        let headers = AnswerHeaders {
-            content_type: header("content-type"),
-            retry_after: header("retry-after"),
-            retry_after_ms: header("retry-after-ms"),
-            signature: header(moegate_wire::header::SIGNATURE),
-        };
-        let body = if status == 200 && headers.content_type.starts_with("text/event-stream") {
-            match self.open(&mut pieces) {
-                (Opened::Begun, _) => AnswerBody::Stream(Stream { pieces, end, number, timeouts, sent_ms }),
-                (Opened::Failed, opening) => {
-                    self.world.drop_connection(number);
-                    AnswerBody::Whole(opening.error())
-                }
-                (Opened::Garbage, _) => {
-                    self.world.drop_connection(number);
-                    return Err(SendError::BadStream);
-                }
-                (Opened::NotYet, _) => match end {
-                    // Comments are no content.
-                    End::Stall | End::Endless => return Err(hang()),
-                    End::Clean | End::Cut | End::Reset => return Err(SendError::Broken),
-                },
-            }
-        } else {
-            let mut whole = Vec::new();
-            for piece in &pieces {
-                match piece {
-                    Piece::Bytes(bytes) => whole.extend_from_slice(bytes),
-                    Piece::Until(bytes) => self.must_have(*bytes),
-                }
-            }
-            match end {
-                _ if whole.len() > limit => return Err(SendError::TooLarge),
-                End::Stall | End::Endless => return Err(hang()),
-                End::Cut | End::Reset => return Err(SendError::Broken),
-                End::Clean => AnswerBody::Whole(whole),
-            }
-        };
-        Ok(Answer { status, headers, body })
+        self.client.left().await;
     }
 
-    async fn respond(&self, reply: Reply, body: ReplyBody<Stream>) -> Delivery {
-        self.client.head(reply);
-        let unread = |ending| Delivery { ending, scanner: None, open: false };
-        match body {
-            ReplyBody::Bytes(bytes) | ReplyBody::Answered(bytes) => {
-                let there = !self.client.has_left() && self.client.receive(&bytes);
-                unread(if there { Ending::Complete } else { Ending::Cancelled })
+    async fn read_body(&self, limit: usize) -> Result<Bytes, BodyError> {
+        assert!(!self.client.body_is_read.replace(true), "the client's body is read twice");
+        self.step().await;
+        if self.client.body.len() > limit {
+            return Err(BodyError::TooLarge);
+        }
+        self.world.clock.until(self.client.sent_at_ms()).await;
+        if self.client.breaks_off { Err(BodyError::Broken) } else { Ok(self.client.body.clone().into()) }
+    }
+
+    async fn fetch(&self, request: Request<Payload<Bytes>>) -> Result<Response<Incoming<'a>>, FetchError> {
+        self.step().await;
+        let arrived = self.arrived(request);
+        if self.world.is_denied(&arrived.authority) {
+            return Err(FetchError::Denied);
+        }
+        let (number, mut script) = self.world.arrive(arrived);
+        if script == Script::Refuse {
+            return Err(FetchError::Connect);
+        }
+        let mut connection = Connection::new(self.world, number);
+        self.client.arrived(self.world);
+        loop {
+            match script {
+                Script::After(ms, then) => {
+                    self.sleep(ms).await;
+                    script = *then;
+                }
+                // No platform can tell a reset before the answer from a refusal.
+                Script::Refuse | Script::Reset => {
+                    connection.end();
+                    return Err(FetchError::Connect);
+                }
+                Script::Silence => pending::<()>().await,
+                Script::Answer(scripted) => {
+                    let mut head = Response::builder().status(scripted.status);
+                    for (name, value) in &scripted.headers {
+                        head = head.header(name, value);
+                    }
+                    return Ok(head
+                        .body(Incoming::new(connection, scripted))
+                        .expect("a script's status and headers are valid"));
+                }
             }
-            ReplyBody::Relay(stream) => unread(self.relay(&stream)),
-            ReplyBody::Pump(stream, scanner) => self.pump(&stream, scanner),
         }
     }
 
-    async fn sleep(&self, ms: u64) -> Result<(), Left> {
-        if self.client.leaves_now() {
-            return Err(Left);
+    async fn read(&self, incoming: &mut Incoming<'a>) -> Result<Option<Bytes>, Broken> {
+        incoming.begin_read();
+        self.step().await;
+        incoming.next(self.client).await
+    }
+
+    async fn collect(&self, mut incoming: Incoming<'a>, limit: usize) -> Result<Bytes, BodyError> {
+        let mut all = Vec::new();
+        loop {
+            match self.read(&mut incoming).await {
+                Ok(Some(bytes)) => all.extend_from_slice(&bytes),
+                Ok(None) => return Ok(all.into()),
+                Err(Broken) => return Err(BodyError::Broken),
+            }
+            if all.len() > limit {
+                return Err(BodyError::TooLarge);
+            }
         }
-        self.world.pass_ms(ms);
+    }
+
+    async fn respond(&self, reply: Response<Payload<Bytes>>) -> Result<(), Left> {
+        self.step().await;
+        let (head, body) = reply.into_parts();
+        self.client.head(self.world, Response::from_parts(head, ()));
+        self.client.send(self.world, &body)?;
+        self.client.close(self.world);
         Ok(())
     }
 
-    fn memory<T>(&self, f: impl FnOnce(&mut Memory) -> T) -> T {
-        self.world.memory(f)
+    fn begin(&self, head: Response<()>) -> Outgoing<'a> {
+        self.client.head(self.world, head);
+        Outgoing::new(self.client, self.world)
     }
 
-    async fn go_on(&self, stream: Stream, scanner: Scanner) -> Delivery {
-        self.pump(&stream, scanner)
+    async fn write(&self, outgoing: &mut Outgoing<'a>, chunk: Payload<Bytes>) -> Result<(), Left> {
+        outgoing.begin_write();
+        self.step().await;
+        let sent = self.send(&chunk).await;
+        outgoing.written();
+        sent
     }
 
-    async fn finish(&self, last: String) -> Result<(), Left> {
-        if self.client.has_left() || !self.client.receive(last.as_bytes()) { Err(Left) } else { Ok(()) }
+    async fn pipe(&self, mut incoming: Incoming<'a>, outgoing: &mut Outgoing<'a>) -> Result<(), PipeError> {
+        outgoing.begin_write();
+        let piped = loop {
+            match self.read(&mut incoming).await {
+                Ok(Some(bytes)) => {
+                    if self.send(&Payload::Passed(bytes)).await.is_err() {
+                        break Err(PipeError::Left);
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(Broken) => break Err(PipeError::Broken),
+            }
+        };
+        outgoing.written();
+        piped
     }
 
-    async fn remember(&self, key: &str, value: &str, _seconds: u64) {
-        self.world.remember(key, value);
+    async fn close(&self, mut outgoing: Outgoing<'a>) -> Result<(), Left> {
+        self.step().await;
+        self.client.taken().await?;
+        outgoing.closed();
+        Ok(())
+    }
+
+    async fn remember(&self, key: &str, value: &str, seconds: u64) {
+        self.step().await;
+        self.world.with_store(|store, clock| store.remember(clock, key, value, seconds));
     }
 
     async fn recall(&self, key: &str) -> Option<String> {
-        self.world.recall(key)
+        self.step().await;
+        self.world.with_store(|store, clock| store.recall(clock, key))
     }
 
     async fn put_record(&self, key: &str, value: &str, summary: &str) -> Result<(), StoreError> {
-        self.world.put(key, value, summary)
+        self.step().await;
+        let (fate, put_ms) = self.world.with_store(|store, _| (store.fate_of_put(), store.hazards.put_ms));
+        self.sleep(put_ms).await;
+        let put = || self.world.with_store(|store, _| store.put(key, value, summary));
+        match fate {
+            Fate::Answered => put(),
+            Fate::Fails => return Err(StoreError),
+            Fate::StoredButFails => {
+                put();
+                return Err(StoreError);
+            }
+            Fate::Lost => {}
+            Fate::Hangs => pending::<()>().await,
+        }
+        Ok(())
     }
 
     async fn list_records(&self, prefix: &str, cursor: Option<&str>) -> Result<Page, StoreError> {
-        self.world.list(prefix, cursor)
+        self.step().await;
+        self.sleep(self.world.with_store(|store, _| store.hazards.list_ms)).await;
+        self.world.with_store(|store, _| store.list(prefix, cursor))
+    }
+
+    async fn log(&self, line: &str) {
+        self.step().await;
+        self.world.say(line);
     }
 }
 
 impl Fake<'_> {
-    fn arrived(&self, request: Outbound) -> Arrived {
-        let authority = Authority::of(&request.url).map_or("", |found| found.authority);
-        let path_at = request.url.find(authority).map_or(0, |at| at + authority.len());
+    fn arrived(&self, request: Request<Payload<Bytes>>) -> Arrived {
+        let (head, body) = request.into_parts();
+        let headers = head.headers.iter().map(|(name, value)| {
+            let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            assert!(
+                value.is_sensitive() || !self.world.has_secret(&text),
+                "a secret in a header that is not marked as sensitive: {name}"
+            );
+            (name.as_str().to_owned(), text)
+        });
         Arrived {
-            authority: authority.to_owned(),
-            method: request.method.to_owned(),
-            path: request.url[path_at..].to_owned(),
-            headers: request.headers,
-            body: match request.body {
-                OutboundBody::Empty => Vec::new(),
-                OutboundBody::AsReceived => self.client.sent().to_vec(),
-                OutboundBody::Bytes(bytes) => bytes,
-            },
+            at_ms: self.world.now_ms(),
+            headers: headers.collect(),
+            authority: head.uri.authority().map_or_else(String::new, ToString::to_string),
+            method: head.method.to_string(),
+            path: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+            body: body.into_vec(),
         }
-    }
-
-    /// Takes pieces until the stream has begun, and puts them back as one chunk.
-    fn open(&self, pieces: &mut Vec<Piece>) -> (Opened, Opening) {
-        let mut opening = Opening::default();
-        let (mut opened, mut first) = (Opened::NotYet, Vec::new());
-        let mut rest = std::mem::take(pieces).into_iter();
-        while opened == Opened::NotYet {
-            match rest.next() {
-                Some(Piece::Bytes(bytes)) => {
-                    opened = opening.push(&bytes);
-                    first.extend_from_slice(&bytes);
-                }
-                Some(Piece::Until(bytes)) => self.must_have(bytes),
-                None => break,
-            }
-        }
-        *pieces = std::iter::once(Piece::Bytes(first)).chain(rest).collect();
-        (opened, opening)
-    }
-
-    fn relay(&self, stream: &Stream) -> Ending {
-        for piece in &stream.pieces {
-            match piece {
-                Piece::Bytes(bytes) if self.client.receive(bytes) => {}
-                Piece::Bytes(_) => return self.left(stream),
-                Piece::Until(bytes) => self.must_have(*bytes),
-            }
-        }
-        let close = match stream.end {
-            End::Clean => return Ending::Complete,
-            End::Cut | End::Reset => Close::Broken,
-            End::Stall => self.late(stream),
-            End::Endless => match self.comments(stream) {
-                Some(close) => close,
-                None => return self.left(stream),
-            },
-        };
-        self.client.receive(ApiError::cut_off_event(close).as_bytes());
-        Ending::Truncated
-    }
-
-    fn pump(&self, stream: &Stream, mut scanner: Scanner) -> Delivery {
-        let left = |scanner| Delivery { ending: self.left(stream), scanner: Some(scanner), open: false };
-        for piece in &stream.pieces {
-            let bytes = match piece {
-                Piece::Bytes(bytes) => bytes,
-                Piece::Until(bytes) => {
-                    self.must_have(*bytes);
-                    continue;
-                }
-            };
-            let there = match scanner.push(bytes) {
-                Forward::Whole => self.client.receive(bytes),
-                Forward::Bytes([]) => true,
-                Forward::Bytes(bytes) => self.client.receive(bytes),
-            };
-            if !there {
-                return left(scanner);
-            }
-            if scanner.is_over() {
-                self.world.drop_connection(stream.number);
-                break;
-            }
-        }
-        let close = match stream.end {
-            _ if scanner.is_over() => Close::Broken,
-            End::Clean => Close::Clean,
-            End::Cut | End::Reset => Close::Broken,
-            End::Stall => {
-                self.world.drop_connection(stream.number);
-                let idle_ms = u64::from(stream.timeouts.idle_ms);
-                if self.world.now_ms() + idle_ms >= stream.sent_ms + u64::from(stream.timeouts.total_ms) {
-                    self.late(stream)
-                } else {
-                    self.world.pass_ms(idle_ms);
-                    Close::Idle
-                }
-            }
-            End::Endless => match self.comments(stream) {
-                Some(close) => close,
-                None => return left(scanner),
-            },
-        };
-        let finale = scanner.end(close);
-        if !finale.open && !finale.last.is_empty() {
-            self.client.receive(finale.last.as_bytes());
-        }
-        Delivery { ending: finale.ending, scanner: Some(scanner), open: finale.open }
-    }
-
-    /// The request's time passes.
-    fn late(&self, stream: &Stream) -> Close {
-        self.world.drop_connection(stream.number);
-        let until_ms = stream.sent_ms + u64::from(stream.timeouts.total_ms);
-        self.world.pass_ms(until_ms.saturating_sub(self.world.now_ms()));
-        Close::Late
-    }
-
-    /// Comments until the time is over. `None`: the client has left.
-    fn comments(&self, stream: &Stream) -> Option<Close> {
-        let until_ms = stream.sent_ms + u64::from(stream.timeouts.total_ms);
-        while self.world.now_ms() < until_ms {
-            if !self.client.receive(COMMENT.as_bytes()) {
-                return None;
-            }
-            self.world.pass_ms(20);
-        }
-        Some(self.late(stream))
-    }
-
-    fn left(&self, stream: &Stream) -> Ending {
-        self.world.drop_connection(stream.number);
-        Ending::Cancelled
-    }
-
-    /// What an origin waits for must be there already, since nothing else happens meanwhile.
-    fn must_have(&self, bytes: usize) {
-        let has = self.client.received();
-        assert!(has >= bytes, "the origin waits until the client has {bytes} bytes, but it has {has}");
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 /// A request as it arrived at an origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrived {
+    /// When, in Unix milliseconds.
+    pub at_ms: u64,
     /// The origin's `host:port`.
     pub authority: String,
     pub method: String,
@@ -33,6 +35,8 @@ pub enum Script {
     Reset,
     /// Never answers.
     Silence,
+    /// The same, so many milliseconds after the request has arrived.
+    After(u64, Box<Script>),
     Answer(Scripted),
 }
 
@@ -50,8 +54,16 @@ pub struct Scripted {
 pub enum Piece {
     /// One chunk of the body.
     Bytes(Vec<u8>),
-    /// Nothing more before the client has this many bytes of the reply's body.
+    /// Nothing more before the client has this many bytes of the reply's body, or has left.
     Until(usize),
+    /// Nothing more for so many milliseconds.
+    After(u64),
+}
+
+impl Piece {
+    pub(super) fn has_bytes(&self) -> bool {
+        matches!(self, Self::Bytes(bytes) if !bytes.is_empty())
+    }
 }
 
 /// How an answer's body ends.

@@ -1,62 +1,61 @@
 //! What all requests share: time, secrets, the store, the origins.
 
+use super::clock::Clock;
+use super::executor::split_mix;
 use super::script::{Arrived, Responder, Script};
-use crate::core::memory::Memory;
-use crate::core::secret::Secret;
-use crate::platform::{Entry, Page, StoreError};
-use serde_json::value::RawValue;
+use super::store::{Hazards, Store, Stored};
+use crate::platform::SecretsUnavailable;
+use crate::secret::Secret;
+use crate::state::InstanceState;
 use std::collections::BTreeMap;
-use std::ops::Bound;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-/// How often the store is tried for a record, as in glue.mjs.
-const PUT_TRIES: usize = 4;
-/// Keys on one page of a list, as on Workers KV.
-const PAGE: usize = 1000;
-
-/// A stored record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    pub key: String,
-    pub value: String,
-    pub summary: String,
-}
+/// Shorter secrets are ordinary words, and not looked for.
+const SECRET_LENGTH: usize = 16;
 
 /// The world around the gateway. Nothing in it moves by itself.
-pub struct World(Mutex<State>);
+pub struct World {
+    pub(super) clock: Clock,
+    instance: Mutex<InstanceState>,
+    state: Mutex<State>,
+}
 
 struct State {
-    now_ms: u64,
     drawn: u64,
     secrets: BTreeMap<String, String>,
-    store: BTreeMap<String, Stored>,
-    store_failures: usize,
-    memory: Memory,
-    remembered: BTreeMap<String, String>,
+    secrets_unavailable: bool,
+    tells_of_leaving: bool,
+    denied: Vec<String>,
+    store: Store,
     log: Vec<String>,
     responder: Responder,
     arrived: Vec<Arrived>,
-    /// The numbers of those whose connection the gateway closed before the answer was whole.
-    dropped: Vec<usize>,
+    /// When the gateway closed the connections that were not at their end, by the requests' numbers.
+    dropped: BTreeMap<usize, u64>,
+    client_left_ms: Option<u64>,
 }
 
 impl World {
     /// `now_ms`: Unix milliseconds.
     #[must_use]
     pub fn new(now_ms: u64, secrets: BTreeMap<String, String>) -> Self {
-        Self(Mutex::new(State {
-            now_ms,
-            drawn: 0,
-            secrets,
-            store: BTreeMap::new(),
-            store_failures: 0,
-            memory: Memory::default(),
-            remembered: BTreeMap::new(),
-            log: Vec::new(),
-            responder: Arc::new(|_| Script::Refuse),
-            arrived: Vec::new(),
-            dropped: Vec::new(),
-        }))
+        Self {
+            clock: Clock::new(now_ms),
+            instance: Mutex::default(),
+            state: Mutex::new(State {
+                drawn: 0,
+                secrets,
+                secrets_unavailable: false,
+                tells_of_leaving: true,
+                denied: Vec::new(),
+                store: Store::default(),
+                log: Vec::new(),
+                responder: Arc::new(|_| Script::Refuse),
+                arrived: Vec::new(),
+                dropped: BTreeMap::new(),
+                client_left_ms: None,
+            }),
+        }
     }
 
     /// From now on origins do what `responder` says; what has arrived is forgotten.
@@ -65,15 +64,48 @@ impl World {
         state.responder = responder;
         state.arrived.clear();
         state.dropped.clear();
+        state.client_left_ms = None;
+    }
+
+    /// How the store misbehaves from now on.
+    pub fn hazards(&self, hazards: Hazards) {
+        self.state().store.hazards = hazards;
     }
 
     /// The next `count` calls of the store fail.
     pub fn fail_store(&self, count: usize) {
-        self.state().store_failures = count;
+        self.state().store.hazards.failing = count;
+    }
+
+    /// Puts a record into the store, as somebody else would.
+    pub fn store(&self, key: &str, value: &str, summary: &str) {
+        self.state().store.put(key, value, summary);
+    }
+
+    /// Whether the platform's provider of secrets answers. It does at first.
+    pub fn lose_secrets(&self, unavailable: bool) {
+        self.state().secrets_unavailable = unavailable;
+    }
+
+    /// Whether the platform says at once that a client has left (Workers), or lets a write find out (Spin). It does at
+    /// first.
+    pub fn tell_of_leaving(&self, tells: bool) {
+        self.state().tells_of_leaving = tells;
+    }
+
+    /// The platform lets no request out to this `host:port`.
+    pub fn deny(&self, authority: &str) {
+        self.state().denied.push(authority.to_owned());
     }
 
     pub fn pass_ms(&self, ms: u64) {
-        self.state().now_ms += ms;
+        self.clock.pass_until(self.clock.now_ms() + ms);
+    }
+
+    /// Unix milliseconds.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
     }
 
     /// The requests that have reached an origin, in order.
@@ -85,59 +117,90 @@ impl World {
     /// Whether the gateway closed the connection of the request of that number before the answer was whole.
     #[must_use]
     pub fn was_dropped(&self, number: usize) -> bool {
-        self.state().dropped.contains(&number)
+        self.state().dropped.contains_key(&number)
+    }
+
+    /// The same, in milliseconds since the last client left; 0 where none did.
+    #[must_use]
+    pub fn dropped_after_ms(&self, number: usize) -> Option<u64> {
+        let state = self.state();
+        let dropped_ms = *state.dropped.get(&number)?;
+        Some(state.client_left_ms.map_or(0, |left_ms| dropped_ms.saturating_sub(left_ms)))
     }
 
     /// All records, by key.
     #[must_use]
     pub fn stored(&self) -> Vec<Stored> {
-        self.state().store.values().cloned().collect()
+        self.state().store.records.values().cloned().collect()
     }
 
-    /// Records that could not be stored.
+    /// The operator's log.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
         self.state().log.clone()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn memory<T>(&self, f: impl FnOnce(&mut Memory) -> T) -> T {
-        f(&mut self.state().memory)
-    }
-
-    pub(super) fn remember(&self, key: &str, value: &str) {
-        self.state().remembered.insert(key.to_owned(), value.to_owned());
-    }
-
-    pub(super) fn recall(&self, key: &str) -> Option<String> {
-        self.state().remembered.get(key).cloned()
-    }
-
     /// The instance is gone, with what it remembered.
     pub fn forget(&self) {
-        self.state().memory = Memory::default();
+        *self.instance.lock().unwrap_or_else(PoisonError::into_inner) = InstanceState::default();
     }
 
-    pub(super) fn now_ms(&self) -> u64 {
-        self.state().now_ms
+    /// What the instance remembers.
+    ///
+    /// # Panics
+    /// Where it is asked for within itself.
+    pub fn instance<T>(&self, f: impl FnOnce(&mut InstanceState) -> T) -> T {
+        match self.instance.try_lock() {
+            Ok(mut instance) => f(&mut instance),
+            // A request that panicked must not take the instance with it.
+            Err(TryLockError::Poisoned(poisoned)) => f(&mut poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => panic!("the instance's state is asked for within itself"),
+        }
     }
 
-    /// Another number each time, which is what ids need.
-    pub(super) fn random(&self) -> [u8; 10] {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn tells_of_leaving(&self) -> bool {
+        self.state().tells_of_leaving
+    }
+
+    pub(super) fn client_left(&self) {
+        let now_ms = self.clock.now_ms();
+        self.state().client_left_ms = Some(now_ms);
+    }
+
+    /// Other bytes each time.
+    pub(super) fn random(&self, bytes: &mut [u8]) {
         let mut state = self.state();
-        state.drawn += 1;
-        let mut bytes = [0; 10];
-        bytes[2..].copy_from_slice(&state.drawn.to_be_bytes());
-        bytes
+        for chunk in bytes.chunks_mut(8) {
+            let drawn = split_mix(&mut state.drawn).to_be_bytes();
+            chunk.copy_from_slice(&drawn[..chunk.len()]);
+        }
     }
 
-    pub(super) fn secret(&self, name: &str) -> Option<Secret> {
-        self.state().secrets.get(name).and_then(|value| Secret::new(value))
+    pub(super) fn secret(&self, name: &str) -> Result<Option<Secret>, SecretsUnavailable> {
+        let state = self.state();
+        if state.secrets_unavailable {
+            return Err(SecretsUnavailable);
+        }
+        let Some(value) = state.secrets.get(name) else { return Ok(None) };
+        Ok(Secret::new(value))
     }
 
+    /// Whether one of the platform's secrets stands in there.
+    pub(super) fn has_secret(&self, text: &str) -> bool {
+        let state = self.state();
+        let mut long = state.secrets.values().filter(|value| value.len() >= SECRET_LENGTH);
+        long.any(|value| text.contains(value.as_str()))
+    }
+
+    pub(super) fn is_denied(&self, authority: &str) -> bool {
+        self.state().denied.iter().any(|denied| denied == authority)
+    }
+
+    /// The request's number among those that have arrived, and what becomes of it.
     pub(super) fn arrive(&self, arrived: Arrived) -> (usize, Script) {
         let responder = Arc::clone(&self.state().responder);
         // Not under the lock: a responder may look at the world.
@@ -150,41 +213,16 @@ impl World {
     }
 
     pub(super) fn drop_connection(&self, number: usize) {
-        self.state().dropped.push(number);
+        let now_ms = self.clock.now_ms();
+        self.state().dropped.entry(number).or_insert(now_ms);
     }
 
-    pub(super) fn put(&self, key: &str, value: &str, summary: &str) -> Result<(), StoreError> {
-        let mut state = self.state();
-        let failures = state.store_failures.min(PUT_TRIES);
-        state.store_failures -= failures;
-        if failures == PUT_TRIES {
-            state.log.push(value.to_owned());
-            return Err(StoreError);
-        }
-        let stored = Stored { key: key.to_owned(), value: value.to_owned(), summary: summary.to_owned() };
-        state.store.insert(key.to_owned(), stored);
-        Ok(())
+    pub(super) fn say(&self, line: &str) {
+        assert!(!self.has_secret(line), "a secret in the log");
+        self.state().log.push(line.to_owned());
     }
 
-    pub(super) fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<Page, StoreError> {
-        let mut state = self.state();
-        if state.store_failures > 0 {
-            state.store_failures -= 1;
-            return Err(StoreError);
-        }
-        let from = cursor.map_or(Bound::Included(prefix), Bound::Excluded);
-        let mut found = state
-            .store
-            .range::<str, _>((from, Bound::Unbounded))
-            .take_while(|(key, _)| key.starts_with(prefix));
-        let page: Vec<_> = found.by_ref().take(PAGE).collect();
-        let entries = page.iter().map(|(key, stored)| {
-            let summary = RawValue::from_string(stored.summary.clone()).map_err(|_| StoreError)?;
-            Ok(Entry { name: (*key).clone(), summary })
-        });
-        Ok(Page {
-            entries: entries.collect::<Result<_, _>>()?,
-            cursor: found.next().and_then(|_| page.last().map(|(key, _)| (*key).clone())),
-        })
+    pub(super) fn with_store<T>(&self, f: impl FnOnce(&mut Store, &Clock) -> T) -> T {
+        f(&mut self.state().store, &self.clock)
     }
 }

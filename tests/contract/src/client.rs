@@ -5,7 +5,7 @@ use crate::origin::Progress;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// No behaviour takes this long; it only keeps a hanging gateway from hanging the suite.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -13,6 +13,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Sends the call to 127.0.0.1:`port` and takes the reply.
 #[must_use]
 pub fn call(port: u16, call: &Call, progress: &Progress) -> Reply {
+    let begun = Instant::now();
+    let reply = exchange(port, call, progress);
+    Reply { took: begun.elapsed(), ..reply }
+}
+
+fn exchange(port: u16, call: &Call, progress: &Progress) -> Reply {
     let stream = TcpStream::connect(("127.0.0.1", port)).expect("the gateway takes connections");
     stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -27,7 +33,7 @@ pub fn call(port: u16, call: &Call, progress: &Progress) -> Reply {
             std::thread::sleep(pause);
             progress.client_left();
             leave(&stream, call.parting);
-            return Reply { status: 0, headers: Vec::new(), body: Vec::new(), ended: Ended::Left };
+            return nothing(Ended::Left);
         }
         let reply = Receiving { stream: &stream, raw: Vec::new(), at: 0 }.reply(call, progress);
         if reply.ended == Ended::Left {
@@ -59,6 +65,10 @@ pub fn call_all(port: u16, calls: &[Call], at_once: usize, progress: &Progress) 
     });
     replies.sort_by_key(|(at, _)| *at);
     replies.into_iter().map(|(_, reply)| reply).collect()
+}
+
+fn nothing(ended: Ended) -> Reply {
+    Reply { status: 0, headers: Vec::new(), body: Vec::new(), ended, took: Duration::ZERO }
 }
 
 /// What happens when the socket is closed, which it is as soon as the call returns.
@@ -107,7 +117,7 @@ struct Gone;
 
 impl Receiving<'_> {
     fn reply(mut self, call: &Call, progress: &Progress) -> Reply {
-        let mut reply = Reply { status: 0, headers: Vec::new(), body: Vec::new(), ended: Ended::Broken };
+        let mut reply = nothing(Ended::Broken);
         let Ok(status_line) = self.line() else { return reply };
         reply.status = status_line.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0);
         loop {
@@ -149,6 +159,7 @@ impl Receiving<'_> {
                 reply.ended = Ended::Left;
                 return reply;
             }
+            std::thread::sleep(call.pause);
         }
     }
 

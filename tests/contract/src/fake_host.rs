@@ -2,14 +2,20 @@
 
 use crate::host::{Call, Ended, Framing, Host, Needs, Reply, StoredRecord};
 use crate::suite::{CONTRACT, Suite};
-use moegate::core::config::Config;
-use moegate::platform::Head;
-use moegate::platform::fake::{self, Arrived, Client, Responder, World};
+use http::{HeaderName, HeaderValue, Request, header};
+use moegate::gateway::Gateway;
+use moegate::platform::fake::{self, Arrived, Client, Got, Responder, World};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// What a client that takes its time takes at once, as much as the one at a socket.
+const TAKES: usize = 16 * 1024;
+
 pub struct FakeHost {
-    config: Config,
+    gateway: Gateway,
     world: World,
+    /// Requests at once come in another order each time.
+    seed: AtomicU64,
 }
 
 impl FakeHost {
@@ -20,7 +26,8 @@ impl FakeHost {
         let config = moegate_config::authoring::parse(suite.config).unwrap();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let secrets = (suite.secrets)().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Self { config, world: World::new(u64::try_from(now.as_millis()).unwrap(), secrets) }
+        let world = World::new(u64::try_from(now.as_millis()).unwrap(), secrets);
+        Self { gateway: Gateway::new(config), world, seed: AtomicU64::new(1) }
     }
 }
 
@@ -33,7 +40,56 @@ impl Default for FakeHost {
 /// What this host can do or show.
 #[must_use]
 pub fn can(needs: Needs) -> bool {
-    matches!(needs, Needs::Nothing | Needs::FaultyStore | Needs::SeesClientLeave)
+    matches!(needs, Needs::Nothing | Needs::FaultyStore | Needs::SeesClientLeave | Needs::Concurrency)
+}
+
+fn head(call: &Call) -> Request<()> {
+    let mut head = Request::new(());
+    *head.method_mut() = call.method.parse().unwrap();
+    *head.uri_mut() = call.path.parse().unwrap();
+    let mut set = |name: HeaderName, value: &str| {
+        head.headers_mut().insert(name, HeaderValue::try_from(value).unwrap());
+    };
+    if let Some(authorization) = &call.authorization {
+        set(header::AUTHORIZATION, authorization);
+    }
+    if !call.body.is_empty() {
+        set(header::CONTENT_TYPE, "application/json");
+        if call.framing == Framing::Length {
+            set(header::CONTENT_LENGTH, &call.body.len().to_string());
+        }
+    }
+    head
+}
+
+fn client(call: &Call) -> Client<'_> {
+    let mut client = Client::new(call.body.clone()).staying_while(|body| (call.stays)(body));
+    if let Some(after) = call.leaves_after {
+        client = client.leaving_after(ms(after));
+    }
+    if !call.pause.is_zero() {
+        client = client.taking(TAKES, ms(call.pause));
+    }
+    client
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap()
+}
+
+fn reply(got: Got) -> Reply {
+    let ended = match got {
+        Got { has_left: true, .. } => Ended::Left,
+        Got { is_whole: true, .. } => Ended::Whole,
+        _ => Ended::Broken,
+    };
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let (status, headers) = got.reply.map_or((0, Vec::new()), |reply| {
+        let headers = reply.headers().iter().map(|(name, value)| (name.to_string(), text(value)));
+        (reply.status().as_u16(), headers.collect())
+    });
+    let took = Duration::from_millis(got.end_ms.unwrap_or_default());
+    Reply { status, headers, body: got.body, ended, took }
 }
 
 impl Host for FakeHost {
@@ -50,34 +106,16 @@ impl Host for FakeHost {
     }
 
     fn call(&self, call: &Call) -> Reply {
-        let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
-        let head = Head {
-            method: call.method.to_owned(),
-            path: path.to_owned(),
-            query: query.to_owned(),
-            authorization: call.authorization.clone(),
-            content_length: (call.framing == Framing::Length && !call.body.is_empty())
-                .then_some(call.body.len() as u64),
-            ..Head::default()
-        };
-        let left = std::cell::Cell::new(call.leaves_after.is_some());
-        let mut client = Client::new(call.body.clone()).staying_while(|body| {
-            let stays = (call.stays)(body);
-            left.set(left.get() || !stays);
-            stays
-        });
-        if call.leaves_after.is_some() {
-            client = client.leaving_before_answer();
-        }
-        let got = fake::serve(&self.world, &self.config, &head, client);
-        let ended = if left.get() { Ended::Left } else { Ended::Whole };
-        let (status, headers) = got.reply.map_or((0, Vec::new()), |reply| (reply.status, reply.headers));
-        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Reply { status, headers, body: got.body, ended }
+        reply(fake::serve(&self.world, &self.gateway, head(call), client(call)))
     }
 
-    fn call_all(&self, calls: &[Call], _at_once: usize) -> Vec<Reply> {
-        calls.iter().map(|call| self.call(call)).collect()
+    fn call_all(&self, calls: &[Call], at_once: usize) -> Vec<Reply> {
+        let groups = calls.chunks(at_once.max(1)).flat_map(|group| {
+            let requests = group.iter().map(|call| (head(call), client(call))).collect();
+            let seed = self.seed.fetch_add(1, Ordering::Relaxed);
+            fake::serve_all(&self.world, &self.gateway, requests, seed)
+        });
+        groups.map(reply).collect()
     }
 
     fn arrived(&self) -> Vec<Arrived> {
@@ -85,16 +123,25 @@ impl Host for FakeHost {
     }
 
     fn dropped_after(&self, number: usize) -> Option<Duration> {
-        self.world.was_dropped(number).then_some(Duration::ZERO)
+        self.world.dropped_after_ms(number).map(Duration::from_millis)
     }
 
     fn keys(&self) -> Vec<String> {
-        self.world.stored().into_iter().map(|stored| stored.key).collect()
+        let keys = self.world.stored().into_iter().map(|stored| stored.key);
+        keys.filter(|key| key.starts_with("usage/")).collect()
     }
 
     fn record(&self, key: &str) -> StoredRecord {
         let stored = self.world.stored().into_iter().find(|stored| stored.key == key).unwrap();
         StoredRecord { value: stored.value, summary: stored.summary }
+    }
+
+    fn pass(&self, duration: Duration) {
+        self.world.pass_ms(ms(duration));
+    }
+
+    fn is_done_at_once(&self) -> bool {
+        true
     }
 
     fn forget(&self) {

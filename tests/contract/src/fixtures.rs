@@ -54,6 +54,7 @@ pub fn get(path: &str, key: &str) -> Call {
         framing: Framing::Length,
         leaves_after: None,
         stays: Arc::new(|_| true),
+        pause: Duration::ZERO,
         parting: Parting::Reset,
     }
 }
@@ -131,6 +132,9 @@ pub fn usage_event(usage: &str) -> String {
 }
 
 pub const DONE: &str = "data: [DONE]\n\n";
+
+/// What a client gets at the end of a stream that broke off.
+pub const TRUNCATED: &str = "\n\ndata: {\"error\":{\"message\":\"the origin's stream broke off before it was complete; what has come so far is not the whole answer\",\"type\":\"upstream_error\",\"param\":null,\"code\":\"stream_truncated\"}}\n\n";
 
 /// A stream of these chunks with a clean end.
 #[must_use]

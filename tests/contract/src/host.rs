@@ -21,6 +21,8 @@ pub struct Call {
     pub leaves_after: Option<Duration>,
     /// Asked after each chunk of the reply, with all of the body that has come: whether the client stays.
     pub stays: Stays,
+    /// How long the client leaves what comes alone, each time it has taken some of the reply.
+    pub pause: Duration,
     pub parting: Parting,
 }
 
@@ -50,6 +52,8 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     pub ended: Ended,
+    /// From the request to the end, on the host's clock.
+    pub took: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +131,16 @@ pub trait Host: Sync {
     fn keys(&self) -> Vec<String>;
 
     fn record(&self, key: &str) -> StoredRecord;
+
+    /// Lets time pass.
+    fn pass(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+
+    /// Whether a call only returns when everything that it led to is done.
+    fn is_done_at_once(&self) -> bool {
+        false
+    }
 
     /// The instance that serves ends, and what it knew of its origins with it. Nothing may be in flight.
     fn forget(&self) {

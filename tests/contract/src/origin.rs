@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Only keeps a hanging gateway from hanging the suite.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -141,8 +141,14 @@ fn serve(stream: TcpStream, port: u16, progress: &Progress) {
     let Some(arrived) = read(&stream, port) else { return };
     let (generation, number, responder) = progress.arrive(&arrived);
     let dropped = || progress.dropped(generation, number);
-    match responder(&arrived) {
+    let mut script = responder(&arrived);
+    while let Script::After(ms, then) = script {
+        std::thread::sleep(Duration::from_millis(ms));
+        script = *then;
+    }
+    match script {
         Script::Refuse => panic!("an origin that listens cannot refuse: the script belongs to the fake"),
+        Script::After(..) => unreachable!("it is over"),
         Script::Reset => reset(stream),
         Script::Silence => {
             until_closed(&stream);
@@ -154,6 +160,11 @@ fn serve(stream: TcpStream, port: u16, progress: &Progress) {
             }
         }
     }
+}
+
+fn unix_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or_default()
 }
 
 /// An error: the gateway closed the connection first.
@@ -179,6 +190,7 @@ fn play(mut stream: TcpStream, scripted: &Scripted, progress: &Progress) -> std:
         match piece {
             Piece::Bytes(bytes) if chunked => stream.write_all(&chunk(bytes))?,
             Piece::Bytes(bytes) => stream.write_all(bytes)?,
+            Piece::After(ms) => std::thread::sleep(Duration::from_millis(*ms)),
             // A client that has left will not have more.
             Piece::Until(bytes) => {
                 progress.wait(PATIENCE, |state| state.client_has >= *bytes || state.client_left.is_some());
@@ -235,8 +247,14 @@ fn read(stream: &TcpStream, port: u16) -> Option<Arrived> {
         let (name, value) = text.split_once(':')?;
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut arrived =
-        Arrived { authority: format!("127.0.0.1:{port}"), method, path, headers, body: Vec::new() };
+    let mut arrived = Arrived {
+        at_ms: unix_ms(),
+        authority: format!("127.0.0.1:{port}"),
+        method,
+        path,
+        headers,
+        body: Vec::new(),
+    };
     if let Some(length) = arrived.header("content-length") {
         arrived.body.resize(length.parse().ok()?, 0);
         reader.read_exact(&mut arrived.body).ok()?;

@@ -7,7 +7,7 @@ use crate::origin::Progress;
 use crate::program::{Program, Said, built, must_be_free};
 use crate::suite::Suite;
 use crate::workerd::root;
-use moegate::core::record::Record;
+use moegate::metering::record::Record;
 use moegate::platform::fake::{Arrived, Responder};
 use rusqlite::{Connection, OpenFlags};
 use std::env;

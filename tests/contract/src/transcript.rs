@@ -4,7 +4,7 @@
 //! ids and times aside.
 
 use crate::host::{Call, Ended, Host, Needs, Reply, StoredRecord};
-use moegate::core::record::Record;
+use moegate::metering::record::Record;
 use moegate::platform::fake::{Arrived, Responder};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -208,6 +208,18 @@ impl Host for Noting<'_> {
 
     fn fail_store(&self, count: usize) {
         self.host.fail_store(count);
+    }
+
+    fn pass(&self, duration: Duration) {
+        self.host.pass(duration);
+    }
+
+    fn is_done_at_once(&self) -> bool {
+        self.host.is_done_at_once()
+    }
+
+    fn forget(&self) {
+        self.host.forget();
     }
 
     fn restart(&self) {

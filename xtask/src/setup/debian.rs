@@ -18,18 +18,21 @@ use crate::process::{output_of, run_tool};
 pub(super) struct Toolchain {
     pub(super) rustc: PathBuf,
     pub(super) cargo_clippy: PathBuf,
+    /// For modules.
     pub(super) linker: PathBuf,
+    /// For components.
+    pub(super) component_linker: PathBuf,
 }
 
 const REMEDY: &str = "check that Debian's mirror can be reached (`apt-get update`), then run this command again; \
-    where rustup may install, `rustup target add wasm32-unknown-unknown` is the simpler way";
+    where rustup may install, `rustup target add wasm32-unknown-unknown wasm32-wasip2` is the simpler way";
 
 pub(super) fn set_up(setup: &Setup, targets: &[String]) -> Result<Toolchain> {
     let pins: Vec<&str> = setup.pins.debian_packages.iter().map(String::as_str).collect();
     let step = Step {
         folder: "rust-wasm",
         what: "a Rust compiler for wasm from Debian's packages, unpacked and not installed",
-        cost: "about 175 MB of download, 850 MB on disk",
+        cost: "about 180 MB of download, 860 MB on disk",
         pins: &pins,
         remedy: REMEDY,
     };
@@ -44,6 +47,7 @@ pub(super) fn set_up(setup: &Setup, targets: &[String]) -> Result<Toolchain> {
         rustc: folder.join("bin/rustc"),
         cargo_clippy: folder.join("bin/cargo-clippy"),
         linker: folder.join("bin/rust-lld"),
+        component_linker: folder.join("bin/wasm-component-ld"),
     };
     let got_path = folder.join("got");
     let got = fs::read_to_string(&got_path).at("read", &got_path)?;
@@ -178,23 +182,55 @@ fn wrappers(partial: &Path) -> Result<()> {
         .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
         .find(|name| name.ends_with("-linux-gnu"))
         .ok_or_else(|| Failure::new("the Debian packages hold no libraries"))?;
-    for (name, program) in [
-        ("rustc", "root/usr/bin/rustc"),
-        ("clippy-driver", "root/usr/bin/clippy-driver"),
-        ("cargo-clippy", "root/usr/bin/cargo-clippy"),
-        ("rust-lld", "root/usr/lib/llvm-19/bin/lld"),
+    let rustlib = partial.join("root/usr/lib/rustlib");
+    let component_linker = find(&rustlib, "bin/wasm-component-ld")
+        .ok_or_else(|| Failure::new("the Debian packages hold no linker for components"))?;
+    let component_linker = format!("root/usr/lib/rustlib/{component_linker}/bin/wasm-component-ld");
+    for (name, program, arguments) in [
+        ("rustc", "root/usr/bin/rustc", ""),
+        ("clippy-driver", "root/usr/bin/clippy-driver", ""),
+        ("cargo-clippy", "root/usr/bin/cargo-clippy", ""),
+        ("rust-lld", "root/usr/lib/llvm-19/bin/lld", ""),
+        ("wasm-ld", "root/usr/lib/llvm-19/bin/wasm-ld", ""),
+        // It calls the linker for modules, and would look for it where rustup puts it. The compiler's arguments first:
+        // a leading `-flavor wasm` is taken only there.
+        ("wasm-component-ld", &component_linker, " --wasm-ld-path \"$here/bin/wasm-ld\""),
     ] {
         if !partial.join(program).exists() {
             return Err(Failure::new(format!("the Debian packages hold no {program}")));
         }
         let path = bin.join(name);
         let script = format!(
-            "#!/bin/sh\nhere=${{0%/*}}/..\nLD_LIBRARY_PATH=$here/root/usr/lib/{libraries} exec \"$here/{program}\" \"$@\"\n"
+            "#!/bin/sh\nhere=${{0%/*}}/..\nLD_LIBRARY_PATH=$here/root/usr/lib/{libraries} exec \"$here/{program}\" \"$@\"{arguments}\n"
         );
         fs::write(&path, script).at("write", &path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).at("make executable", &path)?;
     }
     Ok(())
+}
+
+/// Puts the C library that the standard library of the WASI targets stands on where the compiler looks for it.
+fn c_library(folder: &Path, lib: &Path) -> Result<()> {
+    let from = folder.join("root/usr/lib/wasm32-wasi");
+    let to = lib.join("self-contained");
+    fs::create_dir_all(&to).at("create", &to)?;
+    for entry in fs::read_dir(&from).at("list", &from)? {
+        let path = entry.at("list", &from)?.path();
+        if path.extension().is_some_and(|extension| extension == "a" || extension == "o")
+            && let Some(name) = path.file_name()
+        {
+            fs::copy(&path, to.join(name)).at("copy", &path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The entry of `folder` below which `file` is.
+fn find(folder: &Path, file: &str) -> Option<String> {
+    let entries = fs::read_dir(folder).ok()?;
+    entries
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .find(|name| folder.join(name).join(file).exists())
 }
 
 /// Builds the standard library of a target from the compiler's source and links it into the sysroot, so that plain
@@ -246,6 +282,9 @@ fn standard_library(
             if name.ends_with(".rlib") && !name.starts_with("libempty-") {
                 fs::copy(&path, lib.join(name)).at("copy", &path)?;
             }
+        }
+        if target.contains("wasi") {
+            c_library(folder, &lib)?;
         }
         fs::remove_dir_all(&package).at("remove", &package)
     })?;

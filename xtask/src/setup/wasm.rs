@@ -29,7 +29,7 @@ impl Wasm {
                 command.env("CARGO", &self.cargo);
             }
             command.env("RUSTC", &toolchain.rustc);
-            command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &toolchain.linker);
+            linkers(&mut command, toolchain);
         }
         command.arg(subcommand).current_dir(&self.root).env("CARGO_TARGET_DIR", self.target_dir());
         forbid_auto_install(&mut command);
@@ -41,7 +41,7 @@ impl Wasm {
         command.env("CARGO_TARGET_DIR", self.target_dir());
         let Some(toolchain) = &self.other else { return };
         command.env("RUSTC", &toolchain.rustc);
-        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &toolchain.linker);
+        linkers(command, toolchain);
         let mut folders: Vec<PathBuf> = toolchain.rustc.parent().map(Path::to_owned).into_iter().collect();
         folders.extend(env::var_os("PATH").iter().flat_map(env::split_paths));
         command.env("PATH", env::join_paths(folders).unwrap_or_default());
@@ -50,6 +50,11 @@ impl Wasm {
     pub(crate) fn target_dir(&self) -> PathBuf {
         self.root.join("target/wasm")
     }
+}
+
+fn linkers(command: &mut Command, toolchain: &debian::Toolchain) {
+    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &toolchain.linker);
+    command.env("CARGO_TARGET_WASM32_WASIP2_LINKER", &toolchain.component_linker);
 }
 
 pub(super) fn set_up(setup: &Setup) -> Result<Wasm> {

@@ -3,10 +3,9 @@
 use crate::fixtures::{Receipts, USAGE, always, answer_text, chat, delta, json, own, paced, streamed};
 use crate::host::{Call, Ended, Needs, Parting};
 use crate::stage::{Behaviour, Stage};
-use moegate::core::record::Record;
+use moegate::metering::record::Record;
 use moegate::platform::fake::{End, Responder, Script, Scripted};
 use moegate_wire::{Ending, Usage};
-use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const ALL: &[Behaviour] = &[
@@ -127,12 +126,9 @@ fn before_stream(stage: &mut Stage<'_>) {
 }
 
 fn serves_the_gone(stage: &mut Stage<'_>) {
-    let late: Responder = Arc::new(|_| {
-        // The client leaves when the request has arrived.
-        std::thread::sleep(Duration::from_millis(500));
-        json(200, answer_text()).into()
-    });
-    let reply = stage.play(late, &chat("far-model").leaving_before_answer());
+    // The client leaves when the request has arrived.
+    let late = Script::After(500, Box::new(json(200, answer_text()).into()));
+    let reply = stage.play(always(late), &chat("far-model").leaving_before_answer());
     assert_eq!(reply.ended, Ended::Left);
     let record = stage.settled();
     assert_eq!((record.ending, record.metered, record.usage), (Ending::Cancelled, true, USAGE));

@@ -1,12 +1,11 @@
 //! Streams of third parties: each event is looked at as it passes.
 
 use crate::fixtures::{
-    COST_NANODOLLARS, DONE, Receipts, USAGE, USAGE_JSON, always, delta, event, finish, own, paced, post,
-    stream, streamed, streamed_with_usage, usage_event, usage_with_cost,
+    COST_NANODOLLARS, DONE, Receipts, TRUNCATED, USAGE, USAGE_JSON, always, delta, event, finish, own, paced,
+    post, stream, streamed, streamed_with_usage, usage_event, usage_with_cost,
 };
 use crate::host::Ended;
 use crate::stage::{Behaviour, Stage};
-use moegate::core::error::ApiError;
 use moegate::platform::fake::End;
 use moegate_wire::{Ending, Nanodollars, Usage};
 
@@ -131,7 +130,7 @@ fn split(stage: &mut Stage<'_>) {
 fn breaks(stage: &mut Stage<'_>, end: End) {
     let sent = [delta("He"), delta("llo")];
     let reply = stage.play(always(paced(&sent, end)), &streamed("far-model"));
-    assert_eq!(reply.text(), sent.concat() + &ApiError::truncated_event());
+    assert_eq!(reply.text(), sent.concat() + TRUNCATED);
     let record = stage.settled();
     assert_eq!((record.ending, record.metered, record.usage), (Ending::Truncated, false, Usage::default()));
 }
@@ -147,7 +146,7 @@ fn cut(stage: &mut Stage<'_>) {
 fn reset_after_finish(stage: &mut Stage<'_>) {
     let sent = [delta("He"), finish()];
     let reply = stage.play(always(paced(&sent, End::Reset)), &streamed("far-model"));
-    assert_eq!(reply.text(), sent.concat() + &ApiError::truncated_event());
+    assert_eq!(reply.text(), sent.concat() + TRUNCATED);
     assert_eq!(stage.settled().ending, Ending::Truncated);
 }
 
@@ -159,7 +158,7 @@ fn half_event(stage: &mut Stage<'_>) {
     let half = &finish()[..30];
     let script = stream(&[delta("He").as_str(), half]);
     let reply = stage.play(always(script), &streamed("far-model"));
-    assert_eq!(reply.text(), delta("He") + &ApiError::truncated_event());
+    assert_eq!(reply.text(), delta("He") + TRUNCATED);
     assert_eq!(stage.settled().ending, Ending::Truncated);
 }
 

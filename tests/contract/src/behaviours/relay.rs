@@ -1,11 +1,11 @@
 //! Streams of our own server: the runtime's own pipe, metered by receipt.
 
 use crate::fixtures::{
-    COST_NANODOLLARS, DONE, Receipts, USAGE, delta, finish, own, paced, stream, streamed, streamed_with_usage,
+    COST_NANODOLLARS, DONE, Receipts, TRUNCATED, USAGE, delta, finish, own, paced, stream, streamed,
+    streamed_with_usage,
 };
 use crate::host::Ended;
 use crate::stage::{Behaviour, Stage};
-use moegate::core::error::ApiError;
 use moegate::platform::fake::End;
 use moegate_wire::{Ending, Nanodollars, Usage};
 
@@ -130,7 +130,7 @@ fn breaks(stage: &mut Stage<'_>, end: End) {
     let sent = [delta("He"), delta("llo")];
     let responder = own(paced(&sent, end), Receipts::Signed(Ending::Cancelled));
     let reply = stage.play(responder, &streamed("own-model"));
-    assert_eq!(reply.text(), sent.concat() + &ApiError::truncated_event());
+    assert_eq!(reply.text(), sent.concat() + TRUNCATED);
     assert!(reply.text().contains("stream_truncated") && !reply.text().contains("[DONE]"));
     let record = stage.settled();
     assert_eq!((record.ending, record.metered, record.usage), (Ending::Truncated, true, USAGE));

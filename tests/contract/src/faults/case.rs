@@ -1,7 +1,7 @@
 //! What a fault is, where it is met, and what shall come of it.
 
 use super::scripts::{Asked, text};
-use moegate::core::config::Failure;
+use moegate::config::Failure;
 use moegate::platform::fake::Script;
 use moegate_wire::Ending;
 

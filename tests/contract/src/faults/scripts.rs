@@ -9,7 +9,6 @@ use moegate_wire::Ending;
 use serde_json::{Value, json as value};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 /// The whole answer. Whoever goes on with a part of it says the rest.
 const WORDS: [&str; 8] = ["one ", "two ", "three ", "four ", "five ", "six ", "seven ", "eight"];
@@ -152,7 +151,8 @@ pub fn error_of(status: u16, body: &str, headers: &[(&str, &str)]) -> Script {
 #[derive(Debug, Clone)]
 pub struct Called {
     pub origin: &'static str,
-    pub at: Instant,
+    /// When it arrived, in Unix milliseconds.
+    pub at_ms: u64,
     /// As the gateway names the attempt.
     pub id: String,
     /// What the origin says of waiting: `retry-after`, `retry-after-ms`.
@@ -199,18 +199,22 @@ pub fn responder(
 
 fn called(origin: &'static str, arrived: &Arrived, script: &Script, is_whole: bool) -> Called {
     let header = |name: &str| arrived.header(name).unwrap_or_default().to_owned();
-    let says = |name: &str| match script {
+    let mut last = script;
+    while let Script::After(_, then) = last {
+        last = then;
+    }
+    let says = |name: &str| match last {
         Script::Answer(scripted) => scripted.header(name).unwrap_or_default().to_owned(),
         _ => String::new(),
     };
-    let hangs = match script {
+    let hangs = match last {
         Script::Silence => true,
         Script::Answer(scripted) => matches!(scripted.end, End::Stall | End::Endless),
-        Script::Refuse | Script::Reset => false,
+        Script::Refuse | Script::Reset | Script::After(..) => false,
     };
     Called {
         origin,
-        at: Instant::now(),
+        at_ms: arrived.at_ms,
         id: header(moegate_wire::header::REQUEST_ID),
         patience: [says("retry-after"), says("retry-after-ms")],
         hangs,

@@ -1,15 +1,12 @@
 //! A component that does one thing per path, so that a test can see what the host makes of it.
 
-mod bindings {
-    wit_bindgen::generate!({ path: "../wit", world: "moegate:spin-host/imports", generate_all });
-}
 mod keys;
 mod relay;
 
 use std::cell::Cell;
 
-use wasip3::http::types::{ErrorCode, Fields, Method, Request, Response};
-use wasip3::{wit_future, wit_stream};
+use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Method, Request, Response};
+use spin_sdk::wasip3::{self, wit_future, wit_stream};
 
 wasip3::http::service::export!(Guest);
 
@@ -80,7 +77,7 @@ fn whole(status: u16, body: Vec<u8>) -> Response {
     let (end, end_seen) = wit_future::new(|| Ok(None));
     let (response, _sent) = Response::new(Fields::new(), Some(receiver), end_seen);
     response.set_status_code(status).expect("a status");
-    wit_bindgen::spawn(async move {
+    wasip3::spawn(async move {
         sender.write_all(body).await;
         drop(sender);
         drop(end);
@@ -109,7 +106,7 @@ fn streamed(pieces: u64, millis: u64, key: String) -> Response {
     let (mut sender, receiver) = wit_stream::new();
     let (end, end_seen) = wit_future::new(|| Ok(None));
     let (response, _sent) = Response::new(Fields::new(), Some(receiver), end_seen);
-    wit_bindgen::spawn(async move {
+    wasip3::spawn(async move {
         for piece in 0..pieces {
             let left = sender.write_all(format!("piece{piece:04}\n").into_bytes()).await;
             if !left.is_empty() {
@@ -127,7 +124,7 @@ fn streamed(pieces: u64, millis: u64, key: String) -> Response {
 
 /// Answers at once and writes `key` after `millis`.
 fn after(millis: u64, key: String) -> Response {
-    wit_bindgen::spawn(async move {
+    wasip3::spawn(async move {
         wasip3::clocks::monotonic_clock::wait_for(millis * 1_000_000).await;
         keys::note(&key, "done").await;
     });
@@ -135,6 +132,6 @@ fn after(millis: u64, key: String) -> Response {
 }
 
 async fn variable(name: &str) -> Response {
-    let value = bindings::spin::variables::variables::get(name.to_owned()).await;
+    let value = spin_sdk::variables::get(name).await;
     said(value.map_err(|error| format!("{error:?}")))
 }

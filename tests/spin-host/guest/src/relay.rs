@@ -1,8 +1,8 @@
 //! Requests sent on to where the path says.
 
-use wasip3::http::client;
-use wasip3::http::types::{ErrorCode, Fields, Request, RequestOptions, Response, Scheme};
-use wasip3::{wit_future, wit_stream};
+use spin_sdk::wasip3::http::client;
+use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Request, RequestOptions, Response, Scheme};
+use spin_sdk::wasip3::{wit_future, wit_stream};
 
 use crate::whole;
 

@@ -7,7 +7,7 @@ use crate::faults::case::{Chapter, Fault, case, fails, works};
 use crate::faults::scripts::{ERROR, error, error_of, streams};
 use crate::faults::setting::SPARE_KEY;
 use crate::fixtures::{DONE, event};
-use moegate::core::config::Failure::{
+use moegate::config::Failure::{
     BadAnswer, BadKey, Conflict, ContentFilter, ContextLength, ModelNotFound, Refused, ServerError,
 };
 use moegate::platform::fake::{End, Scripted};

@@ -6,7 +6,7 @@ use crate::faults::case::Route::{Alone, Brief, Continue, Fallback};
 use crate::faults::case::{Attempt, Chapter, Fault, breaks, case, fails, works};
 use crate::faults::scripts::{Asked, begins};
 use crate::fixtures::{DONE, delta, finish, json, paced};
-use moegate::core::config::Failure::{self, Refused};
+use moegate::config::Failure::{self, Refused};
 use moegate::platform::fake::{End, Piece, Script, Scripted};
 use moegate_wire::Ending;
 

@@ -6,7 +6,7 @@ use crate::faults::case::Leave::{AfterContinuation, BeforeAnswer, InPause, MidSt
 use crate::faults::case::Route::{Alone, Continue, Fallback};
 use crate::faults::case::{Attempt, Chapter, Fault, breaks, case, fails, works};
 use crate::faults::scripts::{begins, error};
-use moegate::core::config::Failure::{Broken, RateLimited, Timeout};
+use moegate::config::Failure::{Broken, RateLimited, Timeout};
 use moegate::platform::fake::{End, Script};
 use moegate_wire::Ending::Cancelled;
 

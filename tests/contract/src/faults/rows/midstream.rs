@@ -6,7 +6,7 @@ use crate::faults::case::Route::{Alone, Continue, Fallback};
 use crate::faults::case::{Case, Chapter, Fault, breaks, case, works};
 use crate::faults::scripts::{ERROR, begins, begins_with};
 use crate::fixtures::{DONE, event, finish};
-use moegate::core::config::Failure;
+use moegate::config::Failure;
 use moegate::platform::fake::End;
 use moegate_wire::Ending;
 

@@ -6,7 +6,7 @@ use crate::faults::case::Route::{Alone, Brief, Fallback};
 use crate::faults::case::{Chapter, Fault, breaks, case, fails, works};
 use crate::faults::scripts::{ERROR, begins, streams};
 use crate::fixtures::{DONE, event};
-use moegate::core::config::Failure::{self, ServerError, Timeout};
+use moegate::config::Failure::{self, ServerError, Timeout};
 use moegate::platform::fake::{COMMENT, End};
 use moegate_wire::Ending;
 

@@ -5,7 +5,7 @@ use crate::faults::case::Got::{Answer, Passed};
 use crate::faults::case::Route::{Alone, Fallback};
 use crate::faults::case::{Case, Chapter, Fault, case, fails, works};
 use crate::faults::scripts::{Asked, error, error_of};
-use moegate::core::config::Failure::{RateLimited, ServerError, Waking};
+use moegate::config::Failure::{RateLimited, ServerError, Waking};
 use moegate::platform::fake::Script;
 
 const FAR_FUTURE: &str = "Fri, 31 Dec 2100 23:59:59 GMT";

@@ -5,7 +5,7 @@ use crate::faults::case::Got::{Answer, Error, Passed};
 use crate::faults::case::Route::{Alone, Fallback};
 use crate::faults::case::{Chapter, Fault, case, fails, misses, works};
 use crate::faults::scripts::{error, head_only};
-use moegate::core::config::Failure::{Broken, Connect, ServerError};
+use moegate::config::Failure::{Broken, Connect, ServerError};
 use moegate::platform::fake::{End, Script};
 
 const UNREACHABLE: crate::faults::case::Got = Error(502, "origin_unreachable");

@@ -5,7 +5,7 @@ use crate::faults::case::Got::{Answer, Broken, Error};
 use crate::faults::case::Route::{Alone, Continue, Fallback};
 use crate::faults::case::{Chapter, Fault, breaks, case, fails, works};
 use crate::faults::scripts::{begins, streams};
-use moegate::core::config::Failure::Timeout;
+use moegate::config::Failure::Timeout;
 use moegate::platform::fake::{COMMENT, End, Script};
 
 const TOO_LATE: crate::faults::case::Got = Error(504, "origin_timeout");

@@ -1,3 +1,0 @@
-//! The dialects clients speak.
-
-pub mod openai;

@@ -1,0 +1,80 @@
+//! A dialect as clients speak it.
+
+use super::Exchange;
+use super::request::{CannotEncode, Changes, Encoded, RequestFacts};
+use crate::config::Kind;
+use crate::error::ApiError;
+use http::{HeaderMap, HeaderName, Method};
+
+/// What a method and path ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// A generation; the dialect's own name of the endpoint.
+    Generate(&'static str),
+    ListModels,
+    GetModel(String),
+}
+
+/// An operation and the dialect it is in.
+pub struct Endpoint {
+    pub dialect: &'static dyn ClientDialect,
+    pub operation: Operation,
+}
+
+/// One entry of a model list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelInfo<'a> {
+    pub name: &'a str,
+}
+
+/// See the module.
+pub trait ClientDialect: Sync {
+    /// The operation behind a path; `None` where the path is not of this dialect.
+    ///
+    /// # Errors
+    /// 405 where the path is, but the method is not.
+    fn operation(&self, method: &Method, path: &str) -> Option<Result<Operation, ApiError>>;
+
+    /// The headers that a client may send its key in.
+    fn credential_headers(&self) -> &'static [HeaderName];
+
+    /// The client's key.
+    ///
+    /// # Errors
+    /// 401 that says how to send one.
+    fn credential<'h>(&self, headers: &'h HeaderMap) -> Result<&'h str, ApiError>;
+
+    /// A request for a generation.
+    ///
+    /// # Errors
+    /// 400 that names the field and what it must be.
+    fn parse<'a>(
+        &self,
+        endpoint: &'static str,
+        body: &'a [u8],
+    ) -> Result<Box<dyn ClientRequest + 'a>, ApiError>;
+
+    /// How answers of origins of that kind are read and passed on to clients of this dialect; `None` where they cannot be.
+    fn exchange(&self, kind: Kind) -> Option<&'static dyn Exchange>;
+
+    /// An error as the body of a reply: `application/json`.
+    fn error_body(&self, error: &ApiError) -> String;
+
+    /// An error as an event of a stream that is under way.
+    fn error_event(&self, error: &ApiError) -> String;
+
+    fn model_list(&self, models: &mut dyn Iterator<Item = ModelInfo<'_>>) -> String;
+
+    fn model_entry(&self, model: ModelInfo<'_>) -> String;
+}
+
+/// A parsed request for a generation.
+pub trait ClientRequest {
+    fn facts(&self) -> &RequestFacts;
+
+    /// The request as an origin shall get it.
+    ///
+    /// # Errors
+    /// What cannot be said to that origin.
+    fn encode(&self, changes: &Changes<'_>) -> Result<Encoded, CannotEncode>;
+}

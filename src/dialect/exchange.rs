@@ -1,0 +1,78 @@
+//! A client's dialect towards an origin's: how answers are read and what the client gets of them.
+
+use super::answer::AnswerFacts;
+use super::event::{Output, StreamEvent};
+use super::partial::Partial;
+use crate::config::Failure;
+use crate::error::ApiError;
+use moegate_wire::Price;
+
+/// See the module.
+pub trait Exchange: Sync {
+    /// What a whole answer says; `None` where it is not of the origin's dialect at all.
+    fn answer(&self, body: &[u8], price: &Price) -> Option<AnswerFacts>;
+
+    /// What kind of failure an answer is, by status and body. Status 200 is for a body, or an event of a stream, that holds
+    /// an error.
+    fn classify(&self, status: u16, body: &[u8]) -> Failure;
+
+    /// What reads one stream.
+    fn stream(&self, options: StreamOptions) -> Box<dyn StreamCodec>;
+}
+
+#[derive(Debug)]
+pub struct StreamOptions {
+    pub price: Price,
+    /// Whether the client asked for the counts.
+    pub include_usage: bool,
+    /// Where another origin may have to go on: what the client has got so far.
+    pub partial: Option<Partial>,
+    /// Where origins' error texts are not for the client: the id of the request, under which the operator finds them.
+    pub plain_errors: Option<String>,
+}
+
+/// Reads one stream of an origin and says what the client gets.
+pub trait StreamCodec {
+    /// One whole event, its blank line included. `begun`: whether [`StreamEvent::begun`] was told before.
+    fn event(&mut self, event: &[u8], begun: bool) -> (StreamEvent, Output);
+
+    /// An event that says who answered, to go out before the end mark.
+    fn set_note(&mut self, note: AttemptNote);
+
+    /// Something passed unread: nobody can go on with what was kept.
+    fn lost(&mut self);
+
+    /// What the client has got, where that was to be kept.
+    fn take_partial(&mut self) -> Option<Partial>;
+
+    /// Whether the client's stream may be gone on with by another origin.
+    fn keeps_partial(&self) -> bool;
+
+    /// The data of an origin's error event as the client's event.
+    fn origin_error_event(&self, data: &[u8]) -> String;
+
+    /// An error of ours as the client's event.
+    fn error_event(&self, error: &ApiError) -> String;
+}
+
+/// What a stream's last own event tells of the attempts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptNote {
+    pub request_id: String,
+    pub endpoint: &'static str,
+    /// Unix seconds.
+    pub created: u64,
+    pub asked_model: String,
+    pub model: String,
+    pub origin: String,
+    pub attempts: Vec<AttemptEntry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct AttemptEntry {
+    pub origin: String,
+    pub model: String,
+    pub reason: &'static str,
+    pub ms: u64,
+    pub breaker: &'static str,
+}

@@ -1,0 +1,21 @@
+//! What the gateway must know of a request and its answer, in neutral words, and the dialects that say it.
+//!
+//! - [`request`]: facts of a request, and what has to change for an origin. [`event`]: what an event of a stream means.
+//!   [`partial`]: an answer that another origin can go on with. [`answer`]: what a whole answer says.
+//! - [`ClientDialect`]: what clients send and get. [`Exchange`]: a client's dialect towards an origin's.
+//! - [`registry`]: the only place that knows which dialects there are. Nobody outside imports one by name.
+//!
+//! Nothing here reads a clock, does I/O or knows a platform or the gateway.
+
+pub mod answer;
+mod client;
+pub mod event;
+mod exchange;
+mod json;
+mod openai;
+pub mod partial;
+pub mod registry;
+pub mod request;
+
+pub use client::{ClientDialect, ClientRequest, Endpoint, ModelInfo, Operation};
+pub use exchange::{AttemptEntry, AttemptNote, Exchange, StreamCodec, StreamOptions};

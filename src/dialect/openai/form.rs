@@ -1,0 +1,102 @@
+//! What the gateway itself says in OpenAI's form: errors, model lists, the note about attempts.
+
+use crate::dialect::{AttemptEntry, AttemptNote, ModelInfo};
+use crate::error::ApiError;
+use serde::Serialize;
+
+// Structs rather than `json!`: their order of fields is the same in every build.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Fields<'a>,
+}
+
+#[derive(Serialize)]
+struct Fields<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    param: Option<&'a str>,
+    code: &'a str,
+}
+
+/// `{"error":{…}}`.
+pub(super) fn error_body(error: &ApiError) -> String {
+    let ApiError { kind, code, param, message, .. } = error;
+    to_json(&Envelope { error: Fields { message, kind, param: param.as_deref(), code } })
+}
+
+/// The same as one event of a stream whose status is already sent.
+pub(super) fn error_event(error: &ApiError) -> String {
+    format!("data: {}\n\n", error_body(error))
+}
+
+#[derive(Serialize)]
+struct ModelList<'a> {
+    object: &'static str,
+    data: Vec<ModelEntry<'a>>,
+}
+
+#[derive(Serialize)]
+struct ModelEntry<'a> {
+    id: &'a str,
+    object: &'static str,
+    /// OpenAI clients want it; a route has no such date.
+    created: u64,
+    owned_by: &'static str,
+}
+
+fn entry(model: ModelInfo<'_>) -> ModelEntry<'_> {
+    ModelEntry { id: model.name, object: "model", created: 0, owned_by: "moegate" }
+}
+
+/// The list that `GET /v1/models` answers.
+pub(super) fn model_list(models: &mut dyn Iterator<Item = ModelInfo<'_>>) -> String {
+    to_json(&ModelList { object: "list", data: models.map(entry).collect() })
+}
+
+/// One entry of it.
+pub(super) fn model_entry(model: ModelInfo<'_>) -> String {
+    to_json(&entry(model))
+}
+
+#[derive(Serialize)]
+struct Note<'a> {
+    id: &'a str,
+    object: &'a str,
+    created: u64,
+    model: &'a str,
+    choices: [(); 0],
+    moegate: NoteFacts<'a>,
+}
+
+#[derive(Serialize)]
+struct NoteFacts<'a> {
+    model_asked: &'a str,
+    model: &'a str,
+    origin: &'a str,
+    attempts: &'a [AttemptEntry],
+}
+
+/// The event that tells within a stream who answered.
+pub(super) fn note_event(note: &AttemptNote) -> String {
+    let chat = note.endpoint == super::CHAT;
+    let event = Note {
+        id: &note.request_id,
+        object: if chat { "chat.completion.chunk" } else { "text_completion" },
+        created: note.created,
+        model: &note.asked_model,
+        choices: [],
+        moegate: NoteFacts {
+            model_asked: &note.asked_model,
+            model: &note.model,
+            origin: &note.origin,
+            attempts: &note.attempts,
+        },
+    };
+    format!("data: {}\n\n", to_json(&event))
+}
+
+pub(super) fn to_json(value: &impl Serialize) -> String {
+    // Plain strings and numbers always serialise.
+    serde_json::to_string(value).unwrap_or_default()
+}

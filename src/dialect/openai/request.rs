@@ -1,0 +1,298 @@
+//! OpenAI's chat completions and completions, read only as far as routing and metering need.
+//!
+//! Everything else in a body passes untouched, byte for byte: only the spans that must differ are replaced.
+
+use crate::config::DeniedAction;
+use crate::dialect::ClientRequest;
+use crate::dialect::json::{Text, member, present, span, whole_number};
+use crate::dialect::request::{CannotEncode, Changes, Encoded, EncodedBody, RequestFacts, RequestSize};
+use crate::error::ApiError;
+use crate::payload::Edit;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+/// The members that the gateway reads. Origins that look names up without regard to case would read others of the same
+/// letters, so those are refused.
+const KNOWN: [&str; 9] = [
+    "model",
+    "stream",
+    "stream_options",
+    "messages",
+    "prompt",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    moegate_wire::resume::FIELD,
+];
+// Places in `KNOWN`.
+const MODEL: usize = 0;
+const STREAM: usize = 1;
+const STREAM_OPTIONS: usize = 2;
+const MESSAGES: usize = 3;
+const PROMPT: usize = 4;
+const MAX_TOKENS: usize = 5;
+const MAX_COMPLETION_TOKENS: usize = 6;
+const N: usize = 7;
+const RESUME: usize = 8;
+
+/// What the gateway needs of a request.
+#[derive(Debug)]
+pub(super) struct Request<'a> {
+    pub(super) body: &'a [u8],
+    endpoint: &'static str,
+    facts: RequestFacts,
+    members: Members<'a>,
+}
+
+/// The members of the body's object.
+#[derive(Debug, Default)]
+struct Members<'a> {
+    known: [Option<&'a RawValue>; KNOWN.len()],
+    others: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Members::default();
+                while let Some(Text(name)) = map.next_key()? {
+                    let value = map.next_value()?;
+                    match KNOWN.iter().position(|known| *known == name) {
+                        // Gateway and origin might read different ones.
+                        Some(at) if members.known[at].is_some() => {
+                            return Err(A::Error::duplicate_field(KNOWN[at]));
+                        }
+                        Some(at) => members.known[at] = Some(value),
+                        None => members.others.push((name, value)),
+                    }
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+#[derive(Deserialize)]
+struct StreamOptions {
+    include_usage: Option<bool>,
+}
+
+impl<'a> Request<'a> {
+    /// Reads the object. Members given twice, or in other letters of the alphabet's case, are refused: gateway and origin
+    /// might read different ones.
+    ///
+    /// # Errors
+    /// 400 that names the field and what it must be.
+    pub(super) fn parse(endpoint: &'static str, body: &'a [u8]) -> Result<Self, ApiError> {
+        let text = std::str::from_utf8(body).map_err(|e| {
+            ApiError::invalid("invalid_json", None, format!("the request body is not UTF-8: {e}"))
+        })?;
+        if text.trim_start().as_bytes().first() != Some(&b'{') {
+            return Err(ApiError::invalid("invalid_json", None, "the request body must be a JSON object"));
+        }
+        let members: Members<'a> = serde_json::from_str(text).map_err(|e| {
+            ApiError::invalid("invalid_json", None, format!("the request body is not valid JSON: {e}"))
+        })?;
+        for (name, _) in &members.others {
+            if let Some(known) = KNOWN.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+                return Err(ApiError::invalid(
+                    "ambiguous_field",
+                    Some(known),
+                    format!(
+                        "{} differs from `{known}` only in case, and some origins would read it as that: write `{known}` or leave it out",
+                        serde_json::Value::from(name.as_ref())
+                    ),
+                ));
+            }
+        }
+        if members.known[RESUME].is_some() {
+            return Err(ApiError::invalid(
+                "reserved_field",
+                Some(moegate_wire::resume::FIELD),
+                "`moegate_resume` is between the gateway and its own servers: leave it out",
+            ));
+        }
+        let facts = facts(body, &members)?;
+        Ok(Self { body, endpoint, facts, members })
+    }
+
+    pub(super) fn messages(&self) -> Option<&'a RawValue> {
+        self.members.known[MESSAGES]
+    }
+
+    pub(super) fn prompt(&self) -> Option<&'a RawValue> {
+        self.members.known[PROMPT]
+    }
+
+    pub(super) fn limits(&self) -> impl Iterator<Item = &'a RawValue> {
+        [self.members.known[MAX_TOKENS], self.members.known[MAX_COMPLETION_TOKENS]].into_iter().flatten()
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.members.others.iter().any(|(own, _)| own == name)
+    }
+
+    /// A member in front of all others. The object is not empty (it has a model), so a comma after it is right.
+    pub(super) fn new_member(&self, member: &str) -> Edit {
+        let brace = self.body.iter().position(|&b| b == b'{').unwrap_or(0) + 1;
+        Edit { span: brace..brace, text: format!("{member},") }
+    }
+
+    fn usage_edit(&self) -> Edit {
+        const ASKED: &str = r#""include_usage":true"#;
+        let Some(raw) = self.members.known[STREAM_OPTIONS] else {
+            return self.new_member(&format!(r#""stream_options":{{{ASKED}}}"#));
+        };
+        let whole = span(self.body, raw);
+        match serde_json::from_str::<RawStreamOptions<'_>>(raw.get()) {
+            Ok(RawStreamOptions { include_usage: Some(old) }) => {
+                Edit { span: span(self.body, old), text: "true".to_owned() }
+            }
+            Ok(RawStreamOptions { include_usage: None }) if raw.get().starts_with('{') => {
+                let empty = raw.get()[1..].trim_start().starts_with('}');
+                let at = whole.start + 1;
+                Edit { span: at..at, text: format!("{ASKED}{}", if empty { "" } else { "," }) }
+            }
+            // An explicit null.
+            _ => Edit { span: whole, text: format!("{{{ASKED}}}") },
+        }
+    }
+
+    /// Takes out the members that the origin is not to get.
+    ///
+    /// # Errors
+    /// The first one that its configuration refuses.
+    fn denied(&self, changes: &Changes<'_>, edits: &mut Vec<Edit>) -> Result<(), CannotEncode> {
+        for (name, value) in &self.members.others {
+            if !changes.origin.denies(&name.to_ascii_lowercase()) || is_harmless(name, value) {
+                continue;
+            }
+            match changes.origin.denied_action() {
+                DeniedAction::Refuse => return Err(CannotEncode::Field(name.clone().into_owned())),
+                DeniedAction::Drop => {
+                    if let Some(span) = member(self.body, span(self.body, value)) {
+                        edits.push(Edit { span, text: String::new() });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ClientRequest for Request<'_> {
+    fn facts(&self) -> &RequestFacts {
+        &self.facts
+    }
+
+    fn encode(&self, changes: &Changes<'_>) -> Result<Encoded, CannotEncode> {
+        let mut edits = Vec::new();
+        self.denied(changes, &mut edits)?;
+        if self.facts.model != changes.model
+            && let Some(model) = self.members.known[MODEL]
+        {
+            let text = serde_json::Value::from(changes.model).to_string();
+            edits.push(Edit { span: span(self.body, model), text });
+        }
+        if changes.ask_usage && self.facts.stream && !self.facts.include_usage {
+            edits.push(self.usage_edit());
+        }
+        if let Some(resume) = changes.resume {
+            self.resume_edits(resume, &mut edits)?;
+        }
+        edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
+        merge(self.body, &mut edits);
+        Ok(Encoded { path: self.endpoint, body: EncodedBody::Edited(edits) })
+    }
+}
+
+/// Members that stand together may share a comma when they go: the second begins within the first. What goes from the
+/// object's beginning takes the comma behind it along.
+fn merge(body: &[u8], edits: &mut Vec<Edit>) {
+    edits.dedup_by(|later, earlier| {
+        let overlaps = later.span.start < earlier.span.end;
+        if overlaps {
+            earlier.span.end = earlier.span.end.max(later.span.end);
+            earlier.text.push_str(&later.text);
+        }
+        overlaps
+    });
+    for edit in edits.iter_mut().filter(|edit| edit.text.is_empty()) {
+        let rest = body[edit.span.end..].trim_ascii_start();
+        if body[..edit.span.start].trim_ascii_end().ends_with(b"{") && rest.starts_with(b",") {
+            edit.span.end = body.len() - rest.len() + 1;
+        }
+    }
+}
+
+/// A value with which a denied member asks for nothing.
+fn is_harmless(name: &str, value: &RawValue) -> bool {
+    matches!(value.get(), "null" | "false")
+        || name.eq_ignore_ascii_case("service_tier") && matches!(value.get(), "\"auto\"" | "\"default\"")
+}
+
+fn facts(body: &[u8], members: &Members<'_>) -> Result<RequestFacts, ApiError> {
+    let known = &members.known;
+    let model = known[MODEL].ok_or_else(|| {
+        ApiError::invalid(
+            "missing_field",
+            Some("model"),
+            "`model` is missing: name the model to use; GET /v1/models lists them",
+        )
+    })?;
+    let Text(model) = serde_json::from_str(model.get()).map_err(|_| wrong("model", "must be a string"))?;
+    let stream = optional(known[STREAM], "stream", "must be true or false")?.unwrap_or(false);
+    let options = optional::<StreamOptions>(
+        known[STREAM_OPTIONS],
+        "stream_options",
+        "must be an object such as {\"include_usage\": true}",
+    )?;
+    let count = |at: usize| known[at].and_then(whole_number);
+    let size = RequestSize {
+        body_bytes: body.len(),
+        max_tokens: count(MAX_TOKENS).into_iter().chain(count(MAX_COMPLETION_TOKENS)).min(),
+        choices: count(N).unwrap_or(1),
+    };
+    let conversation = known[MESSAGES].or(known[PROMPT]).map_or(0..0, |raw| span(body, raw));
+    Ok(RequestFacts {
+        model: model.into_owned(),
+        stream,
+        include_usage: options.and_then(|options| options.include_usage).unwrap_or(false),
+        size,
+        conversation,
+    })
+}
+
+#[derive(Deserialize)]
+struct RawStreamOptions<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    include_usage: Option<&'a RawValue>,
+}
+
+fn optional<'a, T: Deserialize<'a>>(
+    raw: Option<&'a RawValue>,
+    field: &'static str,
+    must: &str,
+) -> Result<Option<T>, ApiError> {
+    raw.map_or(Ok(None), |raw| serde_json::from_str(raw.get()).map_err(|_| wrong(field, must)))
+}
+
+fn wrong(field: &'static str, must: &str) -> ApiError {
+    ApiError::invalid("wrong_type", Some(field), format!("`{field}` {must}"))
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

@@ -1,0 +1,149 @@
+use super::*;
+use crate::config::Origin;
+use crate::payload::edited;
+
+#[test]
+fn requests() {
+    for (body, expected) in [
+        (r#"{"model":"m"}"#, ("m", false, false)),
+        (r#" {"messages":[{"model":"no"}],"model":"a\u0062","stream":true}"#, ("ab", true, false)),
+        (r#"{"model":"m","stream":true,"stream_options":{"include_usage":true,"x":1}}"#, ("m", true, true)),
+        (r#"{"model":"m","stream":null,"stream_options":null}"#, ("m", false, false)),
+    ] {
+        let request = Request::parse("/chat/completions", body.as_bytes()).unwrap();
+        let facts = request.facts();
+        assert_eq!((&*facts.model, facts.stream, facts.include_usage), expected, "{body}");
+    }
+}
+
+#[test]
+fn bad_ones_name_the_field() {
+    for (body, code, param) in [
+        (&b""[..], "invalid_json", None),
+        (b"[1]", "invalid_json", None),
+        (b"\"model\"", "invalid_json", None),
+        (b"{\"model\":\"m\"", "invalid_json", None),
+        (b"{\"model\":\"m\"} x", "invalid_json", None),
+        (b"{\"model\":\"\xff\"}", "invalid_json", None),
+        (b"{}", "missing_field", Some("model")),
+        (b"{\"model\":null}", "wrong_type", Some("model")),
+        (b"{\"model\":7}", "wrong_type", Some("model")),
+        (b"{\"model\":\"m\",\"stream\":\"yes\"}", "wrong_type", Some("stream")),
+        (b"{\"model\":\"m\",\"stream_options\":true}", "wrong_type", Some("stream_options")),
+        (b"{\"model\":\"m\",\"stream_options\":{\"include_usage\":1}}", "wrong_type", Some("stream_options")),
+        (b"{\"model\":\"m\",\"mod\\u0065l\":\"n\"}", "invalid_json", None),
+    ] {
+        let error = Request::parse("/chat/completions", body).unwrap_err();
+        assert_eq!((error.status, error.code, error.param.as_deref()), (400, code, param), "{error:?}");
+    }
+}
+
+fn origin(kind: &str, fields: &str) -> Origin {
+    let text = format!(
+        "[[origins]]\nname = \"o\"\nkind = \"{kind}\"\nurl = \"https://o.example/v1\"\nsecret = \"O\"\n{fields}\n\
+         [[origins.models]]\nname = \"m\"\ninput = \"1\"\noutput = \"1\"\n"
+    );
+    crate::config::authoring::parse(&text).unwrap().origins.remove(0)
+}
+
+/// The body as that origin gets it.
+fn encoded(body: &str, origin: &Origin, model: &str, ask_usage: bool) -> Result<String, CannotEncode> {
+    let request = Request::parse("/chat/completions", body.as_bytes()).unwrap();
+    let changes = Changes { origin, model, ask_usage, resume: None };
+    let EncodedBody::Edited(edits) = request.encode(&changes)?.body else { panic!("another body") };
+    Ok(String::from_utf8(edited(body.as_bytes(), edits)).unwrap())
+}
+
+#[test]
+fn names_that_differ_in_case_are_refused_by_name() {
+    for (body, param) in [
+        (r#"{"model":"cheap","Model":"dear"}"#, "model"),
+        (r#"{"model":"m","Stream":true}"#, "stream"),
+        (r#"{"model":"m","MAX_TOKENS":5}"#, "max_tokens"),
+        (r#"{"model":"m","\u004d\u006fdel":"n"}"#, "model"),
+    ] {
+        let error = Request::parse("/chat/completions", body.as_bytes()).unwrap_err();
+        assert_eq!((error.status, error.code, error.param.as_deref()), (400, "ambiguous_field", Some(param)));
+    }
+}
+
+#[test]
+fn counts_are_read_however_they_are_written() {
+    for (body, max_tokens, choices) in [
+        (r#"{"model":"m"}"#, None, 1),
+        (r#"{"model":"m","max_tokens":1e5,"n":100}"#, Some(100_000), 100),
+        (r#"{"model":"m","max_tokens":7.0,"max_completion_tokens":5}"#, Some(5), 1),
+        (r#"{"model":"m","max_tokens":null,"n":null}"#, None, 1),
+    ] {
+        let request = Request::parse("/chat/completions", body.as_bytes()).unwrap();
+        let size = request.facts().size;
+        assert_eq!((size.max_tokens, size.choices), (max_tokens, choices), "{body}");
+    }
+}
+
+#[test]
+fn members_that_choose_elsewhere_are_not_sent() {
+    let third = origin("openai", "");
+    for field in ["models", "provider", "service_tier", "store", "Provider"] {
+        let body = format!(r#"{{"model":"m","{field}":["x"]}}"#);
+        assert_eq!(encoded(&body, &third, "m", false), Err(CannotEncode::Field(field.to_owned())));
+        assert_eq!(encoded(&body, &origin("moegate", ""), "m", false).unwrap(), body, "our own server");
+    }
+    let harmless = r#"{"model":"m","store":false,"service_tier":"auto","provider":null}"#;
+    assert_eq!(encoded(harmless, &third, "m", false).unwrap(), harmless);
+    let allowed = origin("openai", "fields = { allow = [\"store\"], deny = [\"seed\"] }");
+    assert_eq!(
+        encoded(r#"{"model":"m","store":true}"#, &allowed, "m", false).unwrap(),
+        r#"{"model":"m","store":true}"#
+    );
+    assert!(encoded(r#"{"model":"m","seed":1}"#, &allowed, "m", false).is_err());
+    let dropping = origin("openai", "fields = { denied = \"drop\" }");
+    for (body, expected) in [
+        (r#"{"model":"m","store":true,"provider":{"order":["a"]},"x":1}"#, r#"{"model":"m","x":1}"#),
+        (r#"{"store":true,"model":"m"}"#, r#"{"model":"m"}"#),
+        (r#"{"store":true,"provider":1,"model":"m"}"#, r#"{"model":"m"}"#),
+        (r#"{"model":"m","store":true,"provider":1}"#, r#"{"model":"m"}"#),
+    ] {
+        assert_eq!(encoded(body, &dropping, "m", false).unwrap(), expected, "{body}");
+    }
+}
+
+#[test]
+fn only_what_must_differ_is_rewritten() {
+    let origin = origin("openai", "");
+    let rewritten = |body: &str, served: &str, ask| {
+        let out = encoded(body, &origin, served, ask).unwrap();
+        (out != body).then_some(out)
+    };
+    let plain = r#"{"seed": 1.0e0,"model":"m", "x":"é"}"#;
+    assert_eq!(rewritten(plain, "m", true), None);
+    assert_eq!(rewritten(plain, "a\"b", true).unwrap(), r#"{"seed": 1.0e0,"model":"a\"b", "x":"é"}"#);
+    let stream = r#"{ "model":"m","stream":true}"#;
+    assert_eq!(rewritten(stream, "m", false), None);
+    assert_eq!(
+        rewritten(stream, "n", true).unwrap(),
+        r#"{"stream_options":{"include_usage":true}, "model":"n","stream":true}"#
+    );
+    let options = r#"{"model":"m","stream_options":{"include_usage":false,"k":[1]},"stream":true}"#;
+    assert_eq!(
+        rewritten(options, "m", true).unwrap(),
+        r#"{"model":"m","stream_options":{"include_usage":true,"k":[1]},"stream":true}"#
+    );
+    let other = r#"{"model":"m","stream":true,"stream_options": { "z":1,"a":2}}"#;
+    assert_eq!(
+        rewritten(other, "m", true).unwrap(),
+        r#"{"model":"m","stream":true,"stream_options": {"include_usage":true, "z":1,"a":2}}"#
+    );
+    let empty = r#"{"model":"m","stream":true,"stream_options":{ }}"#;
+    assert_eq!(
+        rewritten(empty, "m", true).unwrap(),
+        r#"{"model":"m","stream":true,"stream_options":{"include_usage":true }}"#
+    );
+    let null = r#"{"stream_options":null,"model":"m","stream":true}"#;
+    assert_eq!(
+        rewritten(null, "m", true).unwrap(),
+        r#"{"stream_options":{"include_usage":true},"model":"m","stream":true}"#
+    );
+    let asked = r#"{"stream_options":{"include_usage":true},"model":"m","stream":true}"#;
+    assert_eq!(rewritten(asked, "m", true), None);
+}

@@ -1,0 +1,96 @@
+//! A request for a generation, as far as the gateway must know it.
+
+use super::partial::Partial;
+use crate::config::{Origin, Prefill};
+use crate::payload::Edit;
+use std::ops::Range;
+
+/// What routing, limits and metering look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestFacts {
+    /// As the client named it.
+    pub model: String,
+    pub stream: bool,
+    /// Whether the client asked for the counts in a stream.
+    pub include_usage: bool,
+    pub size: RequestSize,
+    /// Where in the body the conversation stands: what replicas are chosen by.
+    pub conversation: Range<usize>,
+}
+
+/// How large a request is, roughly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestSize {
+    pub body_bytes: usize,
+    /// The most completion tokens that the client wants, for each choice.
+    pub max_tokens: Option<u64>,
+    /// How many answers it wants (OpenAI's `n`).
+    pub choices: u64,
+}
+
+/// Bytes of text for a token, roughly: enough to compare prompts with thresholds and prices with each other.
+const BYTES_PER_TOKEN: u64 = 4;
+/// Completion tokens that an estimate assumes where the request sets no limit.
+const USUAL_COMPLETION: u64 = 500;
+
+impl RequestSize {
+    /// An estimate.
+    #[must_use]
+    pub fn prompt_tokens(self) -> u64 {
+        self.body_bytes as u64 / BYTES_PER_TOKEN
+    }
+
+    /// An estimate, over all choices.
+    #[must_use]
+    pub fn completion_tokens(self) -> u64 {
+        self.max_tokens.unwrap_or(USUAL_COMPLETION).saturating_mul(self.choices.max(1))
+    }
+}
+
+/// What must be different for an origin.
+#[derive(Debug, Clone, Copy)]
+pub struct Changes<'a> {
+    pub origin: &'a Origin,
+    /// The name by which it knows the model.
+    pub model: &'a str,
+    /// The counts are wanted in a stream, whether the client asked for them or not.
+    pub ask_usage: bool,
+    /// It is to go on with this answer.
+    pub resume: Option<Resume<'a>>,
+}
+
+/// How an origin is told to go on with an answer.
+#[derive(Debug, Clone, Copy)]
+pub enum Resume<'a> {
+    /// By the partial answer's text.
+    Text(&'a Partial, Prefill),
+    /// By our own server's token ids.
+    Tokens(&'a Partial),
+}
+
+/// The request in an origin's dialect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// Behind the origin's base URL.
+    pub path: &'static str,
+    pub body: EncodedBody,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EncodedBody {
+    /// The client's bytes with these changes, sorted; often none.
+    Edited(Vec<Edit>),
+    /// Another body.
+    Own(Vec<u8>),
+}
+
+/// The origin cannot be told this request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CannotEncode {
+    /// It cannot go on with such an answer.
+    Resume,
+    /// Its configuration refuses this member of the body.
+    Field(String),
+    /// It speaks a dialect that this request cannot be said in.
+    Dialect,
+}

@@ -1,0 +1,172 @@
+//! What a client is told when something is wrong. Dialects say it in their own form.
+
+use std::borrow::Cow;
+
+/// An error, in neutral words; `kind` and `code` are OpenAI's vocabulary, which other dialects map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    pub status: u16,
+    /// The class (OpenAI's `type`).
+    pub kind: &'static str,
+    pub code: &'static str,
+    /// The field of the request it is about.
+    pub param: Option<Cow<'static, str>>,
+    pub message: Cow<'static, str>,
+    /// The header `Allow` of a 405.
+    pub allow: Option<&'static str>,
+    /// Seconds after which it may work: the header `Retry-After`.
+    pub retry_after_s: Option<u64>,
+}
+
+impl ApiError {
+    fn new(
+        status: u16,
+        kind: &'static str,
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { status, kind, code, param: None, message: message.into(), allow: None, retry_after_s: None }
+    }
+
+    /// 400.
+    #[must_use]
+    pub fn invalid(
+        code: &'static str,
+        param: Option<&'static str>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let param = param.map(Cow::Borrowed);
+        Self { param, ..Self::new(400, "invalid_request_error", code, message) }
+    }
+
+    /// 401.
+    #[must_use]
+    pub fn unauthorized(message: &'static str) -> Self {
+        Self::new(401, "authentication_error", "invalid_api_key", message)
+    }
+
+    /// 403.
+    #[must_use]
+    pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(403, "forbidden", "model_not_allowed", message)
+    }
+
+    /// 404 for a path.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(
+            404,
+            "not_found",
+            "not_found",
+            "there is nothing at this path; the gateway serves /v1/chat/completions, /v1/completions, /v1/models, /usage and /health",
+        )
+    }
+
+    /// 404 for a model.
+    #[must_use]
+    pub fn unknown_model(message: String) -> Self {
+        Self {
+            param: Some(Cow::Borrowed("model")),
+            ..Self::new(404, "model_not_found", "model_not_found", message)
+        }
+    }
+
+    /// 405.
+    #[must_use]
+    pub fn method(allowed: &'static str) -> Self {
+        let message = format!("this path takes {allowed} only");
+        Self {
+            allow: Some(allowed),
+            ..Self::new(405, "invalid_request_error", "method_not_allowed", message)
+        }
+    }
+
+    /// 409: the same request is under way.
+    #[must_use]
+    pub fn still_running() -> Self {
+        let text = "the first request with this Idempotency-Key is still under way; ask again in a moment";
+        Self {
+            retry_after_s: Some(1),
+            ..Self::new(409, "invalid_request_error", "idempotency_key_in_use", text)
+        }
+    }
+
+    /// 422: the idempotency key belongs to another request.
+    #[must_use]
+    pub fn key_reused() -> Self {
+        let text =
+            "this Idempotency-Key came with another body or path before: a new request needs a new key";
+        Self::new(422, "invalid_request_error", "idempotency_key_reused", text)
+    }
+
+    /// 413.
+    #[must_use]
+    pub fn too_large(limit_mib: u32) -> Self {
+        Self::new(
+            413,
+            "invalid_request_error",
+            "body_too_large",
+            format!(
+                "the request body is over the limit of {limit_mib} MiB (gateway.max_body_mib in moegate.toml)"
+            ),
+        )
+    }
+
+    /// An origin's fault, by the status the client gets.
+    #[must_use]
+    pub fn upstream(status: u16, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(status, "upstream_error", code, message)
+    }
+
+    /// 503: nothing was asked, and it may work later.
+    #[must_use]
+    pub fn unavailable(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(503, "upstream_error", code, message)
+    }
+
+    /// 503: the instance holds as many bytes as it may.
+    #[must_use]
+    pub fn too_many_bytes() -> Self {
+        Self {
+            retry_after_s: Some(1),
+            ..Self::new(
+                503,
+                "overloaded",
+                "too_many_bytes_in_flight",
+                "the gateway is holding as much request data as it may at once (gateway.max_inflight_mib in moegate.toml); try again in a moment",
+            )
+        }
+    }
+
+    /// 503: nobody can tell whether the key is good.
+    #[must_use]
+    pub fn secrets_unavailable() -> Self {
+        Self {
+            retry_after_s: Some(1),
+            ..Self::new(
+                503,
+                "internal_server_error",
+                "secrets_unavailable",
+                "the gateway cannot read its secrets at the moment; try again in a moment",
+            )
+        }
+    }
+
+    /// 400: an origin's configuration refuses a member of the body.
+    #[must_use]
+    pub fn denied_field(field: &str, origin: &str) -> Self {
+        let message = format!(
+            "the origin `{origin}` is not sent the field `{field}`, which could choose another model, provider, price or place to store: leave it out, or allow it in origins.fields of moegate.toml"
+        );
+        Self {
+            param: Some(Cow::Owned(field.to_owned())),
+            ..Self::new(400, "invalid_request_error", "field_not_allowed", message)
+        }
+    }
+
+    /// 500, the gateway's own fault or its owner's.
+    #[must_use]
+    pub fn internal(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(500, "internal_server_error", code, message)
+    }
+}

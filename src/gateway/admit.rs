@@ -1,0 +1,62 @@
+//! The client's body, within what one request and one instance may hold.
+
+use crate::config::Config;
+use crate::error::ApiError;
+use crate::platform::{BodyError, Platform};
+use http::{HeaderMap, header};
+
+const MIB: u64 = 1024 * 1024;
+
+/// A body and the room it takes; the room is free again when this is dropped.
+pub(super) struct AdmittedBody<'p, P: Platform> {
+    pub(super) bytes: P::Bytes,
+    _room: Reservation<'p, P>,
+}
+
+struct Reservation<'p, P: Platform> {
+    platform: &'p P,
+    bytes: u64,
+}
+
+impl<P: Platform> Drop for Reservation<'_, P> {
+    fn drop(&mut self) {
+        self.platform.state(|state| state.in_flight.release(self.bytes));
+    }
+}
+
+/// Reads the body.
+///
+/// # Errors
+/// 413 for one over the limit, 503 where the instance holds too many others, 400 where the client broke off.
+pub(super) async fn body<'p, P: Platform>(
+    platform: &'p P,
+    config: &Config,
+    headers: &HeaderMap,
+) -> Result<AdmittedBody<'p, P>, ApiError> {
+    let limit_mib = config.gateway.max_body_mib;
+    let (limit, total) = (u64::from(limit_mib) * MIB, u64::from(config.gateway.max_inflight_mib) * MIB);
+    let declared =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > limit) {
+        return Err(ApiError::too_large(limit_mib));
+    }
+    let reserved = platform.state(|state| {
+        // Without a length it may need all that is left.
+        let bytes = declared.unwrap_or_else(|| limit.min(total.saturating_sub(state.in_flight.bytes())));
+        let fits = (bytes > 0 || declared.is_some()) && state.in_flight.reserve(bytes, total);
+        fits.then_some(bytes)
+    });
+    let Some(reserved) = reserved else { return Err(ApiError::too_many_bytes()) };
+    let mut room = Reservation { platform, bytes: reserved };
+    let bytes = platform.read_body(reserved as usize).await.map_err(|error| match error {
+        BodyError::TooLarge if reserved < limit && declared.is_none() => ApiError::too_many_bytes(),
+        BodyError::TooLarge => ApiError::too_large(limit_mib),
+        BodyError::Broken => {
+            ApiError::invalid("body_broken", None, "the request body broke off; send it again")
+        }
+    })?;
+    let spare = room.bytes.saturating_sub(bytes.len() as u64);
+    platform.state(|state| state.in_flight.release(spare));
+    room.bytes -= spare;
+    Ok(AdmittedBody { bytes, _room: room })
+}

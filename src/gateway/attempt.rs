@@ -1,0 +1,97 @@
+//! One attempt at one origin, from its sending to its end.
+
+use crate::config::{Failure, Kind};
+use crate::dialect::{AttemptEntry, AttemptNote};
+use crate::resilience::health::BreakerState;
+use crate::routing::Target;
+use crate::secret::OriginSecrets;
+use moegate_wire::{Ending, Usage};
+use std::fmt::Write;
+
+pub(super) struct Attempt<'a> {
+    pub(super) target: Target<'a>,
+    pub(super) secrets: OriginSecrets<'a>,
+    /// Of this attempt; the first one's is the request's.
+    pub(super) id: String,
+    /// As it was when the attempt began.
+    pub(super) breaker: BreakerState,
+    pub(super) began_ms: u64,
+    /// When the answer's head came, or the attempt failed without one.
+    pub(super) head_ms: u64,
+    pub(super) ended_ms: u64,
+    /// What the client gets, or would have got.
+    pub(super) status: u16,
+    pub(super) failure: Option<Failure>,
+    pub(super) ending: Ending,
+    /// What the answer itself says.
+    pub(super) usage: Option<Usage>,
+    /// Whether these counts are all: not so where a stream broke off that told of them as it went.
+    pub(super) counted: bool,
+    /// Its stream was not read: only a receipt knows how it ended.
+    pub(super) relayed: bool,
+}
+
+impl Attempt<'_> {
+    /// Whether only our own server's receipt says what it used.
+    pub(super) fn needs_receipt(&self) -> bool {
+        self.relayed || self.usage.is_none() && self.target.origin.kind == Kind::Moegate
+    }
+
+    fn reason(&self) -> &'static str {
+        match (self.failure, self.ending) {
+            (Some(failure), _) => failure.name(),
+            (None, Ending::Cancelled) => "cancelled",
+            (None, _) => "ok",
+        }
+    }
+
+    fn head_after_ms(&self) -> u64 {
+        self.head_ms.saturating_sub(self.began_ms)
+    }
+}
+
+/// The header `x-moegate-attempt-log`: a list with parameters (RFC 8941).
+pub(super) fn log(attempts: &[Attempt<'_>]) -> String {
+    let mut text = String::with_capacity(96 * attempts.len());
+    for (number, attempt) in attempts.iter().enumerate() {
+        let comma = if number > 0 { ", " } else { "" };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{comma}{};model=\"", attempt.target.origin.name);
+        for character in attempt.target.model.name.chars() {
+            // The two that a quoted string escapes; the validator lets no control characters through.
+            if matches!(character, '\\' | '"') {
+                text.push('\\');
+            }
+            text.push(character);
+        }
+        let (reason, ms, breaker) = (attempt.reason(), attempt.head_after_ms(), attempt.breaker.name());
+        let _ = write!(text, "\";reason={reason};ms={ms};breaker={breaker}");
+    }
+    text
+}
+
+/// The same for an event within a stream.
+pub(super) fn note(
+    attempts: &[Attempt<'_>],
+    asked: &str,
+    request_id: &str,
+    endpoint: &'static str,
+) -> Option<AttemptNote> {
+    let last = attempts.last()?;
+    let entry = |attempt: &Attempt<'_>| AttemptEntry {
+        origin: attempt.target.origin.name.clone(),
+        model: attempt.target.model.name.clone(),
+        reason: attempt.reason(),
+        ms: attempt.head_after_ms(),
+        breaker: attempt.breaker.name(),
+    };
+    Some(AttemptNote {
+        request_id: request_id.to_owned(),
+        endpoint,
+        created: last.began_ms / 1000,
+        asked_model: asked.to_owned(),
+        model: last.target.model.name.clone(),
+        origin: last.target.origin.name.clone(),
+        attempts: attempts.iter().map(entry).collect(),
+    })
+}

@@ -1,0 +1,321 @@
+//! Attempts, one after the other, until there is an answer to give.
+
+use super::attempt::Attempt;
+use super::authenticate::look_up;
+use super::context::RequestContext;
+use super::judge::{self, Judgement};
+use super::reply::{self, header_text};
+use super::send::{self, Exchanged, OpenStream, SendError, Timeouts};
+use crate::config::Failure;
+use crate::dialect::partial::Partial;
+use crate::dialect::request::{CannotEncode, RequestSize};
+use crate::dialect::{ClientRequest, Exchange};
+use crate::error::ApiError;
+use crate::platform::{Payload, Platform};
+use crate::resilience::health::AttemptResult;
+use crate::resilience::retry::{Decision, Exhausted};
+use crate::resilience::retry_after::retry_after_ms;
+use crate::routing::{Target, estimate};
+use crate::secret::OriginSecrets;
+use http::HeaderMap;
+use moegate_wire::{Ending, Usage};
+
+/// What the attempts have come to.
+pub(super) enum Found<P: Platform> {
+    Stream(OpenStream<P>),
+    /// An answer, or the last failure.
+    Whole(Whole<P>),
+    ClientLeft,
+}
+
+pub(super) struct Whole<P: Platform> {
+    pub(super) status: u16,
+    /// Of the origin's answer.
+    pub(super) headers: HeaderMap,
+    pub(super) body: Payload<P::Bytes>,
+}
+
+/// What one attempt has come to.
+enum Outcome<P: Platform> {
+    Found(Found<P>),
+    Failed(Failure, Whole<P>),
+}
+
+impl<'a, P: Platform> RequestContext<'a, P> {
+    /// Tries until there is an answer, or the budget is spent.
+    ///
+    /// # Errors
+    /// What the client is told where no origin was asked at all.
+    pub(super) async fn find(
+        &mut self,
+        request: &dyn ClientRequest,
+        body: &P::Bytes,
+        partial: Option<&Partial>,
+    ) -> Result<Found<P>, ApiError> {
+        let mut last = None;
+        loop {
+            let now_ms = self.platform.now_ms();
+            let (retry, rng, size) = (&mut self.retry, &mut self.rng, self.facts.size);
+            let decision = self.platform.state(|state| {
+                let decision = retry.next(size, &state.health, now_ms, rng);
+                if let Decision::Attempt { at, retry: again, .. } = decision {
+                    // At once, so that no other request becomes the probe too.
+                    state.health.begin(&retry.target(at), again, now_ms);
+                }
+                decision
+            });
+            match decision {
+                Decision::Wait(ms) => {
+                    if self.watch.sleep(ms).await.is_err() {
+                        self.cancelled();
+                        return Ok(Found::ClientLeft);
+                    }
+                }
+                Decision::GiveUp(why) => return self.give_up(last, why, now_ms),
+                Decision::Attempt { at, key, .. } => {
+                    let target = self.retry.target(at);
+                    let begun = match self.secrets(target, key).await {
+                        Ok(secrets) => self.attempt((target, key), secrets, request, body, partial).await,
+                        Err(error) => Err(error),
+                    };
+                    match begun {
+                        Ok(Outcome::Found(found)) => return Ok(found),
+                        Ok(Outcome::Failed(failure, whole)) => {
+                            // What is refused here may be how it was asked to go on, which is not the client's fault.
+                            let own = partial.is_some() && failure == Failure::Refused;
+                            let followed = if own { Failure::ModelNotFound } else { failure };
+                            self.failed(at, followed, &whole.headers);
+                            last = Some(Ok(whole));
+                        }
+                        // Nothing was sent.
+                        Err(error) => {
+                            let rng = &mut self.rng;
+                            self.platform.state(|state| {
+                                state.health.end(&target, AttemptResult::Unknown, now_ms, now_ms, rng);
+                            });
+                            self.retry.leave_out(at);
+                            last = last.or(Some(Err(error)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn give_up(
+        &self,
+        last: Option<Result<Whole<P>, ApiError>>,
+        why: Exhausted,
+        now_ms: u64,
+    ) -> Result<Found<P>, ApiError> {
+        match last {
+            Some(Ok(whole)) => Ok(Found::Whole(whole)),
+            Some(Err(error)) => Err(error),
+            None => Err(why.error(&self.route.model, now_ms)),
+        }
+    }
+
+    /// The secrets for an attempt.
+    async fn secrets(&self, target: Target<'a>, key: usize) -> Result<OriginSecrets<'a>, ApiError> {
+        let secrets = look_up(self.platform, OriginSecrets::names(target.origin, key)).await;
+        let secrets = secrets.map_err(|_| ApiError::secrets_unavailable())?;
+        OriginSecrets::of(target.origin, key, &secrets)
+    }
+
+    async fn attempt(
+        &mut self,
+        (target, key): (Target<'a>, usize),
+        secrets: OriginSecrets<'a>,
+        request: &dyn ClientRequest,
+        body: &P::Bytes,
+        partial: Option<&Partial>,
+    ) -> Result<Outcome<P>, ApiError> {
+        let number = self.attempts.len() + 1;
+        let id = if number == 1 { self.id.clone() } else { format!("{}-{number}", self.id) };
+        let began_ms = self.platform.now_ms();
+        let exchange = self
+            .dialect
+            .exchange(target.origin.kind)
+            .ok_or_else(|| cannot(&CannotEncode::Dialect, &target))?;
+        let mode = self.stream_mode(&target);
+        let outgoing =
+            send::Outgoing { target: &target, secrets: &secrets, id: &id, now_ms: began_ms, mode, partial };
+        let outbound =
+            outgoing.request(request, body).map_err(|cannot_encode| cannot(&cannot_encode, &target))?;
+        let breaker = self.platform.state(|state| state.health.breaker_state(target.index, began_ms));
+        let deadline_ms = self.retry.deadline_ms();
+        let timeouts = Timeouts {
+            head_until_ms: (began_ms + target.first_byte_ms()).min(deadline_ms),
+            idle_ms: target.idle_ms().into(),
+            until_ms: deadline_ms,
+        };
+        let options = self.stream_options(&target, partial);
+        let sent =
+            send::exchange(self.platform, &mut self.watch, outbound, self.limit, timeouts, mode, || {
+                exchange.stream(options)
+            })
+            .await;
+        let head_ms = self.platform.now_ms();
+        let mut attempt = Attempt {
+            target,
+            secrets,
+            id,
+            breaker,
+            began_ms,
+            head_ms,
+            ended_ms: head_ms,
+            status: 200,
+            failure: None,
+            ending: Ending::Complete,
+            usage: None,
+            counted: true,
+            relayed: false,
+        };
+        let outcome = self.judge(&mut attempt, exchange, sent);
+        let result = match &outcome {
+            Outcome::Found(Found::ClientLeft) => AttemptResult::Unknown,
+            Outcome::Found(_) => AttemptResult::Success,
+            // A customer's limit, not the origin's: the next key is another customer.
+            Outcome::Failed(Failure::RateLimited, _) if key < target.origin.spare_secrets.len() => {
+                AttemptResult::Unknown
+            }
+            Outcome::Failed(failure, whole) => {
+                AttemptResult::of(*failure, self.retry_after(&whole.headers).map(|ms| head_ms + ms))
+            }
+        };
+        let rng = &mut self.rng;
+        let whole = matches!(outcome, Outcome::Found(Found::Whole(_)));
+        self.platform.state(|state| {
+            state.health.end(&target, result, began_ms, head_ms, rng);
+            if whole {
+                state.health.end(&target, AttemptResult::StreamCompleted, began_ms, head_ms, rng);
+            }
+        });
+        self.attempts.push(attempt);
+        Ok(outcome)
+    }
+
+    fn judge(
+        &self,
+        attempt: &mut Attempt<'_>,
+        exchange: &dyn Exchange,
+        sent: Result<Exchanged<P>, SendError>,
+    ) -> Outcome<P> {
+        let (status, headers, body) = match sent {
+            Ok(Exchanged::Stream(stream)) => return Outcome::Found(Found::Stream(stream)),
+            Ok(Exchanged::Whole { status, headers, body }) => (status, headers, body),
+            Err(error) => {
+                let told = judge::no_answer(&attempt.target, &error);
+                attempt.status = told.status;
+                attempt.ending = Ending::Error;
+                attempt.failure = error.failure();
+                let Some(failure) = attempt.failure else {
+                    attempt.ending = Ending::Cancelled;
+                    return Outcome::Found(Found::ClientLeft);
+                };
+                return Outcome::Failed(failure, self.replaced(&told, HeaderMap::new()));
+            }
+        };
+        let nothing = judge::used_nothing(status).then(Usage::default);
+        match judge::answer(&attempt.target, &attempt.secrets, exchange, status, body.bytes()) {
+            Judgement::Pass { usage, edits } => {
+                (attempt.status, attempt.usage) = (status, usage);
+                Outcome::Found(Found::Whole(Whole { status, headers, body: body.into_payload(edits) }))
+            }
+            Judgement::PassError { status: shown, usage } => {
+                let failure = exchange.classify(status, body.bytes());
+                (attempt.status, attempt.usage, attempt.failure) = (shown, usage.or(nothing), Some(failure));
+                attempt.ending = Ending::Error;
+                let body = body.into_payload(Vec::new());
+                Outcome::Failed(failure, Whole { status: shown, headers, body })
+            }
+            Judgement::Replace(error) => {
+                let failure = exchange.classify(status, body.bytes());
+                (attempt.status, attempt.usage, attempt.failure) = (error.status, nothing, Some(failure));
+                attempt.ending = Ending::Error;
+                Outcome::Failed(failure, self.replaced(&error, headers))
+            }
+        }
+    }
+
+    fn replaced(&self, error: &ApiError, headers: HeaderMap) -> Whole<P> {
+        Whole { status: error.status, headers, body: reply::error_payload(self.dialect, error) }
+    }
+
+    /// What the origin asks to wait, in milliseconds.
+    fn retry_after(&self, headers: &HeaderMap) -> Option<u64> {
+        let (ms, seconds) = (header_text(headers, "retry-after-ms"), header_text(headers, "retry-after"));
+        retry_after_ms(ms, seconds, self.platform.now_ms())
+    }
+
+    fn failed(&mut self, at: usize, failure: Failure, headers: &HeaderMap) {
+        let now_ms = self.platform.now_ms();
+        if let Some(attempt) = self.attempts.last() {
+            self.retry.spend(could_have_cost(attempt, self.facts.size));
+        }
+        let wait_ms = self.retry_after(headers);
+        self.retry.failed(at, failure, wait_ms, now_ms, &mut self.rng);
+    }
+
+    /// The client has left between two attempts: that is how the last one counts too.
+    fn cancelled(&mut self) {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.ending = Ending::Cancelled;
+        }
+    }
+
+    /// The stream that is under way is at its end.
+    pub(super) fn stream_completed(&mut self) {
+        self.stream_ended(AttemptResult::StreamCompleted);
+    }
+
+    /// The stream that is under way has broken off.
+    pub(super) fn stream_broken(&mut self, failure: Failure) {
+        let Some(attempt) = self.attempts.last_mut() else { return };
+        attempt.failure = Some(failure);
+        let target = attempt.target;
+        self.stream_ended(match AttemptResult::of(failure, None) {
+            AttemptResult::Failure => AttemptResult::StreamBroken,
+            other => other,
+        });
+        if let Some(at) = self.retry.position(target.index) {
+            self.failed(at, failure, &HeaderMap::new());
+        }
+    }
+
+    fn stream_ended(&mut self, result: AttemptResult) {
+        let Some(attempt) = self.attempts.last() else { return };
+        let rng = &mut self.rng;
+        self.platform.state(|state| {
+            state.health.end(&attempt.target, result, attempt.began_ms, attempt.ended_ms, rng);
+        });
+    }
+}
+
+/// Why an origin was not asked.
+fn cannot(why: &CannotEncode, target: &Target<'_>) -> ApiError {
+    match why {
+        CannotEncode::Resume => {
+            ApiError::upstream(502, "stream_truncated", "no other origin can go on with such a request")
+        }
+        CannotEncode::Field(name) => ApiError::denied_field(name, &target.origin.name),
+        CannotEncode::Dialect => ApiError::invalid(
+            "origin_cannot_serve",
+            None,
+            format!(
+                "the origin `{}` does not speak a dialect that this request can be said in",
+                target.origin.name
+            ),
+        ),
+    }
+}
+
+/// Nano-dollars that count against the budget.
+fn could_have_cost(attempt: &Attempt<'_>, size: RequestSize) -> u64 {
+    match attempt.usage {
+        Some(usage) => attempt.target.model.price().cost(&usage).0,
+        // It may have been a reset as well, but mostly nothing was reached.
+        None if attempt.failure == Some(Failure::Connect) => 0,
+        None => estimate(size, &attempt.target),
+    }
+}

@@ -1,0 +1,44 @@
+//! One request on its way, and what has come of it.
+
+use super::attempt::Attempt;
+use super::stream::Watch;
+use crate::config::{Key, Route, StreamMode};
+use crate::dialect::ClientDialect;
+use crate::dialect::request::RequestFacts;
+use crate::platform::Platform;
+use crate::resilience::idempotency::{Fingerprint, StoredReply};
+use crate::resilience::retry::RetryState;
+use crate::rng::Rng;
+use crate::routing::Target;
+
+pub(super) struct RequestContext<'a, P: Platform> {
+    pub(super) platform: &'a P,
+    pub(super) dialect: &'static dyn ClientDialect,
+    pub(super) route: &'a Route,
+    pub(super) key: &'a Key,
+    /// The dialect's name of what was asked.
+    pub(super) endpoint: &'static str,
+    pub(super) id: String,
+    pub(super) started_ms: u64,
+    /// The most bytes of a whole answer.
+    pub(super) limit: usize,
+    pub(super) facts: RequestFacts,
+    pub(super) retry: RetryState<'a>,
+    pub(super) rng: Rng,
+    pub(super) attempts: Vec<Attempt<'a>>,
+    /// Where the answer may have to be given again.
+    pub(super) fingerprint: Option<Fingerprint>,
+    pub(super) watch: Watch<'a, P>,
+    /// What is to be given again.
+    pub(super) stored_reply: Option<StoredReply>,
+}
+
+impl<P: Platform> RequestContext<'_, P> {
+    /// How a stream from there passes. One that is to be kept has to be seen.
+    pub(super) fn stream_mode(&self, target: &Target<'_>) -> StreamMode {
+        match &self.fingerprint {
+            Some(fingerprint) if fingerprint.is_chosen() => StreamMode::Pump,
+            _ => target.stream_mode(),
+        }
+    }
+}

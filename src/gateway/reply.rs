@@ -1,0 +1,136 @@
+//! Heads of replies, and errors.
+
+use super::attempt::{self};
+use super::context::RequestContext;
+use crate::config::ErrorDetail;
+use crate::dialect::ClientDialect;
+use crate::error::ApiError;
+use crate::platform::{Payload, Platform};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use moegate_wire::header as wire;
+
+pub(super) const MODEL: HeaderName = HeaderName::from_static("x-moegate-model");
+pub(super) const ORIGIN: HeaderName = HeaderName::from_static("x-moegate-origin");
+pub(super) const ATTEMPTS: HeaderName = HeaderName::from_static("x-moegate-attempts");
+pub(super) const ATTEMPT_LOG: HeaderName = HeaderName::from_static("x-moegate-attempt-log");
+pub(super) const COST: HeaderName = HeaderName::from_static("x-moegate-cost");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("x-moegate-replayed");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static(wire::REQUEST_ID);
+pub(super) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// A header's text; empty where there is none that is text.
+pub(super) fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+}
+
+/// A header's value as text, whatever its bytes.
+pub(super) fn bytes_of(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+/// A value that comes from the configuration or from numbers; what could not stand in a header is left out.
+pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(name, value);
+    }
+}
+
+fn head(status: u16, content_type: HeaderValue) -> Response<()> {
+    let mut head = Response::new(());
+    *head.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let headers = head.headers_mut();
+    headers.reserve(10);
+    headers.insert(header::CONTENT_TYPE, content_type);
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    head
+}
+
+/// 200 with JSON.
+pub(super) async fn json<P: Platform>(platform: &P, body: String) {
+    // A client that has left misses nothing.
+    let _left = platform.respond(head(200, JSON).map(|()| Payload::Own(body.into_bytes()))).await;
+}
+
+/// An error as a body.
+pub(super) fn error_payload<B>(dialect: &dyn ClientDialect, error: &ApiError) -> Payload<B> {
+    Payload::Own(dialect.error_body(error).into_bytes())
+}
+
+/// An error as the whole reply.
+pub(super) async fn refuse<P: Platform>(
+    platform: &P,
+    dialect: &dyn ClientDialect,
+    error: &ApiError,
+    request_id: Option<&str>,
+) {
+    let mut reply = head(error.status, JSON);
+    let headers = reply.headers_mut();
+    if error.status == 401 {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if let Some(seconds) = error.retry_after_s {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    if let Some(methods) = error.allow {
+        headers.insert(header::ALLOW, HeaderValue::from_static(methods));
+    }
+    if let Some(id) = request_id {
+        insert(headers, REQUEST_ID, id);
+    }
+    let _left = platform.respond(reply.map(|()| error_payload(dialect, error))).await;
+}
+
+/// What a client learns of an error whose text is for the operator.
+pub(super) fn plain(error: &ApiError, request_id: &str) -> ApiError {
+    let what = match error.status {
+        401..=403 => "could not be used with the gateway's account there",
+        429 => "is limiting the rate of requests",
+        504 => "did not answer in time",
+        _ => "failed",
+    };
+    let message = format!(
+        "the provider of this model {what}; the gateway's operator finds the reason under the request id {request_id}"
+    );
+    let shown = match error.status {
+        status @ (429 | 502..=504) => ApiError::upstream(status, plain_code(status), message),
+        status if status >= 500 => ApiError::upstream(502, "provider_error", message),
+        status => ApiError::upstream(status, plain_code(status), message),
+    };
+    ApiError { retry_after_s: error.retry_after_s, ..shown }
+}
+
+fn plain_code(status: u16) -> &'static str {
+    match status {
+        401..=403 => "provider_refused",
+        429 => "rate_limit_exceeded",
+        504 => "provider_timeout",
+        _ => "provider_error",
+    }
+}
+
+/// Statuses whose texts are about the request itself.
+pub(super) fn is_about_the_request(status: u16) -> bool {
+    matches!(status, 400 | 404 | 413 | 422)
+}
+
+impl<P: Platform> RequestContext<'_, P> {
+    /// The head of a reply that says who answered.
+    pub(super) fn reply(&self, status: u16, streamed: bool) -> Response<()> {
+        let mut reply = head(status, if streamed { EVENT_STREAM } else { JSON });
+        let headers = reply.headers_mut();
+        insert(headers, REQUEST_ID, &self.id);
+        if let Some(attempt) = self.attempts.last() {
+            insert(headers, MODEL, &attempt.target.model.name);
+            insert(headers, ORIGIN, &attempt.target.origin.name);
+        }
+        headers.insert(ATTEMPTS, self.attempts.len().into());
+        if self.key.error_detail() == ErrorDetail::Full {
+            insert(headers, ATTEMPT_LOG, &attempt::log(&self.attempts));
+        }
+        reply
+    }
+}

@@ -1,0 +1,258 @@
+//! An answer's way to the client. Where a stream breaks off and the route says so, another origin goes on with it.
+
+use super::attempt;
+use super::attempts::{Found, Whole};
+use super::context::RequestContext;
+use super::reply::{self, header_text};
+use super::send::OpenStream;
+use super::stream::{Pumped, finish, pump, relay};
+use crate::config::{ErrorDetail, Failure, StreamMode};
+use crate::dialect::partial::Partial;
+use crate::dialect::{ClientRequest, StreamOptions};
+use crate::error::ApiError;
+use crate::metering::record::pumped_ending;
+use crate::platform::{Payload, Platform};
+use crate::resilience::idempotency::{Fingerprint, LARGEST, StoredReply};
+use crate::routing::{Target, can_resume};
+use crate::stream::{Close, Finale, Scanner, Transcript};
+use http::{HeaderMap, HeaderValue, header};
+use moegate_wire::Ending;
+use std::ops::Deref;
+
+/// How far apart a platform's timers and its clock may be.
+const CLOCKS_MS: u64 = 50;
+
+/// The client's request, where another origin may have to go on with the answer.
+type Again<'r, B> = Option<(&'r dyn ClientRequest, &'r B)>;
+
+impl<P: Platform> RequestContext<'_, P> {
+    pub(super) async fn respond(&mut self, found: Found<P>, again: Again<'_, P::Bytes>) {
+        match found {
+            Found::Whole(whole) => self.whole(whole).await,
+            Found::Stream(stream) if stream.scanner.is_none() => self.relayed(stream).await,
+            Found::Stream(stream) => self.pumped(stream, again).await,
+            // Somebody may still be told: not every platform knows who has left.
+            Found::ClientLeft => {
+                let error = ApiError::upstream(499, "client_left", "the client left before the answer came");
+                let body = reply::error_payload(self.dialect, &error);
+                let _left = self.platform.respond(self.reply(499, false).map(|()| body)).await;
+            }
+        }
+        let now_ms = self.platform.now_ms();
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.ended_ms = now_ms;
+        }
+    }
+
+    async fn whole(&mut self, whole: Whole<P>) {
+        let Whole { status, headers, mut body } = whole;
+        let mut reply = self.reply(status, false);
+        let usage = self.attempts.last().and_then(|attempt| attempt.usage);
+        if let (Some(usage), Some(attempt)) = (usage, self.attempts.last()) {
+            let cost = attempt.target.model.price().cost(&usage);
+            reply::insert(reply.headers_mut(), reply::COST, &cost.to_dollars());
+        }
+        if status >= 400 {
+            if self.attempts.len() > 1 {
+                // OpenAI's SDKs listen to it: their retries on top of the gateway's would multiply.
+                reply.headers_mut().insert(reply::SHOULD_RETRY, HeaderValue::from_static("false"));
+            }
+            for name in ["retry-after", "retry-after-ms"] {
+                if let Some(value) = headers.get(name) {
+                    reply.headers_mut().insert(name, value.clone());
+                }
+            }
+            if self.key.error_detail() == ErrorDetail::Plain && !reply::is_about_the_request(status) {
+                body = self.withheld(status, body).await;
+            }
+        }
+        let copy = self.fingerprint.filter(|_| status < 300).and_then(|_| text_of(&body));
+        let headers = copy.as_ref().map(|_| reply.headers().clone());
+        let delivered = self.platform.respond(reply.map(|()| body)).await;
+        if let (Some(headers), Some(text)) = (headers, copy) {
+            // A client that has left comes back for it.
+            self.store_reply(status, &headers, text);
+        }
+        if delivered.is_err()
+            && let Some(attempt) = self.attempts.last_mut()
+        {
+            attempt.ending = Ending::Cancelled;
+        }
+    }
+
+    /// What a client gets of an error whose text is for the operator, who gets it in the log.
+    async fn withheld(&self, status: u16, body: Payload<P::Bytes>) -> Payload<P::Bytes> {
+        let mut text = body.into_vec();
+        text.truncate(2048);
+        let text = String::from_utf8_lossy(&text);
+        let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let origin = self.attempts.last().map_or("", |attempt| attempt.target.origin.name.as_str());
+        self.platform.log(&format!("request {}: origin `{origin}`: {status} {shown}", self.id)).await;
+        let error = ApiError::upstream(status, "origin_error", "");
+        reply::error_payload(self.dialect, &reply::plain(&error, &self.id))
+    }
+
+    async fn relayed(&mut self, stream: OpenStream<P>) {
+        let outgoing = self.platform.begin(self.reply(200, true));
+        let dialect = self.dialect;
+        let told = |error: &ApiError| dialect.error_event(error);
+        let ending = relay(self.platform, &mut self.watch, stream, outgoing, told).await;
+        let ended_ms = self.platform.now_ms();
+        if let Some(attempt) = self.attempts.last_mut() {
+            (attempt.relayed, attempt.ending, attempt.ended_ms) = (true, ending, ended_ms);
+        }
+        // The request's own time is over: nobody's failure.
+        let late = ended_ms + CLOCKS_MS >= self.retry.deadline_ms();
+        match ending {
+            Ending::Truncated if !late => self.stream_broken(Failure::Broken),
+            Ending::Complete => self.stream_completed(),
+            _ => {}
+        }
+    }
+
+    async fn pumped(&mut self, mut stream: OpenStream<P>, again: Again<'_, P::Bytes>) {
+        let reply = self.reply(200, true);
+        let kept = self.fingerprint.filter(Fingerprint::is_chosen).map(|_| reply.headers().clone());
+        let mut transcript = kept.as_ref().map(|_| Transcript::new());
+        let mut outgoing = self.platform.begin(reply);
+        let deadline_ms = self.retry.deadline_ms();
+        let ending = loop {
+            self.set_note(&mut stream);
+            let (platform, watch) = (self.platform, &mut self.watch);
+            let pumped = pump(platform, watch, &mut stream, &mut outgoing, transcript.as_mut()).await;
+            let Some(mut scanner) = stream.scanner.take() else { break Ending::Truncated };
+            let close = match pumped {
+                Pumped::Closed(close) => close,
+                Pumped::ClientLeft => {
+                    self.ended(Ending::Cancelled, &scanner, None);
+                    drop(outgoing);
+                    break Ending::Cancelled;
+                }
+            };
+            let Finale { ending, last, resumable } = scanner.end(close);
+            self.ended(ending, &scanner, Some(close));
+            if resumable
+                && let (Some((request, body)), Some(partial)) = (again, scanner.take_partial())
+                && let Some(next) = self.another(request, body, partial).await
+            {
+                stream = next;
+                continue;
+            }
+            if self.watch.client_left() {
+                drop(outgoing);
+                break Ending::Cancelled;
+            }
+            let until_ms = if ending == Ending::Complete { deadline_ms } else { 0 };
+            if let Some(transcript) = &mut transcript {
+                transcript.add(last.as_bytes());
+            }
+            let finished = finish(self.platform, &mut self.watch, outgoing, last, until_ms).await;
+            // A client that closes at the end mark, as some do, has everything.
+            let taken = finished.is_ok() || ending == Ending::Complete && scanner.seen().done;
+            break if taken { ending } else { Ending::Cancelled };
+        };
+        let now_ms = self.platform.now_ms();
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.ended_ms = now_ms;
+            if ending == Ending::Cancelled {
+                attempt.ending = match attempt.ending {
+                    Ending::Complete => Ending::Complete,
+                    _ => Ending::Cancelled,
+                };
+            }
+        }
+        if ending == Ending::Complete
+            && let (Some(headers), Some(text)) = (kept, transcript.and_then(Transcript::text))
+        {
+            self.store_reply(200, &headers, text);
+        }
+    }
+
+    /// For requests with the same idempotency key.
+    fn store_reply(&mut self, status: u16, headers: &HeaderMap, body: String) {
+        let named =
+            |name: &header::HeaderName| (name.to_string(), header_text(headers, name.as_str()).to_owned());
+        let headers = headers.keys().map(named).collect();
+        let now_ms = self.platform.now_ms();
+        self.stored_reply =
+            self.fingerprint.map(|fingerprint| StoredReply::new(&fingerprint, now_ms, status, headers, body));
+    }
+
+    /// Another origin's stream that goes on with the answer.
+    async fn another(
+        &mut self,
+        request: &dyn ClientRequest,
+        body: &P::Bytes,
+        mut partial: Partial,
+    ) -> Option<OpenStream<P>> {
+        self.retry.keep_only(|target| can_resume(target, &partial));
+        partial.resume();
+        loop {
+            match self.find(request, body, Some(&partial)).await {
+                Ok(Found::Stream(stream)) => return Some(stream),
+                // An answer that is no stream has nothing for one that is under way.
+                Ok(Found::Whole(_)) if self.attempts.last().is_some_and(|last| last.failure.is_none()) => {
+                    if let Some(attempt) = self.attempts.last_mut() {
+                        attempt.ending = Ending::Error;
+                    }
+                    self.stream_broken(Failure::BadAnswer);
+                }
+                Ok(Found::Whole(_) | Found::ClientLeft) | Err(_) => return None,
+            }
+        }
+    }
+
+    /// Writes down how the pumped stream ended.
+    fn ended(&mut self, connection: Ending, scanner: &Scanner, close: Option<Close>) {
+        let ended_ms = self.platform.now_ms();
+        let seen = scanner.seen();
+        let ending = pumped_ending(connection, Some(seen));
+        let Some(attempt) = self.attempts.last_mut() else { return };
+        attempt.ending = ending;
+        attempt.ended_ms = ended_ms;
+        attempt.usage = seen.usage;
+        attempt.counted = seen.finished || seen.done;
+        let kind = attempt.target.origin.kind;
+        let failure = match (ending, close) {
+            (Ending::Truncated, Some(Close::Idle)) => Failure::Timeout,
+            (Ending::Truncated, _) => Failure::Broken,
+            (Ending::Error, _) => match self.dialect.exchange(kind) {
+                Some(exchange) => exchange.classify(200, scanner.error()),
+                None => Failure::ServerError,
+            },
+            (Ending::Complete, _) => return self.stream_completed(),
+            _ => return,
+        };
+        // The request's own time is over: nobody's failure.
+        if close != Some(Close::Late) {
+            self.stream_broken(failure);
+        }
+    }
+
+    fn set_note(&self, stream: &mut OpenStream<P>) {
+        if self.attempts.len() > 1
+            && self.key.error_detail() == ErrorDetail::Full
+            && let Some(scanner) = &mut stream.scanner
+            && let Some(note) = attempt::note(&self.attempts, &self.facts.model, &self.id, self.endpoint)
+        {
+            scanner.set_note(note);
+        }
+    }
+
+    /// How a stream from there is read.
+    pub(super) fn stream_options(&self, target: &Target<'_>, partial: Option<&Partial>) -> StreamOptions {
+        let pumped = self.stream_mode(target) == StreamMode::Pump;
+        let kept = self.route.continues && self.facts.stream && pumped;
+        StreamOptions {
+            price: target.model.price(),
+            include_usage: self.facts.include_usage,
+            partial: kept.then(|| partial.cloned().unwrap_or_default()),
+            plain_errors: (self.key.error_detail() == ErrorDetail::Plain).then(|| self.id.clone()),
+        }
+    }
+}
+
+/// The body to give again, if it is one.
+fn text_of<B: Deref<Target = [u8]> + Clone>(body: &Payload<B>) -> Option<String> {
+    (body.len() <= LARGEST).then(|| String::from_utf8(body.clone().into_vec()).ok())?
+}

@@ -1,0 +1,272 @@
+//! One exchange with an origin, to the point where its answer is whole or its stream has begun (the commit point): until
+//! then the client has seen nothing, and another origin can take over.
+
+use super::reply::header_text;
+use super::stream::{Interrupt, Watch};
+use crate::config::{Failure, Kind, StreamMode};
+use crate::dialect::partial::Partial;
+use crate::dialect::request::{CannotEncode, Changes, EncodedBody, Resume};
+use crate::dialect::{ClientRequest, StreamCodec};
+use crate::payload::Edit;
+use crate::platform::{BodyError, FetchError, Payload, Platform};
+use crate::routing::Target;
+use crate::secret::OriginSecrets;
+use crate::stream::{Forward, Phase, Scanner};
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use moegate_wire::{Ticket, header as wire, resume};
+
+/// Moments in Unix milliseconds, a span in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeouts {
+    /// Until then a stream must have begun, or another answer be whole.
+    pub(super) head_until_ms: u64,
+    /// Between two chunks of a pumped stream.
+    pub(super) idle_ms: u64,
+    /// Until then a stream must be at its end.
+    pub(super) until_ms: u64,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SendError {
+    /// Refused, unresolvable, no TLS.
+    Connect,
+    /// Nothing in time.
+    Timeout,
+    /// The connection broke before the answer was whole (before its first content, for a stream).
+    Broken,
+    /// What came is no stream of the dialect's events, or one that ended before it had begun.
+    BadStream,
+    /// An unstreamed answer over the limit for bodies.
+    TooLarge,
+    /// The body is in a content coding that was not asked for.
+    Encoded(String),
+    /// The client left meanwhile.
+    ClientLeft,
+}
+
+impl SendError {
+    /// `None`: nobody's failure.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        match self {
+            Self::Connect => Some(Failure::Connect),
+            Self::Timeout => Some(Failure::Timeout),
+            Self::Broken => Some(Failure::Broken),
+            Self::BadStream | Self::Encoded(_) => Some(Failure::BadAnswer),
+            // Another origin's answer would be as large.
+            Self::TooLarge => Some(Failure::Refused),
+            Self::ClientLeft => None,
+        }
+    }
+}
+
+impl From<Interrupt> for SendError {
+    fn from(interrupt: Interrupt) -> Self {
+        match interrupt {
+            Interrupt::Time => Self::Timeout,
+            Interrupt::ClientLeft => Self::ClientLeft,
+        }
+    }
+}
+
+/// What came of it.
+pub(super) enum Exchanged<P: Platform> {
+    Whole { status: u16, headers: HeaderMap, body: WholeBody<P> },
+    Stream(OpenStream<P>),
+}
+
+/// A whole answer's body: as it came, or an error event's data.
+pub(super) enum WholeBody<P: Platform> {
+    Received(P::Bytes),
+    Event(Vec<u8>),
+}
+
+impl<P: Platform> WholeBody<P> {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Received(bytes) => bytes,
+            Self::Event(bytes) => bytes,
+        }
+    }
+
+    pub(super) fn into_payload(self, edits: Vec<Edit>) -> Payload<P::Bytes> {
+        match self {
+            Self::Received(bytes) if edits.is_empty() => Payload::Passed(bytes),
+            Self::Received(bytes) => Payload::Edited(bytes, edits),
+            Self::Event(bytes) => Payload::Own(crate::payload::edited(&bytes, edits)),
+        }
+    }
+}
+
+/// An origin's stream that has begun.
+pub(super) struct OpenStream<P: Platform> {
+    /// Gone once the stream has closed.
+    pub(super) incoming: Option<P::Incoming>,
+    /// What the client gets of what has come so far.
+    pub(super) first: Vec<Payload<P::Bytes>>,
+    /// Not of a relayed stream.
+    pub(super) scanner: Option<Scanner>,
+    pub(super) timeouts: Timeouts,
+}
+
+/// What a request to an origin is made of.
+pub(super) struct Outgoing<'o, 'a> {
+    pub(super) target: &'o Target<'a>,
+    pub(super) secrets: &'o OriginSecrets<'a>,
+    pub(super) id: &'o str,
+    pub(super) now_ms: u64,
+    pub(super) mode: StreamMode,
+    /// The answer so far, where the origin is to go on with one.
+    pub(super) partial: Option<&'o Partial>,
+}
+
+impl Outgoing<'_, '_> {
+    /// The request.
+    ///
+    /// # Errors
+    /// What cannot be said to that origin.
+    pub(super) fn request<B: Clone>(
+        &self,
+        request: &dyn ClientRequest,
+        body: &B,
+    ) -> Result<Request<Payload<B>>, CannotEncode> {
+        let target = self.target;
+        let own = target.origin.kind == Kind::Moegate;
+        let encoded = request.encode(&Changes {
+            origin: target.origin,
+            model: &target.model.name,
+            // A relayed stream is metered by its receipt; a pumped one has to carry its usage.
+            ask_usage: self.mode == StreamMode::Pump,
+            resume: self.partial.map(|partial| match own {
+                true => Resume::Tokens(partial),
+                false => Resume::Text(partial, target.origin.prefill),
+            }),
+        })?;
+        let url = format!("{}{}", target.origin.url, encoded.path);
+        let mut headers = base_headers(self.secrets, &url);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        insert(&mut headers, wire::REQUEST_ID, self.id);
+        if own && let Some(key) = self.secrets.bearer() {
+            let price = target.model.price();
+            let ticket = Ticket { request_id: self.id.to_owned(), issued_at: self.now_ms / 1000, price };
+            insert(&mut headers, wire::TICKET, &key.sign_with(|key| ticket.encode(key)));
+        }
+        if own && target.route.continues && request.facts().stream {
+            insert(&mut headers, wire::RESUME, resume::WANTED);
+        }
+        let body = match encoded.body {
+            EncodedBody::Edited(edits) if edits.is_empty() => Payload::Passed(body.clone()),
+            EncodedBody::Edited(edits) => Payload::Edited(body.clone(), edits),
+            EncodedBody::Own(bytes) => Payload::Own(bytes),
+        };
+        // The validator has read the URL.
+        build(Method::POST, &url, headers, body).ok_or(CannotEncode::Dialect)
+    }
+}
+
+/// A request with these headers; `None` where the URL is none.
+pub(super) fn build<B>(
+    method: Method,
+    url: &str,
+    headers: HeaderMap,
+    body: Payload<B>,
+) -> Option<Request<Payload<B>>> {
+    let mut request = Request::builder().method(method).uri(url).body(body).ok()?;
+    *request.headers_mut() = headers;
+    Some(request)
+}
+
+/// Our name and the origin's secrets.
+pub(super) fn base_headers(secrets: &OriginSecrets<'_>, url: &str) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    let agent = concat!("moegate/", env!("CARGO_PKG_VERSION"));
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+    secrets.attach(url, &mut headers);
+    headers
+}
+
+fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    // Ids and signatures of ours are letters, digits and points.
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// Sends the request and waits for the answer.
+///
+/// # Errors
+/// Why there is none.
+pub(super) async fn exchange<P: Platform>(
+    platform: &P,
+    watch: &mut Watch<'_, P>,
+    request: Request<Payload<P::Bytes>>,
+    limit: usize,
+    timeouts: Timeouts,
+    mode: StreamMode,
+    codec: impl FnOnce() -> Box<dyn StreamCodec>,
+) -> Result<Exchanged<P>, SendError> {
+    let head_until_ms = timeouts.head_until_ms;
+    let answer = watch.run(platform.fetch(request), head_until_ms).await?.map_err(|error| match error {
+        FetchError::Connect | FetchError::Denied => SendError::Connect,
+    })?;
+    let (head, incoming) = answer.into_parts();
+    let (status, headers) = (head.status.as_u16(), head.headers);
+    let coding = header_text(&headers, "content-encoding");
+    if !matches!(coding, "" | "identity") {
+        return Err(SendError::Encoded(coding.chars().take(40).collect()));
+    }
+    if status == 200 && header_text(&headers, "content-type").starts_with("text/event-stream") {
+        let scanner = Scanner::new(codec());
+        return open(platform, watch, incoming, scanner, limit, timeouts, mode, headers).await;
+    }
+    let collected = watch.run(platform.collect(incoming, limit), head_until_ms).await?;
+    let body = collected.map_err(|error| match error {
+        BodyError::TooLarge => SendError::TooLarge,
+        BodyError::Broken => SendError::Broken,
+    })?;
+    Ok(Exchanged::Whole { status, headers, body: WholeBody::Received(body) })
+}
+
+/// Holds a stream back until it has begun.
+#[expect(clippy::too_many_arguments, reason = "called once, from the function above")]
+async fn open<P: Platform>(
+    platform: &P,
+    watch: &mut Watch<'_, P>,
+    mut incoming: P::Incoming,
+    mut scanner: Scanner,
+    limit: usize,
+    timeouts: Timeouts,
+    mode: StreamMode,
+    headers: HeaderMap,
+) -> Result<Exchanged<P>, SendError> {
+    let mut first = Vec::new();
+    let mut held = 0;
+    loop {
+        let read = watch.run(platform.read(&mut incoming), timeouts.head_until_ms).await?;
+        let Ok(Some(chunk)) = read else { return Err(SendError::Broken) };
+        held += chunk.len();
+        let forward = scanner.push(&chunk);
+        if mode == StreamMode::Relay || forward == Forward::Whole {
+            first.push(Payload::Passed(chunk));
+        } else if let Forward::Bytes(bytes) = forward
+            && !bytes.is_empty()
+        {
+            first.push(Payload::Own(bytes.to_vec()));
+        }
+        match scanner.phase() {
+            Phase::Begun => {
+                let scanner = (mode == StreamMode::Pump).then_some(scanner);
+                let incoming = Some(incoming);
+                return Ok(Exchanged::Stream(OpenStream { incoming, first, scanner, timeouts }));
+            }
+            Phase::Failed => {
+                let body = WholeBody::Event(scanner.error().to_vec());
+                return Ok(Exchanged::Whole { status: 200, headers, body });
+            }
+            Phase::Malformed => return Err(SendError::BadStream),
+            // Comments without end would fill the instance's memory.
+            Phase::NotYet if held > limit => return Err(SendError::BadStream),
+            Phase::NotYet => {}
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Receipts of our own servers.
+
+use crate::secret::OriginSecrets;
+use moegate_wire::{Receipt, Usage, receipt};
+
+/// More tokens than any request has, and more micro-seconds than any takes. Sums of such counts stay exact in JavaScript's
+/// numbers too.
+const MOST: u64 = 1 << 40;
+
+/// The receipt in an answer, if its signature holds, it is the one that was asked for, and its counts can be.
+#[must_use]
+pub fn read(signature: &str, body: &[u8], secrets: &OriginSecrets<'_>, request_id: &str) -> Option<Receipt> {
+    let signed = secrets.bearer()?.sign_with(|key| receipt::verify_body(key, body, signature));
+    let receipt: Receipt = signed.then(|| serde_json::from_slice(body).ok())??;
+    (receipt.id == request_id && is_sane(&receipt)).then_some(receipt)
+}
+
+fn is_sane(receipt: &Receipt) -> bool {
+    let Usage { prompt, cached, completion, reasoning } = receipt.usage;
+    let times = [receipt.queue_us, receipt.prefill_us, receipt.decode_us];
+    [prompt, cached, completion, reasoning].into_iter().chain(times).all(|count| count <= MOST)
+}

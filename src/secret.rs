@@ -1,0 +1,252 @@
+//! Secrets, bound to one origin by type.
+//!
+//! **Invariant**: a [`Secret`] implements neither `Debug`, `Display` nor `Serialize`; the only ways out of it are
+//! [`headers`], which gives its text for a URL of its own origin, and [`Secret::sign_with`].
+
+use crate::config::{Authority, Origin};
+use crate::error::ApiError;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// The value of a platform secret. Never empty; blanks around it (a trailing newline from a file) are gone.
+pub struct Secret(String);
+
+impl Secret {
+    /// `None` for an empty value: it counts as missing. What cannot stand in a header is refused when it is to be sent, by
+    /// name ([`OriginSecrets::of`]).
+    #[must_use]
+    pub fn new(value: &str) -> Option<Self> {
+        let value = value.trim();
+        (!value.is_empty()).then(|| Self(value.to_owned()))
+    }
+
+    /// As a header's value, which is never shown. `None` where it holds a line break or another control character.
+    fn header_value(&self, prefix: &str) -> Option<HeaderValue> {
+        let mut value = HeaderValue::try_from(format!("{prefix}{}", self.0)).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
+    /// For hashes of client keys, which live in the same store.
+    #[must_use]
+    pub fn key_hash(&self) -> Option<[u8; 32]> {
+        moegate_wire::sign::from_hex(&self.0)
+    }
+
+    /// Runs `sign` over the bytes, for tickets and receipts.
+    pub fn sign_with<T>(&self, sign: impl FnOnce(&[u8]) -> T) -> T {
+        sign(self.0.as_bytes())
+    }
+
+    /// Whether it stands somewhere in `bytes`: an answer that echoes a key must not pass. Short ones (`EMPTY` is a
+    /// usual key of local servers) are ordinary words and not looked for.
+    #[must_use]
+    pub fn occurs_in(&self, bytes: &[u8]) -> bool {
+        self.0.len() >= 16 && memchr::memmem::find(bytes, self.0.as_bytes()).is_some()
+    }
+}
+
+/// Secrets the platform was asked for, by name.
+#[derive(Default)]
+pub struct Secrets(Vec<(String, Secret)>);
+
+impl Secrets {
+    pub fn insert(&mut self, name: &str, secret: Secret) {
+        self.0.push((name.to_owned(), secret));
+    }
+
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Secret> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, secret)| secret)
+    }
+}
+
+/// The secrets of one origin, for one attempt.
+pub struct OriginSecrets<'a> {
+    origin: &'a Origin,
+    bearer: Option<Secret>,
+    /// The bearer's header, then the further ones.
+    headers: Vec<(HeaderName, HeaderValue)>,
+    others: Vec<Secret>,
+}
+
+impl<'a> OriginSecrets<'a> {
+    /// The names of the secrets for an attempt with the key of that number: 0 is `secret`, then the spare ones.
+    pub fn names(origin: &'a Origin, key: usize) -> impl Iterator<Item = &'a str> {
+        bearer_name(origin, key).into_iter().chain(origin.secret_headers.values().map(String::as_str))
+    }
+
+    /// Every secret that an attempt with the key of that number needs must be there.
+    ///
+    /// # Errors
+    /// 500 that names the secret that is missing or cannot stand in a header, never its value.
+    pub fn of(origin: &'a Origin, key: usize, secrets: &Secrets) -> Result<Self, ApiError> {
+        let find = |name: &str, prefix: &str| {
+            let Some(Secret(value)) = secrets.get(name) else { return Err(missing(origin, name)) };
+            let secret = Secret(value.clone());
+            let value = secret.header_value(prefix).ok_or_else(|| unfit(origin, name))?;
+            Ok((secret, value))
+        };
+        let mut headers = Vec::with_capacity(1 + origin.secret_headers.len());
+        let mut bearer = None;
+        if let Some(name) = bearer_name(origin, key) {
+            let (secret, value) = find(name, "Bearer ")?;
+            headers.push((header::AUTHORIZATION, value));
+            bearer = Some(secret);
+        }
+        let mut others = Vec::with_capacity(origin.secret_headers.len());
+        for (header, name) in &origin.secret_headers {
+            let (secret, value) = find(name, "")?;
+            // The validator lets no other names through.
+            let header = HeaderName::try_from(header.as_str()).map_err(|_| unfit(origin, name))?;
+            headers.push((header, value));
+            others.push(secret);
+        }
+        Ok(Self { origin, bearer, headers, others })
+    }
+
+    /// The key that signs tickets and receipts.
+    #[must_use]
+    pub fn bearer(&self) -> Option<&Secret> {
+        self.bearer.as_ref()
+    }
+
+    /// Puts the headers into a request to `url`; none at all unless scheme and authority are the origin's own.
+    pub fn attach(&self, url: &str, headers: &mut HeaderMap) {
+        if Authority::of(url).is_none() || Authority::of(url) != self.origin.authority() {
+            return;
+        }
+        headers.extend(self.headers.iter().cloned());
+    }
+
+    /// Whether any of them stands in `bytes`.
+    #[must_use]
+    pub fn occur_in(&self, bytes: &[u8]) -> bool {
+        self.bearer.iter().chain(&self.others).any(|secret| secret.occurs_in(bytes))
+    }
+}
+
+fn missing(origin: &Origin, name: &str) -> ApiError {
+    ApiError::internal(
+        "secret_missing",
+        format!(
+            "the gateway has no value for the secret `{name}` of origin `{}`: set it (Workers: `wrangler secret put {name}`, or a line in .dev.vars; Spin: `SPIN_VARIABLE_{name}`) and try again",
+            origin.name
+        ),
+    )
+}
+
+fn unfit(origin: &Origin, name: &str) -> ApiError {
+    ApiError::internal(
+        "secret_invalid",
+        format!(
+            "the value of the secret `{name}` of origin `{}` holds a line break or another character that no header may have: set it again",
+            origin.name
+        ),
+    )
+}
+
+fn bearer_name(origin: &Origin, key: usize) -> Option<&str> {
+    origin.secret.iter().chain(&origin.spare_secrets).nth(key).map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Kind;
+
+    fn origin(url: &str) -> Origin {
+        Origin {
+            name: "o".into(),
+            kind: Kind::Openai,
+            url: url.into(),
+            secret: Some("KEY".into()),
+            spare_secrets: vec!["OTHER".into()],
+            secret_headers: [("x-access".to_owned(), "ACCESS".to_owned())].into(),
+            first_byte_timeout_s: 1,
+            breaker: Default::default(),
+            retry_percent: 20,
+            prefill: Default::default(),
+            models: vec![],
+            fields: Default::default(),
+        }
+    }
+
+    fn secrets() -> Secrets {
+        let mut secrets = Secrets::default();
+        for (name, value) in [("KEY", "sk-1\n"), ("ACCESS", "door"), ("OTHER", "not for this one")] {
+            secrets.insert(name, Secret::new(value).unwrap());
+        }
+        secrets
+    }
+
+    fn attached(url: &str) -> Vec<(String, String)> {
+        with_key(0, url)
+    }
+
+    fn with_key(key: usize, url: &str) -> Vec<(String, String)> {
+        let origin = origin("https://api.example.com/v1");
+        let mut headers = HeaderMap::new();
+        OriginSecrets::of(&origin, key, &secrets()).ok().unwrap().attach(url, &mut headers);
+        assert!(headers.values().all(HeaderValue::is_sensitive));
+        let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
+        headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+    }
+
+    #[test]
+    fn a_spare_key_takes_the_place_of_the_first() {
+        let headers = with_key(1, "https://api.example.com/v1/chat/completions");
+        assert_eq!(headers[0], ("authorization".to_owned(), "Bearer not for this one".to_owned()));
+        assert_eq!(headers[1].0, "x-access");
+        let origin = origin("https://api.example.com/v1");
+        let names = |key| OriginSecrets::names(&origin, key).collect::<Vec<_>>();
+        assert_eq!((names(0), names(1)), (vec!["KEY", "ACCESS"], vec!["OTHER", "ACCESS"]));
+    }
+
+    #[test]
+    fn they_go_to_their_own_origin() {
+        let expected = [("authorization", "Bearer sk-1"), ("x-access", "door")]
+            .map(|(n, v)| (n.to_owned(), v.to_owned()));
+        assert_eq!(attached("https://api.example.com/v1/chat/completions"), expected);
+    }
+
+    #[test]
+    fn and_nowhere_else() {
+        for url in [
+            "http://api.example.com/v1",
+            "https://api.example.com:444/v1",
+            "https://api.example.com.evil.example/v1",
+            "https://api.example.com@evil.example/v1",
+            "https://evil.example/api.example.com",
+            "https://evil.example#api.example.com",
+            "",
+        ] {
+            assert_eq!(attached(url), [], "{url}");
+        }
+    }
+
+    #[test]
+    fn a_missing_one_is_named() {
+        let origin = origin("https://api.example.com/v1");
+        let error = OriginSecrets::of(&origin, 0, &Secrets::default()).err().unwrap();
+        assert_eq!((error.status, error.code), (500, "secret_missing"));
+        assert!(error.message.contains("`KEY`"));
+    }
+
+    #[test]
+    fn one_with_a_line_break_is_refused_by_name() {
+        let origin = origin("https://api.example.com/v1");
+        for value in ["sk-1\r\nx-evil: 1", "sk-1\nsk-2", "a\u{0}b"] {
+            let mut secrets = secrets();
+            secrets.0.retain(|(name, _)| name != "KEY");
+            secrets.insert("KEY", Secret::new(value).unwrap());
+            let error = OriginSecrets::of(&origin, 0, &secrets).err().unwrap();
+            assert_eq!((error.status, error.code), (500, "secret_invalid"));
+            assert!(error.message.contains("`KEY`") && !error.message.contains("sk-"), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn an_empty_one_is_missing() {
+        assert!(Secret::new(" \n").is_none());
+    }
+}

@@ -1,0 +1,12 @@
+//! What an instance of the gateway remembers from one request to the next. All of it may be lost at any time.
+
+use crate::resilience::admission::BytesInFlight;
+use crate::resilience::health::Health;
+use crate::resilience::idempotency::IdempotencyCache;
+
+#[derive(Debug, Default)]
+pub struct InstanceState {
+    pub health: Health,
+    pub idempotency: IdempotencyCache,
+    pub in_flight: BytesInFlight,
+}

@@ -1,0 +1,406 @@
+use super::*;
+use crate::config::Kind;
+use crate::dialect::StreamOptions;
+use crate::dialect::registry::default_dialect;
+use moegate_wire::Price;
+
+const CONTENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"usage \"},\"finish_reason\":null}]}\n\n";
+const FINISH: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":2}}\n\n";
+const USAGE_WITH_COST: &str =
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":2,\"cost\":0.000008}}\n\n";
+const ERROR: &str = "data: {\"error\":{\"message\":\"boom\"}}\n\n";
+const DONE: &str = "data: [DONE]\n\n";
+
+fn with(options: StreamOptions) -> Scanner {
+    Scanner::new(default_dialect().exchange(Kind::Openai).unwrap().stream(options))
+}
+
+fn scanner(keep_usage: bool) -> Scanner {
+    with(StreamOptions {
+        price: Price { input: 1_000_000_000, cached_input: 0, output: 2_000_000_000 },
+        include_usage: keep_usage,
+        partial: None,
+        plain_errors: None,
+    })
+}
+
+/// What the client gets before the end, for a stream cut into chunks of `size` bytes.
+fn pushed(scanner: &mut Scanner, stream: &str, size: usize) -> String {
+    let mut out = Vec::new();
+    for chunk in stream.as_bytes().chunks(size.max(1)) {
+        match scanner.push(chunk) {
+            Forward::Whole => out.extend_from_slice(chunk),
+            Forward::Bytes(bytes) => out.extend_from_slice(bytes),
+        }
+    }
+    String::from_utf8(out).unwrap()
+}
+
+fn run(stream: &str, size: usize, keep_usage: bool, clean: bool) -> (String, Ending, Seen) {
+    let mut scanner = scanner(keep_usage);
+    let out = pushed(&mut scanner, stream, size);
+    let finale = scanner.end(if clean { Close::Clean } else { Close::Broken });
+    assert!(!finale.resumable, "nobody could go on");
+    (out + &finale.last, finale.ending, scanner.seen())
+}
+
+/// However the bytes are cut, the outcome is the same.
+fn each_cut(stream: &str, keep_usage: bool, clean: bool) -> (String, Ending, Seen) {
+    let whole = run(stream, stream.len(), keep_usage, clean);
+    for size in 1..stream.len() {
+        assert_eq!(run(stream, size, keep_usage, clean), whole, "in chunks of {size}");
+    }
+    whole
+}
+
+#[test]
+fn a_complete_stream() {
+    let counted = Some(Usage { prompt: 4, completion: 2, ..Usage::default() });
+    let (out, ending, seen) = each_cut(&[CONTENT, FINISH, USAGE, DONE].concat(), false, true);
+    assert_eq!(out, [CONTENT, FINISH, DONE].concat());
+    assert_eq!((ending, seen.usage, seen.done), (Ending::Complete, counted, true));
+    let (out, ..) = each_cut(&[CONTENT, FINISH, USAGE, DONE].concat(), true, true);
+    assert_eq!(out, [CONTENT, FINISH, USAGE_WITH_COST, DONE].concat());
+}
+
+#[test]
+fn other_line_ends_and_comments_pass_as_they_are() {
+    let stream = [": waiting\n\n", CONTENT, FINISH, DONE].concat();
+    for ends in ["\n", "\r\n", "\r"] {
+        let stream = stream.replace('\n', ends);
+        let (out, ending, _) = each_cut(&stream, true, true);
+        assert_eq!((out, ending), (stream, Ending::Complete));
+    }
+}
+
+#[test]
+fn chunks_of_whole_events_are_not_copied() {
+    let mut scanner = scanner(true);
+    assert_eq!(scanner.push(CONTENT.as_bytes()), Forward::Whole);
+    assert_eq!(scanner.push([CONTENT, FINISH, DONE].concat().as_bytes()), Forward::Whole);
+}
+
+#[test]
+fn usage_beside_content_stays_and_its_cost_is_told() {
+    let both = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n\n";
+    let (out, ending, seen) = each_cut(&[both, DONE].concat(), false, true);
+    assert!(out.contains("\"content\":\"x\"") && out.contains("\"cost\":0.000003"), "{out}");
+    assert_eq!((ending, seen.usage.unwrap().prompt), (Ending::Complete, 1));
+}
+
+#[test]
+fn an_event_of_several_lines_stays_whole() {
+    let usage = "event: message\nid: 7\ndata: {\"choices\":[],\ndata: \"usage\":{\"prompt_tokens\":4,\"completion_tokens\":2}}\n\n";
+    let (out, _, seen) = each_cut(&[FINISH, usage, DONE].concat(), true, true);
+    let expected = "event: message\nid: 7\ndata: {\"choices\":[], \"usage\":{\"prompt_tokens\":4,\"completion_tokens\":2,\"cost\":0.000008}}\n\n";
+    assert_eq!((out, seen.usage.is_some()), ([FINISH, expected, DONE].concat(), true));
+}
+
+#[test]
+fn an_origin_that_tells_its_cost_keeps_its_word() {
+    let usage =
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1,\"cost\":0.5}}\n\n";
+    let (out, ..) = each_cut(&[FINISH, usage, DONE].concat(), true, true);
+    assert_eq!(out, [FINISH, usage, DONE].concat());
+}
+
+#[test]
+fn usage_null_in_each_event_counts_for_nothing() {
+    let event =
+        "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":null}],\"usage\":null}\n\n";
+    let (out, _, seen) = each_cut(&[event, FINISH, DONE].concat(), false, true);
+    assert_eq!((out, seen.usage), ([event, FINISH, DONE].concat(), None));
+}
+
+#[test]
+fn a_dead_stream_never_ends_clean() {
+    for stream in [String::new(), CONTENT.to_owned(), [CONTENT, "data: {\"cho"].concat()] {
+        for clean in [true, false] {
+            let (out, ending, _) = each_cut(&stream, true, clean);
+            assert_eq!(ending, Ending::Truncated);
+            assert!(!out.contains("[DONE]") && !out.contains("\"cho\n"), "{out}");
+            assert!(out.ends_with("\n\n") && out.contains("stream_truncated"), "{out}");
+        }
+    }
+    // The finish reason came, but the connection broke before the end mark and the usage.
+    assert_eq!(each_cut(&[CONTENT, FINISH].concat(), true, false).1, Ending::Truncated);
+    assert_eq!(each_cut(&[CONTENT, FINISH].concat(), true, true).1, Ending::Complete);
+}
+
+#[test]
+fn after_an_error_no_end_mark_passes() {
+    let (out, ending, _) = each_cut(&[CONTENT, ERROR, DONE].concat(), true, true);
+    assert_eq!((out, ending), ([CONTENT, ERROR].concat(), Ending::Error));
+}
+
+#[test]
+fn an_event_over_the_limit_passes_unread_and_the_next_is_seen() {
+    let big = format!("data: {{\"x\":\"{}\"}}\n\n", "y".repeat(MAX_HELD + 10_000));
+    let stream = [&big, CONTENT, FINISH, USAGE, DONE].concat();
+    for size in [1000, 16_384, MAX_HELD - 1, MAX_HELD + 5_000, big.len() - 1, stream.len()] {
+        let (out, ending, seen) = run(&stream, size, false, true);
+        assert!(out == [&big, CONTENT, FINISH, DONE].concat(), "in chunks of {size}");
+        assert_eq!((ending, seen.usage.is_some()), (Ending::Complete, true));
+    }
+}
+
+#[test]
+fn text_that_looks_like_an_end_is_content() {
+    let content = "data: {\"choices\":[{\"delta\":{\"content\":\"[DONE] \\\"error\\\"\"}}]}\n\n";
+    let (out, ending, seen) = each_cut(content, true, true);
+    assert_eq!((ending, seen.done, seen.error), (Ending::Truncated, false, false));
+    assert!(out.starts_with(content));
+}
+
+const NOTE: &str = "data: {\"id\":\"r\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"a\",\"choices\":[],\"moegate\":{\"model_asked\":\"a\",\"model\":\"m\",\"origin\":\"o\",\"attempts\":[]}}\n\n";
+
+fn note() -> AttemptNote {
+    AttemptNote {
+        request_id: "r".into(),
+        endpoint: "/chat/completions",
+        created: 1,
+        asked_model: "a".into(),
+        model: "m".into(),
+        origin: "o".into(),
+        attempts: vec![],
+    }
+}
+
+/// One whose stream another origin may have to go on with.
+fn resumable(partial: Partial) -> Scanner {
+    let price = Price { input: 1_000_000_000, cached_input: 0, output: 2_000_000_000 };
+    with(StreamOptions { price, include_usage: true, partial: Some(partial), plain_errors: None })
+}
+
+#[test]
+fn the_note_stands_before_the_end_mark_and_nowhere_else() {
+    let noted = |stream: &str, close| {
+        let run = |size| {
+            let mut scanner = scanner(true);
+            scanner.set_note(note());
+            let out = pushed(&mut scanner, stream, size);
+            out + &scanner.end(close).last
+        };
+        let whole = run(stream.len());
+        for size in 1..stream.len() {
+            assert_eq!(run(size), whole, "in chunks of {size}");
+        }
+        whole
+    };
+    let stream = [CONTENT, FINISH, USAGE, DONE].concat();
+    assert_eq!(noted(&stream, Close::Clean), [CONTENT, FINISH, USAGE_WITH_COST, NOTE, DONE].concat());
+    let twice = [CONTENT, FINISH, DONE, DONE].concat();
+    assert_eq!(
+        noted(&twice, Close::Clean),
+        [CONTENT, FINISH, NOTE, DONE].concat(),
+        "nothing follows the end mark"
+    );
+    for stream in [[CONTENT, ERROR, DONE].concat(), CONTENT.to_owned()] {
+        assert!(!noted(&stream, Close::Clean).contains(NOTE), "{stream}");
+    }
+}
+
+/// The outcome of a stream that another origin may have to go on with, the same however it is cut: what the client has
+/// got, the finale and the partial answer.
+fn open_ended(stream: &str, close: Close) -> (String, Finale, Partial) {
+    let run = |size| {
+        let mut scanner = resumable(Partial::default());
+        let out = pushed(&mut scanner, stream, size);
+        let finale = scanner.end(close);
+        (out, finale, scanner.take_partial().unwrap())
+    };
+    let whole = run(stream.len());
+    for size in 1..stream.len() {
+        assert_eq!(run(size), whole, "in chunks of {size}");
+    }
+    whole
+}
+
+#[test]
+fn a_stream_that_another_may_go_on_with_is_left_open() {
+    for (close, code, open) in [
+        (Close::Broken, "stream_truncated", true),
+        (Close::Clean, "stream_truncated", true),
+        (Close::Idle, "stream_idle", true),
+        // There is no time left for another.
+        (Close::Late, "stream_timeout", false),
+    ] {
+        for half in ["", "data: {\"choices\":[{\"delta\":{\"content\":\"lost"] {
+            let (out, finale, partial) = open_ended(&[CONTENT, half].concat(), close);
+            assert_eq!(
+                (out.as_str(), finale.ending, finale.resumable),
+                (CONTENT, Ending::Truncated, open),
+                "{close:?}"
+            );
+            assert!(finale.last.contains(code) && finale.last.ends_with("\n\n"), "{}", finale.last);
+            assert_eq!(partial.text, "usage ");
+        }
+    }
+}
+
+#[test]
+fn an_error_is_kept_back_while_another_may_go_on() {
+    let (out, finale, partial) = open_ended(&[CONTENT, ERROR, DONE].concat(), Close::Clean);
+    assert_eq!((out.as_str(), finale.ending, finale.resumable), (CONTENT, Ending::Error, true));
+    // If nobody can, the client gets it after all.
+    assert_eq!((finale.last.as_str(), partial.text.as_str()), (ERROR, "usage "));
+    let mut scanner = resumable(Partial::default());
+    scanner.push(ERROR.as_bytes());
+    assert_eq!(scanner.error(), br#"{"error":{"message":"boom"}}"#);
+    assert!(scanner.is_over(), "who knows when it would end");
+    let mut scanner = self::scanner(true);
+    scanner.push(ERROR.as_bytes());
+    assert!(!scanner.is_over(), "the client has got it");
+}
+
+/// As OpenRouter sends it.
+#[test]
+fn a_finish_reason_beside_an_error_is_no_end() {
+    let error = "data: {\"error\":{\"code\":502,\"message\":\"gone\"},\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"error\"}]}\n\n";
+    let (out, finale, ..) = open_ended(&[CONTENT, error, DONE].concat(), Close::Clean);
+    assert_eq!((out.as_str(), finale.ending, finale.resumable), (CONTENT, Ending::Error, true));
+}
+
+#[test]
+fn what_was_finished_is_not_gone_on_with() {
+    for (stream, close, ending) in [
+        ([CONTENT, FINISH, DONE].concat(), Close::Clean, Ending::Complete),
+        ([CONTENT, FINISH, DONE].concat(), Close::Late, Ending::Complete),
+        ([CONTENT, FINISH].concat(), Close::Clean, Ending::Complete),
+        ([CONTENT, FINISH].concat(), Close::Broken, Ending::Truncated),
+        ([CONTENT, FINISH, ERROR].concat(), Close::Clean, Ending::Error),
+    ] {
+        let (_, finale, ..) = open_ended(&stream, close);
+        assert_eq!((finale.ending, finale.resumable), (ending, false), "{stream} {close:?}");
+    }
+}
+
+#[test]
+fn an_event_of_which_a_part_is_out_cannot_be_gone_on_with() {
+    let big = format!("data: {{\"x\":\"{}", "y".repeat(MAX_HELD + 10_000));
+    let mut scanner = resumable(Partial::default());
+    pushed(&mut scanner, &big, 16_384);
+    let finale = scanner.end(Close::Broken);
+    assert!(!finale.resumable && finale.last.starts_with("\n\n"), "{finale:?}");
+    // Nor what comes behind it: nobody has read it.
+    pushed(&mut scanner, &["\"}\n\n", CONTENT].concat(), 16_384);
+    scanner.end(Close::Broken);
+    let partial = scanner.take_partial().unwrap();
+    assert!(!partial.has_text_only() && !partial.has_all_tokens() && partial.text.is_empty());
+}
+
+#[test]
+fn the_second_stream_goes_on_where_the_first_left_off() {
+    let event = |id: &str, rest: &str| format!("data: {{\"id\":\"{id}\",\"choices\":[{{{rest}}}]}}\n\n");
+    let first = event("a", "\"delta\":{\"content\":\"One\"}");
+    let (.., partial) = open_ended(&first, Close::Broken);
+    let second = [
+        event("b", "\"delta\":{\"role\":\"assistant\",\"content\":\"\"}"),
+        event("b", "\"delta\":{\"content\":\" two\"}"),
+        event("b", "\"delta\":{},\"finish_reason\":\"stop\""),
+        DONE.to_owned(),
+    ];
+    let stream = second.concat();
+    for size in 1..=stream.len() {
+        let mut resumed = partial.clone();
+        resumed.resume();
+        let mut scanner = resumable(resumed);
+        scanner.set_note(note());
+        let out = pushed(&mut scanner, &stream, size);
+        let expected = [
+            second[1].replace("\"b\"", "\"a\""),
+            second[2].replace("\"b\"", "\"a\""),
+            NOTE.to_owned(),
+            DONE.to_owned(),
+        ];
+        assert_eq!(out, expected.concat(), "in chunks of {size}");
+        assert_eq!(scanner.end(Close::Clean).ending, Ending::Complete);
+        assert_eq!(scanner.take_partial().unwrap().text, "One two");
+    }
+}
+
+#[test]
+fn nothing_more_is_wanted_after_the_end_mark() {
+    let mut scanner = scanner(true);
+    scanner.push([CONTENT, FINISH].concat().as_bytes());
+    assert!(!scanner.is_over());
+    scanner.push(DONE.as_bytes());
+    assert!(scanner.is_over(), "an origin may keep its connection open");
+}
+
+#[test]
+fn origins_words_about_errors_are_kept_from_who_may_not_see_them() {
+    let options = || StreamOptions {
+        price: Price::default(),
+        include_usage: true,
+        partial: None,
+        plain_errors: Some("req1".to_owned()),
+    };
+    let mut scanner = with(options());
+    let out = pushed(&mut scanner, &[CONTENT, ERROR, DONE].concat(), 1000);
+    assert!(!out.contains("boom") && out.contains("req1") && out.contains("provider_error"), "{out}");
+    assert_eq!(scanner.end(Close::Clean).ending, Ending::Error);
+    assert_eq!(scanner.error(), br#"{"error":{"message":"boom"}}"#, "the operator's log");
+}
+
+const ROLE: &str =
+    "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n";
+
+#[test]
+fn what_begins_a_stream() {
+    let choice = |delta: &str| {
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":null}}]}}\n\n")
+    };
+    for (events, expected) in [
+        (choice(r#"{"content":"H"}"#), Phase::Begun),
+        (choice(r#"{"content": "H"}"#), Phase::Begun),
+        (choice(r#"{"role":"assistant","content":"H"}"#), Phase::Begun),
+        (choice(r#"{"role":"assistant","content":"","tool_calls":[{"index":0}]}"#), Phase::Begun),
+        (choice(r#"{"reasoning_content":"hm","content":null}"#), Phase::Begun),
+        (choice(r#"{"refusal":"no"}"#), Phase::Begun),
+        (choice(r#"{"role":"assistant","content":null,"refusal":null,"tool_calls":[]}"#), Phase::NotYet),
+        (choice(r#"{"content":""}"#), Phase::NotYet),
+        (choice("{}"), Phase::NotYet),
+        (ROLE.to_owned(), Phase::NotYet),
+        (": waiting\n\n".to_owned(), Phase::NotYet),
+        ("event: ping\n\n".to_owned(), Phase::NotYet),
+        ("retry: 100\n\n".to_owned(), Phase::NotYet),
+        ("\n".to_owned(), Phase::NotYet),
+        ("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n".to_owned(), Phase::NotYet),
+        ("data: {\"choices\":[{\"text\":\"a\"}]}\n\n".to_owned(), Phase::Begun),
+        ("data: {\"choices\":[{\"text\":\"\"}]}\n\n".to_owned(), Phase::NotYet),
+        ("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n".to_owned(), Phase::Begun),
+        ("data: {\"error\":{\"message\":\"no\"}}\n\n".to_owned(), Phase::Failed),
+        ("event: error\ndata: {\"error\":\"no\"}\n\n".to_owned(), Phase::Failed),
+        ("data: [DONE]\n\n".to_owned(), Phase::Malformed),
+        ("data: hello\n\n".to_owned(), Phase::Malformed),
+        ("<html>\n\n".to_owned(), Phase::Malformed),
+        ("data: {\"choices\":[{\"del".to_owned(), Phase::NotYet),
+        (format!("data: {}", "x".repeat(MAX_HELD)), Phase::Begun),
+        (format!(": {}\n\n", "x".repeat(MAX_HELD + 50_000)), Phase::NotYet),
+        ("x".repeat(MAX_HELD + 1), Phase::Malformed),
+    ] {
+        let mut whole = scanner(true);
+        whole.push(events.as_bytes());
+        assert_eq!(whole.phase(), expected, "{events:.80}");
+        // However it is cut into chunks, behind the role.
+        if events.len() < 1000 && expected != Phase::NotYet {
+            let all = format!("{ROLE}{events}");
+            for at in 1..all.len() {
+                let mut cut = scanner(true);
+                cut.push(&all.as_bytes()[..at]);
+                cut.push(&all.as_bytes()[at..]);
+                let last = cut.phase();
+                assert_eq!(last, expected, "{at} {events}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_error_is_kept() {
+    let mut scanner = scanner(true);
+    scanner.push(format!("{ROLE}data: {{\"error\":{{\"code\":429}}}}\n\n").as_bytes());
+    assert_eq!((scanner.phase(), scanner.error()), (Phase::Failed, &br#"{"error":{"code":429}}"#[..]));
+}
