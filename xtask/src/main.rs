@@ -1,6 +1,7 @@
 //! `cargo xtask`: set-up, build, run and test of this repository.
 
 mod bench;
+mod bindings;
 mod build;
 mod cache;
 mod failure;
