@@ -1,5 +1,5 @@
 // The entry that ships with a store that takes nothing: what the record costs, by difference.
-import worker from "../../src/platform/cloudflare/entry.mjs";
+import worker from "./entry.js";
 
 const USAGE = { put: async () => {} };
 let seen = null, given = null;

@@ -1,10 +1,11 @@
 //! `moegate check --explain`: where one request would go, and why.
 
-use moegate::api::openai::Request;
-use moegate::core::health::Health;
-use moegate::core::price::Nanodollars;
-use moegate::core::route::{self, Dice, Facts, Plan, Target};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use moegate::dialect::{Endpoint, Operation, registry};
+use moegate::rng::Rng;
+use moegate::routing::{self, Plan, RouteContext, Target, estimate};
 use moegate_config::{Action, Config, Failure, Key, Kind, Route, StreamMode};
+use moegate_wire::Nanodollars;
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
@@ -30,7 +31,7 @@ pub(crate) fn header(text: &str) -> Result<(String, String), String> {
 }
 
 /// No platform's randomness: the same answer each time.
-const SEED: [u8; 10] = [0; 10];
+const SEED: [u8; 8] = [0; 8];
 
 /// The plan, in text.
 ///
@@ -39,28 +40,43 @@ const SEED: [u8; 10] = [0; 10];
 pub(crate) fn run(config: &Config, explain: &Explain) -> Result<String, String> {
     let name = explain.request.display();
     let body = fs::read(&explain.request).map_err(|error| format!("cannot read {name}: {error}"))?;
-    let request = Request::parse(&body).map_err(|error| format!("{name}: {}", error.message))?;
-    let key = key(config, explain.key.as_deref(), &request.model)?;
-    let route = route::find(config, key, &request.model).map_err(|error| error.message.into_owned())?;
-    let facts = Facts {
-        model: &request.model,
+    let endpoint = registry::endpoint(&Method::POST, "/v1/chat/completions");
+    let Some(Ok(Endpoint { dialect, operation: Operation::Generate(endpoint) })) = endpoint else {
+        return Err("the gateway has no chat completions".to_owned());
+    };
+    let request = dialect.parse(endpoint, &body).map_err(|error| format!("{name}: {}", error.message))?;
+    let facts = request.facts();
+    let key = key(config, explain.key.as_deref(), &facts.model)?;
+    let route = routing::find(config, key, &facts.model).map_err(|error| error.message.into_owned())?;
+    let headers = headers(&explain.headers)?;
+    let context = RouteContext {
+        model: &facts.model,
         key,
-        stream: request.stream,
-        size: request.size(),
-        conversation: request.conversation(),
-        headers: &explain.headers,
+        stream: facts.stream,
+        size: facts.size,
+        conversation: &body[facts.conversation.clone()],
+        headers: &headers,
     };
     let mut why = String::new();
-    // Nothing has failed yet, so the time is of no account.
-    let (health, now_ms, mut dice) = (Health::default(), 0, Dice::new(SEED));
-    let plan = route::plan(config, route, &facts, &health, now_ms, &mut dice, Some(&mut why));
+    // Nothing has failed yet.
+    let is_open = |_| false;
+    let plan = routing::plan(config, route, &context, &is_open, &mut Rng::new(SEED), Some(&mut why));
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = asked(&mut text, config, explain, &facts);
+    let _ = asked(&mut text, config, explain, &context);
     let _ = ruled(&mut text, route, &why);
-    let _ = planned(&mut text, &plan, &facts);
-    let _ = afterwards(&mut text, route, &facts);
+    let _ = planned(&mut text, &plan, &context);
+    let _ = afterwards(&mut text, route, &context);
     Ok(text)
+}
+
+fn headers(given: &[(String, String)]) -> Result<HeaderMap, String> {
+    let header = |(name, value): &(String, String)| {
+        let unfit = || format!("no request can have the header `{name}` with that value");
+        let value = HeaderValue::try_from(value.as_str()).map_err(|_| unfit())?;
+        Ok((HeaderName::try_from(name.as_str()).map_err(|_| unfit())?, value))
+    };
+    given.iter().map(header).collect()
 }
 
 fn key<'c>(config: &'c Config, name: Option<&str>, model: &str) -> Result<&'c Key, String> {
@@ -70,16 +86,16 @@ fn key<'c>(config: &'c Config, name: Option<&str>, model: &str) -> Result<&'c Ke
         Some(name) => keys
             .find(|key| key.name == name)
             .ok_or_else(|| format!("there is no key `{name}`; there are: {}", known())),
-        None => keys.find(|key| route::is_allowed(key, model)).or(config.keys.first()).ok_or_else(|| {
+        None => keys.find(|key| routing::is_allowed(key, model)).or(config.keys.first()).ok_or_else(|| {
             "there is no key, so every request is answered 401: `moegate keys new` makes one".to_owned()
         }),
     }
 }
 
-fn asked(text: &mut String, config: &Config, explain: &Explain, facts: &Facts<'_>) -> std::fmt::Result {
-    let Facts { model, key, size, .. } = facts;
+fn asked(text: &mut String, config: &Config, explain: &Explain, context: &RouteContext<'_>) -> std::fmt::Result {
+    let RouteContext { model, key, size, .. } = context;
     let tenant = key.tenant.as_ref().map(|tenant| format!(" of the tenant `{tenant}`")).unwrap_or_default();
-    let stream = if facts.stream { "streamed" } else { "not streamed" };
+    let stream = if context.stream { "streamed" } else { "not streamed" };
     let most = size.max_tokens.map(|most| format!(", at most {most} tokens of answer")).unwrap_or_default();
     let prompt = size.prompt_tokens();
     writeln!(
@@ -108,7 +124,7 @@ fn ruled(text: &mut String, route: &Route, why: &str) -> std::fmt::Result {
     Ok(())
 }
 
-fn planned(text: &mut String, plan: &Plan<'_>, facts: &Facts<'_>) -> std::fmt::Result {
+fn planned(text: &mut String, plan: &Plan<'_>, context: &RouteContext<'_>) -> std::fmt::Result {
     writeln!(text, "\nThe plan:")?;
     if plan.targets.is_empty() {
         writeln!(text, "  no origin: such a request is answered 503 `no_origin`")?;
@@ -119,13 +135,13 @@ fn planned(text: &mut String, plan: &Plan<'_>, facts: &Facts<'_>) -> std::fmt::R
             Kind::Openai => "openai",
         };
         writeln!(text, "  {number}. {} ({kind}), model `{}`", target.origin.name, target.model.name)?;
-        let cost = facts.size.estimate(target);
+        let cost = estimate(context.size, target);
         let dear = plan.route.budget.dollars.is_some_and(|limit| cost > limit.nanodollars());
         let dear = if dear { ", more than the budget: it is left out" } else { "" };
         writeln!(text, "     price: about {} dollars{dear}", Nanodollars(cost).to_dollars())?;
-        writeln!(text, "     time: {}", times(target, facts.stream))?;
-        if facts.stream {
-            writeln!(text, "     stream: {}", way(target))?;
+        writeln!(text, "     time: {}", times(target, context.stream))?;
+        if context.stream {
+            writeln!(text, "     stream: {}", mode(target))?;
         }
         if !target.origin.spare_secrets.is_empty() {
             let keys = target.origin.spare_secrets.len() + 1;
@@ -142,7 +158,7 @@ fn planned(text: &mut String, plan: &Plan<'_>, facts: &Facts<'_>) -> std::fmt::R
 fn times(target: &Target<'_>, stream: bool) -> String {
     let budget = &target.route.budget;
     let first = (target.first_byte_ms() / 1000).min(budget.seconds.into());
-    match (stream, target.stream_way()) {
+    match (stream, target.stream_mode()) {
         (false, _) => format!("{first} s for the whole answer"),
         (true, StreamMode::Relay) => format!("{first} s to the first content"),
         (true, StreamMode::Pump) => {
@@ -151,14 +167,14 @@ fn times(target: &Target<'_>, stream: bool) -> String {
     }
 }
 
-fn way(target: &Target<'_>) -> &'static str {
-    match target.stream_way() {
+fn mode(target: &Target<'_>) -> &'static str {
+    match target.stream_mode() {
         StreamMode::Relay => "relayed unread once it has begun",
         StreamMode::Pump => "pumped, every event looked at",
     }
 }
 
-fn afterwards(text: &mut String, route: &Route, facts: &Facts<'_>) -> std::fmt::Result {
+fn afterwards(text: &mut String, route: &Route, context: &RouteContext<'_>) -> std::fmt::Result {
     let budget = &route.budget;
     let dollars = budget.dollars.map(|limit| Nanodollars(limit.nanodollars()).to_dollars());
     let dollars = dollars.map(|limit| format!("money: {limit} dollars; ")).unwrap_or_default();
@@ -175,7 +191,7 @@ fn afterwards(text: &mut String, route: &Route, facts: &Facts<'_>) -> std::fmt::
             writeln!(text, "  {name}  {}", failures.join(", "))?;
         }
     }
-    if facts.stream {
+    if context.stream {
         let then = if route.continues {
             "another origin that can goes on with it"
         } else {

@@ -196,3 +196,14 @@ fn a_configuration_without_origins_needs_no_hosts() {
     let problems = spin::check(&open, &authoring::parse("").unwrap()).unwrap_err();
     assert!(problems[0].message.ends_with("allowed_outbound_hosts = []"));
 }
+
+#[test]
+fn a_manifest_that_is_made_fits() {
+    for config in [config(), authoring::parse("").unwrap()] {
+        let text = spin::manifest(&config, "a \"b\".wasm");
+        assert_eq!(spin::check(&text, &config), Ok(()), "{text}");
+        let table: toml::Table = text.parse().unwrap();
+        assert_eq!(table["component"]["moegate"]["source"].as_str(), Some("a \"b\".wasm"));
+        assert_eq!(table["trigger"]["http"][0]["component"].as_str(), Some("moegate"));
+    }
+}

@@ -6,8 +6,8 @@ use std::{env, fs};
 
 use moegate_config::Problem;
 use moegate_config::authoring::{self, Platform, spin as manifest};
-use wasm_bindgen_cli_support::Bindgen;
 
+use crate::bindings;
 use crate::cache::remove;
 use crate::failure::{At, Failure, Result};
 use crate::process::run_attached;
@@ -55,44 +55,14 @@ pub(crate) struct Variant<'a> {
 pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
     let module = module(setup, variant, WORKER_TARGET)?;
     let made = out.join("made");
-    remove(&made)?;
-    bind(module, &made)?;
-    let js = made.join("moegate.js");
-    let text = fs::read_to_string(&js).at("read", &js)?;
-    // Workers has imports of wasm modules, but not under the name that they have had since.
-    fs::write(&js, text.replace("import source ", "import ")).at("write", &js)?;
-    let entry = fs::read(setup.root.join(ENTRY)).at("read", Path::new(ENTRY))?;
-    let wasm = fs::read(made.join("moegate_bg.wasm")).at("read", &made)?;
+    bindings::make(module, &made)?;
+    let (entry, wasm) = (setup.root.join(ENTRY), made.join("moegate_bg.wasm"));
+    let (entry, wasm) = (fs::read(&entry).at("read", &entry)?, fs::read(&wasm).at("read", &wasm)?);
     remove(&out.join("snippets"))?;
     copy(&made, out)?;
     remove(&made)?;
     gateway(setup, out, "moegate_bg.wasm", &wasm, variant.quiet)?;
     place(out, "entry.js", &entry)
-}
-
-/// What wasm-bindgen makes of a module: an ES module for a runtime that compiles what it imports, with
-/// `__wbg_reset_state`, by which the entry goes on with a new instance after a trap.
-fn bind(module: Vec<u8>, out: &Path) -> Result<()> {
-    let mut bindgen = Bindgen::new();
-    bindgen.input_bytes("moegate", module).typescript(false).reset_state_function(true);
-    bindgen
-        .module(true)
-        .and_then(|bindgen| bindgen.generate(out))
-        .map_err(|error| Failure::new(format!("wasm-bindgen cannot bind the module: {error:#}")))
-}
-
-/// Puts the files of a folder and of those in it into another one.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    for entry in fs::read_dir(from).at("read", from)? {
-        let path = entry.at("read", from)?.path();
-        let Some(name) = path.file_name() else { continue };
-        if path.is_dir() {
-            copy(&path, &to.join(name))?;
-        } else {
-            place(to, &name.to_string_lossy(), &fs::read(&path).at("read", &path)?)?;
-        }
-    }
-    Ok(())
 }
 
 /// Builds the component for Spin and puts it at `OUT/moegate.wasm`.
@@ -174,6 +144,20 @@ fn place(out: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf> {
         fs::rename(&partial, &file).at("move into place", &file)?;
     }
     Ok(file)
+}
+
+/// Puts the files of a folder and of those in it into another one.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from).at("read", from)? {
+        let path = entry.at("read", from)?.path();
+        let Some(name) = path.file_name() else { continue };
+        if path.is_dir() {
+            copy(&path, &to.join(name))?;
+        } else {
+            place(to, &name.to_string_lossy(), &fs::read(&path).at("read", &path)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// The size of the file as `gzip -9` packs it.

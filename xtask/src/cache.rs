@@ -5,13 +5,13 @@
 //! folder, and the whole cache may be deleted at any time.
 
 use std::env;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::failure::{At, Failure, Result};
-use crate::process;
+use crate::lock;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Cache {
@@ -92,21 +92,7 @@ impl Cache {
                 .remedy("set MOEGATE_CACHE to a folder that may be written to")
         })?;
         let path = self.root.join("lock");
-        let file = File::create(&path).at("create", &path)?;
-        let mut said = false;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) => {
-                    if !said {
-                        eprintln!("set-up: waiting for another set-up that holds {}", path.display());
-                        said = true;
-                    }
-                    process::tick()?;
-                }
-                Err(TryLockError::Error(error)) => return Err(error).at("lock", &path),
-            }
-        }
+        lock::hold(&path, &format!("set-up: waiting for another set-up that holds {}", path.display()))
     }
 }
 

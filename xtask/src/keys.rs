@@ -11,14 +11,18 @@ use std::path::{Path, PathBuf};
 use moegate_config::key::{NewKey, hash};
 
 use crate::failure::{At, Failure, Result};
+use crate::secrets::Secrets;
 
 const CLIENT: &str = "CLIENT_KEY_SHA256";
 const ADMIN: &str = "ADMIN_KEY_SHA256";
 
+/// What the gateway and the MoE server are started with, and what their users need.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    pub(crate) client: String,
-    pub(crate) admin: String,
+    /// Not there where only its hash is known.
+    pub(crate) client: Option<String>,
+    /// As `client`; nor where there is no administrator.
+    pub(crate) admin: Option<String>,
     /// The secrets, as the gateway reads them.
     pub(crate) vars: PathBuf,
     /// The origin's key alone, as moe-server reads it.
@@ -72,14 +76,23 @@ impl Keys {
         if read_or_empty(&origin_file)?.trim() != origin {
             write_private(&origin_file, &format!("{origin}\n"))?;
         }
-        Ok(Self { client, admin, vars, origin_file })
+        Ok(Self { client: Some(client), admin: Some(admin), vars, origin_file })
     }
 }
 
-fn new_key() -> Result<String> {
+pub(crate) fn new_key() -> Result<String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| Failure::new(format!("no random bytes: {error}")))?;
     Ok(NewKey::from_random(&bytes).key)
+}
+
+/// Every `NAME=value` line of a file that people write, whatever else stands in it.
+pub(crate) fn lines(vars: &Path) -> Result<Secrets> {
+    let text = fs::read_to_string(vars).at("read", vars)?;
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    Ok(pairs
+        .map(|(name, value)| (name.trim().to_owned(), value.trim().trim_matches('"').to_owned()))
+        .collect())
 }
 
 /// The value of a `NAME=value` line.
@@ -106,7 +119,7 @@ fn field(json: &str, name: &str) -> Option<String> {
     value.split_once('"').map(|(key, _)| key.to_owned())
 }
 
-fn read_or_empty(path: &Path) -> Result<String> {
+pub(crate) fn read_or_empty(path: &Path) -> Result<String> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
         other => other.at("read", path),
@@ -114,7 +127,7 @@ fn read_or_empty(path: &Path) -> Result<String> {
 }
 
 /// Writes a file that only its owner may read, whole or not at all.
-fn write_private(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<()> {
     let partial = path.with_extension("partial");
     let _left_by_a_crash = fs::remove_file(&partial);
     let mut options = OpenOptions::new();
@@ -143,12 +156,13 @@ mod tests {
         let first = Keys::ensure(&root, "ORIGIN").unwrap();
         let again = Keys::ensure(&root, "ORIGIN").unwrap();
         assert_eq!((&first.client, &first.admin), (&again.client, &again.admin));
-        assert_ne!(first.client, first.admin);
-        assert!(first.client.starts_with("mg-") && first.client.len() == 46, "{}", first.client);
+        let (client, admin) = (first.client.unwrap(), first.admin.unwrap());
+        assert_ne!(client, admin);
+        assert!(client.starts_with("mg-") && client.len() == 46, "{client}");
         let vars = fs::read_to_string(&first.vars).unwrap();
-        assert!(!vars.contains(&first.client) && !vars.contains(&first.admin));
-        assert_eq!(value_of(&vars, CLIENT), Some(hash(&first.client).as_str()));
-        assert_eq!(value_of(&vars, ADMIN), Some(hash(&first.admin).as_str()));
+        assert!(!vars.contains(&client) && !vars.contains(&admin));
+        assert_eq!(value_of(&vars, CLIENT), Some(hash(&client).as_str()));
+        assert_eq!(value_of(&vars, ADMIN), Some(hash(&admin).as_str()));
         let origin = fs::read_to_string(&first.origin_file).unwrap();
         assert_eq!(value_of(&vars, "ORIGIN"), Some(origin.trim()));
         for path in [&first.vars, &first.origin_file, &root.join(".moegate/keys.json")] {

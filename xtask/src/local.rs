@@ -1,10 +1,8 @@
-//! What `moegate.toml` says about the MoE server on this machine.
+//! What a configuration says about the MoE server on this machine.
 
-use std::path::Path;
+use moegate_config::{Config, Kind, Origin};
 
-use toml::de::{DeArray, DeTable};
-
-use crate::failure::{At, Failure, Result};
+use crate::failure::{Failure, Result};
 
 /// The origin that `run` starts.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,58 +12,46 @@ pub(crate) struct LocalOrigin {
     pub(crate) port: u16,
     /// The name of the secret that holds its key.
     pub(crate) secret: String,
-    /// The name under which it serves its model.
-    pub(crate) alias: String,
+    /// The names under which it serves its model.
+    pub(crate) aliases: Vec<String>,
     /// The name that clients ask the gateway for.
     pub(crate) model: String,
 }
 
 impl LocalOrigin {
-    pub(crate) fn read(file: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(file).at("read", file)?;
-        Self::parse(&text).map_err(|failure| failure.during(&file.display().to_string()))
-    }
-
-    fn parse(text: &str) -> Result<Self> {
-        let table = DeTable::parse(text).map_err(|error| Failure::new(error.to_string()))?;
-        let table = table.get_ref();
-        let (origin, port) = tables(table, "origins")
-            .filter(|origin| string(origin, "kind") == Some("moegate"))
-            .find_map(|origin| Some((origin, loopback_port(string(origin, "url")?)?)))
+    /// The first origin of kind `moegate` on loopback.
+    ///
+    /// # Errors
+    /// None is there, or no route leads to it.
+    pub(crate) fn of(config: &Config) -> Result<Self> {
+        let (origin, port) = config
+            .origins
+            .iter()
+            .filter(|origin| origin.kind == Kind::Moegate)
+            .find_map(|origin| Some((origin, loopback_port(&origin.url)?)))
             .ok_or_else(|| {
-                Failure::new("no origin of kind \"moegate\" has a url on 127.0.0.1 with a port").remedy(
-                    "add one, for instance url = \"http://127.0.0.1:8788/v1\": it is the MoE server `run` starts",
-                )
+                Failure::new("no origin of kind \"moegate\" has a url on 127.0.0.1 with a port")
             })?;
-        let name = required(origin, "name")?;
-        let route =
-            tables(table, "routes").find(|route| string(route, "origin") == Some(name)).ok_or_else(|| {
-                Failure::new(format!("no route leads to the origin {name}"))
-                    .remedy("add one under [[routes]]")
-            })?;
-        let model = required(route, "model")?;
-        Ok(Self {
-            url: required(origin, "url")?.to_owned(),
-            port,
-            secret: required(origin, "secret")?.to_owned(),
-            alias: string(route, "origin_model").unwrap_or(model).to_owned(),
-            model: model.to_owned(),
-        })
+        let mut aliases = Vec::new();
+        let mut model = None;
+        for route in &config.routes {
+            for leaf in route.rule().leaves().iter().filter(|leaf| leaf.origin == origin.name) {
+                let alias = route.model_at(leaf.model.as_deref());
+                if !aliases.iter().any(|known| known == alias) {
+                    aliases.push(alias.to_owned());
+                }
+                model.get_or_insert_with(|| route.model.clone());
+            }
+        }
+        let model =
+            model.ok_or_else(|| Failure::new(format!("no route leads to the origin {}", origin.name)))?;
+        Ok(Self { url: origin.url.clone(), port, secret: secret(origin)?, aliases, model })
     }
 }
 
-fn tables<'a>(table: &'a DeTable<'a>, key: &str) -> impl Iterator<Item = &'a DeTable<'a>> {
-    static NONE: DeArray<'static> = DeArray::new();
-    let array = table.get(key).and_then(|value| value.get_ref().as_array()).unwrap_or(&NONE);
-    array.iter().filter_map(|value| value.get_ref().as_table())
-}
-
-fn string<'a>(table: &'a DeTable<'_>, key: &str) -> Option<&'a str> {
-    table.get(key).and_then(|value| value.get_ref().as_str())
-}
-
-fn required<'a>(table: &'a DeTable<'_>, key: &str) -> Result<&'a str> {
-    string(table, key).ok_or_else(|| Failure::new(format!("{key} is missing where `run` needs it")))
+/// Every configuration that is valid names it.
+fn secret(origin: &Origin) -> Result<String> {
+    origin.secret.clone().ok_or_else(|| Failure::new(format!("the origin {} has no `secret`", origin.name)))
 }
 
 fn loopback_port(url: &str) -> Option<u16> {
@@ -78,34 +64,40 @@ fn loopback_port(url: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use moegate_config::authoring;
 
     const FILE: &str = r#"
         [[origins]]
         name = "far"
         kind = "openai"
         url = "https://far.example/v1"
+        models = [{ name = "far", input = "1", output = "1" }]
         [[origins]]
         name = "local"
         kind = "moegate"
         url = "http://127.0.0.1:8788/v1"
         secret = "ORIGIN_LOCAL_KEY"
+        models = [{ name = "tiny", input = "1", output = "1" }, { name = "small", input = "1", output = "1" }]
         [[routes]]
         model = "far"
         origin = "far"
         [[routes]]
         model = "small"
+        rule = { order = [{ origin = "far", model = "far" }, { origin = "local", model = "tiny" }, { origin = "local" }] }
+        [[routes]]
+        model = "other"
         origin = "local"
         origin_model = "tiny"
     "#;
 
     #[test]
-    fn the_loopback_origin_and_its_route_are_found() {
-        let origin = LocalOrigin::parse(FILE).unwrap();
+    fn the_loopback_origin_and_the_routes_to_it_are_found() {
+        let origin = LocalOrigin::of(&authoring::parse(FILE).unwrap()).unwrap();
         let expected = LocalOrigin {
             url: "http://127.0.0.1:8788/v1".to_owned(),
             port: 8788,
             secret: "ORIGIN_LOCAL_KEY".to_owned(),
-            alias: "tiny".to_owned(),
+            aliases: vec!["tiny".to_owned(), "small".to_owned()],
             model: "small".to_owned(),
         };
         assert_eq!(origin, expected);
@@ -113,12 +105,13 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        for (from, to, expected) in [
-            ("127.0.0.1", "10.0.0.1", "on 127.0.0.1"),
-            ("origin = \"local\"", "origin = \"far\"", "no route leads to the origin local"),
-            ("secret", "secrets", "secret is missing"),
+        let (origins, _) = FILE.split_once("[[routes]]").unwrap();
+        for (text, expected) in [
+            (FILE.replace("http://127.0.0.1:8788", "https://10.0.0.1"), "on 127.0.0.1"),
+            (FILE.replace("http://127.0.0.1:8788", "http://127.0.0.1"), "with a port"),
+            (origins.to_owned(), "no route leads to the origin local"),
         ] {
-            let text = LocalOrigin::parse(&FILE.replace(from, to)).unwrap_err().to_string();
+            let text = LocalOrigin::of(&authoring::parse(&text).unwrap()).unwrap_err().to_string();
             assert!(text.contains(expected), "{text}");
         }
     }

@@ -1,15 +1,18 @@
 //! `cargo xtask`: set-up, build, run and test of this repository.
 
 mod bench;
+mod bindings;
 mod build;
 mod cache;
 mod failure;
 mod keys;
 mod local;
+mod lock;
 mod net;
 mod pins;
 mod process;
 mod run;
+mod secrets;
 mod setup;
 mod spin;
 mod test;
@@ -35,13 +38,20 @@ Commands:
       --port N        the gateway's port (default: 8787, or the next free one)
       --model FILE    the GGUF file to serve (default: the small one of this repository)
       --verbose       show what the servers print
+      --config FILE   run the gateway under that moegate.toml instead, built in a folder of its own
+      --secrets FILE  with --config: the secrets it names, a line NAME=value each. A client's or the admin's hash that is
+                      missing there is made with its key, which is printed; the same one every time. Another that is
+                      missing is named: requests that need it fail
+      --no-server     with --config: the gateway alone. Otherwise the configuration must have an origin of kind moegate
+                      at http://127.0.0.1:PORT
+                      With --json, origin_url is null where no server was started; client_key is that of the first
+                      [[keys]] whose key is known here; a key of which only the hash is known is null. SIGTERM ends all
   test [SUITE…]     set up what is missing and run the suites (default: all)
-  bench gateway     compare the gateway with a bare pass-through, in workerd (there with worker-build's entry too) and
-                    in the test host for Spin
+  bench gateway     compare the gateway with a bare pass-through, in workerd and in the test host
+                    for Spin
       --host HOST     workerd or spin only
       --json FILE     also write the rows to a file
       --rounds N      (default: 9)
-      --own-only      leave out worker-build, whose tools take minutes to compile
       --before DIR    compare with the Worker of another checkout, built there with the bench's configuration
   bench moe         compare the MoE server with llama.cpp, which is built for it, on models of random weights
       --json FILE     also write the rows to a file
@@ -159,9 +169,15 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
                     Long("model") => options.model = Some(args.value()?.into()),
                     Long("verbose") => options.verbose = true,
                     Long("host") => options.host = args.value()?.parse_with(Host::parse)?,
+                    Long("config") => options.config = Some(args.value()?.into()),
+                    Long("secrets") => options.secrets = Some(args.value()?.into()),
+                    Long("no-server") => options.no_server = true,
                     Short('h') | Long("help") => return Ok(Command::Help),
                     other => return Err(other.unexpected()),
                 }
+            }
+            if let Some(problem) = options.problem() {
+                return Err(problem.into());
             }
             Ok(Command::Run(options))
         }
@@ -212,7 +228,6 @@ fn bench_gateway(args: &mut lexopt::Parser) -> std::result::Result<Command, lexo
         match arg {
             Long("json") => options.json = Some(args.value()?.into()),
             Long("rounds") => options.rounds = args.value()?.parse::<std::num::NonZeroUsize>()?.get(),
-            Long("own-only") => options.own_only = true,
             Long("before") => options.before = Some(args.value()?.into()),
             Long("host") => options.host = Some(args.value()?.parse_with(Host::parse)?),
             other => return Err(other.unexpected()),

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::failure::{At, Failure, Result};
 use crate::process::{output_of, run_attached};
+use crate::secrets::Secrets;
 use crate::setup::Setup;
 
 /// The first version with WASI 0.3.
@@ -40,15 +41,20 @@ impl Runtime {
         }
     }
 
-    /// The command that serves the component of `spin.toml` on this port, with the secrets of `vars`.
-    pub(crate) fn serve(&self, root: &Path, vars: &Path, port: u16) -> Result<Command> {
-        let (manifest, listen) = (root.join("spin.toml"), format!("127.0.0.1:{port}"));
-        let state = root.join(".moegate/spin");
-        fs::create_dir_all(&state).at("create", &state)?;
+    /// The command that serves the component of a manifest on this port, with its records in the folder `state`. A secret
+    /// that is missing must be there as an empty one: Spin does not start otherwise.
+    pub(crate) fn serve(
+        &self,
+        manifest: &Path,
+        state: &Path,
+        secrets: &Secrets,
+        port: u16,
+    ) -> Result<Command> {
+        fs::create_dir_all(state).at("create", state)?;
         let mut command = match self {
             Self::Spin(_) => {
                 let mut command = Command::new("spin");
-                command.arg("up").arg("--from").arg(manifest).arg("--state-dir").arg(&state);
+                command.arg("up").arg("--from").arg(manifest).arg("--state-dir").arg(state);
                 command
             }
             Self::TestHost(program) => {
@@ -57,11 +63,11 @@ impl Runtime {
                 command
             }
         };
-        command.args(["--listen", &listen]).current_dir(root);
-        let text = fs::read_to_string(vars).at("read", vars)?;
-        for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
-            let name = name.trim().to_ascii_uppercase();
-            command.env(format!("SPIN_VARIABLE_{name}"), value.trim().trim_matches('"'));
+        command.args(["--listen", &format!("127.0.0.1:{port}")]);
+        // Spin reads a file `.env` in the folder where it is started.
+        command.current_dir(manifest.parent().unwrap_or(manifest));
+        for (name, value) in secrets {
+            command.env(format!("SPIN_VARIABLE_{}", name.to_ascii_uppercase()), value);
         }
         Ok(command)
     }

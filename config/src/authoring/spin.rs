@@ -100,6 +100,26 @@ pub fn check(manifest: &str, config: &Config) -> Result<(), Vec<Problem>> {
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
+/// A `spin.toml` for a configuration that [`Platform::Spin`](super::Platform) takes, whose component is the file `source`,
+/// relative to the manifest. [`check`] has nothing to say of it.
+#[must_use]
+pub fn manifest(config: &Config, source: &str) -> String {
+    let names: BTreeSet<String> = config.secret_names().into_iter().map(variable).collect();
+    let lines = |line: &dyn Fn(&str) -> String| names.iter().map(|name| line(name)).collect::<String>();
+    let declared = lines(&|name| format!("{name} = {{ required = true, secret = true }}\n"));
+    let handed_on = lines(&|name| format!("{name} = \"{{{{ {name} }}}}\"\n"));
+    let source = toml::Value::from(source);
+    format!(
+        "spin_manifest_version = 2\n\n[application]\nname = \"{COMPONENT}\"\nversion = \"{}\"\n\n\
+         [variables]\n{declared}\n\
+         [[trigger.http]]\nroute = \"/...\"\ncomponent = \"{COMPONENT}\"\n\n\
+         [component.{COMPONENT}]\nsource = {source}\nallowed_outbound_hosts = {:?}\nkey_value_stores = [\"{STORE}\"]\n\n\
+         [component.{COMPONENT}.variables]\n{handed_on}",
+        env!("CARGO_PKG_VERSION"),
+        host_entries(&origins(config)),
+    )
+}
+
 fn read(text: &str) -> Result<Manifest, Problem> {
     #[derive(Deserialize)]
     struct Version {
@@ -127,15 +147,24 @@ fn expression(template: &str) -> Option<&str> {
 
 /// Exactly the origins: no wildcard, no template, no path, none missing, none more.
 fn hosts(component: &Component, config: &Config) -> Option<String> {
-    let origins: BTreeSet<_> =
-        config.origins.iter().filter_map(|origin| whole(origin.authority()?)).collect();
+    let origins = origins(config);
     let allowed: BTreeSet<_> = component.allowed_outbound_hosts.iter().map(|entry| allowed(entry)).collect();
     if allowed.iter().all(Option::is_some) && allowed.into_iter().flatten().eq(origins.iter().copied()) {
         return None;
     }
-    let lines: Vec<_> =
-        origins.iter().map(|(scheme, host, port)| format!("{scheme}://{host}:{port}")).collect();
-    Some(format!("must be the configured origins and nothing more; put: allowed_outbound_hosts = {lines:?}"))
+    let entries = host_entries(&origins);
+    Some(format!(
+        "must be the configured origins and nothing more; put: allowed_outbound_hosts = {entries:?}"
+    ))
+}
+
+/// Scheme, host and port of every origin.
+fn origins(config: &Config) -> BTreeSet<(&str, &str, u16)> {
+    config.origins.iter().filter_map(|origin| whole(origin.authority()?)).collect()
+}
+
+fn host_entries(origins: &BTreeSet<(&str, &str, u16)>) -> Vec<String> {
+    origins.iter().map(|(scheme, host, port)| format!("{scheme}://{host}:{port}")).collect()
 }
 
 /// Scheme, host and port of an entry that stands for one origin.

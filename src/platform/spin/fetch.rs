@@ -35,7 +35,9 @@ pub(super) async fn fetch(
     let answer = match while_uploading(&mut upload, client::send(request)).await {
         Ok(answer) => answer,
         Err(ErrorCode::HttpRequestDenied) => {
-            log("Spin did not let a request out: the origin's host is missing in allowed_outbound_hosts of spin.toml");
+            log(
+                "Spin did not let a request out: the origin's host is missing in allowed_outbound_hosts of spin.toml",
+            );
             return Err(FetchError::Denied);
         }
         // A connection that breaks here may have been refused; other platforms cannot tell these apart either.

@@ -21,7 +21,9 @@ pub(super) fn fields(headers: &HeaderMap) -> Fields {
 pub(super) fn wanted(fields: &Fields, wanted: &[HeaderName]) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(wanted.len());
     for (name, value) in fields.copy_all() {
-        let Some(name) = wanted.iter().find(|wanted| wanted.as_str().eq_ignore_ascii_case(&name)) else { continue };
+        let Some(name) = wanted.iter().find(|wanted| wanted.as_str().eq_ignore_ascii_case(&name)) else {
+            continue;
+        };
         let value = match headers.get(name).map(HeaderValue::as_bytes) {
             Some(before) => [before, b", ", &value].concat(),
             None if value.is_empty() => continue,

@@ -97,7 +97,7 @@ impl Platform for SpinRequest {
 
     /// Nobody tells of a client that has left; a write finds out.
     async fn cancelled(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn read_body(&self, limit: usize) -> Result<Bytes, BodyError> {

@@ -12,6 +12,7 @@ use moegate::platform::fake::{Arrived, Responder};
 use rusqlite::{Connection, OpenFlags};
 use std::env;
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,15 +49,15 @@ impl Spin {
             .map_err(|error| format!("cannot write to {}: {error}", folder.display()))?;
         let (program, said) = (Mutex::new(None), Said::default());
         let host = Self { suite, runtime, component, folder, progress, program, said };
-        host.launch(&[])?;
+        host.launch()?;
         Ok(host)
     }
 
-    fn launch(&self, more: &[&str]) -> Result<(), String> {
+    fn launch(&self) -> Result<(), String> {
         let mut command = Command::new(&self.runtime);
         command.arg("--manifest").arg(root().join(self.suite.manifest));
         command.arg("--wasm").arg(&self.component).arg("--kv").arg(self.kv());
-        command.args(["--listen", &format!("127.0.0.1:{}", self.suite.port), "--kv-fsync", "off"]).args(more);
+        command.args(["--listen", &format!("127.0.0.1:{}", self.suite.port), "--kv-fsync", "off"]);
         for (name, value) in (self.suite.secrets)() {
             command.env(format!("SPIN_VARIABLE_{name}"), value);
         }
@@ -75,19 +76,28 @@ impl Spin {
         }
     }
 
-    fn relaunch(&self, more: &[&str]) {
-        self.end();
-        self.launch(more).unwrap();
-    }
-
     fn kv(&self) -> PathBuf {
         self.folder.join("kv.sqlite")
     }
 
-    fn store(&self) -> Connection {
-        let store = Connection::open_with_flags(self.kv(), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    /// The key-value store's file. `None` until the gateway first opens the store: the runtime makes the file then, and
+    /// its table a moment later.
+    fn store(&self) -> Option<Connection> {
+        let file = self.kv();
+        if !file.exists() {
+            return None;
+        }
+        let store = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         store.busy_timeout(Duration::from_secs(5)).unwrap();
-        store
+        store.table_exists(None, "spin_key_value").unwrap().then_some(store)
+    }
+
+    /// Switches a fault of the running host, at the next call: `spin-host --help` lists them.
+    fn switch(&self, line: &str) {
+        let mut program = self.program.lock().unwrap();
+        let program = program.as_mut().expect("the host runs");
+        writeln!(program.input, "{line}").unwrap();
+        assert_eq!(program.line(), "ok", "to {line}");
     }
 }
 
@@ -128,7 +138,7 @@ impl Host for Spin {
     }
 
     fn keys(&self) -> Vec<String> {
-        let store = self.store();
+        let Some(store) = self.store() else { return Vec::new() };
         let mut keys = store
             .prepare(
                 "SELECT key FROM spin_key_value WHERE store = 'default' AND key LIKE 'usage/%' ORDER BY key",
@@ -141,6 +151,7 @@ impl Host for Spin {
     fn record(&self, key: &str) -> StoredRecord {
         let value: Vec<u8> = self
             .store()
+            .expect("a store with the record")
             .query_row(
                 "SELECT value FROM spin_key_value WHERE store = 'default' AND key = ?1",
                 [key],
@@ -154,11 +165,12 @@ impl Host for Spin {
     }
 
     fn fail_store(&self, count: usize) {
-        self.relaunch(&["--kv-fail-writes", &count.to_string()]);
+        self.switch(&format!("kv-fail-writes {count}"));
     }
 
     fn restart(&self) {
-        self.relaunch(&[]);
+        self.end();
+        self.launch().unwrap();
     }
 
     fn said(&self) -> String {

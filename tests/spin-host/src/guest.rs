@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -19,12 +18,10 @@ use wasmtime_wasi_http::{WasiHttp, WasiHttpCtx, WasiHttpCtxView};
 
 use crate::bindings::spin::variables::variables::{self, Error as VariableError};
 use crate::failure::{Failure, Result};
+use crate::faults::Faults;
 use crate::kv::{self, KvState, KvView};
 use crate::outbound::{Hooks, Outbound};
 use crate::variables::{LookupError, Values, look_up};
-
-/// Set when the process ends.
-pub(crate) static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// How long an instance lives and how much it takes on. The defaults are the real runtime's.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +32,8 @@ pub(crate) struct Reuse {
     pub(crate) at_once: usize,
     /// How long it is kept with nothing to do.
     pub(crate) idle: Duration,
-    /// How long a response may take to start, and how long work may go on after the last response has started.
+    /// How long after its last request has come an instance that still owes an answer is ended, and how long after its
+    /// last answer has begun one that does not: later requests push both out.
     pub(crate) request_timeout: Option<Duration>,
 }
 
@@ -52,6 +50,7 @@ pub(crate) struct Grants {
     pub(crate) kv: KvState,
     pub(crate) outbound: Outbound,
     pub(crate) variables: Values,
+    pub(crate) faults: Arc<Faults>,
 }
 
 /// The compiled component, ready to be instantiated.
@@ -107,10 +106,15 @@ impl<T: Send> variables::HostWithStore<T> for VariableData {
         name: String,
     ) -> wasmtime::Result<std::result::Result<String, VariableError>> {
         let grants = accessor.with(|mut access| Arc::clone(access.get()));
-        Ok(look_up(&grants.component, &grants.variables, &name).map_err(|error| match error {
-            LookupError::InvalidName(why) => VariableError::InvalidName(why),
-            LookupError::Undefined(why) => VariableError::Undefined(why),
-        }))
+        Ok(match look_up(&grants.component, &grants.variables, &name) {
+            // Only a variable that there is makes the runtime ask a provider.
+            Ok(_) if grants.faults.variable() => {
+                Err(VariableError::Provider("injected provider failure".to_owned()))
+            }
+            Ok(value) => Ok(value),
+            Err(LookupError::InvalidName(why)) => Err(VariableError::InvalidName(why)),
+            Err(LookupError::Undefined(why)) => Err(VariableError::Undefined(why)),
+        })
     }
 }
 
@@ -153,7 +157,8 @@ impl HandlerState for Guest {
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<InstanceData, Expiration, Reuse>> {
         let mut wasi = WasiCtxBuilder::new();
-        // The host's own standard output is for its one line.
+        // Nothing but what the manifest gives: no folders, no network but wasi:http, no standard input. The host's own
+        // standard output is for its own lines, so both of the component's go to standard error.
         wasi.stdout(std::io::stderr()).stderr(std::io::stderr());
         for (name, value) in &self.grants.environment {
             wasi.env(name, value);
@@ -232,8 +237,8 @@ impl WorkerState for Reuse {
     }
 
     fn drop(&self, store: Store<InstanceData>, result: wasmtime::Result<()>) {
-        // At the end of the process every instance is dropped at work, which reads as a panic.
-        if let (Err(error), false) = (result, ENDING.load(Ordering::Relaxed)) {
+        // At the end of the process every instance is dropped at work, and this says "worker panicked": as the real one.
+        if let Err(error) = result {
             eprintln!("spin-host: an instance failed: {error:#}");
         }
         drop(store);

@@ -4,6 +4,7 @@
 mod bindings;
 mod connect;
 mod failure;
+mod faults;
 mod guest;
 mod hosts;
 mod kv;
@@ -15,9 +16,9 @@ mod variables;
 
 use std::collections::HashMap;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -56,7 +57,6 @@ fn start(options: &Options) -> Result<()> {
         .build()
         .map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?;
     let ended = runtime.block_on(run(options));
-    guest::ENDING.store(true, Ordering::Relaxed);
     // What is still running is lost, as in the real runtime; a call that waits for ever must not keep the process.
     runtime.shutdown_background();
     ended
@@ -74,6 +74,7 @@ async fn run(options: &Options) -> Result<()> {
     let mut terminated = signal(SignalKind::terminate()).map_err(signals)?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(signals)?;
     println!("listening on http://{address}");
+    faults::follow_standard_input(Arc::clone(&options.faults));
     // Whoever waits for the line reads it through a pipe; without a reader there is nobody to tell.
     let _ = std::io::stdout().flush();
     tokio::select! {
@@ -95,19 +96,23 @@ fn prepare(options: &Options) -> Result<Server> {
     }
     let allowed = hosts::AllowedHosts::parse(&component.allowed_outbound_hosts, &values)?;
     let connector = connect::Connector::new(options.ca.as_deref(), options.nodelay)?;
-    let database = kv::Database::open(&options.kv, options.hazards.clone()).map_err(|error| {
-        Failure::new(format!("cannot open the key-value file {}: {error:?}", options.kv.display()))
-    })?;
+    let database = kv::Database::new(&options.kv, options.hazards.clone(), Arc::clone(&options.faults));
     let grants = Grants {
         component: id.to_owned(),
         environment: component.environment.clone().into_iter().collect(),
         kv: kv::KvState::new(database, component.key_value_stores.iter().cloned().collect()),
         outbound: Outbound::new(allowed, connector),
         variables: component_values,
+        faults: Arc::clone(&options.faults),
     };
     let wasm = options.wasm.clone().unwrap_or_else(|| manifest.source(component));
     let guest = Guest::load(&wasm, grants, options.reuse)?;
-    Ok(Server { guest: ProxyHandler::new(guest), routes: manifest.routes(id)?, nodelay: options.nodelay })
+    Ok(Server {
+        guest: ProxyHandler::new(guest),
+        routes: manifest.routes(id)?,
+        info: manifest.info(),
+        nodelay: options.nodelay,
+    })
 }
 
 fn sources(options: &Options) -> Result<Sources> {
@@ -115,10 +120,11 @@ fn sources(options: &Options) -> Result<Sources> {
     for argument in &options.variables {
         sources.add_argument(argument)?;
     }
-    let beside_manifest = options.manifest.with_file_name(".env");
+    // Where the host was started, not where the manifest is: as the real runtime looks.
+    let here = Path::new(".env");
     match &options.env_file {
         Some(file) => sources.add_env_file(file)?,
-        None if beside_manifest.is_file() => sources.add_env_file(&beside_manifest)?,
+        None if here.is_file() => sources.add_env_file(here)?,
         None => {}
     }
     Ok(sources)

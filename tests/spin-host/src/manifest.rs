@@ -14,8 +14,7 @@ use crate::variables::Declared;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Manifest {
     spin_manifest_version: u32,
-    #[serde(rename = "application")]
-    _application: Application,
+    application: Application,
     #[serde(default)]
     variables: BTreeMap<String, Variable>,
     trigger: Triggers,
@@ -25,14 +24,12 @@ pub(crate) struct Manifest {
     folder: PathBuf,
 }
 
-/// Read for its form only: nothing here changes what the runtime does.
+/// Name and version are told at `/.well-known/spin/info`; the rest is read for its form only.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Application {
-    #[serde(rename = "name")]
-    _name: String,
-    #[serde(default, rename = "version")]
-    _version: Option<String>,
+    name: String,
+    version: Option<String>,
     #[serde(default, rename = "description")]
     _description: Option<String>,
     #[serde(default, rename = "authors")]
@@ -169,6 +166,15 @@ impl Manifest {
             }
         }
         Ok((id, component))
+    }
+
+    /// What the runtime tells anybody of the application, as JSON.
+    pub(crate) fn info(&self) -> String {
+        let mut info = serde_json::json!({ "name": self.application.name });
+        if let Some(version) = self.application.version.as_deref().filter(|version| !version.is_empty()) {
+            info["version"] = version.into();
+        }
+        format!("{info:#}")
     }
 
     /// The routes that lead to the component.

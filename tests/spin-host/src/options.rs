@@ -4,11 +4,13 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lexopt::prelude::*;
 
 use crate::failure::{Failure, Result};
+use crate::faults::{self, Faults};
 use crate::guest::Reuse;
 use crate::kv::Hazards;
 
@@ -20,9 +22,9 @@ spin-host: runs a Spin component in tests as the Spin runtime would, hazards inc
   --component ID            which component, where there are several
   --wasm FILE               the component's file, instead of the manifest's source
   --listen ADDRESS:PORT     where to serve; port 0 takes a free one
-  --kv FILE                 the SQLite file behind the key-value store
+  --kv FILE                 the SQLite file behind the key-value store, made when a store is first opened
   --variable NAME=VALUE     a variable; NAME=@FILE takes the file's content, last newline included
-  --env-file FILE           SPIN_VARIABLE_… from a file (.env beside the manifest is read if it is there)
+  --env-file FILE           SPIN_VARIABLE_... from a file (.env in the working directory is read if it is there)
   --ca FILE                 certificates (PEM) to trust for outbound TLS beside the system's
 
 The real runtime's behaviour, and how to leave it:
@@ -30,7 +32,8 @@ The real runtime's behaviour, and how to leave it:
   --max-requests N          requests per instance [128]
   --max-at-once N           requests at once per instance [16]
   --idle-ms N               how long an idle instance is kept [1000]
-  --request-timeout S       cut what takes longer, with a clean end [none]
+  --request-timeout S       the instance ends so long after its last request came or, where all are answered, after the
+                            last answer began: streams are cut with a clean end, what has no answer gets a 500 [none]
 
 Key-value hazards (on|off; all on, as in the real store):
   --kv-cas-missing-both-win     two swaps that saw no value both succeed
@@ -39,8 +42,14 @@ Key-value hazards (on|off; all on, as in the real store):
   --kv-blocks-instance          a call keeps its instance from doing anything else
   --kv-fsync                    a write is on the disk when the call returns
   --kv-hold-limit-ms N          after how long such a wait fails instead of lasting for ever [10000]
-  --kv-fail-writes N            the first N writes and lists of keys fail [0]
-  --kv-slow-ms N                added to every call [0]
+
+Faults, here for the start; later the same on standard input, as lines `NAME VALUE` without the dashes, each answered
+by `ok` or `error: ...` on standard output (N: so many, or `all`):
+  --kv-fail-opens N         the next N times that a store is opened fail [0]
+  --kv-fail-reads N         the next N reads of a value fail [0]
+  --kv-fail-writes N        the next N writes and lists of keys fail [0]
+  --kv-slow-ms N            added to every key-value call [0]
+  --variables-fail N        the next N look-ups of a variable fail, as where a provider cannot be reached [0]
 ";
 
 /// What the command line asks for.
@@ -68,6 +77,8 @@ pub(crate) struct Options {
     pub(crate) reuse: Reuse,
     /// What the key-value store does to a careless caller.
     pub(crate) hazards: Hazards,
+    /// What is to fail.
+    pub(crate) faults: Arc<Faults>,
 }
 
 impl Options {
@@ -82,6 +93,7 @@ impl Options {
         let mut nodelay = true;
         let mut reuse = Reuse::default();
         let mut hazards = Hazards::default();
+        let faults = Faults::default();
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("help") | Short('h') => return Ok(None),
@@ -121,8 +133,11 @@ impl Options {
                 Long("kv-hold-limit-ms") => {
                     hazards.hold_limit = millis(&mut parser, "--kv-hold-limit-ms")?;
                 }
-                Long("kv-fail-writes") => hazards.fail_writes = parsed(&mut parser, "--kv-fail-writes")?,
-                Long("kv-slow-ms") => hazards.slow = millis(&mut parser, "--kv-slow-ms")?,
+                Long(name) if faults::NAMES.contains(&name) => {
+                    let name = name.to_owned();
+                    let value = text(&mut parser)?;
+                    faults.set(&name, &value).map_err(|why| Failure::new(format!("--{why}")))?;
+                }
                 other => return Err(other.unexpected().into()),
             }
         }
@@ -139,6 +154,7 @@ impl Options {
             nodelay,
             reuse,
             hazards,
+            faults: Arc::new(faults),
         }))
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HOST};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty, Full};
@@ -27,6 +27,8 @@ const WELL_KNOWN: &str = "/.well-known/spin/";
 pub(crate) struct Server {
     pub(crate) guest: ProxyHandler<Guest>,
     pub(crate) routes: Vec<Route>,
+    /// The answer to `/.well-known/spin/info`, JSON.
+    pub(crate) info: String,
     /// Whether small writes go out at once. The real runtime leaves the system's default, which delays them.
     pub(crate) nodelay: bool,
 }
@@ -84,6 +86,11 @@ impl Server {
         if let Some(name) = path.strip_prefix(WELL_KNOWN) {
             return Ok(match name {
                 "health" => Response::new(full("OK")),
+                "info" => {
+                    let mut info = Response::new(full(&self.info));
+                    info.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                    info
+                }
                 _ => empty(StatusCode::NOT_FOUND),
             });
         }
@@ -91,6 +98,11 @@ impl Server {
         let route = self.routes.iter().filter(|route| route.matches(path).is_some()).max_by_key(longest);
         let Some(route) = route else { return Ok(empty(StatusCode::NOT_FOUND)) };
         let request = prepare(request, route, client)?;
+        if request.headers().values().any(|value| std::str::from_utf8(value.as_bytes()).is_err()) {
+            // The real runtime makes strings of all headers.
+            eprintln!("spin-host: request failed: a header is not UTF-8");
+            return Ok(empty(StatusCode::INTERNAL_SERVER_ERROR));
+        }
         Ok(self.guest.handle((), request).await.unwrap_or_else(|error| {
             eprintln!("spin-host: request failed: {error:#}");
             empty(StatusCode::INTERNAL_SERVER_ERROR)
@@ -104,8 +116,8 @@ fn empty(status: StatusCode) -> Response<WasiBody> {
     response
 }
 
-fn full(text: &'static str) -> WasiBody {
-    Full::new(Bytes::from_static(text.as_bytes())).map_err(impossible).boxed_unsync()
+fn full(text: &str) -> WasiBody {
+    Full::new(Bytes::copy_from_slice(text.as_bytes())).map_err(impossible).boxed_unsync()
 }
 
 fn impossible(never: Infallible) -> Error {
@@ -121,9 +133,6 @@ fn prepare(
     let (mut parts, body) = request.into_parts();
     parts.headers.remove(CONNECTION);
     parts.uri = absolute(parts.uri, &parts.headers)?;
-    if parts.headers.values().any(|value| std::str::from_utf8(value.as_bytes()).is_err()) {
-        return Err(Unusable("a header is not UTF-8"));
-    }
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let full_url = format!("http://{host}{path}");

@@ -44,7 +44,7 @@ const RULES: &[Rule] = &[
     hygiene::leaves_nothing_undone,
     portable::names_no_machine_path,
     portable::names_no_registry,
-    pure::core_and_api_are_pure,
+    pure::rooms_are_pure,
     size::is_short_enough,
     unsafety::is_where_it_belongs,
 ];

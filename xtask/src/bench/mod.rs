@@ -35,15 +35,13 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     /// One runtime only.
     pub(crate) host: Option<Host>,
-    /// Leave out the comparison with worker-build, whose tools take minutes to compile.
-    pub(crate) own_only: bool,
     /// Another checkout to compare the Worker with.
     pub(crate) before: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { json: None, rounds: 9, host: None, own_only: false, before: None }
+        Self { json: None, rounds: 9, host: None, before: None }
     }
 }
 
@@ -58,6 +56,8 @@ struct Scenario {
     /// Name and target of the requests per second, and of the processor time per request or event.
     rate: Option<(&'static str, Option<Target>)>,
     cpu: (&'static str, &'static str, Option<Target>),
+    /// Of the processor time against another version's.
+    before: Option<Target>,
 }
 
 const SCENARIOS: [Scenario; 4] = [
@@ -65,21 +65,25 @@ const SCENARIOS: [Scenario; 4] = [
         load: Load { model: "own", stream: false, requests: REQUESTS },
         rate: Some(("unstreamed chat, own origin", Some(Target::AtLeast(0.68)))),
         cpu: ("CPU, unstreamed chat, own origin", "µs/request", None),
+        before: None,
     },
     Scenario {
         load: Load { model: "third", stream: false, requests: REQUESTS },
         rate: Some(("unstreamed chat, third party", None)),
         cpu: ("CPU, unstreamed chat, third party", "µs/request", None),
+        before: None,
     },
     Scenario {
         load: Load { model: "own", stream: true, requests: STREAMS },
         rate: None,
         cpu: ("CPU, relayed stream", "µs/event", Some(Target::AtMost(1.6))),
+        before: Some(Target::AtMost(1.05)),
     },
     Scenario {
         load: Load { model: "third", stream: true, requests: STREAMS },
         rate: None,
         cpu: ("CPU, pumped stream", "µs/event", None),
+        before: Some(Target::AtMost(1.0)),
     },
 ];
 
@@ -137,7 +141,7 @@ fn secrets() -> [(&'static str, String); 3] {
 
 fn on_workerd(setup: &Setup, folder: &Path, options: &Options) -> Result<Bed> {
     let node = setup.node()?;
-    let subjects = subjects(setup, &node, folder, options)?;
+    let subjects = subjects(setup, folder, options)?;
     let secrets = secrets();
     let bindings = secrets.each_ref().map(|(name, value)| (*name, value.as_str()));
     workerd::start(&program(&node)?, folder, &subjects, origin(0)?, &bindings)
@@ -151,20 +155,18 @@ fn on_spin(setup: &Setup, folder: &Path) -> Result<Bed> {
 }
 
 /// The pass-through first: it is what the others are compared with.
-fn subjects(setup: &Setup, node: &Node, folder: &Path, options: &Options) -> Result<Vec<Subject>> {
+fn subjects(setup: &Setup, folder: &Path, options: &Options) -> Result<Vec<Subject>> {
     let variant =
         build::Variant { config: Some("bench/gateway/moegate.toml"), quiet: true, ..Default::default() };
-    let module = build::worker(setup, folder, &variant)?;
-    let script = |name, file| Subject { name, modules: vec![(file, setup.root.join(file))] };
+    let folder = folder.join("worker");
+    build::worker(setup, &folder, &variant)?;
+    let script = |name, file: &str| Subject { name, modules: vec![(file.to_owned(), setup.root.join(file))] };
     let mut subjects = vec![
         script("pass-through", "bench/gateway/pass-through.mjs"),
         script("pass-through, record", "bench/gateway/pass-through-record.mjs"),
-        entries::own(setup, &module),
-        entries::own_without_record(setup, &module),
+        entries::own(&folder)?,
+        entries::own_without_record(setup, &folder)?,
     ];
-    if !options.own_only {
-        subjects.push(entries::worker_build(setup, node)?);
-    }
     if let Some(checkout) = &options.before {
         subjects.push(entries::before(checkout)?);
     }
@@ -220,7 +222,7 @@ impl Scenario {
             samples.iter().map(|round| of(&round[index])).collect()
         };
         let mut rows = Vec::new();
-        let mut add = |what, unit, target: Option<Target>, of: fn(&Sample) -> f64| {
+        let mut add = |what, unit, target: Option<Target>, before: Option<Target>, of: fn(&Sample) -> f64| {
             let base = column(0, of);
             for (index, place) in bed.places.iter().enumerate() {
                 // The targets are for Workers. On Spin the pass-through hands bodies on by their handles, which the gateway
@@ -228,22 +230,18 @@ impl Scenario {
                 let target = target.filter(|_| place.name == "moegate" && host == "workerd");
                 rows.push(Row::compared((host, what), place.name, unit, &column(index, of), &base, target));
             }
-            // The decision between two entries, or two versions, straight: round by round against each other.
+            // Two versions straight: round by round against each other.
             let find = |name| bed.places.iter().position(|place| place.name == name);
-            for (other, title) in
-                [("worker-build", "moegate to worker-build"), ("before", "moegate to before")]
-            {
-                if let (Some(own), Some(other)) = (find("moegate"), find(other)) {
-                    let base = column(other, of);
-                    rows.push(Row::compared((host, what), title, unit, &column(own, of), &base, None));
-                }
+            if let (Some(own), Some(other)) = (find("moegate"), find("before")) {
+                let (own, base) = (column(own, of), column(other, of));
+                rows.push(Row::compared((host, what), "moegate to before", unit, &own, &base, before));
             }
         };
         if let Some((what, target)) = self.rate {
-            add(what, "requests/s", target, |sample| sample.per_second);
+            add(what, "requests/s", target, Some(Target::AtLeast(0.95)), |sample| sample.per_second);
         }
         let (what, unit, target) = self.cpu;
-        add(what, unit, target, |sample| sample.cpu_us);
+        add(what, unit, target, self.before, |sample| sample.cpu_us);
         rows
     }
 }

@@ -16,7 +16,7 @@ pub(super) const EVENTS: usize = 500;
 /// many at a time, and a chunk is what costs.
 const PAUSE: Duration = Duration::from_micros(1_000);
 /// 51 bytes.
-pub(super) const EVENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"token\"}}]}\n\n";
+pub(super) const EVENT: &str = "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"token\"},\"finish_reason\":null}],\"usage\":null}\n\n";
 const LAST: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":200,\"completion_tokens\":500,\"cost\":0.1}}\n\ndata: [DONE]\n\n";
 
 /// Serves on this port of 127.0.0.1 (0: a free one) until the process ends; returns the port.

@@ -15,7 +15,7 @@ use crate::process::{Running, Show};
 pub(super) struct Subject {
     pub(super) name: &'static str,
     /// Module name and file; the first is the entry. Imports between them resolve by these names.
-    pub(super) modules: Vec<(&'static str, PathBuf)>,
+    pub(super) modules: Vec<(String, PathBuf)>,
 }
 
 /// Starts all subjects in one process.

@@ -61,8 +61,10 @@ impl wasip3::exports::http::handler::Guest for Guest {
                 Ok(whole(200, requests.to_string().into_bytes()))
             }
             "panic" => panic!("asked to"),
+            "environment" => Ok(whole(200, environment())),
+            "files" => Ok(whole(200, files())),
             "hop" => Ok(hop_by_hop()),
-            "stream" => Ok(streamed(asked.number(1), asked.number(2), asked.word(3).to_owned())),
+            "stream" => Ok(streamed(&asked)),
             "after" => Ok(after(asked.number(1), asked.word(2).to_owned())),
             "variable" => Ok(variable(asked.word(1)).await),
             "kv" => Ok(keys::answer(&asked).await),
@@ -101,11 +103,31 @@ fn hop_by_hop() -> Response {
     }
 }
 
-/// `pieces` of ten bytes, `millis` apart; when nobody listens any more, says how many went out under `key`.
-fn streamed(pieces: u64, millis: u64, key: String) -> Response {
+/// The environment, a variable a line.
+fn environment() -> Vec<u8> {
+    let lines: String = std::env::vars().map(|(name, value)| format!("{name}={value}\n")).collect();
+    lines.into_bytes()
+}
+
+/// What the component can see of a file system.
+fn files() -> Vec<u8> {
+    match std::fs::read_dir("/") {
+        Ok(entries) => format!("{} entries", entries.count()).into_bytes(),
+        Err(_) => b"none".to_vec(),
+    }
+}
+
+/// `/stream/PIECES/MILLIS/KEY/LENGTH`: so many pieces of ten bytes, `MILLIS` apart; when nobody listens any more, says
+/// how many went out under `KEY`. `LENGTH` is announced as the body's.
+fn streamed(asked: &Asked) -> Response {
+    let (pieces, millis, key) = (asked.number(1), asked.number(2), asked.word(3).to_owned());
+    let fields = Fields::new();
+    if !asked.word(4).is_empty() {
+        fields.append("content-length", asked.word(4).as_bytes()).expect("a length");
+    }
     let (mut sender, receiver) = wit_stream::new();
     let (end, end_seen) = wit_future::new(|| Ok(None));
-    let (response, _sent) = Response::new(Fields::new(), Some(receiver), end_seen);
+    let (response, _sent) = Response::new(fields, Some(receiver), end_seen);
     wasip3::spawn(async move {
         for piece in 0..pieces {
             let left = sender.write_all(format!("piece{piece:04}\n").into_bytes()).await;

@@ -56,7 +56,11 @@ impl KvState {
     }
 
     fn open(&self, name: &str) -> std::result::Result<KvStore, KvError> {
-        if self.allowed.contains(name) { Ok(self.database.store(name)) } else { Err(KvError::AccessDenied) }
+        if self.allowed.contains(name) {
+            tokio::task::block_in_place(|| self.database.store(name))
+        } else {
+            Err(KvError::AccessDenied)
+        }
     }
 }
 

@@ -34,10 +34,6 @@ pub(crate) struct Hazards {
     pub(crate) blocks_instance: bool,
     /// Writes reach the disk before the call returns.
     pub(crate) fsync: bool,
-    /// How many writes and lists of keys fail before the first that succeeds.
-    pub(crate) fail_writes: u32,
-    /// Added to every call.
-    pub(crate) slow: Duration,
 }
 
 impl Default for Hazards {
@@ -49,8 +45,6 @@ impl Default for Hazards {
             hold_limit: Duration::from_secs(10),
             blocks_instance: true,
             fsync: true,
-            fail_writes: 0,
-            slow: Duration::ZERO,
         }
     }
 }

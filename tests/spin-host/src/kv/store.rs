@@ -1,14 +1,14 @@
 //! The SQLite file behind the key-value interfaces, with the statements and the faults of the real runtime's own store.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::slot::{Held, Refused, Slot};
 use super::{Hazards, KvError};
+use crate::faults::Faults;
 
 /// Keys that a `get_keys` stream buffers ahead of the guest, as in the real runtime.
 const KEYS_AHEAD: usize = 4;
@@ -16,12 +16,14 @@ const KEYS_AHEAD: usize = 4;
 /// What a `get_keys` stream consists of: the keys, and how it ended.
 pub(crate) type Keys = (mpsc::Receiver<String>, oneshot::Receiver<Result<(), KvError>>);
 
-/// One SQLite file, shared by every instance and every open store.
+/// One SQLite file, shared by every instance and every open store. As in the real runtime it is made when a store is
+/// first opened, not when the host starts.
 #[derive(Clone)]
 pub(crate) struct Database {
-    connection: Slot<Connection>,
+    file: Arc<PathBuf>,
+    connection: Arc<OnceLock<Slot<Connection>>>,
     hazards: Arc<Hazards>,
-    writes_to_fail: Arc<AtomicU32>,
+    faults: Arc<Faults>,
 }
 
 /// One named store in a [`Database`].
@@ -29,6 +31,7 @@ pub(crate) struct Database {
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub struct KvStore {
     database: Database,
+    connection: Slot<Connection>,
     name: String,
 }
 
@@ -55,11 +58,38 @@ impl From<rusqlite::Error> for KvError {
 }
 
 impl Database {
+    /// The store in this file, which need not exist.
+    pub(crate) fn new(file: &Path, hazards: Hazards, faults: Arc<Faults>) -> Self {
+        Self {
+            file: Arc::new(file.to_owned()),
+            connection: Arc::default(),
+            hazards: Arc::new(hazards),
+            faults,
+        }
+    }
+
+    /// The store of this name.
+    ///
+    /// # Errors
+    /// The file cannot be opened or made.
+    pub(crate) fn store(&self, name: &str) -> Result<KvStore, KvError> {
+        self.faults.open()?;
+        let connection = match self.connection.get() {
+            Some(connection) => connection,
+            // Two that are first at once both open the file, and one connection is kept: as in the real runtime.
+            None => {
+                let opened = Slot::new(self.open()?);
+                self.connection.get_or_init(|| opened)
+            }
+        };
+        Ok(KvStore { database: self.clone(), connection: connection.clone(), name: name.to_owned() })
+    }
+
     /// Opens or creates the file. Journal and durability are SQLite's defaults, as in the real runtime, unless the
     /// hazards say that nothing need reach the disk.
-    pub(crate) fn open(path: &Path, hazards: Hazards) -> Result<Self, KvError> {
-        let connection = Connection::open(path)?;
-        if !hazards.fsync {
+    fn open(&self) -> Result<Connection, KvError> {
+        let connection = Connection::open(&*self.file)?;
+        if !self.hazards.fsync {
             connection.pragma_update(None, "synchronous", "OFF")?;
         }
         connection.execute(
@@ -67,13 +97,7 @@ impl Database {
                      store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (store, key))",
             [],
         )?;
-        let writes_to_fail = Arc::new(AtomicU32::new(hazards.fail_writes));
-        Ok(Self { connection: Slot::new(connection), hazards: Arc::new(hazards), writes_to_fail })
-    }
-
-    /// The store of this name.
-    pub(crate) fn store(&self, name: &str) -> KvStore {
-        KvStore { database: self.clone(), name: name.to_owned() }
+        Ok(connection)
     }
 
     /// Whether a call keeps its instance from doing anything else.
@@ -81,13 +105,10 @@ impl Database {
         self.hazards.blocks_instance
     }
 
-    fn hold(&self) -> Result<Held<Connection>, KvError> {
-        self.granted(self.connection.hold(self.hazards.hold_limit))
-    }
-
     fn granted(&self, held: Result<Held<Connection>, Refused>) -> Result<Held<Connection>, KvError> {
-        if !self.hazards.slow.is_zero() {
-            std::thread::sleep(self.hazards.slow);
+        let slow = self.faults.slow();
+        if !slow.is_zero() {
+            std::thread::sleep(slow);
         }
         held.map_err(|refused| match refused {
             // The real runtime's `lock().unwrap()`: the call ends its instance and the requests in it.
@@ -102,15 +123,6 @@ impl Database {
             }
         })
     }
-
-    /// An injected failure, while there are any left.
-    fn injected(&self) -> Result<(), KvError> {
-        let take_one = |left: u32| left.checked_sub(1);
-        match self.writes_to_fail.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one) {
-            Ok(_) => Err(KvError::Other("injected write failure".to_owned())),
-            Err(_) => Ok(()),
-        }
-    }
 }
 
 impl KvStore {
@@ -118,21 +130,32 @@ impl KvStore {
         &self.database
     }
 
+    fn hold(&self) -> Result<Held<Connection>, KvError> {
+        self.database.granted(self.connection.hold(self.database.hazards.hold_limit))
+    }
+
     pub(crate) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
-        let connection = self.database.hold()?;
+        let connection = self.hold()?;
+        self.database.faults.read()?;
         read(&connection, &self.name, key)
     }
 
     pub(crate) fn set(&self, key: &str, value: &[u8]) -> Result<(), KvError> {
-        let connection = self.database.hold()?;
-        self.database.injected()?;
+        let connection = self.hold()?;
+        self.database.faults.write()?;
         write(&connection, &self.name, key, value)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn synchronous(&self) -> i64 {
+        let connection = self.hold().expect("a free store");
+        connection.pragma_query_value(None, "synchronous", |row| row.get(0)).expect("a number")
     }
 
     /// All or none.
     pub(crate) fn set_many(&self, pairs: &[(String, Vec<u8>)]) -> Result<(), KvError> {
-        let mut connection = self.database.hold()?;
-        self.database.injected()?;
+        let mut connection = self.hold()?;
+        self.database.faults.write()?;
         let transaction = connection.transaction()?;
         for (key, value) in pairs {
             write(&transaction, &self.name, key, value)?;
@@ -141,7 +164,7 @@ impl KvStore {
     }
 
     pub(crate) fn delete(&self, key: &str) -> Result<(), KvError> {
-        let connection = self.database.hold()?;
+        let connection = self.hold()?;
         let mut statement =
             connection.prepare_cached("DELETE FROM spin_key_value WHERE store = ?1 AND key = ?2")?;
         statement.execute([&self.name, key]).map_err(KvError::from).map(drop)
@@ -153,7 +176,7 @@ impl KvStore {
 
     /// All keys at once, as `wasi:keyvalue` wants them.
     pub(crate) fn keys(&self) -> Result<Vec<String>, KvError> {
-        let connection = self.database.hold()?;
+        let connection = self.hold()?;
         let mut statement = connection.prepare_cached("SELECT key FROM spin_key_value WHERE store = ?1")?;
         let rows = statement.query_map([&self.name], |row| row.get(0))?;
         rows.collect::<Result<_, _>>().map_err(KvError::from)
@@ -170,14 +193,14 @@ impl KvStore {
         let holds = self.database.hazards.get_keys_holds;
         // The real reader takes the lock a moment later, in its thread. Here a free store is held from the call on, so
         // that the hazard does not depend on the threads' order.
-        let held = if holds { self.database.connection.hold_for_stream_now() } else { None };
+        let held = if holds { self.connection.hold_for_stream_now() } else { None };
         tokio::task::spawn_blocking(move || {
-            let end = if let Err(error) = store.database.injected() {
+            let end = if let Err(error) = store.database.faults.write() {
                 Err(error)
             } else if holds {
                 let held = match held {
                     Some(held) => Ok(held),
-                    None => store.database.connection.hold_for_stream(),
+                    None => store.connection.hold_for_stream(),
                 };
                 store.database.granted(held).and_then(|held| store.send_keys(&held, &keys_in))
             } else {
@@ -200,8 +223,8 @@ impl KvStore {
 
     /// Adds `delta` to an 8-byte little-endian counter; a missing one counts as zero.
     pub(crate) fn increment(&self, key: &str, delta: i64) -> Result<i64, KvError> {
-        let mut connection = self.database.hold()?;
-        self.database.injected()?;
+        let mut connection = self.hold()?;
+        self.database.faults.write()?;
         let transaction = connection.transaction()?;
         let old = match read(&transaction, &self.name, key)? {
             None => 0,
@@ -239,8 +262,8 @@ impl Cas {
     /// A key that was missing (or never read) when looked at is the hazard: the real runtime then overwrites whatever
     /// is there, so that two racers both win.
     pub(crate) fn swap(&self, value: &[u8]) -> Result<Swapped, KvError> {
-        let connection = self.store.database.hold()?;
-        self.store.database.injected()?;
+        let connection = self.store.hold()?;
+        self.store.database.faults.write()?;
         let name = &self.store.name;
         let changed = match &self.seen {
             Some(seen) => connection

@@ -78,7 +78,7 @@ fn requests_in_all_are_128_by_default() {
 
 #[test]
 fn a_panic_takes_the_other_requests_of_its_instance_along() {
-    let (host, mut stream, others) = staged(|| {
+    let (host, mut stream, others, started) = staged(|| {
         let host = Host::start(&[]);
         let stream = head(send(host.address, "GET", "/stream/400/50", b"")).expect("an answer");
         let others = [(); 3].map(|()| {
@@ -86,11 +86,15 @@ fn a_panic_takes_the_other_requests_of_its_instance_along() {
             send(host.address, "GET", "/sleep/15000", b"")
         });
         // All in one, this one included.
-        (host.text("/count").1 == "5").then_some((host, stream, others))
+        if host.text("/count").1 != "5" {
+            return None;
+        }
+        let started = Instant::now();
+        assert_eq!(host.text("/panic"), (500, String::new()));
+        // The next request gets an instance of its own, unless the panic was in another than theirs.
+        (host.text("/count") == (200, "1".to_owned())).then_some((host, stream, others, started))
     });
     assert_eq!(stream.chunk(), Ok(Some(b"piece0000\n".to_vec())));
-    let started = Instant::now();
-    assert_eq!(host.text("/panic"), (500, String::new()));
     for other in others {
         let answer = head(other).expect("an answer").finish();
         assert_eq!((answer.status, answer.text()), (500, String::new()));
@@ -98,8 +102,19 @@ fn a_panic_takes_the_other_requests_of_its_instance_along() {
     // What was being streamed is cut, and nothing in the framing says so.
     assert_eq!(stream.finish().end, End::Clean);
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
-    // The next request gets an instance of its own.
-    assert_eq!(host.text("/count"), (200, "1".to_owned()));
+    assert_eq!(host.text("/count"), (200, "2".to_owned()));
+}
+
+#[test]
+fn a_panic_breaks_a_stream_whose_length_was_announced() {
+    let (host, stream) = staged(|| {
+        let host = Host::start(&[]);
+        let stream = send(host.address, "GET", "/stream/400/50//4000", b"");
+        thread::sleep(Duration::from_millis(100));
+        (host.text("/count").1 == "2").then_some((host, stream))
+    });
+    assert_eq!(host.text("/panic").0, 500);
+    assert_eq!(head(stream).expect("an answer").finish().end, End::Broken);
 }
 
 #[test]
@@ -123,4 +138,25 @@ fn a_request_timeout_ends_streams_cleanly_and_loses_the_work_behind_them() {
     assert_eq!(host.text("/kv/get/streamed").1, "none");
     // A response that has not begun in time is a 500.
     assert_eq!(host.text("/sleep/5000"), (500, String::new()));
+}
+
+#[test]
+fn later_requests_to_the_same_instance_push_its_timeout_out() {
+    staged(|| {
+        let host = Host::start(&["--request-timeout", "2"]);
+        let stream = send(host.address, "GET", "/stream/40/100/streamed", b"");
+        // Each answer begins the two seconds anew.
+        let counts = [(); 4].map(|()| {
+            thread::sleep(Duration::from_millis(900));
+            host.text("/count").1
+        });
+        // All in one instance.
+        if counts != ["2", "3", "4", "5"] {
+            return None;
+        }
+        let answer = head(stream).expect("an answer").finish();
+        assert_eq!((answer.end, answer.text().lines().count()), (End::Clean, 40));
+        host.wait_for("streamed", "complete");
+        Some(())
+    });
 }

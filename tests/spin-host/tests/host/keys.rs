@@ -27,6 +27,16 @@ fn values_counters_and_keys() {
 }
 
 #[test]
+fn the_file_is_made_when_a_store_is_first_opened() {
+    let host = Host::start(&[]);
+    assert_eq!(host.text("/count"), ok("1"));
+    let file = host.folder.path().join("kv.sqlite");
+    assert!(!file.exists());
+    assert_eq!(post(host.address, "/kv/set/a", b"value").text(), "set");
+    assert!(file.exists());
+}
+
+#[test]
 fn two_swaps_on_a_missing_key() {
     assert_eq!(Host::start(&[]).text("/kv/race/key"), ok("won,won"));
     let off = Host::start(&["--kv-cas-missing-both-win", "off"]);

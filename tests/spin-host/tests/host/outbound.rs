@@ -79,6 +79,40 @@ fn hop_by_hop_headers_in_an_answer_are_a_500() {
 }
 
 #[test]
+fn bytes_beyond_ascii_in_headers() {
+    let host = Host::start(&[]);
+    // An origin's reach the component and the client as they are.
+    let origin = Origin::start(|_, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nx-name: caf\xe9\r\ncontent-length: 2\r\n\r\nok").is_ok()
+    });
+    let stream = send(host.address, "GET", &format!("/relay/http+copy/{}/", origin.address), b"");
+    assert!(raw(stream).windows(13).any(|part| part == b"x-name: caf\xe9\r"), "the header is not there");
+    // A client's that is not UTF-8 is refused by the runtime itself, with an answer; what is UTF-8 passes.
+    let with_header = |value: &[u8]| {
+        let mut stream = TcpStream::connect(host.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let head = [b"GET /headers HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-name: ", value, b"\r\n\r\n"];
+        stream.write_all(&head.concat()).unwrap();
+        head_of(stream)
+    };
+    assert_eq!(with_header(b"caf\xe9"), (500, String::new()));
+    let (status, headers) = with_header("café".as_bytes());
+    assert!(status == 200 && headers.contains("x-name: café\n"), "{headers}");
+}
+
+/// All that comes, as bytes.
+fn raw(mut stream: TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+fn head_of(stream: TcpStream) -> (u16, String) {
+    let answer = head(stream).expect("an answer").finish();
+    (answer.status, answer.text())
+}
+
+#[test]
 fn a_relayed_body_is_not_held_back() {
     let host = Host::start(&[]);
     let (go, gone) = channel::<()>();

@@ -1,10 +1,10 @@
 //! The host as a process.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::http::{Answer, get};
@@ -32,8 +32,10 @@ required = "<{{ required }}>"
 /// A running host; it ends with the value.
 pub(crate) struct Host {
     child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
     pub(crate) address: SocketAddr,
-    _folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 /// The component's file.
@@ -53,7 +55,7 @@ pub(crate) fn application() -> tempfile::TempDir {
 /// The host on the application in `folder`, not yet started.
 pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_spin-host"));
-    command.arg("--manifest").arg(folder.join("spin.toml"));
+    command.current_dir(folder).arg("--manifest").arg(folder.join("spin.toml"));
     command.arg("--kv").arg(folder.join("kv.sqlite"));
     command.arg("--wasm").arg(component()).args(["--listen", "127.0.0.1:0"]);
     command
@@ -74,14 +76,43 @@ impl Host {
     }
 
     pub(crate) fn run(mut command: Command, folder: tempfile::TempDir) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let errors = fs::File::create(folder.path().join("stderr")).unwrap();
+        let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).spawn();
+        let mut child = spawned.unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        output.read_line(&mut line).unwrap();
         let Some(address) = line.trim_end().strip_prefix("listening on http://") else {
             panic!("the host said {line:?} and ended: {:?}", child.wait());
         };
         let address = address.parse().unwrap();
-        Self { child, address, _folder: folder }
+        Self { input: child.stdin.take(), child, output, address, folder }
+    }
+
+    /// Sends a line to its standard input; gives the answer.
+    pub(crate) fn told(&mut self, line: &str) -> String {
+        writeln!(self.input.as_ref().expect("not closed"), "{line}").unwrap();
+        let mut answer = String::new();
+        self.output.read_line(&mut answer).unwrap();
+        answer.trim_end().to_owned()
+    }
+
+    /// Ends its standard input.
+    pub(crate) fn close_input(&mut self) {
+        self.input = None;
+    }
+
+    /// Waits until its standard error holds this.
+    pub(crate) fn wait_until_said(&self, wanted: &str) {
+        let until = Instant::now() + Duration::from_secs(10);
+        loop {
+            let said = fs::read_to_string(self.folder.path().join("stderr")).unwrap();
+            if said.contains(wanted) {
+                return;
+            }
+            assert!(Instant::now() < until, "{wanted:?} is not in {said:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// `GET path`, the answer's body as text.
@@ -108,7 +139,7 @@ impl Host {
     }
 
     /// Asks it to end; gives its exit status.
-    pub(crate) fn terminate(mut self) -> Option<i32> {
+    pub(crate) fn terminate(&mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         self.child.wait().unwrap().code()
