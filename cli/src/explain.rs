@@ -92,7 +92,12 @@ fn key<'c>(config: &'c Config, name: Option<&str>, model: &str) -> Result<&'c Ke
     }
 }
 
-fn asked(text: &mut String, config: &Config, explain: &Explain, context: &RouteContext<'_>) -> std::fmt::Result {
+fn asked(
+    text: &mut String,
+    config: &Config,
+    explain: &Explain,
+    context: &RouteContext<'_>,
+) -> std::fmt::Result {
     let RouteContext { model, key, size, .. } = context;
     let tenant = key.tenant.as_ref().map(|tenant| format!(" of the tenant `{tenant}`")).unwrap_or_default();
     let stream = if context.stream { "streamed" } else { "not streamed" };

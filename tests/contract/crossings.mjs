@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 
 const budget = JSON.parse(readFileSync(new URL('budget.json', import.meta.url))).crossings;
-const file = process.env.MOEGATE_CONTRACT_WASM;
-if (!file) throw new Error('MOEGATE_CONTRACT_WASM is not set: run `cargo xtask test contract`');
+const file = process.env.MOEGATE_CONTRACT_WORKER;
+if (!file) throw new Error('MOEGATE_CONTRACT_WORKER is not set: run `cargo xtask test contract`');
 
 let crossings = 0;
 const { Instance } = WebAssembly;

@@ -106,7 +106,7 @@ const CONTRACT: build::Variant<'_> = build::Variant {
     quiet: true,
 };
 
-fn contract_wasm(setup: &Setup) -> Result<PathBuf> {
+fn contract_worker(setup: &Setup) -> Result<PathBuf> {
     build::worker(setup, &setup.root.join("build/contract"), &CONTRACT)
 }
 
@@ -116,7 +116,7 @@ fn contract_component(setup: &Setup) -> Result<PathBuf> {
 
 fn contract(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
-    let wasm = contract_wasm(setup)?;
+    let worker = contract_worker(setup)?;
     let quiet = build::Variant { quiet: true, ..Default::default() };
     let component = contract_component(setup)?;
     let shipped_component = build::spin(setup, &setup.root.join("build/spin"), &quiet)?;
@@ -126,11 +126,11 @@ fn contract(setup: &Setup) -> Result<Vec<Check>> {
     hosts.args(["--quiet", "--package", "contract", "--no-fail-fast", "--lib"]);
     hosts.args(["--test", "hosts", "--test", "allocations", "--test", "shipped"]);
     node.lend(&mut hosts);
-    hosts.env("MOEGATE_CONTRACT_WASM", &wasm).env("MOEGATE_SHIPPED_WASM", shipped);
+    hosts.env("MOEGATE_CONTRACT_WORKER", &worker).env("MOEGATE_SHIPPED_WORKER", shipped);
     hosts.env("MOEGATE_CONTRACT_SPIN", &component).env("MOEGATE_SHIPPED_SPIN", shipped_component);
     hosts.env("MOEGATE_SPIN_HOST", spin_host);
     let mut crossings = node.script(&setup.root.join("tests/contract/crossings.mjs"));
-    crossings.env("MOEGATE_CONTRACT_WASM", &wasm);
+    crossings.env("MOEGATE_CONTRACT_WORKER", &worker);
     let mut spin_host = setup.cargo("test");
     spin_host.args(["--quiet", "--package", "spin-host", "--bins", "--test", "host", "--no-fail-fast"]);
     spin_host.env("MOEGATE_SPIN_GUEST", build::spin_guest(setup, &setup.root.join("build/spin-host"))?);
@@ -154,7 +154,7 @@ fn faults(setup: &Setup) -> Result<Vec<Check>> {
     let mut hosts = setup.cargo("test");
     hosts.args(["--quiet", "--package", "contract", "--test", "faults"]);
     node.lend(&mut hosts);
-    hosts.env("MOEGATE_FAULTS_WASM", build::worker(setup, &setup.root.join("build/faults"), &FAULTS)?);
+    hosts.env("MOEGATE_FAULTS_WORKER", build::worker(setup, &setup.root.join("build/faults"), &FAULTS)?);
     hosts.env("MOEGATE_FAULTS_SPIN", build::spin(setup, &setup.root.join("build/faults-spin"), &FAULTS)?);
     hosts.env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
     Ok(vec![Check { name: "faults on every host", command: hosts, counting: Counting::Lines }])
@@ -163,12 +163,12 @@ fn faults(setup: &Setup) -> Result<Vec<Check>> {
 fn clients(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
     let python = setup.python()?;
-    let wasm = contract_wasm(setup)?;
+    let worker = contract_worker(setup)?;
     let mut server = setup.cargo("build");
     server.args(["--quiet", "--release", "--package", "moe-server"]);
     run_attached("cargo build of moe-server", server)?;
     let mut command = node.script(&setup.root.join("tests/clients/run.mjs"));
-    command.env("MOEGATE_CONTRACT_WASM", wasm).env("MOEGATE_PYTHON", python);
+    command.env("MOEGATE_CONTRACT_WORKER", worker).env("MOEGATE_PYTHON", python);
     command.env("MOEGATE_CONTRACT_SPIN", contract_component(setup)?);
     command.env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
     command.env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"));

@@ -14,7 +14,7 @@ const LARGE: usize = 1 << 20;
 
 /// A copy in wasm; and, unless it is large, the array that it came as, to be passed on.
 #[derive(Clone)]
-pub struct Bytes(Rc<Inner>);
+pub(super) struct Bytes(Rc<Inner>);
 
 struct Inner {
     copy: Vec<u8>,

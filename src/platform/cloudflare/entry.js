@@ -30,7 +30,6 @@ class Exchange {
     this.id = 0;
     /** Set once its instance has trapped: whatever it still waits for is of no interest. */
     this.dead = false;
-    this.timer = undefined;
     this.left = null;
     this.upstreams = new Set();
     this.sink = null;
@@ -61,25 +60,25 @@ class Exchange {
   listen() {
     const { signal } = this.request;
     if (this.left === null && signal) {
-      this.left = () => this.enter(gateway.left);
+      this.left = () => {
+        if (this.dead) return;
+        try {
+          gateway.left(this.id);
+        } catch (error) {
+          trapped(error);
+        }
+      };
       signal.addEventListener("abort", this.left);
     }
     return signal?.aborted ?? false;
   }
 
-  /** Calls `tick` after so many milliseconds, instead of when it was last to be called. */
-  wake(ms) {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.enter(gateway.tick), ms);
+  sleep(op, ms) {
+    return setTimeout(() => this.settle(op, OK), ms);
   }
 
-  enter(call) {
-    if (this.dead) return;
-    try {
-      call(this.id);
-    } catch (error) {
-      trapped(error);
-    }
+  wake(timer) {
+    clearTimeout(timer);
   }
 
   async readBody(op, limit) {
@@ -118,7 +117,6 @@ class Exchange {
   /** Its work is over. */
   end() {
     inFlight.delete(this);
-    clearTimeout(this.timer);
     // The runtime may have let go of the request long ago; then its objects refuse.
     try {
       if (this.left !== null) this.request.signal.removeEventListener("abort", this.left);
@@ -127,7 +125,6 @@ class Exchange {
 
   /** Ends all that is still open in the client's and the origins' direction. */
   fail() {
-    clearTimeout(this.timer);
     for (const upstream of this.upstreams) upstream.stop();
     this.sink?.abort();
   }
@@ -207,6 +204,7 @@ class Sink {
     this.response = reply(text, readable);
     this.writable = writable;
     this.writer = null;
+    this.writtenMs = 0;
     /** The runtime's pipe that holds the lock; never rejects. */
     this.piping = null;
   }
@@ -228,11 +226,13 @@ class Sink {
   }
 
   async writeThenRead(op, chunk, upstream) {
+    this.writtenMs = 0;
     try {
       await (this.writer !== null ? this.writer.write(chunk) : this.put(chunk));
     } catch {
       return this.exchange.settle(op, LEFT);
     }
+    this.writtenMs = Date.now();
     return upstream.read(op);
   }
 
@@ -256,6 +256,8 @@ class Sink {
       // Either side may have failed.
       try {
         this.writer = this.writable.getWriter();
+        console.error("PIPE", this.writer.desiredSize, this.exchange.request.signal?.aborted);
+        setTimeout(() => console.error("PIPE2", this.writer.desiredSize, this.exchange.request.signal?.aborted), 20);
         if (this.writer.desiredSize === null) code = LEFT;
       } catch {
         code = LEFT;
@@ -408,7 +410,9 @@ export default {
         if (state.criticalError) trapped("a panic");
         inFlight.add(exchange);
         wanted ??= JSON.parse(gateway.wanted_headers());
-        gateway.fetch(exchange, env, context).then(resolve, trapped);
+        // Wasm that has trapped never ends its work.
+        const own = { waitUntil: (work) => context.waitUntil(Promise.race([work, crashed])) };
+        gateway.fetch(exchange, env, own).then(resolve, trapped);
       } catch (error) {
         trapped(error);
       }

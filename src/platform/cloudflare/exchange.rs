@@ -31,9 +31,13 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn listen(this: &Exchange) -> bool;
 
-    /// Has [`super::timer::tick`] called once, after so many milliseconds, and at no other time.
+    /// Settles the operation after so many milliseconds; what it returns is the timer.
     #[wasm_bindgen(method)]
-    pub(super) fn wake(this: &Exchange, ms: i32);
+    pub(super) fn sleep(this: &Exchange, operation: u32, ms: i32) -> f64;
+
+    /// Clears a timer.
+    #[wasm_bindgen(method)]
+    pub(super) fn wake(this: &Exchange, timer: f64);
 
     /// Copies what a body came as to `target`, which has its length.
     #[wasm_bindgen(method)]
@@ -66,6 +70,10 @@ extern "C" {
 
     #[wasm_bindgen(method)]
     pub(super) fn write(this: &Sink, operation: u32, chunk: &Uint8Array);
+
+    /// Unix milliseconds at which `write_then_read` had written; 0 while it writes.
+    #[wasm_bindgen(method, getter, js_name = writtenMs)]
+    pub(super) fn written_ms(this: &Sink) -> f64;
 
     #[wasm_bindgen(method, js_name = writeThenRead)]
     pub(super) fn write_then_read(this: &Sink, operation: u32, chunk: &Uint8Array, upstream: &Upstream);

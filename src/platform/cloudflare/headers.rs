@@ -32,7 +32,9 @@ pub(super) fn request(text: &str, wanted: &[HeaderName]) -> http::Result<http::R
 pub(super) fn values<'a>(lines: impl Iterator<Item = &'a str>, names: &[HeaderName]) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(names.len());
     for (name, line) in names.iter().zip(lines) {
-        if !line.is_empty() && let Ok(value) = HeaderValue::from_bytes(line.as_bytes()) {
+        if !line.is_empty()
+            && let Ok(value) = HeaderValue::from_bytes(line.as_bytes())
+        {
             headers.insert(name.clone(), value);
         }
     }

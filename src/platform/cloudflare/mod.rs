@@ -10,8 +10,8 @@ mod exchange;
 mod headers;
 mod operation;
 mod request;
+mod sleep;
 mod store;
-mod timer;
 mod workers;
 
 use crate::gateway::{self, Gateway};
@@ -38,6 +38,7 @@ async fn fetch(exchange: Exchange, env: Env, context: Context) -> Result<web_sys
 
 /// The names of the headers that have to cross: `{"request":[…],"answer":[…]}`.
 #[wasm_bindgen]
+#[allow(unreachable_pub, reason = "wasm-bindgen exports what is `pub`")]
 pub fn wanted_headers() -> String {
     let list = |names: &[http::HeaderName]| {
         names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(",")

@@ -77,6 +77,7 @@ impl Drop for Operation {
 
 /// `entry.js` calls this once for each operation but a fetch that was answered.
 #[wasm_bindgen]
+#[allow(unreachable_pub, reason = "wasm-bindgen exports what is `pub`")]
 pub fn settle(operation: u32, code: i32, value: Option<js_sys::Object>) {
     let value = value.map_or(JsValue::UNDEFINED, JsValue::from);
     put(operation, Settled { code, value, text: String::new() });
@@ -84,13 +85,15 @@ pub fn settle(operation: u32, code: i32, value: Option<js_sys::Object>) {
 
 /// A fetch was answered: the wanted headers' values, a line each.
 #[wasm_bindgen]
+#[allow(unreachable_pub, reason = "wasm-bindgen exports what is `pub`")]
 pub fn answered(operation: u32, status: i32, text: String) {
     put(operation, Settled { code: status, value: JsValue::UNDEFINED, text });
 }
 
 fn put(operation: u32, settled: Settled) {
-    let before = OPERATIONS
-        .with_borrow_mut(|all| all.get_mut(&operation).map(|state| std::mem::replace(state, State::Settled(settled))));
+    let before = OPERATIONS.with_borrow_mut(|all| {
+        all.get_mut(&operation).map(|state| std::mem::replace(state, State::Settled(settled)))
+    });
     if let Some(State::Waiting(Some(waker))) = before {
         waker.wake();
     }

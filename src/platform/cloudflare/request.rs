@@ -1,7 +1,6 @@
 //! A request from its first poll to its last.
 
 use super::exchange::Exchange;
-use super::timer::Timers;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -10,7 +9,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// How much later than it asked for a timer may come, or how long after its client a request may be silent. Past that
+/// How late a sleep may end, or how long after its client a request may be silent, in milliseconds. Past that
 /// the runtime has let go of it (it waits 30 s after the client has left or is served) and will never poll it again.
 const GONE_MS: u64 = 60_000;
 
@@ -23,7 +22,8 @@ thread_local! {
 pub(super) struct Request {
     pub(super) id: u32,
     pub(super) exchange: Exchange,
-    pub(super) timers: Timers,
+    /// When its sleeps end, in Unix milliseconds.
+    pub(super) sleeps: RefCell<Vec<u64>>,
     /// Unix milliseconds when it was last seen at work.
     pub(super) seen_ms: Cell<u64>,
     /// Whether the client is served, or has left.
@@ -52,7 +52,7 @@ impl Request {
         let request = Rc::new(Self {
             id,
             exchange,
-            timers: Timers::default(),
+            sleeps: RefCell::default(),
             seen_ms: Cell::new(now_ms),
             served: Cell::new(false),
             left: Cell::new(false),
@@ -132,7 +132,7 @@ impl Request {
     /// Whether the runtime must have let go of it.
     fn is_gone(&self, now_ms: u64) -> bool {
         let silent = self.served.get() && now_ms > self.seen_ms.get() + GONE_MS;
-        silent || self.timers.armed_ms().is_some_and(|armed| now_ms > armed + GONE_MS)
+        silent || self.sleeps.borrow().iter().any(|until_ms| now_ms > until_ms.saturating_add(GONE_MS))
     }
 }
 
@@ -157,6 +157,7 @@ fn release_gone(now_ms: u64) {
 
 /// `entry.js` calls this when the client of a request has left.
 #[wasm_bindgen]
+#[allow(unreachable_pub, reason = "wasm-bindgen exports what is `pub`")]
 pub fn left(id: u32) {
     Request::with(id, |request| {
         request.left.set(true);
@@ -185,14 +186,12 @@ impl<F: Future<Output = ()>> Future for Work<F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         let Some(future) = &mut this.future else { return Poll::Ready(()) };
-        if !this.request.gone.get() {
-            if future.as_mut().poll(context).is_pending() {
-                let mut work = this.request.work.borrow_mut();
-                if !work.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
-                    *work = Some(context.waker().clone());
-                }
-                return Poll::Pending;
+        if !this.request.gone.get() && future.as_mut().poll(context).is_pending() {
+            let mut work = this.request.work.borrow_mut();
+            if !work.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+                *work = Some(context.waker().clone());
             }
+            return Poll::Pending;
         }
         this.future = None;
         this.request.end_reply();

@@ -4,7 +4,7 @@ use super::bytes::{Bytes, outgoing};
 use super::exchange::{Sink, Upstream};
 use super::operation::{END, LEFT, Operation, Settled, TOO_LARGE};
 use super::request::Request as Own;
-use super::timer::Sleep;
+use super::sleep::Sleep;
 use super::{headers, store};
 use crate::platform::{
     BodyError, Broken, FetchError, Left, Page, Payload, PipeError, Platform, SecretsUnavailable, StoreError,
@@ -13,9 +13,10 @@ use crate::secret::Secret;
 use crate::state::InstanceState;
 use http::{Request, Response, StatusCode};
 use js_sys::Uint8Array;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use worker::Env;
 
@@ -66,7 +67,7 @@ impl Workers {
 }
 
 /// The body of an origin's answer.
-pub struct Incoming {
+pub(super) struct Incoming {
     upstream: Upstream,
     over: bool,
 }
@@ -80,7 +81,7 @@ impl Drop for Incoming {
 }
 
 /// The body of a reply that is being written.
-pub struct Outgoing {
+pub(super) struct Outgoing {
     sink: Sink,
     request: Rc<Own>,
     closed: bool,
@@ -129,14 +130,7 @@ impl Platform for Workers {
                 value
             }
         });
-        match value.as_deref().map(Secret::new) {
-            Some(Ok(secret)) => Ok(secret),
-            Some(Err(_)) => {
-                worker::console_error!("moegate: the secret `{name}` has a line break in it and counts as missing");
-                Ok(None)
-            }
-            None => Ok(None),
-        }
+        Ok(value.as_deref().and_then(Secret::new))
     }
 
     fn state<T>(&self, f: impl FnOnce(&mut InstanceState) -> T) -> T {
@@ -144,7 +138,7 @@ impl Platform for Workers {
     }
 
     fn sleep(&self, ms: u64) -> impl Future<Output = ()> {
-        Sleep::new(Rc::clone(&self.request), now_ms().saturating_add(ms))
+        Sleep::new(&self.request, ms)
     }
 
     async fn cancelled(&self) {
@@ -206,7 +200,7 @@ impl Platform for Workers {
     }
 
     async fn write(&self, outgoing: &mut Outgoing, chunk: Payload<Bytes>) -> Result<(), Left> {
-        let Some(chunk) = array(chunk) else { return Ok(()) };
+        let Some(chunk) = array(&chunk) else { return Ok(()) };
         let settled = Operation::begin(|number| outgoing.sink.write(number, &chunk)).await;
         if settled.code == LEFT { Err(Left) } else { Ok(()) }
     }
@@ -216,14 +210,25 @@ impl Platform for Workers {
         outgoing: &mut Outgoing,
         chunk: Payload<Bytes>,
         incoming: &mut Incoming,
+        written_ms: &Cell<u64>,
     ) -> Result<Result<Option<Bytes>, Broken>, Left> {
-        let operation = match array(chunk) {
-            Some(chunk) => Operation::begin(|number| {
-                outgoing.sink.write_then_read(number, &chunk, &incoming.upstream);
-            }),
-            None => Operation::begin(|number| incoming.upstream.read(number)),
+        let Some(chunk) = array(&chunk) else {
+            written_ms.set(now_ms());
+            return Ok(self.read(incoming).await);
         };
-        let settled = operation.await;
+        let sink = &outgoing.sink;
+        let mut operation =
+            Operation::begin(|number| sink.write_then_read(number, &chunk, &incoming.upstream));
+        let mut waits = false;
+        let settled = poll_fn(|context| {
+            let poll = Pin::new(&mut operation).poll(context);
+            // Something else has woken the request: it may want to know.
+            if poll.is_pending() && std::mem::replace(&mut waits, true) {
+                written_ms.set(sink.written_ms() as u64);
+            }
+            poll
+        })
+        .await;
         if settled.code == LEFT {
             return Err(Left);
         }
@@ -270,6 +275,6 @@ impl Platform for Workers {
 }
 
 /// A chunk as JavaScript takes it; `None` for an empty one, which would end nothing and say nothing.
-fn array(chunk: Payload<Bytes>) -> Option<Uint8Array> {
-    outgoing(&chunk).filter(|_| !chunk.is_empty())
+fn array(chunk: &Payload<Bytes>) -> Option<Uint8Array> {
+    outgoing(chunk).filter(|_| !chunk.is_empty())
 }

@@ -28,7 +28,7 @@ pub const CONTRACT: Suite = Suite {
     manifest: "tests/contract/spin.toml",
     port: 28710,
     origins: &origin::PORTS,
-    built: ["MOEGATE_CONTRACT_WASM", "MOEGATE_CONTRACT_SPIN"],
+    built: ["MOEGATE_CONTRACT_WORKER", "MOEGATE_CONTRACT_SPIN"],
     secrets: fixtures::secrets,
 };
 
@@ -38,6 +38,6 @@ pub const FAULTS: Suite = Suite {
     manifest: "tests/contract/faults/spin.toml",
     port: 28730,
     origins: &setting::PORTS,
-    built: ["MOEGATE_FAULTS_WASM", "MOEGATE_FAULTS_SPIN"],
+    built: ["MOEGATE_FAULTS_WORKER", "MOEGATE_FAULTS_SPIN"],
     secrets: setting::secrets,
 };
