@@ -36,17 +36,6 @@ impl Wasm {
         command
     }
 
-    /// Lets another tool build for wasm with this compiler, into the same target folder.
-    pub(crate) fn equip(&self, command: &mut Command) {
-        command.env("CARGO_TARGET_DIR", self.target_dir());
-        let Some(toolchain) = &self.other else { return };
-        command.env("RUSTC", &toolchain.rustc);
-        linkers(command, toolchain);
-        let mut folders: Vec<PathBuf> = toolchain.rustc.parent().map(Path::to_owned).into_iter().collect();
-        folders.extend(env::var_os("PATH").iter().flat_map(env::split_paths));
-        command.env("PATH", env::join_paths(folders).unwrap_or_default());
-    }
-
     pub(crate) fn target_dir(&self) -> PathBuf {
         self.root.join("target/wasm")
     }
