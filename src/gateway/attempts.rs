@@ -41,6 +41,19 @@ enum Outcome<P: Platform> {
     Failed(Failure, Whole<P>),
 }
 
+/// An attempt whose end nobody knows yet. If the runtime drops the work behind the request, its origin must not wait for
+/// what this attempt would have found out.
+struct Unended<'a, P: Platform> {
+    platform: &'a P,
+    target: Target<'a>,
+}
+
+impl<P: Platform> Drop for Unended<'_, P> {
+    fn drop(&mut self) {
+        self.platform.state(|state| state.health.abandon(self.target.index));
+    }
+}
+
 impl<'a, P: Platform> RequestContext<'a, P> {
     /// Tries until there is an answer, or the budget is spent.
     ///
@@ -74,10 +87,13 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                 Decision::GiveUp(why) => return self.give_up(last, why, now_ms),
                 Decision::Attempt { at, key, .. } => {
                     let target = self.retry.target(at);
+                    let unended = Unended { platform: self.platform, target };
                     let begun = match self.secrets(target, key).await {
                         Ok(secrets) => self.attempt((target, key), secrets, request, body, partial).await,
                         Err(error) => Err(error),
                     };
+                    // Its end is known, or is said below.
+                    std::mem::forget(unended);
                     match begun {
                         Ok(Outcome::Found(found)) => return Ok(found),
                         Ok(Outcome::Failed(failure, whole)) => {

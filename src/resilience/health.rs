@@ -113,6 +113,11 @@ impl Health {
         }
     }
 
+    /// An attempt that has begun will never be said to be over.
+    pub fn abandon(&mut self, index: TargetIndex) {
+        self.circuit_mut(index).forget();
+    }
+
     /// What other instances are to be told of a target, once.
     pub fn take_update(&mut self, index: TargetIndex) -> Option<BreakerUpdate> {
         self.circuits.get_mut(index.model)?.take_update()

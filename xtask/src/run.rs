@@ -231,9 +231,10 @@ impl Setting {
 
     fn of(setup: &Setup, own: &Own, given: &Secrets, origin: Option<LocalOrigin>) -> Result<Self> {
         let folder = own.folder(&setup.root)?;
+        let (state, held) = own::state(&folder)?;
         let made = {
             let _held = lock::hold(&folder.join("lock"), "waiting for another run of this configuration")?;
-            own.keys(&folder, given, origin.as_ref())?
+            own.keys((&folder, &state), given, origin.as_ref())?
         };
         for (whose, key) in &made.made {
             eprintln!("{whose}: {key}");
@@ -244,7 +245,6 @@ impl Setting {
         if !made.unused.is_empty() {
             eprintln!("warning: the configuration names no such secrets: {}", made.unused.join(", "));
         }
-        let (state, held) = own::state(&folder)?;
         let mut secrets = made.values.clone();
         secrets.extend(made.missing.iter().map(|name| (name.clone(), String::new())));
         Ok(Self { origin, keys: Whose::Own(made), secrets, state, _held: Some(held) })

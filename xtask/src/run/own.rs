@@ -67,9 +67,15 @@ impl Own {
         Ok(folder)
     }
 
-    /// The secrets that it names, in its own folder: those that are given, and for the rest keys made here. `origin`: the
-    /// one that is started, whose key is made here too.
-    pub(crate) fn keys(&self, folder: &Path, given: &Secrets, origin: Option<&LocalOrigin>) -> Result<Made> {
+    /// The secrets that it names: those that are given, and for the rest keys made here and kept in `folder`. What the
+    /// servers read goes into `state`, which is this run's alone: another run of the same configuration may have other
+    /// secrets. `origin`: the one that is started, whose key is made here too.
+    pub(crate) fn keys(
+        &self,
+        (folder, state): (&Path, &Path),
+        given: &Secrets,
+        origin: Option<&LocalOrigin>,
+    ) -> Result<Made> {
         let mut store = Store::open(folder)?;
         let mut values: Secrets = self
             .config
@@ -97,7 +103,7 @@ impl Own {
             Some(admin) => key_of("admin key".to_owned(), admin.hash())?,
             None => None,
         };
-        let origin_file = folder.join("origin-key");
+        let origin_file = state.join("origin-key");
         if let Some(origin) = origin {
             if values.get(&origin.secret).is_none_or(String::is_empty) {
                 values.insert(origin.secret.clone(), store.key(&origin.secret)?);
@@ -108,8 +114,7 @@ impl Own {
         let names = || self.config.secret_names().into_iter();
         let missing = names().filter(|name| !values.contains_key(*name)).map(str::to_owned).collect();
         let unused = given.keys().filter(|name| !names().any(|known| known == *name)).cloned().collect();
-        // Of this process: another run of the same configuration may have other secrets.
-        let vars = folder.join(format!("vars-{}", std::process::id()));
+        let vars = state.join("vars");
         write_private(&vars, &secrets::to_text(&values))?;
         Ok(Made { keys: Keys { client, admin, vars, origin_file }, values, made, missing, unused })
     }
@@ -264,7 +269,7 @@ sha256_secret = "ADMIN_SHA256"
         let root = folder("made");
         let own = own(&root, FILE);
         let local = LocalOrigin::of(&own.config).unwrap();
-        let first = own.keys(&root, &given(&[]), Some(&local)).unwrap();
+        let first = own.keys((&root, &root), &given(&[]), Some(&local)).unwrap();
         let vars = secrets::read(&first.keys.vars).unwrap();
         let client = first.keys.client.clone().unwrap();
         assert_eq!(vars["APP_SHA256"], hash(&client));
@@ -274,7 +279,7 @@ sha256_secret = "ADMIN_SHA256"
         let whose: Vec<_> = first.made.iter().map(|(whose, _)| whose.as_str()).collect();
         assert_eq!(whose, ["key app", "key other", "admin key"]);
         assert_eq!((&first.missing[..], first.unused.len()), (&["FAR_KEY".to_owned()][..], 0));
-        let again = own.keys(&root, &given(&[]), Some(&local)).unwrap();
+        let again = own.keys((&root, &root), &given(&[]), Some(&local)).unwrap();
         assert_eq!((&again.keys.client, &again.made), (&Some(client), &first.made));
         let vars = first.keys.vars.clone();
         drop((first, again));
@@ -289,7 +294,7 @@ sha256_secret = "ADMIN_SHA256"
         let hashed = "ab".repeat(32);
         let secrets =
             given(&[("APP_SHA256", &hashed), ("ADMIN_SHA256", ""), ("FAR_KEY", "sk-far"), ("STRAY", "1")]);
-        let made = own.keys(&root, &secrets, None).unwrap();
+        let made = own.keys((&root, &root), &secrets, None).unwrap();
         let vars = secrets::read(&made.keys.vars).unwrap();
         assert_eq!((vars["APP_SHA256"].as_str(), vars["FAR_KEY"].as_str()), (hashed.as_str(), "sk-far"));
         assert_eq!(vars.get("STRAY"), None);
