@@ -55,7 +55,7 @@ async fn pipeline<P: Platform>(
     let route = routing::find(config, key, &facts.model)?;
     let window_s = config.gateway.idempotency_s;
     let idempotency_key = head.headers().get(IDEMPOTENCY_KEY).filter(|_| window_s > 0);
-    let claimed = match idempotency_key.map(|value| bytes_of(value)).filter(|value| !value.is_empty()) {
+    let claimed = match idempotency_key.map(bytes_of).filter(|value| !value.is_empty()) {
         None => None,
         Some(value) => {
             let fingerprint = Fingerprint::of(&key.name, &value, endpoint, &body.bytes);
