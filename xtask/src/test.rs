@@ -124,7 +124,7 @@ fn contract(setup: &Setup) -> Result<Vec<Check>> {
     let shipped = build::worker(setup, &setup.root.join("build/worker"), &quiet)?;
     let mut hosts = setup.cargo("test");
     hosts.args(["--quiet", "--package", "contract", "--no-fail-fast", "--lib"]);
-    hosts.args(["--test", "hosts", "--test", "allocations", "--test", "shipped"]);
+    hosts.args(["--test", "hosts", "--test", "hazards", "--test", "allocations", "--test", "shipped"]);
     node.lend(&mut hosts);
     hosts.env("MOEGATE_CONTRACT_WASM", &wasm).env("MOEGATE_SHIPPED_WASM", shipped);
     hosts.env("MOEGATE_CONTRACT_SPIN", &component).env("MOEGATE_SHIPPED_SPIN", shipped_component);
