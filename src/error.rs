@@ -112,6 +112,17 @@ impl ApiError {
         )
     }
 
+    /// 408.
+    #[must_use]
+    pub fn body_timeout() -> Self {
+        Self::new(
+            408,
+            "invalid_request_error",
+            "body_timeout",
+            "the request body did not come in time; send it again",
+        )
+    }
+
     /// An origin's fault, by the status the client gets.
     #[must_use]
     pub fn upstream(status: u16, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {

@@ -1,11 +1,14 @@
 //! The client's body, within what one request and one instance may hold.
 
+use super::stream::Watch;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::platform::{BodyError, Platform};
 use http::{HeaderMap, header};
 
 const MIB: u64 = 1024 * 1024;
+/// How long a client may take to send its body: the room for it is taken from all others.
+const BODY_MS: u64 = 120_000;
 
 /// A body and the room it takes; the room is free again when this is dropped.
 pub(super) struct AdmittedBody<'p, P: Platform> {
@@ -27,7 +30,8 @@ impl<P: Platform> Drop for Reservation<'_, P> {
 /// Reads the body.
 ///
 /// # Errors
-/// 413 for one over the limit, 503 where the instance holds too many others, 400 where the client broke off.
+/// 413 for one over the limit, 503 where the instance holds too many others, 400 where the client broke off, 408
+/// where it takes too long.
 pub(super) async fn body<'p, P: Platform>(
     platform: &'p P,
     config: &Config,
@@ -48,7 +52,9 @@ pub(super) async fn body<'p, P: Platform>(
     });
     let Some(reserved) = reserved else { return Err(ApiError::too_many_bytes()) };
     let mut room = Reservation { platform, bytes: reserved };
-    let bytes = platform.read_body(reserved as usize).await.map_err(|error| match error {
+    let until_ms = platform.now_ms() + BODY_MS;
+    let read = Watch::new(platform).run_unattended(platform.read_body(reserved as usize), until_ms).await;
+    let bytes = read.ok_or_else(ApiError::body_timeout)?.map_err(|error| match error {
         BodyError::TooLarge if reserved < limit && declared.is_none() => ApiError::too_many_bytes(),
         BodyError::TooLarge => ApiError::too_large(limit_mib),
         BodyError::Broken => {

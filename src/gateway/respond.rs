@@ -147,8 +147,9 @@ impl<P: Platform> RequestContext<'_, P> {
                 transcript.add(last.as_bytes());
             }
             let finished = finish(self.platform, &mut self.watch, outgoing, last, until_ms).await;
-            // A client that closes at the end mark, as some do, has everything.
-            let taken = finished.is_ok() || ending == Ending::Complete && scanner.seen().done;
+            // A client that closes at the end mark, as some do, has everything. Whether anybody is left to be told of a
+            // stream that broke off changes nothing about how the origin ended it.
+            let taken = finished.is_ok() || ending != Ending::Complete || scanner.seen().done;
             break if taken { ending } else { Ending::Cancelled };
         };
         let now_ms = self.platform.now_ms();

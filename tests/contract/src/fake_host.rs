@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const TAKES: usize = 16 * 1024;
 
 pub struct FakeHost {
+    name: &'static str,
     gateway: Gateway,
     world: World,
     /// Requests at once come in another order each time.
@@ -27,7 +28,15 @@ impl FakeHost {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let secrets = (suite.secrets)().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let world = World::new(u64::try_from(now.as_millis()).unwrap(), secrets);
-        Self { gateway: Gateway::new(config), world, seed: AtomicU64::new(1) }
+        Self { name: "fake", gateway: Gateway::new(config), world, seed: AtomicU64::new(1) }
+    }
+
+    /// One that does not know of a client's leaving before it writes to it, as in Spin.
+    #[must_use]
+    pub fn as_spin(suite: &Suite) -> Self {
+        let host = Self::new(suite);
+        host.world.tell_of_leaving(false);
+        Self { name: "fake_as_spin", ..host }
     }
 }
 
@@ -94,11 +103,15 @@ fn reply(got: Got) -> Reply {
 
 impl Host for FakeHost {
     fn name(&self) -> &'static str {
-        "fake"
+        self.name
     }
 
     fn can(&self, needs: Needs) -> bool {
-        can(needs)
+        match needs {
+            Needs::SeesClientLeave => self.name == "fake",
+            Needs::ServesTheGone => self.name != "fake",
+            needs => can(needs),
+        }
     }
 
     fn answer(&self, responder: Responder) {

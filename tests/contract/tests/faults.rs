@@ -25,12 +25,13 @@ const REAL: &[(&str, Start)] = &[
 fn main() -> ExitCode {
     let filters: Vec<String> = env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     if env::args().any(|argument| argument == "--list") {
-        for host in ["fake", "workerd", "spin"] {
+        for host in ["fake", "fake_as_spin", "workerd", "spin"] {
             runner::names(host).for_each(|name| println!("{name}: test"));
         }
         return ExitCode::SUCCESS;
     }
     let mut total = runner::run(&FakeHost::new(&FAULTS), &filters);
+    total += runner::run(&FakeHost::as_spin(&FAULTS), &filters);
     let mut origins = None;
     for (name, start) in REAL {
         if !runner::names(name).any(|name| is_chosen(&name, &filters)) {

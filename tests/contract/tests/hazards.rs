@@ -289,9 +289,8 @@ fn secrets_that_cannot_be_had_are_not_a_wrong_key() {
 fn a_write_that_hangs_delays_no_other() {
     let setting = Setting::new();
     setting.world.hazards(Hazards { hanging: 1, ..Hazards::default() });
-    let failing: Responder = Arc::new(|arrived| {
-        if arrived_at(arrived, "first") { json(500, "{}").into() } else { whole() }
-    });
+    let failing: Responder =
+        Arc::new(|arrived| if arrived_at(arrived, "first") { json(500, "{}").into() } else { whole() });
     let begun_ms = setting.world.now_ms();
     let got = setting.ask(&failing, post(), client(&body("fallback")));
     assert_eq!((code(&got), got.end_ms), (200, Some(0)));
@@ -301,7 +300,10 @@ fn a_write_that_hangs_delays_no_other() {
     setting.world.hazards(Hazards { hanging: usize::MAX, ..Hazards::default() });
     let begun_ms = setting.world.now_ms();
     let got = setting.ask(&always(whole()), post(), client(&body("far")));
-    assert!(setting.world.now_ms() - begun_ms < 30_000, "what follows a reply is ended after 30 s on Workers");
+    assert!(
+        setting.world.now_ms() - begun_ms < 30_000,
+        "what follows a reply is ended after 30 s on Workers"
+    );
     assert!(setting.world.log().iter().any(|line| line.contains(&id(&got))));
 }
 
@@ -316,9 +318,12 @@ fn a_write_that_only_seems_to_fail_counts_once() {
 #[test]
 fn receipts_are_asked_for_with_pauses_and_within_limits() {
     let setting = Setting::new();
-    let silent: Responder = Arc::new(|arrived| {
-        if contract::fixtures::is_receipt(arrived) { Script::Silence } else { events().into() }
-    });
+    let silent: Responder =
+        Arc::new(
+            |arrived| {
+                if contract::fixtures::is_receipt(arrived) { Script::Silence } else { events().into() }
+            },
+        );
     let begun_ms = setting.world.now_ms();
     let got = setting.ask(&silent, post(), client(&streamed("own")));
     assert!(got.is_whole);

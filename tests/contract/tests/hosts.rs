@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         return list();
     }
     let (mut total, _) = run(&FakeHost::default(), &filters);
+    total += run(&FakeHost::as_spin(&CONTRACT), &filters).0;
     let mut shown = Vec::new();
     let mut origins = None;
     for (name, start) in REAL {

@@ -72,15 +72,19 @@ fn clients_leave_and_the_platform_tells_or_does_not() {
 #[test]
 fn a_client_may_leave_by_what_it_has() {
     let world = world(Script::Refuse);
-    let stays = |body: &[u8]| !body.ends_with(b"b");
-    let got = run(&world, client().staying_while(stays), async |platform| {
-        let mut outgoing = platform.begin(Response::new(()));
-        assert_eq!(platform.write(&mut outgoing, own("a")).await, Ok(()));
-        assert_eq!(platform.write(&mut outgoing, own("b")).await, Err(Left));
-        assert_eq!(platform.write(&mut outgoing, own("c")).await, Err(Left));
-        platform.cancelled().await;
-    });
-    assert_eq!((&got.body[..], got.has_left), (&b"ab"[..], true));
+    for tells in [true, false] {
+        world.tell_of_leaving(tells);
+        let stays = |body: &[u8]| !body.ends_with(b"b");
+        let got = run(&world, client().staying_while(stays), async |platform| {
+            let mut outgoing = platform.begin(Response::new(()));
+            assert_eq!(platform.write(&mut outgoing, own("a")).await, Ok(()));
+            let told = if tells { Err(Left) } else { Ok(()) };
+            assert_eq!(platform.write(&mut outgoing, own("b")).await, told);
+            assert_eq!(platform.write(&mut outgoing, own("c")).await, Err(Left));
+            assert_eq!(either(platform.cancelled(), platform.sleep(9)).await.is_ok(), tells);
+        });
+        assert_eq!((&got.body[..], got.has_left), (&b"ab"[..], true));
+    }
 }
 
 #[test]

@@ -209,6 +209,12 @@ pub const fn case(route: Route, forms: Forms, got: Got, attempts: &'static [Atte
     }
 }
 
+/// Whether the host of that name is Spin, or behaves so.
+#[must_use]
+pub fn is_spin(host: &str) -> bool {
+    host.ends_with("spin")
+}
+
 impl Case {
     #[must_use]
     pub const fn leaving(self, leave: Leave) -> Self {
@@ -233,6 +239,6 @@ impl Case {
     /// On the host of that name.
     #[must_use]
     pub fn expected_on(&self, host: &str) -> Expected {
-        self.on_spin.filter(|_| host == "spin").unwrap_or(self.expected)
+        self.on_spin.filter(|_| is_spin(host)).unwrap_or(self.expected)
     }
 }

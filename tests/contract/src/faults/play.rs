@@ -1,6 +1,6 @@
 //! One case on one host.
 
-use super::case::{Attempt, Case, Expected, Fault, Got, Leave, Route};
+use super::case::{Attempt, Case, Expected, Fault, Got, Leave, Route, is_spin};
 use super::reading::{content, log, read};
 use super::scripts::{Called, responder};
 use crate::fixtures::{post, streamed};
@@ -204,7 +204,7 @@ fn in_time(host: &dyn Host, case: &Case, attempts: &[Attempt], seen: &Seen) -> R
             .dropped_after(seen.calls.len() - 1)
             .ok_or("the origin's connection stayed open for ten seconds")?;
         // Where the host does not know at once, the time limits end it.
-        let limit = if case.on_spin.is_some() && host.name() == "spin" { AT_ONCE * 3 } else { AT_ONCE };
+        let limit = if case.on_spin.is_some() && is_spin(host.name()) { AT_ONCE * 3 } else { AT_ONCE };
         if dropped > limit {
             return Err(format!("the origin's connection was closed only after {dropped:?}"));
         }

@@ -5,6 +5,7 @@
 //! - No call to an origin is left running: neither when the client has left nor otherwise.
 //! - Each call has its record, and each record its call, under the same id.
 
+use super::case::is_spin;
 use super::play::{Seen, Shown, check_ids};
 use super::reading::{content, read};
 use super::schedule::{Schedule, Stay};
@@ -126,7 +127,7 @@ fn check_connections(stage: &Stage<'_>, seen: &Seen) {
         let dropped =
             dropped.unwrap_or_else(|| panic!("the connection of call {number} stayed open: {call:?}"));
         // A busy machine gets more; each leaving by itself is held to one second in its own case.
-        let limit = if stage.host.name() == "spin" { 4 * GRACE } else { 2 * GRACE };
+        let limit = if is_spin(stage.host.name()) { 4 * GRACE } else { 2 * GRACE };
         assert!(seen.reply.ended != Ended::Left || dropped <= limit, "it took {dropped:?}");
     }
 }
