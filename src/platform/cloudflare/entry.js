@@ -256,9 +256,7 @@ class Sink {
       // Either side may have failed.
       try {
         this.writer = this.writable.getWriter();
-        console.error("PIPE", this.writer.desiredSize, this.exchange.request.signal?.aborted);
-        setTimeout(() => console.error("PIPE2", this.writer.desiredSize, this.exchange.request.signal?.aborted), 20);
-        if (this.writer.desiredSize === null) code = LEFT;
+        if (this.writer.desiredSize === null || this.exchange.request.signal?.aborted) code = LEFT;
       } catch {
         code = LEFT;
       }

@@ -3,11 +3,11 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use std::fmt::Write;
 
-/// The headers of an answer that the gateway looks at. Others do not cross.
-pub(super) const ANSWER: [HeaderName; 7] = [
+/// The headers of an answer that the gateway looks at. Others do not cross; `content-encoding` neither, since the runtime
+/// has decoded what is read.
+pub(super) const ANSWER: [HeaderName; 6] = [
     http::header::CONTENT_TYPE,
     http::header::CONTENT_LENGTH,
-    http::header::CONTENT_ENCODING,
     http::header::RETRY_AFTER,
     HeaderName::from_static("retry-after-ms"),
     HeaderName::from_static("x-should-retry"),
