@@ -13,8 +13,8 @@ use crate::failure::{At, Failure, Result};
 use crate::process::run_attached;
 use crate::setup::Setup;
 
-/// The Worker's entry.
-const ENTRY: &str = "src/platform/cloudflare/entry.js";
+/// Where the Worker's JavaScript is.
+const SCRIPTS: &str = "src/platform/cloudflare";
 
 /// What Workers are built for.
 pub(crate) const WORKER_TARGET: &str = "wasm32-unknown-unknown";
@@ -50,19 +50,26 @@ pub(crate) struct Variant<'a> {
     pub(crate) quiet: bool,
 }
 
-/// Builds the Worker into `OUT`: its entry `entry.js`, and what wasm-bindgen makes, `moegate.js`, `moegate_bg.wasm` and
+/// Builds the Worker into `OUT`: its scripts (the entry is `entry.js`), and what wasm-bindgen makes, `moegate.js`, `moegate_bg.wasm` and
 /// the crates' pieces of JavaScript. The path is the entry's.
 pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
     let module = module(setup, variant, WORKER_TARGET)?;
     let made = out.join("made");
     bindings::make(module, &made)?;
-    let (entry, wasm) = (setup.root.join(ENTRY), made.join("moegate_bg.wasm"));
-    let (entry, wasm) = (fs::read(&entry).at("read", &entry)?, fs::read(&wasm).at("read", &wasm)?);
+    let wasm = made.join("moegate_bg.wasm");
+    let wasm = fs::read(&wasm).at("read", &wasm)?;
     remove(&out.join("snippets"))?;
     copy(&made, out)?;
     remove(&made)?;
     gateway(setup, out, "moegate_bg.wasm", &wasm, variant.quiet)?;
-    place(out, "entry.js", &entry)
+    script(setup, out, "body.js")?;
+    script(setup, out, "entry.js")
+}
+
+/// Puts one of the Worker's own scripts in its place.
+fn script(setup: &Setup, out: &Path, name: &str) -> Result<PathBuf> {
+    let file = setup.root.join(SCRIPTS).join(name);
+    place(out, name, &fs::read(&file).at("read", &file)?)
 }
 
 /// Builds the component for Spin and puts it at `OUT/moegate.wasm`.
