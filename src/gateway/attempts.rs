@@ -159,12 +159,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         let outbound =
             outgoing.request(request, body).map_err(|cannot_encode| cannot(&cannot_encode, &target))?;
         let breaker = self.platform.state(|state| state.health.breaker_state(target.index, began_ms));
-        let deadline_ms = self.retry.deadline_ms();
-        let timeouts = Timeouts {
-            head_until_ms: (began_ms + target.first_byte_ms()).min(deadline_ms),
-            idle_ms: target.idle_ms().into(),
-            until_ms: deadline_ms,
-        };
+        let timeouts = Timeouts::of(&target, began_ms, self.retry.deadline_ms());
         let options = self.stream_options(&target, partial);
         let sent =
             send::exchange(self.platform, &mut self.watch, outbound, self.limit, timeouts, mode, || {

@@ -24,6 +24,9 @@ mod send;
 mod settle;
 mod stream;
 
+#[cfg(test)]
+mod exchange_tests;
+
 use crate::auth::KeyRing;
 use crate::config::Config;
 use crate::dialect::{Operation, registry};

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, header};
 use moegate_wire::{Ticket, header as wire, resume};
 
 /// Moments in Unix milliseconds, a span in milliseconds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Timeouts {
     /// Until then a stream must have begun, or another answer be whole.
     pub(super) head_until_ms: u64,
@@ -24,6 +24,17 @@ pub(super) struct Timeouts {
     pub(super) idle_ms: u64,
     /// Until then a stream must be at its end.
     pub(super) until_ms: u64,
+}
+
+impl Timeouts {
+    /// Of an attempt that begins now.
+    pub(super) fn of(target: &Target<'_>, now_ms: u64, deadline_ms: u64) -> Self {
+        Self {
+            head_until_ms: (now_ms + target.first_byte_ms()).min(deadline_ms),
+            idle_ms: target.idle_ms().into(),
+            until_ms: deadline_ms,
+        }
+    }
 }
 
 /// Why there is no answer.

@@ -1,6 +1,6 @@
 // Bodies on their way into wasm, and what settles the operations that bring them.
 
-/** What settles an operation besides a length or a status; op.rs knows the numbers. */
+/** What settles an operation besides a length or a status; operation.rs knows the numbers. */
 export const OK = 0, END = -1, BROKEN = -2, TOO_LARGE = -3, LEFT = -4;
 
 /** Bodies above this many bytes are not put together in JavaScript: wasm takes the chunks one by one. */

@@ -1,9 +1,18 @@
-use super::*;
-use crate::dialect::openai::Request;
-use crate::config::{Config, authoring};
-use crate::secret::{Secret, Secrets};
+//! What goes to an origin and what its answer means.
+
+use super::judge::{self, Judgement};
+use super::send::{Outgoing, Timeouts};
+use crate::config::{Config, Kind, authoring};
+use crate::dialect::partial::Partial;
+use crate::dialect::request::CannotEncode;
+use crate::dialect::{Endpoint, Operation, StreamOptions, registry};
+use crate::metering::receipt;
+use crate::payload::{Payload, edited};
+use crate::routing::{Target, can_resume};
+use crate::secret::{OriginSecrets, Secret, Secrets};
 use crate::stream::Scanner;
-use moegate_wire::{Ending, Nanodollars, Price};
+use http::{Method, Request};
+use moegate_wire::{Ending, Nanodollars, Price, Receipt, Ticket, Usage, header};
 
 const NOW: u64 = 5_000;
 
@@ -54,62 +63,71 @@ fn with<T>(model: &str, f: impl FnOnce(&Target<'_>, &OriginSecrets<'_>) -> T) ->
     f(&target, &OriginSecrets::of(target.origin, 0, &secrets).ok().unwrap())
 }
 
-fn sent(model: &str, body: &str) -> Outbound {
-    resumed(model, body, None).unwrap()
-}
+type Sent<'b> = Request<Payload<&'b [u8]>>;
 
-fn resumed(model: &str, body: &str, partial: Option<&Partial>) -> Result<Outbound, NoResume> {
-    let parsed = Request::parse(body.as_bytes()).unwrap();
-    let attempt = Attempt {
-        path: "/chat/completions",
-        id: "id1",
-        now_ms: NOW,
-        deadline_ms: NOW + 10_000,
-        way: StreamMode::Pump,
-        partial,
+fn resumed<'b>(model: &str, body: &'b str, partial: Option<&Partial>) -> Result<Sent<'b>, CannotEncode> {
+    let endpoint = registry::endpoint(&Method::POST, "/v1/chat/completions");
+    let Some(Ok(Endpoint { dialect, operation: Operation::Generate(name) })) = endpoint else {
+        panic!("no chat completions")
     };
+    let parsed = dialect.parse(name, body.as_bytes()).unwrap();
     with(model, |target, secrets| {
-        request(target, secrets, &parsed, Attempt { way: target.stream_way(), ..attempt })
+        let mode = target.stream_mode();
+        Outgoing { target, secrets, id: "id1", now_ms: NOW, mode, partial }
+            .request(&*parsed, &body.as_bytes())
     })
 }
 
-fn header_of<'a>(outbound: &'a Outbound, name: &str) -> Option<&'a str> {
-    outbound.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+fn sent<'b>(model: &str, body: &'b str) -> Sent<'b> {
+    resumed(model, body, None).unwrap()
+}
+
+fn header_of<'r>(request: &'r Sent<'_>, name: &str) -> Option<&'r str> {
+    request.headers().get(name).map(|value| value.to_str().unwrap())
+}
+
+fn body_of(request: Sent<'_>) -> String {
+    String::from_utf8(request.into_body().into_vec()).unwrap()
+}
+
+fn judged(target: &Target<'_>, secrets: &OriginSecrets<'_>, status: u16, body: &[u8]) -> Judgement {
+    let exchange = registry::default_dialect().exchange(target.origin.kind).unwrap();
+    judge::answer(target, secrets, exchange, status, body)
 }
 
 #[test]
 fn to_our_own_server_goes_a_ticket() {
-    let outbound = sent("own", r#"{"model":"own-model","stream":true}"#);
-    assert_eq!(outbound.url, "https://own.example/v1/chat/completions");
-    assert_eq!(outbound.body, OutboundBody::AsReceived);
-    assert_eq!(header_of(&outbound, "authorization"), Some("Bearer sk-own-0123456789"));
+    let request = sent("own", r#"{"model":"own-model","stream":true}"#);
+    assert_eq!(request.uri(), "https://own.example/v1/chat/completions");
+    assert!(matches!(request.body(), Payload::Passed(_)), "as it came");
+    assert_eq!(header_of(&request, "authorization"), Some("Bearer sk-own-0123456789"));
     let ticket =
-        Ticket::decode(header_of(&outbound, header::TICKET).unwrap(), b"sk-own-0123456789", 5).unwrap();
+        Ticket::decode(header_of(&request, header::TICKET).unwrap(), b"sk-own-0123456789", 5).unwrap();
     assert_eq!((ticket.request_id.as_str(), ticket.price.output), ("id1", 2_000_000_000));
-    assert_eq!(header_of(&outbound, header::RESUME), None);
-    let timeouts = Timeouts { first_byte_ms: 7_000, idle_ms: 60_000, total_ms: 10_000 };
-    assert_eq!(outbound.timeouts, timeouts);
+    assert_eq!(header_of(&request, header::RESUME), None);
 }
 
 #[test]
 fn the_route_s_time_limits_go_before_the_origin_s_and_the_budget_before_both() {
-    let parsed = Request::parse(br#"{"model":"far-on"}"#).unwrap();
-    for (now_ms, expected) in [
-        (0, Timeouts { first_byte_ms: 3_000, idle_ms: 4_000, total_ms: 10_000 }),
-        (9_000, Timeouts { first_byte_ms: 1_000, idle_ms: 4_000, total_ms: 1_000 }),
-        // A timer of 0 would be none.
-        (10_000, Timeouts { first_byte_ms: 1, idle_ms: 4_000, total_ms: 1 }),
-        (12_000, Timeouts { first_byte_ms: 1, idle_ms: 4_000, total_ms: 1 }),
+    for (model, now_ms, head_until_ms, idle_ms) in [
+        ("own", 0, 7_000, 60_000),
+        ("far-on", 0, 3_000, 4_000),
+        ("far-on", 9_000, 10_000, 4_000),
+        ("far-on", 12_000, 10_000, 4_000),
     ] {
-        let attempt =
-            Attempt { path: "/x", id: "i", now_ms, deadline_ms: 10_000, way: StreamMode::Pump, partial: None };
-        let sent = with("far-on", |target, secrets| request(target, secrets, &parsed, attempt));
-        assert_eq!(sent.ok().unwrap().timeouts, expected, "{now_ms}");
+        let timeouts = with(model, |target, _| Timeouts::of(target, now_ms, 10_000));
+        assert_eq!(timeouts, Timeouts { head_until_ms, idle_ms, until_ms: 10_000 }, "{model} {now_ms}");
     }
 }
 
 fn partial(events: &str) -> Partial {
-    let mut scanner = Scanner::new(Price::default(), true).with_partial(Partial::default());
+    let exchange = registry::default_dialect().exchange(Kind::Openai).unwrap();
+    let mut scanner = Scanner::new(exchange.stream(StreamOptions {
+        price: Price::default(),
+        include_usage: true,
+        partial: Some(Partial::default()),
+        plain_errors: None,
+    }));
     scanner.push(events.as_bytes());
     scanner.take_partial().unwrap()
 }
@@ -150,34 +168,19 @@ fn the_answer_so_far_goes_along() {
             r#"{"stream_options":{"include_usage":true},"model":"far-model","messages":[{"role":"user","content":"Count"},{"role":"assistant","content":"One"}],"stream":true}"#,
         ),
     ] {
-        let Ok(Outbound { body: OutboundBody::Bytes(sent), .. }) =
-            resumed(model, body, Some(&partial(TOKENS)))
-        else {
-            panic!("{model}: the body must differ")
-        };
-        assert_eq!(String::from_utf8(sent).unwrap(), expected);
+        assert_eq!(body_of(resumed(model, body, Some(&partial(TOKENS))).unwrap()), expected);
     }
-    assert!(resumed("far-on", r#"{"model":"m","stream":true}"#, Some(&partial(TEXT))).is_err());
-}
-
-/// Platforms let go of the received bytes when the reply begins.
-#[test]
-fn what_goes_on_never_counts_on_the_received_body() {
-    let thoughts = "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\"}}]}\n\n";
-    let body = r#"{"model":"far-model","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#;
-    assert_eq!(sent("far-on", body).body, OutboundBody::AsReceived);
-    let again = resumed("far-on", body, Some(&partial(thoughts))).unwrap();
-    assert!(matches!(again.body, OutboundBody::Bytes(bytes) if bytes == body.as_bytes()));
+    let nothing_to_go_on = r#"{"model":"m","stream":true}"#;
+    assert_eq!(resumed("far-on", nothing_to_go_on, Some(&partial(TEXT))).err(), Some(CannotEncode::Resume));
 }
 
 #[test]
 fn a_third_party_gets_none_but_is_asked_for_usage() {
-    let outbound = sent("far", r#"{"model":"far","stream":true}"#);
-    assert_eq!(header_of(&outbound, header::TICKET), None);
-    assert_eq!(header_of(&outbound, "authorization"), Some("Bearer sk-far-0123456789"));
-    let OutboundBody::Bytes(body) = outbound.body else { panic!("the body must differ") };
+    let request = sent("far", r#"{"model":"far","stream":true}"#);
+    assert_eq!(header_of(&request, header::TICKET), None);
+    assert_eq!(header_of(&request, "authorization"), Some("Bearer sk-far-0123456789"));
     assert_eq!(
-        String::from_utf8(body).unwrap(),
+        body_of(request),
         r#"{"stream_options":{"include_usage":true},"model":"far-model","stream":true}"#
     );
 }
@@ -185,9 +188,9 @@ fn a_third_party_gets_none_but_is_asked_for_usage() {
 #[test]
 fn answers_are_judged() {
     let code = |status, body: &str| {
-        with("far", |target, secrets| match judge(target, secrets, status, body.as_bytes()) {
+        with("far", |target, secrets| match judged(target, secrets, status, body.as_bytes()) {
             Judgement::Pass { .. } => (status, "pass"),
-            Judgement::PassError(status) => (status, "pass error"),
+            Judgement::PassError { status, .. } => (status, "pass error"),
             Judgement::Replace(error) => (error.status, error.code),
         })
     };
@@ -220,24 +223,35 @@ fn answers_are_judged() {
 #[test]
 fn the_answer_says_what_it_cost() {
     let body = r#"{"usage":{"prompt_tokens":3,"completion_tokens":5 } ,"x":1}"#;
-    let Judgement::Pass { usage, body: Some(out) } =
-        with("far", |target, secrets| judge(target, secrets, 200, body.as_bytes()))
+    let Judgement::Pass { usage, edits } =
+        with("far", |target, secrets| judged(target, secrets, 200, body.as_bytes()))
     else {
         panic!("must pass with a cost")
     };
     assert_eq!(usage.map(|u| (u.prompt, u.completion)), Some((3, 5)));
     assert_eq!(
-        String::from_utf8(out).unwrap(),
+        String::from_utf8(edited(body.as_bytes(), edits)).unwrap(),
         r#"{"usage":{"prompt_tokens":3,"completion_tokens":5 ,"cost":0.000013} ,"x":1}"#
     );
 }
 
 #[test]
-fn a_receipt_counts_only_with_its_signature_and_id() {
-    let receipt = Receipt {
+fn an_error_under_200_is_an_error_and_keeps_its_counts() {
+    let counted = |body: &[u8]| match with("far", |target, secrets| judged(target, secrets, 200, body)) {
+        Judgement::PassError { status: 502, usage } => usage,
+        other => panic!("{other:?}"),
+    };
+    let body =
+        br#"{"error":{"message":"gone"},"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}}"#;
+    assert_eq!(counted(body), Some(Usage { prompt: 7, completion: 2, ..Usage::default() }));
+    assert_eq!(counted(b"{\"error\":{}}"), None);
+}
+
+fn receipt_of(prompt: u64) -> Receipt {
+    Receipt {
         id: "id1".into(),
         model: "own-model".into(),
-        usage: Usage::default(),
+        usage: Usage { prompt, ..Usage::default() },
         ending: Ending::Complete,
         finish_reason: Some("stop".into()),
         created_ms: 1,
@@ -245,26 +259,28 @@ fn a_receipt_counts_only_with_its_signature_and_id() {
         prefill_us: 3,
         decode_us: 4,
         cost: Nanodollars(5),
-    };
-    let body = serde_json::to_vec(&receipt).unwrap();
-    let read = |key: &[u8], id: &str| {
-        let headers = AnswerHeaders {
-            signature: moegate_wire::receipt::sign_body(key, &body),
-            ..AnswerHeaders::default()
-        };
-        with("own", |_, secrets| read_receipt(&headers, &body, secrets, id))
-    };
-    assert_eq!(read(b"sk-own-0123456789", "id1"), Some(receipt.clone()));
-    assert_eq!(read(b"sk-far-0123456789", "id1"), None);
-    assert_eq!(read(b"sk-own-0123456789", "id2"), None);
+    }
+}
+
+fn read(receipt: &Receipt, key: &[u8], id: &str) -> Option<Receipt> {
+    let body = serde_json::to_vec(receipt).unwrap();
+    let signature = moegate_wire::receipt::sign_body(key, &body);
+    with("own", |_, secrets| receipt::read(&signature, &body, secrets, id))
 }
 
 #[test]
-fn an_error_under_200_is_an_error_and_keeps_its_counts() {
-    let body =
-        br#"{"error":{"message":"gone"},"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}}"#;
-    let judged = with("far", |target, secrets| judge(target, secrets, 200, body));
-    assert_eq!(judged, Judgement::PassError(502));
-    assert_eq!(counts(body), Some(Usage { prompt: 7, completion: 2, ..Usage::default() }));
-    assert_eq!((counts(b"{\"error\":{}}"), counts(b"<html>")), (None, None));
+fn a_receipt_counts_only_with_its_signature_and_id() {
+    let receipt = receipt_of(0);
+    assert_eq!(read(&receipt, b"sk-own-0123456789", "id1"), Some(receipt.clone()));
+    assert_eq!(read(&receipt, b"sk-far-0123456789", "id1"), None);
+    assert_eq!(read(&receipt, b"sk-own-0123456789", "id2"), None);
+}
+
+#[test]
+fn a_receipt_with_counts_that_cannot_be_is_none() {
+    for (prompt, reads) in
+        [(1 << 40, true), ((1 << 40) + 1, false), ((1 << 53) + 1, false), (u64::MAX, false)]
+    {
+        assert_eq!(read(&receipt_of(prompt), b"sk-own-0123456789", "id1").is_some(), reads, "{prompt}");
+    }
 }
