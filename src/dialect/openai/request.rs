@@ -2,7 +2,7 @@
 //!
 //! Everything else in a body passes untouched, byte for byte: only the spans that must differ are replaced.
 
-use crate::config::DeniedAction;
+use crate::config::{DeniedAction, is_harmless, is_same_field};
 use crate::dialect::ClientRequest;
 use crate::dialect::json::{Text, member, present, span, whole_number};
 use crate::dialect::request::{CannotEncode, Changes, Encoded, EncodedBody, RequestFacts, RequestSize};
@@ -14,8 +14,8 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// The members that the gateway reads. Origins that look names up without regard to case would read others of the same
-/// letters, so those are refused.
+/// The members that the gateway reads. Origins that look names up less exactly ([`is_same_field`]) would read others as
+/// these, so those are refused.
 const KNOWN: [&str; 9] = [
     "model",
     "stream",
@@ -90,7 +90,7 @@ struct StreamOptions {
 }
 
 impl<'a> Request<'a> {
-    /// Reads the object. Members given twice, or in other letters of the alphabet's case, are refused: gateway and origin
+    /// Reads the object. Members given twice, or under a name that only nearly differs, are refused: gateway and origin
     /// might read different ones.
     ///
     /// # Errors
@@ -106,12 +106,12 @@ impl<'a> Request<'a> {
             ApiError::invalid("invalid_json", None, format!("the request body is not valid JSON: {e}"))
         })?;
         for (name, _) in &members.others {
-            if let Some(known) = KNOWN.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+            if let Some(known) = KNOWN.iter().find(|known| is_same_field(known, name)) {
                 return Err(ApiError::invalid(
                     "ambiguous_field",
                     Some(known),
                     format!(
-                        "{} differs from `{known}` only in case, and some origins would read it as that: write `{known}` or leave it out",
+                        "{} differs from `{known}` only in case, `-` or `_`, and some origins would read it as that: write `{known}` or leave it out",
                         serde_json::Value::from(name.as_ref())
                     ),
                 ));
@@ -176,7 +176,7 @@ impl<'a> Request<'a> {
     /// The first one that its configuration refuses.
     fn denied(&self, changes: &Changes<'_>, edits: &mut Vec<Edit>) -> Result<(), CannotEncode> {
         for (name, value) in &self.members.others {
-            if !changes.origin.denies(&name.to_ascii_lowercase()) || is_harmless(name, value) {
+            if !changes.origin.denies(name) || is_harmless(name, value.get()) {
                 continue;
             }
             match changes.origin.denied_action() {
@@ -235,12 +235,6 @@ fn merge(body: &[u8], edits: &mut Vec<Edit>) {
             edit.span.end = body.len() - rest.len() + 1;
         }
     }
-}
-
-/// A value with which a denied member asks for nothing.
-fn is_harmless(name: &str, value: &RawValue) -> bool {
-    matches!(value.get(), "null" | "false")
-        || name.eq_ignore_ascii_case("service_tier") && matches!(value.get(), "\"auto\"" | "\"default\"")
 }
 
 fn facts(body: &[u8], members: &Members<'_>) -> Result<RequestFacts, ApiError> {

@@ -61,6 +61,8 @@ fn names_that_differ_in_case_are_refused_by_name() {
         (r#"{"model":"m","Stream":true}"#, "stream"),
         (r#"{"model":"m","MAX_TOKENS":5}"#, "max_tokens"),
         (r#"{"model":"m","\u004d\u006fdel":"n"}"#, "model"),
+        (r#"{"model":"m","\u017ftream":true}"#, "stream"),
+        (r#"{"model":"m","maxTokens":5}"#, "max_tokens"),
     ] {
         let error = Request::parse("/chat/completions", body.as_bytes()).unwrap_err();
         assert_eq!((error.status, error.code, error.param.as_deref()), (400, "ambiguous_field", Some(param)));
