@@ -19,7 +19,7 @@ pub mod authoring;
 pub use fields::{DENIED_FIELDS, DeniedAction, FieldPolicy, is_harmless, is_same_field};
 pub use money::DollarsPerMillion;
 pub use origin::{Authority, Kind, Model, Origin};
-pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, Timeouts};
+pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, StreamUsage, Timeouts};
 pub use rule::{Condition, Leaf, Part, Rule, RuleTable};
 pub use validate::Problem;
 

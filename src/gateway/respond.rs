@@ -6,7 +6,7 @@ use super::context::RequestContext;
 use super::reply::{self, header_text};
 use super::send::OpenStream;
 use super::stream::{Pumped, finish, pump, relay};
-use crate::config::{ErrorDetail, Failure, StreamMode};
+use crate::config::{ErrorDetail, Failure, StreamMode, StreamUsage};
 use crate::dialect::partial::Partial;
 use crate::dialect::{ClientRequest, StreamOptions};
 use crate::error::ApiError;
@@ -47,9 +47,10 @@ impl<P: Platform> RequestContext<'_, P> {
     async fn whole(&mut self, whole: Whole<P>) {
         let Whole { status, headers, mut body } = whole;
         let mut reply = self.reply(status, false);
-        let usage = self.attempts.last().and_then(|attempt| attempt.usage);
-        if let (Some(usage), Some(attempt)) = (usage, self.attempts.last()) {
-            let cost = attempt.target.model.price().cost(&usage);
+        if let Some(attempt) = self.attempts.last()
+            && let Some(counts) = attempt.counts
+        {
+            let cost = attempt.target.model.price().cost(&counts.usage);
             reply::insert(reply.headers_mut(), reply::COST, &cost.to_dollars());
         }
         if status >= 400 {
@@ -62,7 +63,9 @@ impl<P: Platform> RequestContext<'_, P> {
                     reply.headers_mut().insert(name, value.clone());
                 }
             }
-            if self.key.error_detail() == ErrorDetail::Plain && !reply::is_about_the_request(status) {
+            let failure = self.attempts.last().and_then(|attempt| attempt.failure);
+            if self.key.error_detail() == ErrorDetail::Plain && !reply::is_about_the_request(status, failure)
+            {
                 body = self.withheld(status, body).await;
             }
         }
@@ -88,7 +91,13 @@ impl<P: Platform> RequestContext<'_, P> {
         let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let origin = self.attempts.last().map_or("", |attempt| attempt.target.origin.name.as_str());
         self.platform.log(&format!("request {}: origin `{origin}`: {status} {shown}", self.id)).await;
-        let error = ApiError::upstream(status, "origin_error", "");
+        // Of the origin's account the client sees no more than that; a limit of its rate may be waited for.
+        let shown = match self.attempts.last().and_then(|attempt| attempt.failure) {
+            Some(Failure::RateLimited) => 429,
+            Some(Failure::BadKey) if reply::has_status_of_requests(status) => 502,
+            _ => status,
+        };
+        let error = ApiError::upstream(shown, "origin_error", "");
         reply::error_payload(self.dialect, &reply::plain(&error, &self.id))
     }
 
@@ -211,7 +220,9 @@ impl<P: Platform> RequestContext<'_, P> {
         let Some(attempt) = self.attempts.last_mut() else { return };
         attempt.ending = ending;
         attempt.ended_ms = ended_ms;
-        attempt.usage = seen.usage;
+        let estimated =
+            ending == Ending::Complete && attempt.target.origin.stream_usage == StreamUsage::Estimate;
+        attempt.counts = seen.usage.or_else(|| estimated.then(|| self.facts.size.counts(seen.events)));
         attempt.counted = seen.finished || seen.done;
         let kind = attempt.target.origin.kind;
         let failure = match (ending, close) {

@@ -123,7 +123,8 @@ fn random_config(rng: &mut Rng) -> Config {
     route += "[routes.on]\n";
     for failure in Failure::ALL {
         let action = ["next", "retry", "stop"][rng.below(3) as usize];
-        let usual = [ContextLength, BadKey, ModelNotFound, ContentFilter, Refused].contains(&failure);
+        let usual =
+            [ContextLength, BadKey, ModelNotFound, Unsupported, ContentFilter, Refused].contains(&failure);
         if rng.below(5) == 0 && !usual {
             route += &format!("{} = \"{action}\"\n", failure.name());
         }
@@ -183,11 +184,11 @@ fn request(config: &Config, health: Health, rng: &mut Rng, at_ms: u64) -> Health
                     bench.health.end(&target, AttemptResult::Success, bench.now_ms, bench.now_ms, rng);
                     break;
                 }
-                let failure = Failure::ALL[rng.below(15) as usize];
+                let failure = Failure::ALL[rng.below(Failure::ALL.len() as u64) as usize];
                 let patience = [None, Some(rng.below(5_000)), Some(rng.below(100_000)), Some(YEAR_MS)];
                 bench.fail(at, failure, patience[rng.below(4) as usize]);
                 stopped |= config.routes[0].action(failure) == Action::Stop;
-                out[at] |= matches!(failure, ContextLength | ModelNotFound);
+                out[at] |= matches!(failure, ContextLength | ModelNotFound | Unsupported);
                 out[at] |= failure == BadKey && key == target.origin.spare_secrets.len();
                 if failure == ContextLength
                     && let Some(short) = target.model.context_tokens
