@@ -112,8 +112,17 @@ fn plain_code(status: u16) -> &'static str {
     }
 }
 
+/// The status of an error whose text is withheld: no client is to blame for the account that the gateway uses.
+pub(super) fn plain_status(status: u16, failure: Option<Failure>) -> u16 {
+    match failure {
+        Some(Failure::RateLimited) if has_status_of_requests(status) => 429,
+        Some(Failure::BadKey) if has_status_of_requests(status) => 502,
+        _ => status,
+    }
+}
+
 /// Statuses that are usually about the request itself.
-pub(super) fn has_status_of_requests(status: u16) -> bool {
+fn has_status_of_requests(status: u16) -> bool {
     matches!(status, 400 | 404 | 413 | 422)
 }
 

@@ -9,7 +9,7 @@ use super::stream::{Pumped, finish, pump, relay};
 use crate::config::{ErrorDetail, Failure, StreamMode, StreamUsage};
 use crate::dialect::partial::Partial;
 use crate::dialect::{ClientRequest, StreamOptions};
-use crate::error::ApiError;
+use crate::error::{ApiError, shown_text};
 use crate::metering::record::pumped_ending;
 use crate::platform::{Payload, Platform};
 use crate::resilience::idempotency::{Fingerprint, LARGEST, StoredReply};
@@ -46,7 +46,12 @@ impl<P: Platform> RequestContext<'_, P> {
 
     async fn whole(&mut self, whole: Whole<P>) {
         let Whole { status, headers, mut body } = whole;
-        let mut reply = self.reply(status, false);
+        let failure = self.attempts.last().and_then(|attempt| attempt.failure);
+        let withheld = status >= 400
+            && self.key.error_detail() == ErrorDetail::Plain
+            && !reply::is_about_the_request(status, failure);
+        let shown = if withheld { reply::plain_status(status, failure) } else { status };
+        let mut reply = self.reply(shown, false);
         if let Some(attempt) = self.attempts.last()
             && let Some(counts) = attempt.counts
         {
@@ -63,10 +68,11 @@ impl<P: Platform> RequestContext<'_, P> {
                     reply.headers_mut().insert(name, value.clone());
                 }
             }
-            let failure = self.attempts.last().and_then(|attempt| attempt.failure);
-            if self.key.error_detail() == ErrorDetail::Plain && !reply::is_about_the_request(status, failure)
-            {
-                body = self.withheld(status, body).await;
+        }
+        if withheld {
+            body = self.withheld(status, shown, body).await;
+            if let Some(attempt) = self.attempts.last_mut() {
+                attempt.status = shown;
             }
         }
         let copy = self.fingerprint.filter(|_| status < 300).and_then(|_| text_of(&body));
@@ -84,19 +90,10 @@ impl<P: Platform> RequestContext<'_, P> {
     }
 
     /// What a client gets of an error whose text is for the operator, who gets it in the log.
-    async fn withheld(&self, status: u16, body: Payload<P::Bytes>) -> Payload<P::Bytes> {
-        let mut text = body.into_vec();
-        text.truncate(2048);
-        let text = String::from_utf8_lossy(&text);
-        let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    async fn withheld(&self, status: u16, shown: u16, body: Payload<P::Bytes>) -> Payload<P::Bytes> {
+        let text = shown_text(&String::from_utf8_lossy(&body.into_vec()));
         let origin = self.attempts.last().map_or("", |attempt| attempt.target.origin.name.as_str());
-        self.platform.log(&format!("request {}: origin `{origin}`: {status} {shown}", self.id)).await;
-        // Of the origin's account the client sees no more than that; a limit of its rate may be waited for.
-        let shown = match self.attempts.last().and_then(|attempt| attempt.failure) {
-            Some(Failure::RateLimited) => 429,
-            Some(Failure::BadKey) if reply::has_status_of_requests(status) => 502,
-            _ => status,
-        };
+        self.platform.log(&format!("request {}: origin `{origin}`: {status} {text}", self.id)).await;
         let error = ApiError::upstream(shown, "origin_error", "");
         reply::error_payload(self.dialect, &reply::plain(&error, &self.id))
     }

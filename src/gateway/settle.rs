@@ -3,6 +3,7 @@
 use super::attempt::Attempt;
 use super::context::RequestContext;
 use super::stream::all;
+use crate::config::Kind;
 use crate::dialect::counts::Counts;
 use crate::metering::record::{OriginTime, Record, relayed_ending};
 use crate::platform::Platform;
@@ -69,7 +70,10 @@ impl<P: Platform> RequestContext<'_, P> {
             metered: metering.exact,
             inferred: metering.inferred,
             cost_nanodollars: attempt.target.model.price().cost(&metering.usage),
-            upstream_cost_nanodollars: metering.upstream_cost,
+            // Our own server says what it was told to.
+            upstream_cost_nanodollars: metering
+                .upstream_cost
+                .filter(|_| attempt.target.origin.kind == Kind::Openai),
             started_ms: began_ms,
             head_after_ms: attempt.head_ms.saturating_sub(began_ms),
             ended_after_ms: attempt.ended_ms.saturating_sub(began_ms),
