@@ -7,6 +7,8 @@ use crate::payload::Edit;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AnswerFacts {
     pub counts: Option<Counts>,
+    /// Under a status of success it may be an error all the same.
+    pub dubious: bool,
     /// What puts the cost into the answer.
     pub edits: Vec<Edit>,
 }

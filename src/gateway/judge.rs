@@ -39,7 +39,9 @@ pub(super) fn answer(
     body: &[u8],
 ) -> Judgement {
     let origin = &target.origin.name;
-    let error = exchange.error(status, body);
+    let answer = exchange.answer(body, &target.model.price());
+    let is_answer = (200..300).contains(&status) && answer.as_ref().is_some_and(|answer| !answer.dubious);
+    let error = if is_answer { None } else { exchange.error(status, body) };
     let failure = error.as_ref().map_or(Failure::BadAnswer, |error| error.failure);
     let says_secret = |error: &OriginError| {
         error.readable && error.message.as_ref().is_some_and(|text| secrets.occur_in(text.as_bytes()))
@@ -50,10 +52,9 @@ pub(super) fn answer(
         );
         return Judgement::Replace(ApiError::upstream(502, "origin_leaked_secret", text), failure);
     }
-    let answer = exchange.answer(body, &target.model.price());
     let Some(error) = error else {
         return match answer {
-            Some(AnswerFacts { counts, edits }) => Judgement::Pass { counts, edits },
+            Some(AnswerFacts { counts, edits, .. }) => Judgement::Pass { counts, edits },
             None => Judgement::Replace(
                 ApiError::upstream(
                     502,

@@ -257,7 +257,7 @@ impl<'a> RetryState<'a> {
             }
             // The same again would fail the same way.
             Failure::BadKey | Failure::ModelNotFound | Failure::Unsupported | Failure::ContentFilter => {
-                state.out = true
+                state.out = true;
             }
             Failure::ContextLength => self.only_longer(target.model.context_tokens, at),
             _ => {}

@@ -253,3 +253,14 @@ fn places() {
     assert_eq!(bench.retry.position(TargetIndex { origin: 9, model: 9 }), None);
     assert_eq!(bench.retry.deadline_ms(), T + 600_000);
 }
+
+#[test]
+fn what_was_spoiled_by_the_gateway_itself_does_not_count() {
+    let config = config(ABC, "budget = { attempts = 1 }");
+    let mut bench = Bench::new(&config);
+    let at = bench.step().unwrap();
+    bench.retry.once_more(at);
+    assert_eq!(bench.step(), Ok(at), "at once, the same one");
+    bench.fail(at, ServerError, None);
+    assert_eq!(bench.step(), Err(Exhausted::Attempts));
+}

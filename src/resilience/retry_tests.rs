@@ -143,17 +143,6 @@ fn what_follows_each_failure() {
 }
 
 #[test]
-fn what_was_spoiled_by_the_gateway_itself_does_not_count() {
-    let config = config(ABC, "budget = { attempts = 1 }");
-    let mut bench = Bench::new(&config);
-    let at = bench.step().unwrap();
-    bench.retry.once_more(at);
-    assert_eq!(bench.step(), Ok(at), "at once, the same one");
-    bench.fail(at, ServerError, None);
-    assert_eq!(bench.step(), Err(Exhausted::Attempts));
-}
-
-#[test]
 fn a_route_may_say_otherwise() {
     for (on, failure, expected) in [
         ("server_error = \"retry\"", ServerError, "a wait a ok"),

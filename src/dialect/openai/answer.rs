@@ -9,15 +9,16 @@ use moegate_wire::Price;
 /// `None` where it is no JSON object.
 pub(super) fn read(body: &[u8], price: &Price) -> Option<AnswerFacts> {
     let text = std::str::from_utf8(body).ok()?;
-    let [choices, own, x_groq, timings, metadata] =
-        pick(text, &["choices", "usage", "x_groq", "timings", "usageMetadata"])?;
+    let [choices, own, error, x_groq, timings, metadata] =
+        pick(text, &["choices", "usage", "error", "x_groq", "timings", "usageMetadata"])?;
+    let dubious = error.is_some() || choices.is_none() && own.is_none();
     // The usual place first: choices may be large.
     let found =
         own.and_then(usage::read).map(|reading| usage::Found { reading, usual: true }).or_else(|| {
             let choices = choices.and_then(list).unwrap_or_default();
             usage::find([None, x_groq, timings, metadata], &choices)
         });
-    let Some(found) = found else { return Some(AnswerFacts::default()) };
+    let Some(found) = found else { return Some(AnswerFacts { dubious, ..AnswerFacts::default() }) };
     let counts = found.reading.counts;
     let cost = price.cost(&counts.usage);
     let edits = if found.usual {
@@ -29,5 +30,5 @@ pub(super) fn read(body: &[u8], price: &Price) -> Option<AnswerFacts> {
     } else {
         Vec::new()
     };
-    Some(AnswerFacts { counts: Some(counts), edits })
+    Some(AnswerFacts { counts: Some(counts), dubious, edits })
 }

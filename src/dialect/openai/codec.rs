@@ -1,11 +1,12 @@
 //! One stream of OpenAI's chunks, passed on to clients that speak the same.
 
+use super::chunk::Chunk;
 use super::partial::{Edited, take_in, with_data};
 use super::{classify, form, usage};
 use crate::dialect::answer::OriginError;
 use crate::dialect::counts::Counts;
 use crate::dialect::event::{Output, StreamEvent};
-use crate::dialect::json::{list, pick, says_something};
+use crate::dialect::json::{pick, says_something};
 use crate::dialect::partial::Partial;
 use crate::dialect::{AttemptNote, StreamCodec, StreamOptions};
 use crate::error::ApiError;
@@ -21,28 +22,6 @@ pub(super) struct Codec {
     failed: bool,
     /// So far.
     counts: Option<Counts>,
-}
-
-/// The members of a chunk that are looked at.
-struct Chunk<'a> {
-    choices: Option<Vec<&'a RawValue>>,
-    usage: Option<&'a RawValue>,
-    error: Option<&'a RawValue>,
-    counts: [Option<&'a RawValue>; 3],
-}
-
-impl<'a> Chunk<'a> {
-    /// `None` where it is no object, or its choices are no list.
-    fn read(data: &'a [u8]) -> Option<Self> {
-        let names = ["choices", "usage", "error", "x_groq", "timings", "usageMetadata"];
-        let [choices, usage, error, x_groq, timings, metadata] =
-            pick(std::str::from_utf8(data).ok()?, &names)?;
-        let choices = match choices {
-            None => None,
-            Some(raw) => Some(list(raw)?),
-        };
-        Some(Self { choices, usage, error, counts: [x_groq, timings, metadata] })
-    }
 }
 
 impl Codec {

@@ -167,10 +167,8 @@ impl ErrorBody {
     /// One element of FastAPI's list: where in the request, and what.
     fn located(&mut self, loc: Option<&RawValue>, msg: Option<&RawValue>) {
         let parts = loc.and_then(list).unwrap_or_default();
-        let place: Vec<_> = parts
-            .into_iter()
-            .map(|part| string(part).map_or_else(|| part.get().into(), |text| text))
-            .collect();
+        let place: Vec<_> =
+            parts.into_iter().map(|part| string(part).unwrap_or_else(|| part.get().into())).collect();
         let text = format!("{}: {}", place.join("."), msg.and_then(string).unwrap_or_default());
         match &mut self.message {
             Some(message) if message.contains(&text) => {}

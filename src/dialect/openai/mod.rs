@@ -1,12 +1,13 @@
 //! OpenAI's API: chat completions and completions, in and out.
 //!
 //! - [`request`]: what a body says and what has to change; [`resume`]: going on with a partial answer.
-//! - [`answer`], [`codec`], [`partial`]: what comes back, whole and as a stream. [`usage`]: counts.
+//! - [`answer`], [`codec`] of [`chunk`]s, [`partial`]: what comes back, whole and as a stream. [`usage`]: counts.
 //! - [`error_body`]: what an error's body says, whatever its shape. [`error_words`]: what origins call their errors.
 //!   [`classify`]: what kind of failure that is.
 //! - [`form`]: what the gateway itself says in this form.
 
 mod answer;
+mod chunk;
 mod classify;
 mod codec;
 mod error_body;

@@ -7,6 +7,7 @@ mod faults;
 mod foreign_errors;
 mod leaving;
 mod pump;
+mod refusals;
 mod relay;
 mod secrets;
 mod unstreamed;
@@ -26,6 +27,7 @@ pub fn all() -> Vec<(&'static str, &'static [Behaviour])> {
         ("Clients that leave", leaving::ALL),
         ("Origins that fail", faults::ALL),
         ("Errors in other forms and words", foreign_errors::ALL),
+        ("What origins refuse", refusals::ALL),
         ("Counts in other places and relations", counts::ALL),
         ("Endings and money", endings::ALL),
         ("The usage store", usage::ALL),
