@@ -191,7 +191,8 @@ pub enum ErrorDetail {
     Full,
     /// Class, status, `Retry-After` and request id, in the gateway's words. An origin's text of a 401, 402, 403, 429 or
     /// 5xx (which may name the operator's account, its limits and balance), `secret_missing` and the header
-    /// `x-moegate-attempt-log` are in the operator's log only. Texts about the request itself (400, 404, 413, 422) stay.
+    /// `x-moegate-attempt-log` are in the operator's log only. Texts about the request itself (400, 404, 413, 422, and a
+    /// content filter's) stay, unless they are about the key, the account or its limits.
     Plain,
 }
 

@@ -184,7 +184,14 @@ impl StreamCodec for Codec {
 fn is_interesting(event: &[u8]) -> bool {
     memmem::find(event, b"[DONE]").is_some()
         || [&b"\"usage\""[..], b"\"error\"", b"\"finish_reason\""].iter().any(|name| is_given(event, name))
-        || !(event.starts_with(b"data: {\"id\"") || memmem::find(event, b"\"choices\"").is_some())
+        || !begins_as_chunk(event) && memmem::find(event, b"\"choices\"").is_none()
+}
+
+/// Whether the first member is one that chunks begin with: `id`, `object`, `choices`, `created`, `model`. Errors without the
+/// member `error` begin otherwise, or with `"object":"error"`.
+fn begins_as_chunk(event: &[u8]) -> bool {
+    let name = event.strip_prefix(b"data: {\"").and_then(|rest| rest.first_chunk::<2>());
+    matches!(name, Some(b"id" | b"ob" | b"ch" | b"cr" | b"mo"))
 }
 
 /// Whether some member of that name has a value other than null, or the name is itself a value (`"object":"error"`).
