@@ -9,14 +9,14 @@ use moegate_wire::Price;
 /// `None` where it is no JSON object.
 pub(super) fn read(body: &[u8], price: &Price) -> Option<AnswerFacts> {
     let text = std::str::from_utf8(body).ok()?;
-    let [choices, own, error, x_groq, timings, metadata] =
-        pick(text, &["choices", "usage", "error", "x_groq", "timings", "usageMetadata"])?;
+    let [a, b, c, d] = usage::OTHERS;
+    let [choices, own, error, others @ ..] = pick(text, &["choices", "usage", "error", a, b, c, d])?;
     let dubious = error.is_some() || choices.is_none() && own.is_none();
     // The usual place first: choices may be large.
     let found =
         own.and_then(usage::read).map(|reading| usage::Found { reading, usual: true }).or_else(|| {
             let choices = choices.and_then(list).unwrap_or_default();
-            usage::find([None, x_groq, timings, metadata], &choices)
+            usage::find(None, others, &choices)
         });
     let Some(found) = found else { return Some(AnswerFacts { dubious, ..AnswerFacts::default() }) };
     let counts = found.reading.counts;

@@ -1,5 +1,6 @@
 //! The members of a stream's chunk that are looked at.
 
+use super::usage::OTHERS;
 use crate::dialect::json::Text;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -11,8 +12,8 @@ pub(super) struct Chunk<'a> {
     pub(super) choices: Option<Vec<&'a RawValue>>,
     pub(super) usage: Option<&'a RawValue>,
     pub(super) error: Option<&'a RawValue>,
-    /// Other places of counts: `x_groq`, `timings`, `usageMetadata`.
-    pub(super) counts: [Option<&'a RawValue>; 3],
+    /// Other places of counts: [`OTHERS`].
+    pub(super) counts: [Option<&'a RawValue>; 4],
 }
 
 impl<'a> Chunk<'a> {
@@ -47,13 +48,13 @@ impl<'de> Visitor<'de> for Members {
                 }
                 "usage" => &mut chunk.usage,
                 "error" => &mut chunk.error,
-                "x_groq" => &mut chunk.counts[0],
-                "timings" => &mut chunk.counts[1],
-                "usageMetadata" => &mut chunk.counts[2],
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
+                name => match OTHERS.iter().position(|own| *own == name) {
+                    Some(at) => &mut chunk.counts[at],
+                    None => {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                },
             };
             let value: &RawValue = map.next_value()?;
             *slot = (value.get() != "null").then_some(value);

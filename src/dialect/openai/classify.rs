@@ -53,7 +53,8 @@ fn of_text(status: u16, text: &str) -> Option<Entry> {
         403 => &[Failure::ContentFilter, Failure::BadKey],
         404 => &[Failure::Unsupported],
         429 => &[Failure::BadKey],
-        500..=599 => &[Failure::ContextLength, Failure::ContentFilter],
+        503 => &[Failure::Waking, Failure::BadKey, Failure::ContextLength, Failure::ContentFilter],
+        500..=599 => &[Failure::BadKey, Failure::ContextLength, Failure::ContentFilter],
         _ => &[],
     };
     PHRASES.iter().find(|(phrase, failure)| open.contains(failure) && text.contains(phrase)).copied()

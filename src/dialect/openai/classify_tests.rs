@@ -3,9 +3,13 @@ use crate::config::Failure::{
     BadKey, ContentFilter, ContextLength, ModelNotFound, RateLimited, Refused, ServerError,
 };
 
-/// Every origin's words for the same.
+/// Every origin's words for prompts that are too long, content that is refused, and keys.
 #[path = "classify_words_tests.rs"]
 mod words;
+
+/// And for rates, models that are not there, and what is beyond an origin.
+#[path = "classify_limits_tests.rs"]
+mod limits;
 
 fn of_answer(status: u16, body: &str) -> Failure {
     error_of(status, body.as_bytes()).map_or(Failure::BadAnswer, |error| error.failure)
@@ -14,6 +18,22 @@ fn of_answer(status: u16, body: &str) -> Failure {
 fn check(cases: &[(&str, u16, &str, Failure)]) {
     for (source, status, body, expected) in cases {
         assert_eq!(of_answer(*status, body), *expected, "{source}: {status} {body}");
+    }
+}
+
+/// A text as the error of an origin that has OpenAI's form.
+fn check_texts(status: u16, expected: Failure, texts: &[(&str, &str)]) {
+    for (source, text) in texts {
+        let wrapped =
+            serde_json::json!({"error": {"message": text, "type": "invalid_request_error"}}).to_string();
+        let flat = serde_json::json!({"object": "error", "message": text, "code": status}).to_string();
+        let list =
+            serde_json::json!([{"error": {"code": status, "message": text, "status": "INVALID_ARGUMENT"}}])
+                .to_string();
+        let string = serde_json::json!({"error": text}).to_string();
+        for body in [wrapped, flat, list, string] {
+            assert_eq!(of_answer(status, &body), expected, "{source}: {status} {body}");
+        }
     }
 }
 

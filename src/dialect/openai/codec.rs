@@ -64,9 +64,8 @@ impl Codec {
                 || delta.is_some_and(|delta| has_content(delta.get().as_bytes()));
             read.begun |= !begun && (finished || read.content);
         }
-        let [x_groq, timings, metadata] = chunk.counts;
         let choices = chunk.choices.as_deref().unwrap_or_default();
-        let found = usage::find([chunk.usage, x_groq, timings, metadata], choices);
+        let found = usage::find(chunk.usage, chunk.counts, choices);
         if let Some(found) = &found {
             self.counts.get_or_insert_default().grow(found.reading.counts);
         }
@@ -101,7 +100,7 @@ impl Codec {
         chunk: &Chunk<'_>,
         found: Option<usage::Found<'_>>,
     ) -> Output {
-        let is_extra = chunk.usage.is_some() && chunk.choices.as_ref().is_some_and(Vec::is_empty);
+        let is_extra = chunk.usage.is_some() && chunk.choices.as_ref().is_none_or(Vec::is_empty);
         if is_extra && !self.options.include_usage {
             return Output::Drop;
         }

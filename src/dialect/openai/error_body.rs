@@ -154,7 +154,13 @@ impl ErrorBody {
         for kind in [kind, error_type, aws_type] {
             push(&mut self.types, kind);
         }
-        self.param = self.param.take().or_else(|| param.and_then(string).map(Into::into));
+        if let Some(param) = param.and_then(string) {
+            // Some put the sentence there (AQBot#93).
+            if param.contains(' ') {
+                self.texts.push(param.to_lowercase());
+            }
+            self.param.get_or_insert_with(|| param.into_owned());
+        }
         if loc.is_some_and(|loc| loc.get().starts_with('[')) {
             self.located(loc, msg);
             return;

@@ -32,6 +32,8 @@ pub(super) const CODES: &[(&str, Failure)] = &[
     ("billing_not_active", BadKey),           // OpenAI: the same page
     ("credit_balance_exhausted", BadKey),     // OpenAI: the same page
     ("exceeded_current_quota_error", BadKey), // Moonshot: MoonshotAI/kimi-code#1857, Kimi-K2#5
+    ("insufficient_balance_error", BadKey),   // MiniMax through ModelScope: modelscope#1691
+    ("insufficient_balance", BadKey),         // sub2api#890
     ("billing_error", BadKey),                // Anthropic: docs/api/errors (402)
     // The gateway's key is refused.
     ("invalid_api_key", BadKey),      // OpenAI: continuedev/continue#10016
@@ -51,7 +53,8 @@ pub(super) const CODES: &[(&str, Failure)] = &[
     ("model_not_found", ModelNotFound), // OpenAI, Groq: docs/guides/error-codes
     ("invalid_model", ModelNotFound),   // Mistral's 400: langchaingo#1233
     ("invalid_model_id", ModelNotFound), // Kiro: decolua/9router#1187
-    ("model_not_available", ModelNotFound), // Together: docs.together.ai/docs/error-codes
+    ("model_not_available", ModelNotFound), // Together: HeyPuter/puter#3168
+    ("dedicated_endpoint_not_running", ModelNotFound), // Together: HeyPuter/puter#3168
     ("deploymentnotfound", ModelNotFound), // Azure: learn.microsoft.com, Azure OpenAI
     ("model_terms_required", ModelNotFound), // Groq: langflow#11120
     ("not_found", ModelNotFound),       // Fireworks, Google: warp#15107
@@ -128,10 +131,14 @@ pub(super) const PHRASES: &[(&str, Failure)] = &[
     ("`max_new_tokens` must be <=", ContextLength), // TGI, Together: helm#2080, transformers#28523
     ("`inputs` must have less than", ContextLength), // TGI: meta-llama/llama#1103
     ("exceed the model limit of", ContextLength), // Bedrock: RooCodeInc/Roo-Code#248
+    ("exceeds the model limit of", ContextLength), // the same: bedrock-access-gateway#41
     ("model not found", ModelNotFound), // Fireworks: warp#15107
     ("model not exist", ModelNotFound), // DeepSeek's 400
     ("invalid model", ModelNotFound),  // Mistral, LiteLLM's proxy: mistral-vibe#617, litellm#3142
-    ("is not a valid model id", ModelNotFound), // OpenRouter's 400
+    ("is not a valid model id", ModelNotFound), // OpenRouter's 400: openfang#697
+    ("model identifier is invalid", ModelNotFound), // Bedrock: AionCore#377
+    ("with on-demand throughput isn", ModelNotFound), // Bedrock: anthropics/claude-code#1293
+    ("no such model", ModelNotFound),  // Cloudflare's Workers AI: cloudflare/agents#1328
     ("try pulling it first", ModelNotFound), // Ollama
     ("no models loaded", ModelNotFound), // LM Studio
     ("unrecognized request argument", Unsupported), // Azure: openai-python#1469
@@ -145,5 +152,10 @@ pub(super) const PHRASES: &[(&str, Failure)] = &[
     ("doesn't support", Unsupported),  // the same
     ("support tool use", Unsupported), // OpenRouter: fast-agent#122
     ("tool choice requires", Unsupported), // vLLM: vllm#9986
+    ("this model supports at most", Unsupported), // OpenAI's `max_tokens`: NextChat#3195
+    ("valid range of max_tokens", Unsupported), // DeepSeek: open-deep-research#19
+    ("max_tokens for `", Unsupported), // Groq: groq-moa#8
+    ("location is not supported", Unsupported), // Gemini, of the gateway: poenl/gemini-api#4
     ("only 1 is allowed for this model", Unsupported), // Moonshot's temperature: bike4mind#1089
+    ("loading model", Waking),         // llama.cpp's 503: llama-swap#146
 ];

@@ -6,7 +6,7 @@
 mod places;
 mod told;
 
-pub(super) use places::{Found, find};
+pub(super) use places::{Found, OTHERS, find};
 
 use crate::dialect::counts::Counts;
 use crate::dialect::json::span;

@@ -179,11 +179,11 @@ fn relations() {
 #[test]
 fn places() {
     let found = |text: &str| {
-        let names = ["choices", "usage", "x_groq", "timings", "usageMetadata"];
-        let [choices, usage, x_groq, timings, metadata] = crate::dialect::json::pick(text, &names).unwrap();
+        let [a, b, c, d] = OTHERS;
+        let [choices, usage, others @ ..] =
+            crate::dialect::json::pick(text, &["choices", "usage", a, b, c, d]).unwrap();
         let choices = choices.and_then(crate::dialect::json::list).unwrap_or_default();
-        find([usage, x_groq, timings, metadata], &choices)
-            .map(|found| (numbers(&found.reading.counts).0, found.usual))
+        find(usage, others, &choices).map(|found| (numbers(&found.reading.counts).0, found.usual))
     };
     for (source, text, expected) in [
         (
@@ -215,6 +215,11 @@ fn places() {
             "Gemini",
             r#"{"usageMetadata":{"promptTokenCount":21,"thoughtsTokenCount":60,"totalTokenCount":81}}"#,
             Some(((21, 0, 60, 60), false)),
+        ),
+        (
+            "Bedrock: langchain#14120",
+            r#"{"choices":[],"amazon-bedrock-invocationMetrics":{"inputTokenCount":16,"outputTokenCount":337,"invocationLatency":4151}}"#,
+            Some(((16, 0, 337, 0), false)),
         ),
         (
             "zeros at the usual place",

@@ -44,7 +44,7 @@ enum Means {
 use Means::{CacheMiss, CacheRead, CacheWrite, Cached, Completion, Input, Prompt, Reasoning, Total};
 
 /// Beside each: whose name it is.
-const NUMBERS: [(&str, Means); 25] = [
+const NUMBERS: [(&str, Means); 27] = [
     ("prompt_tokens", Prompt),
     ("completion_tokens", Completion),
     ("total_tokens", Total),
@@ -61,6 +61,8 @@ const NUMBERS: [(&str, Means); 25] = [
     ("totalTokens", Total),                  // Bedrock
     ("cacheReadInputTokens", CacheRead),     // Bedrock
     ("cacheWriteInputTokens", CacheWrite),   // Bedrock
+    ("inputTokenCount", Input),              // Bedrock's metrics: langchain#14120
+    ("outputTokenCount", Completion),        // the same
     ("promptTokenCount", Prompt),            // Gemini
     ("candidatesTokenCount", Completion),    // Gemini
     ("thoughtsTokenCount", Reasoning),       // Gemini

@@ -66,7 +66,7 @@ pub(super) const ALL: &[Behaviour] = &[
     ),
     Behaviour::new(
         "error_with_status_200",
-        "an error under 200 is 502, with the body as it is where it has OpenAI's form",
+        "an error under 200 is 502, or the status of its class where it names one, with the body as it is where it has OpenAI's form",
         error_with_200,
     ),
     Behaviour::new(
@@ -216,9 +216,12 @@ fn error_without_json(stage: &mut Stage<'_>) {
 }
 
 fn error_with_200(stage: &mut Stage<'_>) {
-    let reply = stage.play(always(json(200, ERROR)), &chat("far-model"));
-    assert_eq!((reply.status, reply.text().as_str()), (502, ERROR));
-    assert_eq!(stage.settled().ending, Ending::Error);
+    let limited = r#"{"error":{"message":"slow down","code":429}}"#;
+    for (body, status) in [(ERROR, 502), (limited, 429)] {
+        let reply = stage.play(always(json(200, body)), &chat("far-model"));
+        assert_eq!((reply.status, reply.text().as_str()), (status, body));
+        assert_eq!(stage.settled().ending, Ending::Error);
+    }
 }
 
 fn too_large(stage: &mut Stage<'_>) {
