@@ -77,6 +77,7 @@ pub(super) fn answer(
             if let Some(text) = secrets.struck_from(&told.message) {
                 told.message = text.into();
             }
+            told.param = told.param.filter(|param| !secrets.occur_in(param.as_bytes()));
             Judgement::Replace(told, failure)
         }
     }

@@ -5,6 +5,10 @@ use crate::dialect::answer::AnswerFacts;
 use crate::dialect::json::{list, pick};
 use crate::payload::Edit;
 use moegate_wire::Price;
+use serde_json::value::RawValue;
+
+/// Choices over this are not looked into for counts: a list of many small things would fill the instance's memory.
+const LARGEST: usize = 1024 * 1024;
 
 /// `None` where it is no JSON object.
 pub(super) fn read(body: &[u8], price: &Price) -> Option<AnswerFacts> {
@@ -15,7 +19,8 @@ pub(super) fn read(body: &[u8], price: &Price) -> Option<AnswerFacts> {
     // The usual place first: choices may be large.
     let found =
         own.and_then(usage::read).map(|reading| usage::Found { reading, usual: true }).or_else(|| {
-            let choices = choices.and_then(list).unwrap_or_default();
+            let short = |choices: &&RawValue| choices.get().len() <= LARGEST;
+            let choices = choices.filter(short).and_then(list).unwrap_or_default();
             usage::find(None, others, &choices)
         });
     let Some(found) = found else { return Some(AnswerFacts { dubious, ..AnswerFacts::default() }) };

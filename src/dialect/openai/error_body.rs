@@ -9,6 +9,8 @@ use serde_json::value::RawValue;
 
 /// Errors within errors are followed so far.
 const DEEPEST: usize = 6;
+/// A body over this is not taken apart: a list of many small things would fill the instance's memory.
+const LARGEST: usize = 256 * 1024;
 /// More complaints than this about one request are not shown.
 const MOST_DETAILS: usize = 3;
 
@@ -40,7 +42,9 @@ pub(super) fn read(body: &[u8], succeeded: bool) -> Option<ErrorBody> {
         return None;
     }
     let mut error = ErrorBody::default();
-    error.take(text, 0);
+    if text.len() <= LARGEST {
+        error.take(text, 0);
+    }
     let known = error.message.is_some() || !error.codes.is_empty() || !error.types.is_empty();
     (known || succeeded).then_some(error)
 }
@@ -49,7 +53,9 @@ fn is_error(text: &str) -> bool {
     let names = ["error", "choices", "usage", "object", "message", "detail", "errors"];
     let Some([error, choices, usage, object, message, detail, errors]) = pick(text, &names) else {
         // Gemini's error is the only answer that is an array.
-        let elements = serde_json::from_str::<Vec<&RawValue>>(text).unwrap_or_default();
+        let short = text.len() <= LARGEST;
+        let elements = short.then(|| serde_json::from_str::<Vec<&RawValue>>(text).ok()).flatten();
+        let elements = elements.unwrap_or_default();
         return elements
             .first()
             .is_some_and(|element| element.get().starts_with('{') && is_error(element.get()));

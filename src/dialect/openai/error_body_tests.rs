@@ -190,6 +190,9 @@ fn nothing_is_followed_for_ever() {
         body = format!(r#"{{"error":{body}}}"#);
     }
     assert!(read(body.as_bytes(), false).is_none());
+    let huge = format!(r#"{{"errors":[{}1]}}"#, "1,".repeat(LARGEST));
+    assert!(read(huge.as_bytes(), false).is_none());
+    assert!(read(huge.as_bytes(), true).is_some_and(|error| error.message.is_none()));
     let wide = format!("[{}]", [r#"{"message":"x"}"#; 1000].join(","));
     assert_eq!(read(wide.as_bytes(), false).unwrap().texts.len(), MOST_DETAILS);
 }

@@ -42,7 +42,8 @@ pub(super) fn origin_error(error: OriginError, status: u16) -> ApiError {
     let message = error.message.unwrap_or_else(|| "the origin reported an error without a text".to_owned());
     ApiError {
         kind,
-        param: error.param.map(Cow::Owned),
+        // A field's name; some put a sentence there.
+        param: error.param.filter(|param| param.len() <= 100 && !param.contains(' ')).map(Cow::Owned),
         ..ApiError::upstream(status, code, shown_text(&message))
     }
 }
