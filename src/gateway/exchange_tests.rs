@@ -204,6 +204,12 @@ fn answers_are_judged() {
         (503, "busy", (503, "origin_error")),
         (200, r#"{"error":"text"}"#, (502, "origin_error")),
         (200, r#"{"error":{}}"#, (502, "origin_error")),
+        (
+            200,
+            r#"{"choices":[{"error":{"code":429,"message":"x"}}],"usage":{}}"#,
+            (429, "rate_limit_exceeded"),
+        ),
+        (200, r#"{"choices":[{"message":{"content":"\"error\":"}}]}"#, (200, "pass")),
         (200, r#"{"error":{"code":429,"message":"x"}}"#, (429, "pass error")),
         (400, r#"{"object":"error","message":"maximum context length"}"#, (400, "context_length_exceeded")),
         (400, r#"[{"error":{"message":"API key not valid"}}]"#, (502, "origin_refused_key")),

@@ -37,6 +37,11 @@ fn foreign_errors_within_a_stream() {
     for (error, message, passes) in [
         ("data: {\"object\":\"error\",\"message\":\"boom\",\"code\":500}\n\n", "boom", false),
         ("data: {\"error\":\"boom\"}\n\n", "boom", false),
+        (
+            "data: {\"id\":\"1\",\"choices\":[{\"delta\":{},\"finish_reason\":\"error\",\"error\":{\"code\":502,\"message\":\"boom\"}}]}\n\n",
+            "boom",
+            false,
+        ),
         ("data: {\"detail\":\"boom\"}\n\n", "boom", false),
         ("data: [{\"error\":{\"message\":\"boom\"}}]\n\n", "boom", false),
         ("event: error\ndata: {\"message\":\"boom\"}\n\n", "boom", false),

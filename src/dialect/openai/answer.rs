@@ -4,6 +4,7 @@ use super::usage;
 use crate::dialect::answer::AnswerFacts;
 use crate::dialect::json::{list, pick};
 use crate::payload::Edit;
+use memchr::memmem;
 use moegate_wire::Price;
 use serde_json::value::RawValue;
 
@@ -15,7 +16,9 @@ pub(super) fn read(body: &[u8], price: &Price) -> Option<AnswerFacts> {
     let text = std::str::from_utf8(body).ok()?;
     let [a, b, c, d] = usage::OTHERS;
     let [choices, own, error, others @ ..] = pick(text, &["choices", "usage", "error", a, b, c, d])?;
-    let dubious = error.is_some() || choices.is_none() && own.is_none();
+    // A choice may have an error too; the word alone says nothing yet.
+    let of_choice = |choices: &RawValue| memmem::find(choices.get().as_bytes(), b"\"error\"").is_some();
+    let dubious = error.is_some() || choices.map_or(own.is_none(), of_choice);
     // The usual place first: choices may be large.
     let found =
         own.and_then(usage::read).map(|reading| usage::Found { reading, usual: true }).or_else(|| {

@@ -13,7 +13,12 @@ const PAGE_BYTES: usize = 2048;
 pub(super) fn error_of(status: u16, body: &[u8]) -> Option<OriginError> {
     let succeeded = (200..300).contains(&status);
     match error_body::read(body, succeeded) {
-        Some(error) => Some(of_error(status, error)),
+        Some(error) => {
+            let known = error.message.is_some();
+            let error = of_error(status, error);
+            // A shape that nobody knows is shown as it is.
+            Some(if known { error } else { OriginError { message: text_of(body), ..error } })
+        }
         None if succeeded => None,
         None => Some(of_page(status, body)),
     }
@@ -83,8 +88,7 @@ pub(super) fn refuses_stream_options(status: u16, body: &[u8]) -> bool {
 /// Something that is no error of an API: a page, a text, nothing. Cloudflare's own have no JSON; an origin that is reached
 /// may use the same numbers.
 fn of_page(status: u16, body: &[u8]) -> OriginError {
-    let head = &body[..body.len().min(PAGE_BYTES)];
-    let text = String::from_utf8_lossy(head).trim().to_owned();
+    let text = head_of(body);
     let is_cloudflare = text.starts_with("error code: 1");
     let failure = match status {
         521..=523 | 525 | 526 | 530 => Failure::Connect,
@@ -94,9 +98,17 @@ fn of_page(status: u16, body: &[u8]) -> OriginError {
         _ if text.starts_with('<') => of_status(status),
         _ => of_text(status, &text.to_lowercase()).map_or_else(|| of_status(status), |(_, failure)| failure),
     };
-    // A page is for browsers, and as much of an origin's inside as it likes.
-    let message = (!text.is_empty() && !text.starts_with('<') && !is_cloudflare).then_some(text);
+    let message = text_of(body).filter(|_| !is_cloudflare);
     OriginError { failure, status, readable: false, known: false, spent: false, message, param: None }
+}
+
+fn head_of(body: &[u8]) -> String {
+    String::from_utf8_lossy(&body[..body.len().min(PAGE_BYTES)]).trim().to_owned()
+}
+
+/// A text to show; a page is for browsers, and shows as much of an origin's inside as it likes.
+fn text_of(body: &[u8]) -> Option<String> {
+    Some(head_of(body)).filter(|text| !text.is_empty() && !text.starts_with('<'))
 }
 
 fn of_status(status: u16) -> Failure {

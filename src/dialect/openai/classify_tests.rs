@@ -161,7 +161,9 @@ fn who_refuses_the_question_for_counts() {
 fn texts_of_pages() {
     let message = |status, body: &str| error_of(status, body.as_bytes()).unwrap().message;
     assert_eq!(message(500, "oops").as_deref(), Some("oops"));
-    assert_eq!(message(500, r#"{"what":"ever"}"#).as_deref(), Some(r#"{"what":"ever"}"#));
+    for unknown in [r#"{"what":"ever"}"#, r#"{"error":{"code":"x"}}"#, r#"{"code":5,"info":"what it is"}"#] {
+        assert_eq!(message(500, unknown).as_deref(), Some(unknown));
+    }
     assert_eq!(
         (message(502, "<html>nginx</html>"), message(500, " "), message(403, "error code: 1016")),
         (None, None, None)

@@ -52,11 +52,11 @@ impl Codec {
             };
         };
         let mut read = StreamEvent::default();
-        let has_error = chunk.error.is_some_and(says_something);
+        let mut has_error = chunk.error.is_some_and(says_something);
         for choice in chunk.choices.iter().flatten() {
-            let Some([delta, text, reason]) = pick(choice.get(), &["delta", "text", "finish_reason"]) else {
-                continue;
-            };
+            let names = ["delta", "text", "finish_reason", "error"];
+            let Some([delta, text, reason, error]) = pick(choice.get(), &names) else { continue };
+            has_error |= error.is_some_and(says_something);
             let finished = reason.is_some_and(|reason| reason.get().starts_with('"'));
             // Beside an error it is no end of an answer (OpenRouter: `"finish_reason":"error"`).
             read.finished |= finished && !has_error;

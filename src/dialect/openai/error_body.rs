@@ -2,7 +2,8 @@
 //!
 //! Seen in the field: `{"error":{…}}` (OpenAI), the same without the envelope (SGLang, vLLM up to 0.9, Mistral, Fireworks), an
 //! array of one (Gemini), a text as `error` (TGI, Ollama, xAI), `message`, `detail` as text or FastAPI's list, `errors[]`,
-//! RFC 9457 (NVIDIA NIM), AWS's `__type`, and JSON as text within `message` or `metadata.raw` (proxies, OpenRouter).
+//! RFC 9457 (NVIDIA NIM), AWS's `__type`, JSON as text within `message` or `metadata.raw` (proxies, OpenRouter), and an
+//! `error` on a choice (OpenRouter).
 
 use crate::dialect::json::{list, pick, says_something, string, whole_number};
 use serde_json::value::RawValue;
@@ -34,7 +35,7 @@ pub(super) struct ErrorBody {
 }
 
 /// `None` where it is not JSON, or says nothing of an error. `succeeded`: by its status it is an answer; an answer that has
-/// choices or counts is an error only by a member `error`.
+/// choices or counts is an error only by a member `error`, of its own or of a choice.
 pub(super) fn read(body: &[u8], succeeded: bool) -> Option<ErrorBody> {
     let text = String::from_utf8_lossy(body);
     let text = text.trim_start_matches('\u{feff}');
@@ -60,7 +61,9 @@ fn is_error(text: &str) -> bool {
             .first()
             .is_some_and(|element| element.get().starts_with('{') && is_error(element.get()));
     };
-    if error.is_some_and(|error| says_something(error) || choices.is_none()) {
+    if error.is_some_and(|error| says_something(error) || choices.is_none())
+        || choices.is_some_and(|choices| of_choice(choices).is_some())
+    {
         return true;
     }
     let is_text = |raw: Option<&RawValue>| raw.is_some_and(|raw| raw.get().starts_with('"'));
@@ -72,7 +75,20 @@ fn is_error(text: &str) -> bool {
             || errors.is_some_and(says_something))
 }
 
-const NAMES: [&str; 22] = [
+/// The error of a choice, beside which others may be fine (genkit#6259).
+fn of_choice(choices: &RawValue) -> Option<&RawValue> {
+    // Most answers have none, and then nothing is taken apart.
+    let text = choices.get();
+    if text.len() > LARGEST || memchr::memmem::find(text.as_bytes(), b"\"error\"").is_none() {
+        return None;
+    }
+    list(choices)?.into_iter().find_map(|choice| {
+        let [error] = pick(choice.get(), &["error"])?;
+        error.filter(|error| says_something(error))
+    })
+}
+
+const NAMES: [&str; 23] = [
     "error",
     "errors",
     "message",
@@ -95,6 +111,7 @@ const NAMES: [&str; 22] = [
     "raw",
     "reasons",
     "error_message",
+    "choices",
 ];
 
 impl ErrorBody {
@@ -133,12 +150,14 @@ impl ErrorBody {
             raw,
             reasons,
             error_message,
+            choices,
         ] = found;
         if depth == 0 {
             self.readable = error.is_some_and(is_readable);
         }
         // What stands deeper is more specific, so it goes first.
-        for nested in [error, errors, inner, metadata, raw].into_iter().flatten() {
+        for nested in [error, errors, choices.and_then(of_choice), inner, metadata, raw].into_iter().flatten()
+        {
             self.take_value(nested, depth + 1);
         }
         // OpenRouter's moderation says why, and nothing else has this list.

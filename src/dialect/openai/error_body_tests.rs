@@ -151,6 +151,12 @@ fn under_200() {
         (r#"[{"error":{"message":"no"}}]"#, true),
         (r#"{"choices":[],"message":"fine"}"#, false),
         (r#"{"usage":{},"message":"fine"}"#, false),
+        // OpenRouter: genkit#6259.
+        (r#"{"choices":[{"index":0,"finish_reason":"error","error":{"code":502,"message":"no"}}]}"#, true),
+        (
+            r#"{"choices":[{"index":0,"message":{"content":"an \"error\" and \"error\":1"},"error":null}]}"#,
+            false,
+        ),
         (r#"{"choices":[],"error":null}"#, false),
         (r#"{"choices":[],"error":{}}"#, false),
         (r#"{"choices":[],"error":""}"#, false),

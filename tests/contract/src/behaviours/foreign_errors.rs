@@ -230,6 +230,12 @@ fn texts(stage: &mut Stage<'_>) {
         (r#"{"error":"a text"}"#, 502, "origin_error", "a text"),
         (r#"{"detail":"a detail"}"#, 502, "origin_error", "a detail"),
         (
+            r#"{"choices":[{"index":0,"finish_reason":"error","error":{"code":502,"message":"of a choice"}}]}"#,
+            502,
+            "origin_error",
+            "of a choice",
+        ),
+        (
             r#"{"object":"error","message":"maximum context length","code":400}"#,
             400,
             "context_length_exceeded",
