@@ -97,7 +97,10 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                     // Its end is known, or is said below.
                     std::mem::forget(unended);
                     match begun {
-                        Ok(Outcome::Found(found)) => return Ok(found),
+                        Ok(Outcome::Found(found)) => {
+                            self.learn_refusal(&found, target.index.origin);
+                            return Ok(found);
+                        }
                         Ok(Outcome::Failed(failure, whole)) => {
                             // What is refused here may be how it was asked to go on, which is not the client's fault.
                             let own = partial.is_some() && failure == Failure::Refused;
@@ -106,7 +109,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                             last = Some(Ok(whole));
                         }
                         Ok(Outcome::Again(whole)) => {
-                            self.platform.state(|s| s.refusals.refuse_usage(target.index.origin, now_ms));
+                            self.without_usage = Some(target.index.origin);
                             self.retry.once_more(at);
                             last = Some(Ok(whole));
                         }
@@ -161,8 +164,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             .exchange(target.origin.kind)
             .ok_or_else(|| cannot(&CannotEncode::Dialect, &target))?;
         let mode = self.stream_mode(&target);
-        let refused = self.platform.state(|s| s.refusals.has_refused_usage(target.index.origin, began_ms));
-        let ask_usage = !refused && target.origin.stream_usage != StreamUsage::Never;
+        let ask_usage = self.asks_usage(&target, began_ms);
         let now_ms = began_ms;
         let outgoing =
             send::Outgoing { target: &target, secrets: &secrets, id: &id, now_ms, mode, ask_usage, partial };
@@ -279,6 +281,23 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         }
         let wait_ms = self.retry_after(headers);
         self.retry.failed(at, failure, wait_ms, now_ms, &mut self.rng);
+    }
+
+    /// Whether an origin is asked for the counts of a stream.
+    fn asks_usage(&self, target: &Target<'_>, now_ms: u64) -> bool {
+        let origin = target.index.origin;
+        target.origin.stream_usage != StreamUsage::Never
+            && self.without_usage != Some(origin)
+            && !self.platform.state(|state| state.refusals.has_refused_usage(origin, now_ms))
+    }
+
+    /// An origin that works without the question for counts after it did not with it: only then was it that, and not
+    /// something of the client's.
+    fn learn_refusal(&self, found: &Found<P>, origin: usize) {
+        if self.without_usage == Some(origin) && !matches!(found, Found::ClientLeft) {
+            let now_ms = self.platform.now_ms();
+            self.platform.state(|state| state.refusals.refuse_usage(origin, now_ms));
+        }
     }
 
     /// The client has left between two attempts: that is how the last one counts too.

@@ -81,8 +81,13 @@ fn by_status(status: u16) -> Failure {
 /// Whether an origin refuses to be asked for counts in a stream (Azure: openai-python#1469; Mistral: avante.nvim#2347).
 #[must_use]
 pub(super) fn refuses_stream_options(status: u16, body: &[u8]) -> bool {
-    let says = |name: &[u8]| memchr::memmem::find(body, name).is_some();
-    matches!(status, 400 | 422) && (says(b"stream_options") || says(b"include_usage"))
+    if !matches!(status, 400 | 422) {
+        return false;
+    }
+    // In its texts only: elsewhere the body may hold the request, as FastAPI's `input` does.
+    let Some(error) = error_body::read(body, false) else { return false };
+    let mut said = error.texts.iter().map(String::as_str).chain(error.param.as_deref());
+    said.any(|text| text.contains("stream_options") || text.contains("include_usage"))
 }
 
 /// Something that is no error of an API: a page, a text, nothing. Cloudflare's own have no JSON; an origin that is reached

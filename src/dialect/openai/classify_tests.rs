@@ -150,6 +150,12 @@ fn who_refuses_the_question_for_counts() {
             r#"{"error":{"message":"Unrecognized request argument supplied: stream_options. Please contact us through an Azure support request","type":"invalid_request_error","param":"","code":null}}"#,
             true,
         ),
+        (
+            "FastAPI, of a request without messages",
+            422,
+            r#"{"detail":[{"type":"missing","loc":["body","messages"],"msg":"Field required","input":{"model":"m","stream_options":{"include_usage":true}}}]}"#,
+            false,
+        ),
         ("of something else", 400, r#"{"error":{"message":"Unknown parameter: 'logprobs'."}}"#, false),
         ("an outage", 500, r#"{"error":{"message":"stream_options"}}"#, false),
     ] {

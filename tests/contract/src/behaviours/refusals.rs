@@ -4,7 +4,7 @@ use super::foreign_errors::{failing_at, goes_on};
 use crate::fixtures::{DONE, always, delta, event, finish, json, post, stream, streamed};
 use crate::stage::{Behaviour, Stage};
 use moegate::config::Failure;
-use moegate::platform::fake::{Arrived, Script};
+use moegate::platform::fake::{Arrived, Responder, Script};
 use moegate_wire::{Ending, Usage};
 use std::sync::Arc;
 
@@ -52,6 +52,18 @@ fn stream_options(stage: &mut Stage<'_>) {
         if calls == 2 {
             assert_eq!((records[0].failure, records[0].last), (Some(Failure::Unsupported), false));
         }
+    }
+    // Where it fails without them too, they were not to blame: the next request is asked with them.
+    let fails: Responder = Arc::new(|arrived| {
+        let added = String::from_utf8_lossy(&arrived.body).contains("stream_options");
+        let text = if added { "no stream_options" } else { "no messages" };
+        json(400, format!(r#"{{"error":{{"message":"{text}"}}}}"#)).into()
+    });
+    for _ in 0..2 {
+        let reply = stage.play(fails.clone(), &streamed("far-model"));
+        assert_eq!((reply.status, stage.generations().len()), (400, 2));
+        assert!(reply.text().contains("no messages"), "{reply:?}");
+        stage.settle(2);
     }
     // The client's own are not taken away.
     let asks =
