@@ -75,7 +75,7 @@ impl Exchange {
             status: reply.status,
             headers,
             sent,
-            body: if sums { String::new() } else { reply.text() },
+            body: if sums { String::new() } else { anonymous(reply) },
             ended: reply.ended,
         }
     }
@@ -88,6 +88,23 @@ fn without_times(name: &str, value: &str) -> String {
     }
     let parts = value.split(';').map(|part| if part.starts_with("ms=") { "ms=" } else { part });
     parts.collect::<Vec<_>>().join(";")
+}
+
+/// The reply's body without the request's id and times, which an error's text and the event about attempts hold.
+fn anonymous(reply: &Reply) -> String {
+    let mut text = reply.text();
+    let id = reply.header(moegate_wire::header::REQUEST_ID);
+    if !id.is_empty() {
+        text = text.replace(id, "");
+    }
+    for name in ["\"ms\":", "\"created\":"] {
+        let mut parts = text.split(name);
+        let first = parts.next().unwrap_or_default().to_owned();
+        text = parts.fold(first, |text, part| {
+            text + name + part.trim_start_matches(|digit: char| digit.is_ascii_digit())
+        });
+    }
+    text
 }
 
 /// The record without id and times.
