@@ -12,8 +12,10 @@ use crate::dialect::{AttemptNote, StreamCodec, StreamOptions};
 use crate::error::ApiError;
 use crate::payload::{Edit, edited};
 use crate::stream::sse;
-use memchr::{memchr, memmem};
+use memchr::memchr;
+use memchr::memmem::{self, Finder};
 use serde_json::value::RawValue;
+use std::sync::LazyLock;
 
 pub(super) struct Codec {
     options: StreamOptions,
@@ -178,12 +180,26 @@ impl StreamCodec for Codec {
     }
 }
 
+/// What is looked for in every event, prepared once.
+struct Finders {
+    done: Finder<'static>,
+    choices: Finder<'static>,
+    names: [Finder<'static>; 3],
+}
+
+static FINDERS: LazyLock<Finders> = LazyLock::new(|| Finders {
+    done: Finder::new(b"[DONE]"),
+    choices: Finder::new(b"\"choices\""),
+    names: ["\"usage\"", "\"error\"", "\"finish_reason\""].map(Finder::new),
+});
+
 /// Whether an event may hold counts, an error, a finish reason or the end mark. `"usage":null` and `"finish_reason":null`,
 /// which OpenAI's every chunk has, are none.
 fn is_interesting(event: &[u8]) -> bool {
-    memmem::find(event, b"[DONE]").is_some()
-        || [&b"\"usage\""[..], b"\"error\"", b"\"finish_reason\""].iter().any(|name| is_given(event, name))
-        || !begins_as_chunk(event) && memmem::find(event, b"\"choices\"").is_none()
+    let finders = &*FINDERS;
+    finders.done.find(event).is_some()
+        || finders.names.iter().any(|name| is_given(event, name))
+        || !begins_as_chunk(event) && finders.choices.find(event).is_none()
 }
 
 /// Whether the first member is one that chunks begin with: `id`, `object`, `choices`, `created`, `model`. Errors without the
@@ -194,10 +210,10 @@ fn begins_as_chunk(event: &[u8]) -> bool {
 }
 
 /// Whether some member of that name has a value other than null, or the name is itself a value (`"object":"error"`).
-fn is_given(event: &[u8], name: &[u8]) -> bool {
+fn is_given(event: &[u8], name: &Finder<'_>) -> bool {
     let mut rest = event;
-    while let Some(at) = memmem::find(rest, name) {
-        rest = &rest[at + name.len()..];
+    while let Some(at) = name.find(rest) {
+        rest = &rest[at + name.needle().len()..];
         let value = rest.trim_ascii_start();
         let Some(value) = value.strip_prefix(b":") else { return true };
         if !value.trim_ascii_start().starts_with(b"null") {
