@@ -2,6 +2,17 @@
 
 use std::borrow::Cow;
 
+/// An origin's text is shown up to here.
+const MOST_SHOWN: usize = 2048;
+
+/// A foreign text for people: cut, and without control characters.
+#[must_use]
+pub fn shown_text(text: &str) -> String {
+    let cut = &text[..text.floor_char_boundary(MOST_SHOWN)];
+    let dots = if cut.len() < text.len() { "…" } else { "" };
+    cut.chars().map(|c| if c.is_control() { ' ' } else { c }).chain(dots.chars()).collect()
+}
+
 /// An error, in neutral words; `kind` and `code` are OpenAI's vocabulary, which other dialects map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {

@@ -118,6 +118,17 @@ impl<'a> OriginSecrets<'a> {
         headers.extend(self.headers.iter().cloned());
     }
 
+    /// The text with all of them struck out; `None` where none stands in it.
+    #[must_use]
+    pub fn struck_from(&self, text: &str) -> Option<String> {
+        let mut struck = None;
+        for Secret(secret) in self.bearer.iter().chain(&self.others).filter(|s| s.occurs_in(text.as_bytes()))
+        {
+            struck = Some(struck.as_deref().unwrap_or(text).replace(secret.as_str(), "[secret]"));
+        }
+        struck
+    }
+
     /// Whether any of them stands in `bytes`.
     #[must_use]
     pub fn occur_in(&self, bytes: &[u8]) -> bool {
@@ -166,6 +177,7 @@ mod tests {
             breaker: Default::default(),
             retry_percent: 20,
             prefill: Default::default(),
+            stream_usage: Default::default(),
             models: vec![],
             fields: Default::default(),
         }

@@ -3,10 +3,12 @@
 use crate::resilience::admission::BytesInFlight;
 use crate::resilience::health::Health;
 use crate::resilience::idempotency::IdempotencyCache;
+use crate::resilience::refusals::Refusals;
 
 #[derive(Debug, Default)]
 pub struct InstanceState {
     pub health: Health,
     pub idempotency: IdempotencyCache,
     pub in_flight: BytesInFlight,
+    pub refusals: Refusals,
 }

@@ -113,7 +113,7 @@ The plan:
 
 Budget: attempts: 4; time: 120 s; money: 0.5 dollars; longest wait: 5 s.
 After a failure:
-  next   connect, broken, rate_limited, waking, context_length, bad_key, model_not_found, bad_answer
+  next   connect, broken, rate_limited, waking, context_length, bad_key, model_not_found, unsupported, bad_answer
   retry  request_timeout, conflict, too_early, server_error
   stop   timeout, content_filter, refused
 A stream that breaks off once it has begun: the client gets an error event.

@@ -19,7 +19,7 @@ pub mod authoring;
 pub use fields::{DENIED_FIELDS, DeniedAction, FieldPolicy, is_harmless, is_same_field};
 pub use money::DollarsPerMillion;
 pub use origin::{Authority, Kind, Model, Origin};
-pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, Timeouts};
+pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, StreamUsage, Timeouts};
 pub use rule::{Condition, Leaf, Part, Rule, RuleTable};
 pub use validate::Problem;
 
@@ -191,7 +191,8 @@ pub enum ErrorDetail {
     Full,
     /// Class, status, `Retry-After` and request id, in the gateway's words. An origin's text of a 401, 402, 403, 429 or
     /// 5xx (which may name the operator's account, its limits and balance), `secret_missing` and the header
-    /// `x-moegate-attempt-log` are in the operator's log only. Texts about the request itself (400, 404, 413, 422) stay.
+    /// `x-moegate-attempt-log` are in the operator's log only. Texts about the request itself (400, 404, 413, 422, and a
+    /// content filter's) stay, unless they are about the key, the account or its limits.
     Plain,
 }
 

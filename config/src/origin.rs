@@ -1,6 +1,6 @@
 //! Origins: where requests may go, with what key, at what price.
 
-use crate::{Breaker, DollarsPerMillion, FieldPolicy, Prefill};
+use crate::{Breaker, DollarsPerMillion, FieldPolicy, Prefill, StreamUsage};
 use moegate_wire::Price;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -41,6 +41,9 @@ pub struct Origin {
     /// resume handle instead.
     #[serde(default)]
     pub prefill: Prefill,
+    /// How the tokens of its streams become known.
+    #[serde(default)]
+    pub stream_usage: StreamUsage,
     /// Which members of a request's body go to it.
     #[serde(default, skip_serializing_if = "FieldPolicy::is_default")]
     pub fields: FieldPolicy,

@@ -96,8 +96,10 @@ pub enum Failure {
     ContentFilter,
     /// 401, 402 or 403, or a spent quota: the origin refuses the gateway's key.
     BadKey,
-    /// 404: the origin does not know the model, or our own server not the beginning of an answer it should go on with.
+    /// 404, or an error that says so: the origin does not know the model, or our own server not the beginning of an answer it should go on with.
     ModelNotFound,
+    /// The origin or its model cannot do what the request asks: tools, a parameter, a value.
+    Unsupported,
     /// Something that is no answer: a page, a redirect, JSON of another form, a stream of no events.
     BadAnswer,
     /// Any other 4xx: the request itself is at fault. Always ends the request.
@@ -126,7 +128,7 @@ pub enum Action {
 
 impl Failure {
     /// Every one.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Connect,
         Self::Timeout,
         Self::Broken,
@@ -140,6 +142,7 @@ impl Failure {
         Self::ContentFilter,
         Self::BadKey,
         Self::ModelNotFound,
+        Self::Unsupported,
         Self::BadAnswer,
         Self::Refused,
     ];
@@ -161,6 +164,7 @@ impl Failure {
             Self::ContentFilter => "content_filter",
             Self::BadKey => "bad_key",
             Self::ModelNotFound => "model_not_found",
+            Self::Unsupported => "unsupported",
             Self::BadAnswer => "bad_answer",
             Self::Refused => "refused",
         }
@@ -196,6 +200,22 @@ impl Default for Breaker {
     fn default() -> Self {
         Self { failures: 5, percent: 50, attempts: 20, open_s: 5 }
     }
+}
+
+/// How the tokens of an origin's pumped streams become known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum StreamUsage {
+    /// It is asked with `stream_options`. One that refuses that is asked once more without it, and for an hour no more;
+    /// streams without counts are recorded as unmetered.
+    #[default]
+    Ask,
+    /// The same, but a whole stream without counts is counted by its events, one token each, and by the length of the
+    /// request; its record says that it was inferred.
+    Estimate,
+    /// It is not asked: what it says by itself counts.
+    Never,
 }
 
 /// How an origin is told to go on from a partial answer, for routes with `continue`.

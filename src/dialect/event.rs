@@ -1,13 +1,15 @@
 //! What an event of an origin's stream means, whatever the dialect.
 
-use moegate_wire::Usage;
+use super::counts::Counts;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StreamEvent {
     /// Content, a tool call or a finish reason: from here on the answer has begun. Only told until it has.
     pub begun: bool,
+    /// It holds some of the answer: about a token.
+    pub content: bool,
     /// Counts so far.
-    pub usage: Option<Usage>,
+    pub usage: Option<Counts>,
     /// An answer (one of several) has its finish reason.
     pub finished: bool,
     /// The origin reports an error; its data.

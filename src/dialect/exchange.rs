@@ -1,6 +1,6 @@
 //! A client's dialect towards an origin's: how answers are read and what the client gets of them.
 
-use super::answer::AnswerFacts;
+use super::answer::{AnswerFacts, OriginError};
 use super::event::{Output, StreamEvent};
 use super::partial::Partial;
 use crate::config::Failure;
@@ -12,9 +12,20 @@ pub trait Exchange: Sync {
     /// What a whole answer says; `None` where it is not of the origin's dialect at all.
     fn answer(&self, body: &[u8], price: &Price) -> Option<AnswerFacts>;
 
-    /// What kind of failure an answer is, by status and body. Status 200 is for a body, or an event of a stream, that holds
-    /// an error.
-    fn classify(&self, status: u16, body: &[u8]) -> Failure;
+    /// The error that an answer is, by status and body. Status 200 is for a body, or an event of a stream, that may hold
+    /// one. `None`: there is none.
+    fn error(&self, status: u16, body: &[u8]) -> Option<OriginError>;
+
+    /// What kind of failure that is.
+    fn classify(&self, status: u16, body: &[u8]) -> Failure {
+        self.error(status, body).map_or(Failure::BadAnswer, |error| error.failure)
+    }
+
+    /// An origin's error in the client's form, for one of another form. `status`: what the client gets.
+    fn told(&self, error: OriginError, status: u16) -> ApiError;
+
+    /// Whether the error is about the question for counts in a stream, which the gateway may have added.
+    fn refuses_usage(&self, status: u16, body: &[u8]) -> bool;
 
     /// What reads one stream.
     fn stream(&self, options: StreamOptions) -> Box<dyn StreamCodec>;

@@ -1,8 +1,10 @@
 //! Raw JSON within a body: where a value stands, and the member it belongs to.
 
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 
 /// A string, borrowed where it has no escapes.
@@ -15,6 +17,76 @@ pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 /// The deserializer's own.
 pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// The values of the members of these names. An explicit null is none; of a member given twice the last one holds, as in
+/// most parsers. `None` where the text is no JSON object.
+pub(super) fn pick<'a, const N: usize>(
+    text: &'a str,
+    names: &[&str; N],
+) -> Option<[Option<&'a RawValue>; N]> {
+    let found = pick_with_null(text, names)?;
+    Some(found.map(|raw| raw.filter(|raw| raw.get() != "null")))
+}
+
+/// The same, where an explicit null is a value.
+pub(super) fn pick_with_null<'a, const N: usize>(
+    text: &'a str,
+    names: &[&str; N],
+) -> Option<[Option<&'a RawValue>; N]> {
+    let mut found = [None; N];
+    pick_into(text, names, &mut found).then_some(found)
+}
+
+// Compiled once, whatever the number of names.
+fn pick_into<'a>(text: &'a str, names: &[&str], found: &mut [Option<&'a RawValue>]) -> bool {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    Picked { names, found }.deserialize(&mut deserializer).and_then(|()| deserializer.end()).is_ok()
+}
+
+struct Picked<'p, 'a> {
+    names: &'p [&'p str],
+    found: &'p mut [Option<&'a RawValue>],
+}
+
+impl<'a> DeserializeSeed<'a> for Picked<'_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Picked<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Text(name)) = map.next_key()? {
+            match self.names.iter().position(|own| *own == name) {
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+                Some(at) => {
+                    self.found[at] = Some(map.next_value()?);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text's characters; `None` where the value is none.
+pub(super) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|Text(text)| text)
+}
+
+/// The elements of an array.
+pub(super) fn list(raw: &RawValue) -> Option<Vec<&RawValue>> {
+    serde_json::from_str(raw.get()).ok()
 }
 
 /// Where in `body` the raw value `part`, borrowed from it, stands.
@@ -66,6 +138,23 @@ pub(super) fn says_something(value: &RawValue) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn members_are_picked() {
+        let picked = |text| {
+            pick(text, &["a", "b"]).map(|found| found.map(|raw| raw.map_or("-", RawValue::get)).join(" "))
+        };
+        for (text, expected) in [
+            (r#"{"a":1,"x":{"b":2},"b":[3]}"#, Some("1 [3]")),
+            (r#" {"\u0061":1,"a":2,"b":null} "#, Some("2 -")),
+            ("{}", Some("- -")),
+            ("[1]", None),
+            (r#"{"a":1"#, None),
+            (r#"{"a":1}x"#, None),
+        ] {
+            assert_eq!(picked(text).as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn a_member_goes_with_its_comma() {

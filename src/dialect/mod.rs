@@ -1,7 +1,7 @@
 //! What the gateway must know of a request and its answer, in neutral words, and the dialects that say it.
 //!
 //! - [`request`]: facts of a request, and what has to change for an origin. [`event`]: what an event of a stream means.
-//!   [`partial`]: an answer that another origin can go on with. [`answer`]: what a whole answer says.
+//!   [`partial`]: an answer that another origin can go on with. [`answer`]: what a whole answer says. [`counts`]: tokens used.
 //! - [`ClientDialect`]: what clients send and get. [`Exchange`]: a client's dialect towards an origin's.
 //! - [`registry`]: the only place that knows which dialects there are. Nobody outside imports one by name.
 //!
@@ -9,6 +9,7 @@
 
 pub mod answer;
 mod client;
+pub mod counts;
 pub mod event;
 mod exchange;
 mod json;

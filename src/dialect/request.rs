@@ -1,8 +1,10 @@
 //! A request for a generation, as far as the gateway must know it.
 
+use super::counts::Counts;
 use super::partial::Partial;
 use crate::config::{Origin, Prefill};
 use crate::payload::Edit;
+use moegate_wire::Usage;
 use std::ops::Range;
 
 /// What routing, limits and metering look at.
@@ -38,6 +40,13 @@ impl RequestSize {
     #[must_use]
     pub fn prompt_tokens(self) -> u64 {
         self.body_bytes as u64 / BYTES_PER_TOKEN
+    }
+
+    /// Counts for an answer of so many events that said none: an event is about a token.
+    #[must_use]
+    pub fn counts(self, events: u64) -> Counts {
+        let usage = Usage { prompt: self.prompt_tokens(), completion: events, ..Usage::default() };
+        Counts { inferred: true, ..usage.into() }
     }
 
     /// An estimate, over all choices.

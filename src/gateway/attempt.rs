@@ -1,11 +1,12 @@
 //! One attempt at one origin, from its sending to its end.
 
 use crate::config::{Failure, Kind};
+use crate::dialect::counts::Counts;
 use crate::dialect::{AttemptEntry, AttemptNote};
 use crate::resilience::health::BreakerState;
 use crate::routing::Target;
 use crate::secret::OriginSecrets;
-use moegate_wire::{Ending, Usage};
+use moegate_wire::Ending;
 use std::fmt::Write;
 
 pub(super) struct Attempt<'a> {
@@ -24,7 +25,7 @@ pub(super) struct Attempt<'a> {
     pub(super) failure: Option<Failure>,
     pub(super) ending: Ending,
     /// What the answer itself says.
-    pub(super) usage: Option<Usage>,
+    pub(super) counts: Option<Counts>,
     /// Whether these counts are all: not so where a stream broke off that told of them as it went.
     pub(super) counted: bool,
     /// Its stream was not read: only a receipt knows how it ended.
@@ -34,7 +35,7 @@ pub(super) struct Attempt<'a> {
 impl Attempt<'_> {
     /// Whether only our own server's receipt says what it used.
     pub(super) fn needs_receipt(&self) -> bool {
-        self.relayed || self.usage.is_none() && self.target.origin.kind == Kind::Moegate
+        self.relayed || self.counts.is_none() && self.target.origin.kind == Kind::Moegate
     }
 
     fn reason(&self) -> &'static str {

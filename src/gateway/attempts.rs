@@ -6,7 +6,7 @@ use super::context::RequestContext;
 use super::judge::{self, Judgement};
 use super::reply::{self, header_text};
 use super::send::{self, Exchanged, OpenStream, SendError, Timeouts};
-use crate::config::Failure;
+use crate::config::{Failure, StreamMode, StreamUsage};
 use crate::dialect::partial::Partial;
 use crate::dialect::request::{CannotEncode, RequestSize};
 use crate::dialect::{ClientRequest, Exchange};
@@ -39,6 +39,8 @@ pub(super) struct Whole<P: Platform> {
 enum Outcome<P: Platform> {
     Found(Found<P>),
     Failed(Failure, Whole<P>),
+    /// It refused what the gateway had added of itself.
+    Again(Whole<P>),
 }
 
 /// An attempt whose end nobody knows yet. If the runtime drops the work behind the request, its origin must not wait for
@@ -95,12 +97,20 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                     // Its end is known, or is said below.
                     std::mem::forget(unended);
                     match begun {
-                        Ok(Outcome::Found(found)) => return Ok(found),
+                        Ok(Outcome::Found(found)) => {
+                            self.learn_refusal(&found, target.index.origin);
+                            return Ok(found);
+                        }
                         Ok(Outcome::Failed(failure, whole)) => {
                             // What is refused here may be how it was asked to go on, which is not the client's fault.
                             let own = partial.is_some() && failure == Failure::Refused;
                             let followed = if own { Failure::ModelNotFound } else { failure };
                             self.failed(at, followed, &whole.headers);
+                            last = Some(Ok(whole));
+                        }
+                        Ok(Outcome::Again(whole)) => {
+                            self.without_usage = Some(target.index.origin);
+                            self.retry.once_more(at);
                             last = Some(Ok(whole));
                         }
                         // Nothing was sent.
@@ -154,8 +164,10 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             .exchange(target.origin.kind)
             .ok_or_else(|| cannot(&CannotEncode::Dialect, &target))?;
         let mode = self.stream_mode(&target);
+        let ask_usage = self.asks_usage(&target, began_ms);
+        let now_ms = began_ms;
         let outgoing =
-            send::Outgoing { target: &target, secrets: &secrets, id: &id, now_ms: began_ms, mode, partial };
+            send::Outgoing { target: &target, secrets: &secrets, id: &id, now_ms, mode, ask_usage, partial };
         let outbound =
             outgoing.request(request, body).map_err(|cannot_encode| cannot(&cannot_encode, &target))?;
         let breaker = self.platform.state(|state| state.health.breaker_state(target.index, began_ms));
@@ -178,14 +190,15 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             status: 200,
             failure: None,
             ending: Ending::Complete,
-            usage: None,
+            counts: None,
             counted: true,
             relayed: false,
         };
-        let outcome = self.judge(&mut attempt, exchange, sent);
+        let added = ask_usage && mode == StreamMode::Pump && self.facts.stream && !self.facts.include_usage;
+        let outcome = self.judge(&mut attempt, exchange, sent, added);
         let result = match &outcome {
             Outcome::Found(Found::ClientLeft) => AttemptResult::Unknown,
-            Outcome::Found(_) => AttemptResult::Success,
+            Outcome::Found(_) | Outcome::Again(_) => AttemptResult::Success,
             // A customer's limit, not the origin's: the next key is another customer.
             Outcome::Failed(Failure::RateLimited, _) if key < target.origin.spare_secrets.len() => {
                 AttemptResult::Unknown
@@ -211,6 +224,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         attempt: &mut Attempt<'_>,
         exchange: &dyn Exchange,
         sent: Result<Exchanged<P>, SendError>,
+        added_usage: bool,
     ) -> Outcome<P> {
         let (status, headers, body) = match sent {
             Ok(Exchanged::Stream(stream)) => return Outcome::Found(Found::Stream(stream)),
@@ -227,26 +241,27 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                 return Outcome::Failed(failure, self.replaced(&told, HeaderMap::new()));
             }
         };
-        let nothing = judge::used_nothing(status).then(Usage::default);
-        match judge::answer(&attempt.target, &attempt.secrets, exchange, status, body.bytes()) {
-            Judgement::Pass { usage, edits } => {
-                (attempt.status, attempt.usage) = (status, usage);
-                Outcome::Found(Found::Whole(Whole { status, headers, body: body.into_payload(edits) }))
+        let nothing = judge::used_nothing(status).then(|| Usage::default().into());
+        let again = added_usage && exchange.refuses_usage(status, body.bytes());
+        let judged = judge::answer(&attempt.target, &attempt.secrets, exchange, status, body.bytes());
+        let (failure, whole) = match judged {
+            Judgement::Pass { counts, edits } => {
+                (attempt.status, attempt.counts) = (status, counts);
+                let body = body.into_payload(edits);
+                return Outcome::Found(Found::Whole(Whole { status, headers, body }));
             }
-            Judgement::PassError { status: shown, usage } => {
-                let failure = exchange.classify(status, body.bytes());
-                (attempt.status, attempt.usage, attempt.failure) = (shown, usage.or(nothing), Some(failure));
-                attempt.ending = Ending::Error;
-                let body = body.into_payload(Vec::new());
-                Outcome::Failed(failure, Whole { status: shown, headers, body })
+            Judgement::PassError { status: shown, counts, failure } => {
+                (attempt.status, attempt.counts) = (shown, counts.or(nothing));
+                (failure, Whole { status: shown, headers, body: body.into_payload(Vec::new()) })
             }
-            Judgement::Replace(error) => {
-                let failure = exchange.classify(status, body.bytes());
-                (attempt.status, attempt.usage, attempt.failure) = (error.status, nothing, Some(failure));
-                attempt.ending = Ending::Error;
-                Outcome::Failed(failure, self.replaced(&error, headers))
+            Judgement::Replace(error, failure) => {
+                (attempt.status, attempt.counts) = (error.status, nothing);
+                (failure, self.replaced(&error, headers))
             }
-        }
+        };
+        let failure = if again { Failure::Unsupported } else { failure };
+        (attempt.failure, attempt.ending) = (Some(failure), Ending::Error);
+        if again { Outcome::Again(whole) } else { Outcome::Failed(failure, whole) }
     }
 
     fn replaced(&self, error: &ApiError, headers: HeaderMap) -> Whole<P> {
@@ -266,6 +281,23 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         }
         let wait_ms = self.retry_after(headers);
         self.retry.failed(at, failure, wait_ms, now_ms, &mut self.rng);
+    }
+
+    /// Whether an origin is asked for the counts of a stream.
+    fn asks_usage(&self, target: &Target<'_>, now_ms: u64) -> bool {
+        let origin = target.index.origin;
+        target.origin.stream_usage != StreamUsage::Never
+            && self.without_usage != Some(origin)
+            && !self.platform.state(|state| state.refusals.has_refused_usage(origin, now_ms))
+    }
+
+    /// An origin that works without the question for counts after it did not with it: only then was it that, and not
+    /// something of the client's.
+    fn learn_refusal(&self, found: &Found<P>, origin: usize) {
+        if self.without_usage == Some(origin) && !matches!(found, Found::ClientLeft) {
+            let now_ms = self.platform.now_ms();
+            self.platform.state(|state| state.refusals.refuse_usage(origin, now_ms));
+        }
     }
 
     /// The client has left between two attempts: that is how the last one counts too.
@@ -323,8 +355,8 @@ fn cannot(why: &CannotEncode, target: &Target<'_>) -> ApiError {
 
 /// Nano-dollars that count against the budget.
 fn could_have_cost(attempt: &Attempt<'_>, size: RequestSize) -> u64 {
-    match attempt.usage {
-        Some(usage) => attempt.target.model.price().cost(&usage).0,
+    match attempt.counts {
+        Some(counts) => attempt.target.model.price().cost(&counts.usage).0,
         // It may have been a reset as well, but mostly nothing was reached.
         None if attempt.failure == Some(Failure::Connect) => 0,
         None => estimate(size, &attempt.target),

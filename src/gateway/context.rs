@@ -29,6 +29,8 @@ pub(super) struct RequestContext<'a, P: Platform> {
     /// Where the answer may have to be given again.
     pub(super) fingerprint: Option<Fingerprint>,
     pub(super) watch: Watch<'a, P>,
+    /// The origin that is asked once more without the question for counts, by its place in the configuration.
+    pub(super) without_usage: Option<usize>,
     /// What is to be given again.
     pub(super) stored_reply: Option<StoredReply>,
 }

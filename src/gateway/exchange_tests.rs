@@ -73,7 +73,7 @@ fn resumed<'b>(model: &str, body: &'b str, partial: Option<&Partial>) -> Result<
     let parsed = dialect.parse(name, body.as_bytes()).unwrap();
     with(model, |target, secrets| {
         let mode = target.stream_mode();
-        Outgoing { target, secrets, id: "id1", now_ms: NOW, mode, partial }
+        Outgoing { target, secrets, id: "id1", now_ms: NOW, mode, ask_usage: true, partial }
             .request(&*parsed, &body.as_bytes())
     })
 }
@@ -191,7 +191,7 @@ fn answers_are_judged() {
         with("far", |target, secrets| match judged(target, secrets, status, body.as_bytes()) {
             Judgement::Pass { .. } => (status, "pass"),
             Judgement::PassError { status, .. } => (status, "pass error"),
-            Judgement::Replace(error) => (error.status, error.code),
+            Judgement::Replace(error, _) => (error.status, error.code),
         })
     };
     for (status, body, expected) in [
@@ -202,6 +202,21 @@ fn answers_are_judged() {
         (400, r#"{"error":{"message":"x"}}"#, (400, "pass error")),
         (429, r#"{"error":{"message":"x"}}"#, (429, "pass error")),
         (503, "busy", (503, "origin_error")),
+        (200, r#"{"error":"text"}"#, (502, "origin_error")),
+        (200, r#"{"error":{}}"#, (502, "origin_error")),
+        (
+            200,
+            r#"{"choices":[{"error":{"code":429,"message":"x"}}],"usage":{}}"#,
+            (429, "rate_limit_exceeded"),
+        ),
+        (200, r#"{"choices":[{"message":{"content":"\"error\":"}}]}"#, (200, "pass")),
+        (200, r#"{"error":{"code":429,"message":"x"}}"#, (429, "pass error")),
+        (400, r#"{"object":"error","message":"maximum context length"}"#, (400, "context_length_exceeded")),
+        (400, r#"[{"error":{"message":"API key not valid"}}]"#, (502, "origin_refused_key")),
+        (400, r#"{"error":{"message":"API key not valid"}}"#, (502, "origin_refused_key")),
+        (403, r#"{"error":"You have run out of credits"}"#, (403, "origin_error")),
+        (404, r#"{"error":"model not found, try pulling it first"}"#, (404, "model_not_found")),
+        (400, r#"{"error":{"message":"bad key \u0073k-far-0123456789"}}"#, (502, "origin_leaked_secret")),
         (500, r#"{"error":"stack trace"}"#, (500, "origin_error")),
         (401, r#"{"error":{"message":"x"}}"#, (502, "origin_refused_key")),
         (403, "", (502, "origin_refused_key")),
@@ -221,14 +236,36 @@ fn answers_are_judged() {
 }
 
 #[test]
+fn foreign_errors_keep_their_text() {
+    let text = |status, body: &str| {
+        with("far", |target, secrets| match judged(target, secrets, status, body.as_bytes()) {
+            Judgement::Replace(error, _) => error.message.into_owned(),
+            other => panic!("{other:?}"),
+        })
+    };
+    let long = "é".repeat(5_000);
+    for (status, body, expected) in [
+        (500, "oops\r\n\tat line 1", "origin `far` answered 500: oops   at line 1"),
+        (500, "<html>secret inside</html>", "origin `far` answered 500 without an error in OpenAI's form"),
+        (418, r#"{"detail":"teapot"}"#, "teapot"),
+        (400, r#"{"what":"ever"}"#, r#"origin `far` answered 400: {"what":"ever"}"#),
+        (500, r#"{"error":"a\u0007b\nc"}"#, "a b c"),
+        (500, r#"{"error":"key \u0073k-far-0123456789 in it"}"#, "key [secret] in it"),
+        (500, &format!(r#"{{"error":"{long}"}}"#), &format!("{}…", &long[..2048])),
+    ] {
+        assert_eq!(text(status, body), expected, "{body:.80}");
+    }
+}
+
+#[test]
 fn the_answer_says_what_it_cost() {
     let body = r#"{"usage":{"prompt_tokens":3,"completion_tokens":5 } ,"x":1}"#;
-    let Judgement::Pass { usage, edits } =
+    let Judgement::Pass { counts, edits } =
         with("far", |target, secrets| judged(target, secrets, 200, body.as_bytes()))
     else {
         panic!("must pass with a cost")
     };
-    assert_eq!(usage.map(|u| (u.prompt, u.completion)), Some((3, 5)));
+    assert_eq!(counts.map(|counts| (counts.usage.prompt, counts.usage.completion)), Some((3, 5)));
     assert_eq!(
         String::from_utf8(edited(body.as_bytes(), edits)).unwrap(),
         r#"{"usage":{"prompt_tokens":3,"completion_tokens":5 ,"cost":0.000013} ,"x":1}"#
@@ -238,13 +275,13 @@ fn the_answer_says_what_it_cost() {
 #[test]
 fn an_error_under_200_is_an_error_and_keeps_its_counts() {
     let counted = |body: &[u8]| match with("far", |target, secrets| judged(target, secrets, 200, body)) {
-        Judgement::PassError { status: 502, usage } => usage,
+        Judgement::PassError { status: 502, counts, .. } => counts,
         other => panic!("{other:?}"),
     };
     let body =
         br#"{"error":{"message":"gone"},"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}}"#;
-    assert_eq!(counted(body), Some(Usage { prompt: 7, completion: 2, ..Usage::default() }));
-    assert_eq!(counted(b"{\"error\":{}}"), None);
+    assert_eq!(counted(body), Some(Usage { prompt: 7, completion: 2, ..Usage::default() }.into()));
+    assert_eq!(counted(b"{\"error\":{\"message\":\"gone\"}}"), None);
 }
 
 fn receipt_of(prompt: u64) -> Receipt {

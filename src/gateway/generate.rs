@@ -102,6 +102,7 @@ async fn pipeline<P: Platform>(
         attempts: Vec::with_capacity(1),
         fingerprint: claimed.as_ref().map(|claim| claim.fingerprint),
         watch: super::stream::Watch::new(platform),
+        without_usage: None,
         stored_reply: None,
     };
     let found = match context.find(&*request, &body.bytes, None).await {

@@ -1,13 +1,14 @@
 //! What an answer means for the client.
 
 use super::send::SendError;
+use crate::config::Failure;
 use crate::dialect::Exchange;
-use crate::dialect::answer::{AnswerFacts, ErrorForm};
+use crate::dialect::answer::{AnswerFacts, OriginError};
+use crate::dialect::counts::Counts;
 use crate::error::ApiError;
 use crate::payload::Edit;
 use crate::routing::Target;
 use crate::secret::OriginSecrets;
-use moegate_wire::Usage;
 
 /// Whether an answer of this status shows that nothing was computed: the request was refused, or the origin is overloaded,
 /// or Cloudflare says that it never reached the origin.
@@ -20,12 +21,12 @@ pub(super) fn used_nothing(status: u16) -> bool {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
     /// To be passed on with these changes.
-    Pass { usage: Option<Usage>, edits: Vec<Edit> },
+    Pass { counts: Option<Counts>, edits: Vec<Edit> },
     /// The origin's own error, which the client can read: to be passed on as it is, with this status. It may come with what
     /// it cost.
-    PassError { status: u16, usage: Option<Usage> },
+    PassError { status: u16, counts: Option<Counts>, failure: Failure },
     /// To be answered instead.
-    Replace(ApiError),
+    Replace(ApiError, Failure),
 }
 
 /// Judges a whole answer by status and body.
@@ -38,42 +39,56 @@ pub(super) fn answer(
     body: &[u8],
 ) -> Judgement {
     let origin = &target.origin.name;
-    if secrets.occur_in(body) {
-        return Judgement::Replace(ApiError::upstream(
-            502,
-            "origin_leaked_secret",
-            format!(
-                "origin `{origin}` answered {status} with a text that holds the gateway's own key for it; the answer was withheld"
-            ),
-        ));
-    }
     let answer = exchange.answer(body, &target.model.price());
-    let error = answer.as_ref().map_or(ErrorForm::None, |answer| answer.error);
-    let counted = answer.as_ref().and_then(|answer| answer.usage);
-    let pass_error = |status| Judgement::PassError { status, usage: counted };
-    match (status, answer, error) {
-        (200..=299, Some(_), ErrorForm::Readable | ErrorForm::Other) => pass_error(502),
-        (200..=299, Some(AnswerFacts { usage, edits, .. }), ErrorForm::None) => {
-            Judgement::Pass { usage, edits }
-        }
-        (200..=299, None, _) => Judgement::Replace(ApiError::upstream(
-            502,
-            "origin_answer_invalid",
-            format!("origin `{origin}` answered {status} with something that is not a JSON object"),
-        )),
-        // Moderation and region blocks are the origin's word to the client; without such a body it is about the key.
-        (403, _, ErrorForm::Readable) => pass_error(status),
-        (401 | 403 | 407, None, _) if body.starts_with(b"error code: 1") => {
-            Judgement::Replace(no_answer(target, &SendError::Connect))
-        }
-        (401 | 403 | 407, ..) => Judgement::Replace(ApiError::upstream(
-            502,
-            "origin_refused_key",
-            format!(
-                "origin `{origin}` refused the gateway's own key ({status}): check its secret; your key is fine"
+    let is_answer = (200..300).contains(&status) && answer.as_ref().is_some_and(|answer| !answer.dubious);
+    let error = if is_answer { None } else { exchange.error(status, body) };
+    let failure = error.as_ref().map_or(Failure::BadAnswer, |error| error.failure);
+    let says_secret = |error: &OriginError| {
+        error.readable && error.message.as_ref().is_some_and(|text| secrets.occur_in(text.as_bytes()))
+    };
+    if secrets.occur_in(body) || error.as_ref().is_some_and(says_secret) {
+        let text = format!(
+            "origin `{origin}` answered {status} with a text that holds the gateway's own key for it; the answer was withheld"
+        );
+        return Judgement::Replace(ApiError::upstream(502, "origin_leaked_secret", text), failure);
+    }
+    let Some(error) = error else {
+        return match answer {
+            Some(AnswerFacts { counts, edits, .. }) => Judgement::Pass { counts, edits },
+            None => Judgement::Replace(
+                ApiError::upstream(
+                    502,
+                    "origin_answer_invalid",
+                    format!("origin `{origin}` answered {status} with something that is not a JSON object"),
+                ),
+                Failure::BadAnswer,
             ),
-        )),
-        (300..=399, ..) => Judgement::Replace(ApiError::upstream(
+        };
+    };
+    let shown = if (200..300).contains(&status) { status_of(failure) } else { status };
+    match refusal(target, status, &error) {
+        Some(told) => Judgement::Replace(told, failure),
+        None if error.readable => {
+            let counts = answer.and_then(|answer| answer.counts);
+            Judgement::PassError { status: shown, counts, failure }
+        }
+        None => {
+            let mut told = foreign(target, exchange, shown, error);
+            if let Some(text) = secrets.struck_from(&told.message) {
+                told.message = text.into();
+            }
+            told.param = told.param.filter(|param| !secrets.occur_in(param.as_bytes()));
+            Judgement::Replace(told, failure)
+        }
+    }
+}
+
+/// What the client is told of an error that is not its business: of the gateway's key, of a redirect, of an origin that was
+/// not reached.
+fn refusal(target: &Target<'_>, status: u16, error: &OriginError) -> Option<ApiError> {
+    let origin = &target.origin.name;
+    match (status, error.failure) {
+        (300..=399, _) => Some(ApiError::upstream(
             502,
             "origin_redirects",
             format!(
@@ -82,20 +97,51 @@ pub(super) fn answer(
         )),
         // What Cloudflare answers in an origin's index: refused, unreachable, no TLS, unresolvable; and where the
         // origin was reached: an empty answer, a late one.
-        (521..=523 | 525 | 526 | 530, None, _) => Judgement::Replace(no_answer(target, &SendError::Connect)),
-        (520 | 527, None, _) => Judgement::Replace(no_answer(target, &SendError::Broken)),
-        (524, None, _) => Judgement::Replace(no_answer(target, &SendError::Timeout)),
-        (400..=599, _, ErrorForm::Readable) => pass_error(status),
-        (400..=599, ..) => Judgement::Replace(ApiError::upstream(
-            status,
-            "origin_error",
-            format!("origin `{origin}` answered {status} without an error in OpenAI's form"),
-        )),
-        _ => Judgement::Replace(ApiError::upstream(
+        (_, Failure::Connect) => Some(no_answer(target, &SendError::Connect)),
+        (_, Failure::Broken) => Some(no_answer(target, &SendError::Broken)),
+        (_, Failure::Timeout) => Some(no_answer(target, &SendError::Timeout)),
+        // A 403 with a text is the origin's word to the client: a region, a permission.
+        (403, Failure::BadKey) if error.readable => None,
+        (401 | 407, _) => Some(refused_key(origin, status)),
+        // Gemini and xAI refuse a key with 400.
+        (400 | 403 | 404 | 413 | 422, Failure::BadKey) if !error.spent => Some(refused_key(origin, status)),
+        (..=199 | 600.., _) => Some(ApiError::upstream(
             502,
             "origin_answer_invalid",
             format!("origin `{origin}` answered with the status {status}"),
         )),
+        _ => None,
+    }
+}
+
+fn refused_key(origin: &str, status: u16) -> ApiError {
+    ApiError::upstream(
+        502,
+        "origin_refused_key",
+        format!(
+            "origin `{origin}` refused the gateway's own key ({status}): check its secret; your key is fine"
+        ),
+    )
+}
+
+/// An error that is not in the client's form, in it.
+fn foreign(target: &Target<'_>, exchange: &dyn Exchange, status: u16, mut error: OriginError) -> ApiError {
+    let origin = &target.origin.name;
+    error.message = Some(match error.message.take() {
+        Some(text) if error.known => text,
+        Some(text) => format!("origin `{origin}` answered {status}: {text}"),
+        None => format!("origin `{origin}` answered {status} without an error in OpenAI's form"),
+    });
+    exchange.told(error, status)
+}
+
+/// The status of an error that came under 200.
+fn status_of(failure: Failure) -> u16 {
+    match failure {
+        Failure::ContextLength | Failure::ContentFilter | Failure::Unsupported | Failure::Refused => 400,
+        Failure::ModelNotFound => 404,
+        Failure::RateLimited => 429,
+        _ => 502,
     }
 }
 

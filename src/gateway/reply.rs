@@ -2,7 +2,7 @@
 
 use super::attempt::{self};
 use super::context::RequestContext;
-use crate::config::ErrorDetail;
+use crate::config::{ErrorDetail, Failure};
 use crate::dialect::ClientDialect;
 use crate::error::ApiError;
 use crate::platform::{Payload, Platform};
@@ -112,9 +112,27 @@ fn plain_code(status: u16) -> &'static str {
     }
 }
 
-/// Statuses whose texts are about the request itself.
-pub(super) fn is_about_the_request(status: u16) -> bool {
+/// The status of an error whose text is withheld: no client is to blame for the account that the gateway uses.
+pub(super) fn plain_status(status: u16, failure: Option<Failure>) -> u16 {
+    match failure {
+        Some(Failure::RateLimited) if has_status_of_requests(status) => 429,
+        Some(Failure::BadKey) if has_status_of_requests(status) => 502,
+        _ => status,
+    }
+}
+
+/// Statuses that are usually about the request itself.
+fn has_status_of_requests(status: u16) -> bool {
     matches!(status, 400 | 404 | 413 | 422)
+}
+
+/// Whether an error's text is about the request itself, and not about the account that the gateway uses there.
+pub(super) fn is_about_the_request(status: u16, failure: Option<Failure>) -> bool {
+    match failure {
+        Some(Failure::ContentFilter) => status < 500,
+        Some(Failure::BadKey | Failure::RateLimited) => false,
+        _ => has_status_of_requests(status),
+    }
 }
 
 impl<P: Platform> RequestContext<'_, P> {

@@ -6,10 +6,10 @@ use super::context::RequestContext;
 use super::reply::{self, header_text};
 use super::send::OpenStream;
 use super::stream::{Pumped, finish, pump, relay};
-use crate::config::{ErrorDetail, Failure, StreamMode};
+use crate::config::{ErrorDetail, Failure, StreamMode, StreamUsage};
 use crate::dialect::partial::Partial;
 use crate::dialect::{ClientRequest, StreamOptions};
-use crate::error::ApiError;
+use crate::error::{ApiError, shown_text};
 use crate::metering::record::pumped_ending;
 use crate::platform::{Payload, Platform};
 use crate::resilience::idempotency::{Fingerprint, LARGEST, StoredReply};
@@ -46,10 +46,16 @@ impl<P: Platform> RequestContext<'_, P> {
 
     async fn whole(&mut self, whole: Whole<P>) {
         let Whole { status, headers, mut body } = whole;
-        let mut reply = self.reply(status, false);
-        let usage = self.attempts.last().and_then(|attempt| attempt.usage);
-        if let (Some(usage), Some(attempt)) = (usage, self.attempts.last()) {
-            let cost = attempt.target.model.price().cost(&usage);
+        let failure = self.attempts.last().and_then(|attempt| attempt.failure);
+        let withheld = status >= 400
+            && self.key.error_detail() == ErrorDetail::Plain
+            && !reply::is_about_the_request(status, failure);
+        let shown = if withheld { reply::plain_status(status, failure) } else { status };
+        let mut reply = self.reply(shown, false);
+        if let Some(attempt) = self.attempts.last()
+            && let Some(counts) = attempt.counts
+        {
+            let cost = attempt.target.model.price().cost(&counts.usage);
             reply::insert(reply.headers_mut(), reply::COST, &cost.to_dollars());
         }
         if status >= 400 {
@@ -62,8 +68,11 @@ impl<P: Platform> RequestContext<'_, P> {
                     reply.headers_mut().insert(name, value.clone());
                 }
             }
-            if self.key.error_detail() == ErrorDetail::Plain && !reply::is_about_the_request(status) {
-                body = self.withheld(status, body).await;
+        }
+        if withheld {
+            body = self.withheld(status, shown, body).await;
+            if let Some(attempt) = self.attempts.last_mut() {
+                attempt.status = shown;
             }
         }
         let copy = self.fingerprint.filter(|_| status < 300).and_then(|_| text_of(&body));
@@ -81,14 +90,11 @@ impl<P: Platform> RequestContext<'_, P> {
     }
 
     /// What a client gets of an error whose text is for the operator, who gets it in the log.
-    async fn withheld(&self, status: u16, body: Payload<P::Bytes>) -> Payload<P::Bytes> {
-        let mut text = body.into_vec();
-        text.truncate(2048);
-        let text = String::from_utf8_lossy(&text);
-        let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    async fn withheld(&self, status: u16, shown: u16, body: Payload<P::Bytes>) -> Payload<P::Bytes> {
+        let text = shown_text(&String::from_utf8_lossy(&body.into_vec()));
         let origin = self.attempts.last().map_or("", |attempt| attempt.target.origin.name.as_str());
-        self.platform.log(&format!("request {}: origin `{origin}`: {status} {shown}", self.id)).await;
-        let error = ApiError::upstream(status, "origin_error", "");
+        self.platform.log(&format!("request {}: origin `{origin}`: {status} {text}", self.id)).await;
+        let error = ApiError::upstream(shown, "origin_error", "");
         reply::error_payload(self.dialect, &reply::plain(&error, &self.id))
     }
 
@@ -211,7 +217,9 @@ impl<P: Platform> RequestContext<'_, P> {
         let Some(attempt) = self.attempts.last_mut() else { return };
         attempt.ending = ending;
         attempt.ended_ms = ended_ms;
-        attempt.usage = seen.usage;
+        let estimated =
+            ending == Ending::Complete && attempt.target.origin.stream_usage == StreamUsage::Estimate;
+        attempt.counts = seen.usage.or_else(|| estimated.then(|| self.facts.size.counts(seen.events)));
         attempt.counted = seen.finished || seen.done;
         let kind = attempt.target.origin.kind;
         let failure = match (ending, close) {

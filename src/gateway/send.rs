@@ -127,6 +127,8 @@ pub(super) struct Outgoing<'o, 'a> {
     pub(super) id: &'o str,
     pub(super) now_ms: u64,
     pub(super) mode: StreamMode,
+    /// Whether a pumped stream's counts are to be asked for.
+    pub(super) ask_usage: bool,
     /// The answer so far, where the origin is to go on with one.
     pub(super) partial: Option<&'o Partial>,
 }
@@ -147,7 +149,7 @@ impl Outgoing<'_, '_> {
             origin: target.origin,
             model: &target.model.name,
             // A relayed stream is metered by its receipt; a pumped one has to carry its usage.
-            ask_usage: self.mode == StreamMode::Pump,
+            ask_usage: self.ask_usage && self.mode == StreamMode::Pump,
             resume: self.partial.map(|partial| match own {
                 true => Resume::Tokens(partial),
                 false => Resume::Text(partial, target.origin.prefill),

@@ -3,9 +3,11 @@
 use super::attempt::Attempt;
 use super::context::RequestContext;
 use super::stream::all;
+use crate::config::Kind;
+use crate::dialect::counts::Counts;
 use crate::metering::record::{OriginTime, Record, relayed_ending};
 use crate::platform::Platform;
-use moegate_wire::{Ending, Receipt, Usage};
+use moegate_wire::{Ending, Nanodollars, Receipt, Usage};
 
 /// How often the store is tried for a record, and how long each try may take.
 const PUT_TRIES: u32 = 4;
@@ -17,6 +19,8 @@ const PUT_PAUSE_MS: u64 = 200;
 #[derive(Clone, Copy, Default)]
 struct Metering {
     usage: Usage,
+    inferred: bool,
+    upstream_cost: Option<Nanodollars>,
     /// Whether that is all: not so where nothing is known, or a generation was still running when it was asked for.
     exact: bool,
     origin_time: Option<OriginTime>,
@@ -25,7 +29,7 @@ struct Metering {
 impl From<&Receipt> for Metering {
     fn from(receipt: &Receipt) -> Self {
         let exact = receipt.ending != Ending::Running;
-        Self { usage: receipt.usage, exact, origin_time: Some(receipt.into()) }
+        Self { usage: receipt.usage, exact, origin_time: Some(receipt.into()), ..Self::default() }
     }
 }
 
@@ -38,12 +42,14 @@ impl<P: Platform> RequestContext<'_, P> {
     async fn settle_one(&self, at: usize, attempt: &Attempt<'_>) {
         let mut ending = attempt.ending;
         let receipt = if attempt.needs_receipt() { self.receipt(attempt).await } else { None };
-        let metering = match (attempt.relayed, attempt.usage) {
+        let metering = match (attempt.relayed, attempt.counts) {
             (true, _) => {
                 ending = relayed_ending(ending, receipt.as_ref());
                 receipt.as_ref().map(Metering::from).unwrap_or_default()
             }
-            (false, Some(usage)) => Metering { usage, exact: attempt.counted, origin_time: None },
+            (false, Some(Counts { usage, inferred, upstream_cost })) => {
+                Metering { usage, inferred, upstream_cost, exact: attempt.counted, origin_time: None }
+            }
             (false, None) => receipt.as_ref().map(Metering::from).unwrap_or_default(),
         };
         let number = at as u32 + 1;
@@ -62,7 +68,12 @@ impl<P: Platform> RequestContext<'_, P> {
             ending,
             usage: metering.usage,
             metered: metering.exact,
+            inferred: metering.inferred,
             cost_nanodollars: attempt.target.model.price().cost(&metering.usage),
+            // Our own server says what it was told to.
+            upstream_cost_nanodollars: metering
+                .upstream_cost
+                .filter(|_| attempt.target.origin.kind == Kind::Openai),
             started_ms: began_ms,
             head_after_ms: attempt.head_ms.saturating_sub(began_ms),
             ended_after_ms: attempt.ended_ms.saturating_sub(began_ms),

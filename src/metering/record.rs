@@ -36,7 +36,14 @@ pub struct Record {
     /// Whether the counts are known. Where not (an origin died, a client left a third party's stream), they are zero
     /// here, and the origin may bill more.
     pub metered: bool,
+    /// The origin did not say all of the counts, or said what cannot be: something of them was worked out or corrected.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inferred: bool,
+    /// By the configured price.
     pub cost_nanodollars: Nanodollars,
+    /// What the origin itself says that it cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_cost_nanodollars: Option<Nanodollars>,
     /// Unix milliseconds.
     pub started_ms: u64,
     /// Milliseconds from the start to the answer's head, and to the end.
@@ -86,6 +93,9 @@ pub struct Summary {
     /// An attempt that another one followed: no request of its own.
     #[serde(default, rename = "a", skip_serializing_if = "std::ops::Not::not")]
     pub superseded: bool,
+    /// What the origin says that it cost, in nano-dollars.
+    #[serde(default, rename = "u", skip_serializing_if = "Option::is_none")]
+    pub upstream_cost: Option<u64>,
 }
 
 /// How a relayed stream ended: what the gateway saw of the pipe, and what the origin's receipt says.
@@ -110,6 +120,8 @@ pub fn pumped_ending(connection: Ending, seen: Option<Seen>) -> Ending {
     }
 }
 
+const MOST_NANODOLLARS: u64 = (1 << 53) - 1;
+
 impl Record {
     /// Where it is kept: `usage/2026-11-21/<id>`, with `-2` and so on behind it for further attempts. Ids sort by time.
     #[must_use]
@@ -126,7 +138,7 @@ impl Record {
     pub fn summary(&self) -> Summary {
         let Usage { prompt, cached, completion, reasoning } = self.usage;
         // Metadata passes through JavaScript's numbers, which are exact up to here: nine million dollars.
-        let cost = self.cost_nanodollars.0.min((1 << 53) - 1);
+        let cost = self.cost_nanodollars.0.min(MOST_NANODOLLARS);
         Summary {
             key: self.key.clone(),
             model: self.model.clone(),
@@ -134,6 +146,7 @@ impl Record {
             ending: self.ending,
             numbers: [prompt, cached, completion, reasoning, cost, u64::from(self.metered)],
             superseded: !self.last,
+            upstream_cost: self.upstream_cost_nanodollars.map(|cost| cost.0.min(MOST_NANODOLLARS)),
         }
     }
 }
@@ -250,6 +263,7 @@ mod tests {
             ending: Ending::Truncated,
             numbers: [u64::MAX; 6],
             superseded: true,
+            upstream_cost: Some(u64::MAX),
         };
         assert!(serde_json::to_string(&summary).unwrap().len() <= 1_024);
     }

@@ -104,6 +104,12 @@ pub struct Totals {
     pub completion_tokens: u64,
     pub reasoning_tokens: u64,
     pub cost_nanodollars: u64,
+    /// What origins say that they charge for the attempts of which they say it, and what the configured prices make of the
+    /// same attempts. Not there where no origin says anything.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub upstream_cost_nanodollars: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cost_beside_upstream_nanodollars: u64,
 }
 
 impl Totals {
@@ -117,6 +123,11 @@ impl Totals {
         self.completion_tokens = self.completion_tokens.saturating_add(completion);
         self.reasoning_tokens = self.reasoning_tokens.saturating_add(reasoning);
         self.cost_nanodollars = self.cost_nanodollars.saturating_add(cost);
+        if let Some(upstream) = summary.upstream_cost {
+            self.upstream_cost_nanodollars = self.upstream_cost_nanodollars.saturating_add(upstream);
+            self.cost_beside_upstream_nanodollars =
+                self.cost_beside_upstream_nanodollars.saturating_add(cost);
+        }
     }
 }
 
@@ -191,10 +202,11 @@ mod tests {
             ending,
             numbers: [10, 4, 2, 1, 77, metered],
             superseded: false,
+            upstream_cost: None,
         };
         let mut report = Report::default();
         report.add(&summary("a", Ending::Complete, 1));
-        report.add(&summary("a", Ending::Cancelled, 1));
+        report.add(&Summary { upstream_cost: Some(80), ..summary("a", Ending::Cancelled, 1) });
         // Another attempt followed: its tokens and its cost count, but the request is one.
         report.add(&Summary { superseded: true, ..summary("b", Ending::Error, 1) });
         report.add(&summary("b", Ending::Truncated, 0));
@@ -207,6 +219,8 @@ mod tests {
             completion_tokens: 8,
             reasoning_tokens: 4,
             cost_nanodollars: 308,
+            upstream_cost_nanodollars: 80,
+            cost_beside_upstream_nanodollars: 77,
         };
         assert_eq!(
             (&report.totals, &report.by_model["m"], &report.by_origin["o"]),

@@ -215,6 +215,14 @@ impl<'a> RetryState<'a> {
         self.attempts -= 1;
     }
 
+    /// An attempt that failed by what the gateway itself had added: the same origin at once without it, as if nothing had
+    /// been tried.
+    pub fn once_more(&mut self, at: usize) {
+        self.attempts -= 1;
+        self.states[at].tries -= 1;
+        self.preferred = Some(at);
+    }
+
     /// What an attempt has cost: what its origin says, or where nobody knows, the estimate.
     pub fn spend(&mut self, nanodollars: u64) {
         self.spent = self.spent.saturating_add(nanodollars);
@@ -248,7 +256,9 @@ impl<'a> RetryState<'a> {
                 return;
             }
             // The same again would fail the same way.
-            Failure::BadKey | Failure::ModelNotFound | Failure::ContentFilter => state.out = true,
+            Failure::BadKey | Failure::ModelNotFound | Failure::Unsupported | Failure::ContentFilter => {
+                state.out = true;
+            }
             Failure::ContextLength => self.only_longer(target.model.context_tokens, at),
             _ => {}
         }

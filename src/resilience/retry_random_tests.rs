@@ -123,7 +123,8 @@ fn random_config(rng: &mut Rng) -> Config {
     route += "[routes.on]\n";
     for failure in Failure::ALL {
         let action = ["next", "retry", "stop"][rng.below(3) as usize];
-        let usual = [ContextLength, BadKey, ModelNotFound, ContentFilter, Refused].contains(&failure);
+        let usual =
+            [ContextLength, BadKey, ModelNotFound, Unsupported, ContentFilter, Refused].contains(&failure);
         if rng.below(5) == 0 && !usual {
             route += &format!("{} = \"{action}\"\n", failure.name());
         }
@@ -183,11 +184,11 @@ fn request(config: &Config, health: Health, rng: &mut Rng, at_ms: u64) -> Health
                     bench.health.end(&target, AttemptResult::Success, bench.now_ms, bench.now_ms, rng);
                     break;
                 }
-                let failure = Failure::ALL[rng.below(15) as usize];
+                let failure = Failure::ALL[rng.below(Failure::ALL.len() as u64) as usize];
                 let patience = [None, Some(rng.below(5_000)), Some(rng.below(100_000)), Some(YEAR_MS)];
                 bench.fail(at, failure, patience[rng.below(4) as usize]);
                 stopped |= config.routes[0].action(failure) == Action::Stop;
-                out[at] |= matches!(failure, ContextLength | ModelNotFound);
+                out[at] |= matches!(failure, ContextLength | ModelNotFound | Unsupported);
                 out[at] |= failure == BadKey && key == target.origin.spare_secrets.len();
                 if failure == ContextLength
                     && let Some(short) = target.model.context_tokens
@@ -251,4 +252,15 @@ fn places() {
     assert_eq!(bench.retry.position(bench.retry.target(2).index), Some(2));
     assert_eq!(bench.retry.position(TargetIndex { origin: 9, model: 9 }), None);
     assert_eq!(bench.retry.deadline_ms(), T + 600_000);
+}
+
+#[test]
+fn what_was_spoiled_by_the_gateway_itself_does_not_count() {
+    let config = config(ABC, "budget = { attempts = 1 }");
+    let mut bench = Bench::new(&config);
+    let at = bench.step().unwrap();
+    bench.retry.once_more(at);
+    assert_eq!(bench.step(), Ok(at), "at once, the same one");
+    bench.fail(at, ServerError, None);
+    assert_eq!(bench.step(), Err(Exhausted::Attempts));
 }

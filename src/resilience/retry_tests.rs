@@ -4,7 +4,7 @@ use crate::resilience::health::AttemptResult;
 use crate::resilience::retry_after::YEAR_MS;
 use Failure::{
     BadAnswer, BadKey, Broken, Conflict, Connect, ContentFilter, ContextLength, ModelNotFound, RateLimited,
-    Refused, RequestTimeout, ServerError, Timeout, TooEarly, Waking,
+    Refused, RequestTimeout, ServerError, Timeout, TooEarly, Unsupported, Waking,
 };
 
 #[path = "retry_random_tests.rs"]
@@ -117,7 +117,18 @@ fn run(origins: &[(&str, &str, &str)], route: &str, failures: &[(Failure, Option
 
 #[test]
 fn what_follows_each_failure() {
-    let next = [Connect, Timeout, Broken, RateLimited, ServerError, Waking, BadKey, ModelNotFound, BadAnswer];
+    let next = [
+        Connect,
+        Timeout,
+        Broken,
+        RateLimited,
+        ServerError,
+        Waking,
+        BadKey,
+        ModelNotFound,
+        Unsupported,
+        BadAnswer,
+    ];
     for failure in next {
         assert_eq!(run(ABC, MANY, &[(failure, None)]), "a b ok", "{failure:?}");
     }

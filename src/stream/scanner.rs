@@ -4,11 +4,12 @@
 //! 200 and then dies, sends an error event or no events at all has not begun.
 
 use super::sse;
+use crate::dialect::counts::Counts;
 use crate::dialect::event::{Output, StreamEvent};
 use crate::dialect::partial::Partial;
 use crate::dialect::{AttemptNote, StreamCodec};
 use crate::error::ApiError;
-use moegate_wire::{Ending, Usage};
+use moegate_wire::Ending;
 
 /// An event larger than this is passed on unread, as it comes.
 pub const MAX_HELD: usize = 256 * 1024;
@@ -80,8 +81,10 @@ pub struct Finale {
 /// What the stream has shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Seen {
-    /// The last counts that came.
-    pub usage: Option<Usage>,
+    /// The largest counts that came.
+    pub usage: Option<Counts>,
+    /// Events with content: about as many tokens.
+    pub events: u64,
     /// An error event.
     pub error: bool,
     /// A finish reason.
@@ -233,9 +236,10 @@ impl Scanner {
             let is_blank = event.iter().all(|b| matches!(b, b'\n' | b'\r'));
             return if is_blank { Output::Pass } else { Output::Drop };
         }
-        let (StreamEvent { begun, usage, finished, error, end, malformed }, output) =
+        let (StreamEvent { begun, content, usage, finished, error, end, malformed }, output) =
             self.codec.event(event, self.phase == Phase::Begun);
         self.seen.usage = usage.or(self.seen.usage);
+        self.seen.events += u64::from(content);
         self.seen.finished |= finished;
         if self.phase == Phase::NotYet {
             self.phase = match (&error, begun) {

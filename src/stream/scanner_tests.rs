@@ -2,10 +2,12 @@ use super::*;
 use crate::config::Kind;
 use crate::dialect::StreamOptions;
 use crate::dialect::registry::default_dialect;
-use moegate_wire::Price;
+use moegate_wire::{Price, Usage};
 
 #[path = "scanner_begin_tests.rs"]
 mod begin;
+#[path = "scanner_counts_tests.rs"]
+mod counts;
 
 const CONTENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"usage \"},\"finish_reason\":null}]}\n\n";
 const FINISH: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
@@ -59,7 +61,7 @@ fn each_cut(stream: &str, keep_usage: bool, clean: bool) -> (String, Ending, See
 
 #[test]
 fn a_complete_stream() {
-    let counted = Some(Usage { prompt: 4, completion: 2, ..Usage::default() });
+    let counted = Some(Usage { prompt: 4, completion: 2, ..Usage::default() }.into());
     let (out, ending, seen) = each_cut(&[CONTENT, FINISH, USAGE, DONE].concat(), false, true);
     assert_eq!(out, [CONTENT, FINISH, DONE].concat());
     assert_eq!((ending, seen.usage, seen.done), (Ending::Complete, counted, true));
@@ -89,7 +91,7 @@ fn usage_beside_content_stays_and_its_cost_is_told() {
     let both = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n\n";
     let (out, ending, seen) = each_cut(&[both, DONE].concat(), false, true);
     assert!(out.contains("\"content\":\"x\"") && out.contains("\"cost\":0.000003"), "{out}");
-    assert_eq!((ending, seen.usage.unwrap().prompt), (Ending::Complete, 1));
+    assert_eq!((ending, seen.usage.unwrap().usage.prompt), (Ending::Complete, 1));
 }
 
 #[test]
@@ -98,14 +100,6 @@ fn an_event_of_several_lines_stays_whole() {
     let (out, _, seen) = each_cut(&[FINISH, usage, DONE].concat(), true, true);
     let expected = "event: message\nid: 7\ndata: {\"choices\":[], \"usage\":{\"prompt_tokens\":4,\"completion_tokens\":2,\"cost\":0.000008}}\n\n";
     assert_eq!((out, seen.usage.is_some()), ([FINISH, expected, DONE].concat(), true));
-}
-
-#[test]
-fn an_origin_that_tells_its_cost_keeps_its_word() {
-    let usage =
-        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1,\"cost\":0.5}}\n\n";
-    let (out, ..) = each_cut(&[FINISH, usage, DONE].concat(), true, true);
-    assert_eq!(out, [FINISH, usage, DONE].concat());
 }
 
 #[test]

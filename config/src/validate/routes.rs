@@ -78,6 +78,7 @@ impl Problems {
                 (
                     Failure::BadKey
                     | Failure::ModelNotFound
+                    | Failure::Unsupported
                     | Failure::ContextLength
                     | Failure::ContentFilter,
                     Action::Retry,

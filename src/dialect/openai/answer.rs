@@ -1,28 +1,42 @@
 //! Whole answers.
 
 use super::usage;
-use crate::dialect::answer::{AnswerFacts, ErrorForm};
+use crate::dialect::answer::AnswerFacts;
+use crate::dialect::json::{list, pick};
+use crate::payload::Edit;
+use memchr::memmem;
 use moegate_wire::Price;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-#[derive(Deserialize)]
-struct Answer<'a> {
-    #[serde(borrow)]
-    usage: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
+/// Choices over this are not looked into for counts: a list of many small things would fill the instance's memory.
+const LARGEST: usize = 1024 * 1024;
 
 /// `None` where it is no JSON object.
 pub(super) fn read(body: &[u8], price: &Price) -> Option<AnswerFacts> {
-    let Answer { usage: raw, error } = serde_json::from_slice(body).ok()?;
-    let usage = raw.and_then(usage::parse);
-    let edit = raw.zip(usage).and_then(|(raw, usage)| usage::cost_insertion(body, raw, price.cost(&usage)));
-    let error = match error.map(RawValue::get) {
-        None | Some("null") => ErrorForm::None,
-        Some(text) if text.starts_with('{') => ErrorForm::Readable,
-        Some(_) => ErrorForm::Other,
+    let text = std::str::from_utf8(body).ok()?;
+    let [a, b, c, d] = usage::OTHERS;
+    let [choices, own, error, others @ ..] = pick(text, &["choices", "usage", "error", a, b, c, d])?;
+    // A choice may have an error too; the word alone says nothing yet.
+    let of_choice = |choices: &RawValue| memmem::find(choices.get().as_bytes(), b"\"error\"").is_some();
+    let dubious = error.is_some() || choices.map_or(own.is_none(), of_choice);
+    // The usual place first: choices may be large.
+    let found =
+        own.and_then(usage::read).map(|reading| usage::Found { reading, usual: true }).or_else(|| {
+            let short = |choices: &&RawValue| choices.get().len() <= LARGEST;
+            let choices = choices.filter(short).and_then(list).unwrap_or_default();
+            usage::find(None, others, &choices)
+        });
+    let Some(found) = found else { return Some(AnswerFacts { dubious, ..AnswerFacts::default() }) };
+    let counts = found.reading.counts;
+    let cost = price.cost(&counts.usage);
+    let edits = if found.usual {
+        usage::cost_edits(body, &found.reading, cost)
+    } else if own.is_none() {
+        // What OpenAI's clients read, which this origin puts elsewhere.
+        let brace = body.iter().position(|&b| b == b'{').unwrap_or(0) + 1;
+        vec![Edit { span: brace..brace, text: format!("{},", usage::member(&counts.usage, cost)) }]
+    } else {
+        Vec::new()
     };
-    Some(AnswerFacts { usage, error, edits: edit.into_iter().collect() })
+    Some(AnswerFacts { counts: Some(counts), dubious, edits })
 }

@@ -1,15 +1,18 @@
 //! One stream of OpenAI's chunks, passed on to clients that speak the same.
 
+use super::chunk::Chunk;
 use super::partial::{Edited, take_in, with_data};
-use super::{form, usage};
+use super::{classify, form, usage};
+use crate::dialect::answer::OriginError;
+use crate::dialect::counts::Counts;
 use crate::dialect::event::{Output, StreamEvent};
-use crate::dialect::json::says_something;
+use crate::dialect::json::{pick, says_something};
 use crate::dialect::partial::Partial;
 use crate::dialect::{AttemptNote, StreamCodec, StreamOptions};
 use crate::error::ApiError;
+use crate::payload::{Edit, edited};
 use crate::stream::sse;
 use memchr::{memchr, memmem};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub(super) struct Codec {
@@ -17,38 +20,20 @@ pub(super) struct Codec {
     note: Option<AttemptNote>,
     /// An error came: its end mark is none.
     failed: bool,
-}
-
-#[derive(Deserialize)]
-struct Chunk<'a> {
-    #[serde(borrow)]
-    choices: Option<Vec<&'a RawValue>>,
-    #[serde(borrow)]
-    usage: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(borrow)]
-    delta: Option<&'a RawValue>,
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow)]
-    finish_reason: Option<&'a RawValue>,
+    /// So far.
+    counts: Option<Counts>,
 }
 
 impl Codec {
     pub(super) fn new(options: StreamOptions) -> Self {
-        Self { options, note: None, failed: false }
+        Self { options, note: None, failed: false, counts: None }
     }
 
     /// What the event's data means, and what to send instead of it.
     fn data(&mut self, event: &[u8], begun: bool) -> (StreamEvent, Output) {
         // Most events hold nothing of interest: a few searches, no parse.
         if begun && !is_interesting(event) {
-            return (StreamEvent::default(), Output::Pass);
+            return (StreamEvent { content: true, ..StreamEvent::default() }, Output::Pass);
         }
         let Some(data) = sse::data(event) else {
             // Fields and comments have a colon or are known names; anything else is not this format.
@@ -59,40 +44,79 @@ impl Codec {
         if trimmed == b"[DONE]" {
             return (StreamEvent { end: true, ..StreamEvent::default() }, self.end_mark(event));
         }
-        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(&data) else {
-            return (StreamEvent { malformed: true, ..StreamEvent::default() }, Output::Pass);
+        let Some(chunk) = Chunk::read(&data) else {
+            return match self.error(trimmed) {
+                // Gemini's error is an array of one.
+                Some(failed) if trimmed.starts_with(b"[") => failed,
+                _ => (StreamEvent { malformed: true, ..StreamEvent::default() }, Output::Pass),
+            };
         };
-        let error = chunk.error.filter(|error| error.get() != "null");
         let mut read = StreamEvent::default();
+        let mut has_error = chunk.error.is_some_and(says_something);
         for choice in chunk.choices.iter().flatten() {
-            let Ok(choice) = serde_json::from_str::<Choice<'_>>(choice.get()) else { continue };
-            let finished = choice.finish_reason.is_some_and(|reason| reason.get().starts_with('"'));
+            let names = ["delta", "text", "finish_reason", "error"];
+            let Some([delta, text, reason, error]) = pick(choice.get(), &names) else { continue };
+            has_error |= error.is_some_and(says_something);
+            let finished = reason.is_some_and(|reason| reason.get().starts_with('"'));
             // Beside an error it is no end of an answer (OpenRouter: `"finish_reason":"error"`).
-            read.finished |= finished && error.is_none();
-            read.begun |= !begun
-                && (finished
-                    || choice.text.is_some_and(says_something)
-                    || choice.delta.is_some_and(|delta| has_content(delta.get().as_bytes())));
+            read.finished |= finished && !has_error;
+            read.content |= text.is_some_and(says_something)
+                || delta.is_some_and(|delta| has_content(delta.get().as_bytes()));
+            read.begun |= !begun && (finished || read.content);
         }
-        if error.is_some() {
-            self.failed = true;
-            read.error = Some(trimmed.to_vec());
-            if self.options.plain_errors.is_some() {
-                return (read, Output::Replace(self.origin_error_event(trimmed).into_bytes()));
-            }
+        let choices = chunk.choices.as_deref().unwrap_or_default();
+        let found = usage::find(chunk.usage, chunk.counts, choices);
+        if let Some(found) = &found {
+            self.counts.get_or_insert_default().grow(found.reading.counts);
         }
-        let counted = chunk.usage.and_then(|raw| Some((raw, usage::parse(raw)?)));
-        let Some((raw, usage)) = counted else { return (read, Output::Pass) };
-        read.usage = Some(usage);
-        let empty = chunk.choices.is_some_and(|choices| choices.is_empty());
-        if !self.options.include_usage && empty && error.is_none() {
-            return (read, Output::Drop);
+        read.usage = self.counts;
+        let is_chunk = chunk.choices.is_some() || chunk.usage.is_some();
+        if (has_error || !is_chunk)
+            && let Some((failed, output)) = self.error(trimmed)
+        {
+            return (StreamEvent { error: failed.error, ..read }, output);
         }
-        let output = match usage::cost_insertion(&data, raw, self.options.price.cost(&usage)) {
-            None => Output::Pass,
-            Some(edit) => Output::Replace(with_data(event, &crate::payload::edited(&data, vec![edit]))),
-        };
+        let output = self.output(event, &data, &chunk, found);
         (read, output)
+    }
+
+    /// The event of an error, if it is one.
+    fn error(&mut self, data: &[u8]) -> Option<(StreamEvent, Output)> {
+        let OriginError { readable, .. } = classify::error_of(200, data)?;
+        self.failed = true;
+        let output = if readable && self.options.plain_errors.is_none() {
+            Output::Pass
+        } else {
+            Output::Replace(self.origin_error_event(data).into_bytes())
+        };
+        Some((StreamEvent { error: Some(data.to_vec()), ..StreamEvent::default() }, output))
+    }
+
+    /// What the client gets of an event, by what it asked for.
+    fn output(
+        &self,
+        event: &[u8],
+        data: &[u8],
+        chunk: &Chunk<'_>,
+        found: Option<usage::Found<'_>>,
+    ) -> Output {
+        let is_extra = chunk.usage.is_some() && chunk.choices.as_ref().is_none_or(Vec::is_empty);
+        if is_extra && !self.options.include_usage {
+            return Output::Drop;
+        }
+        let (Some(found), Some(counts)) = (found, self.counts) else { return Output::Pass };
+        let cost = self.options.price.cost(&counts.usage);
+        let edits = if found.usual {
+            usage::cost_edits(data, &found.reading, cost)
+        } else if self.options.include_usage && chunk.usage.is_none() {
+            // What the client asked for, which this origin puts elsewhere.
+            let brace = data.iter().position(|&b| b == b'{').unwrap_or(0) + 1;
+            let text = format!("{},", usage::member(&counts.usage, cost));
+            vec![Edit { span: brace..brace, text }]
+        } else {
+            Vec::new()
+        };
+        if edits.is_empty() { Output::Pass } else { Output::Replace(with_data(event, &edited(data, edits))) }
     }
 
     fn end_mark(&mut self, event: &[u8]) -> Output {
@@ -143,7 +167,10 @@ impl StreamCodec for Codec {
             );
             return form::error_event(&ApiError::upstream(502, "provider_error", text));
         }
-        format!("data: {}\n\n", String::from_utf8_lossy(data))
+        match classify::error_of(200, data) {
+            Some(error) if !error.readable => form::error_event(&form::origin_error(error, 502)),
+            _ => format!("data: {}\n\n", String::from_utf8_lossy(data)),
+        }
     }
 
     fn error_event(&self, error: &ApiError) -> String {
@@ -156,15 +183,23 @@ impl StreamCodec for Codec {
 fn is_interesting(event: &[u8]) -> bool {
     memmem::find(event, b"[DONE]").is_some()
         || [&b"\"usage\""[..], b"\"error\"", b"\"finish_reason\""].iter().any(|name| is_given(event, name))
+        || !begins_as_chunk(event) && memmem::find(event, b"\"choices\"").is_none()
 }
 
-/// Whether some member of that name has a value other than null.
+/// Whether the first member is one that chunks begin with: `id`, `object`, `choices`, `created`, `model`. Errors without the
+/// member `error` begin otherwise, or with `"object":"error"`.
+fn begins_as_chunk(event: &[u8]) -> bool {
+    let name = event.strip_prefix(b"data: {\"").and_then(|rest| rest.first_chunk::<2>());
+    matches!(name, Some(b"id" | b"ob" | b"ch" | b"cr" | b"mo"))
+}
+
+/// Whether some member of that name has a value other than null, or the name is itself a value (`"object":"error"`).
 fn is_given(event: &[u8], name: &[u8]) -> bool {
     let mut rest = event;
     while let Some(at) = memmem::find(rest, name) {
         rest = &rest[at + name.len()..];
         let value = rest.trim_ascii_start();
-        let Some(value) = value.strip_prefix(b":") else { continue };
+        let Some(value) = value.strip_prefix(b":") else { return true };
         if !value.trim_ascii_start().starts_with(b"null") {
             return true;
         }

@@ -1,8 +1,11 @@
 //! What the gateway itself says in OpenAI's form: errors, model lists, the note about attempts.
 
+use crate::config::Failure;
+use crate::dialect::answer::OriginError;
 use crate::dialect::{AttemptEntry, AttemptNote, ModelInfo};
-use crate::error::ApiError;
+use crate::error::{ApiError, shown_text};
 use serde::Serialize;
+use std::borrow::Cow;
 
 // Structs rather than `json!`: their order of fields is the same in every build.
 #[derive(Serialize)]
@@ -23,6 +26,26 @@ struct Fields<'a> {
 pub(super) fn error_body(error: &ApiError) -> String {
     let ApiError { kind, code, param, message, .. } = error;
     to_json(&Envelope { error: Fields { message, kind, param: param.as_deref(), code } })
+}
+
+/// An origin's error that is not in this form, in it: its text, with the type and code that clients know.
+pub(super) fn origin_error(error: OriginError, status: u16) -> ApiError {
+    let (kind, code) = match error.failure {
+        Failure::ContextLength => ("invalid_request_error", "context_length_exceeded"),
+        Failure::ContentFilter => ("invalid_request_error", "content_filter"),
+        Failure::ModelNotFound => ("model_not_found", "model_not_found"),
+        Failure::RateLimited => ("rate_limit_error", "rate_limit_exceeded"),
+        Failure::Unsupported => ("invalid_request_error", "unsupported_parameter"),
+        Failure::Refused => ("invalid_request_error", "origin_error"),
+        _ => ("upstream_error", "origin_error"),
+    };
+    let message = error.message.unwrap_or_else(|| "the origin reported an error without a text".to_owned());
+    ApiError {
+        kind,
+        // A field's name; some put a sentence there.
+        param: error.param.filter(|param| param.len() <= 100 && !param.contains(' ')).map(Cow::Owned),
+        ..ApiError::upstream(status, code, shown_text(&message))
+    }
 }
 
 /// The same as one event of a stream whose status is already sent.

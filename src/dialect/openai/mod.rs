@@ -1,21 +1,26 @@
 //! OpenAI's API: chat completions and completions, in and out.
 //!
 //! - [`request`]: what a body says and what has to change; [`resume`]: going on with a partial answer.
-//! - [`answer`], [`codec`], [`partial`]: what comes back, whole and as a stream. [`usage`]: counts. [`classify`]: failures.
+//! - [`answer`], [`codec`] of [`chunk`]s, [`partial`]: what comes back, whole and as a stream. [`usage`]: counts.
+//! - [`error_body`]: what an error's body says, whatever its shape. [`error_words`]: what origins call their errors.
+//!   [`classify`]: what kind of failure that is.
 //! - [`form`]: what the gateway itself says in this form.
 
 mod answer;
+mod chunk;
 mod classify;
 mod codec;
+mod error_body;
+mod error_words;
 mod form;
 mod partial;
 mod request;
 mod resume;
 mod usage;
 
-use super::answer::AnswerFacts;
+use super::answer::{AnswerFacts, OriginError};
 use super::{ClientDialect, ClientRequest, Exchange, ModelInfo, Operation, StreamCodec, StreamOptions};
-use crate::config::{Failure, Kind};
+use crate::config::Kind;
 use crate::error::ApiError;
 use form::to_json;
 use http::{HeaderMap, HeaderName, Method, header};
@@ -105,8 +110,16 @@ impl Exchange for Same {
         answer::read(body, price)
     }
 
-    fn classify(&self, status: u16, body: &[u8]) -> Failure {
-        classify::of_answer(status, body)
+    fn error(&self, status: u16, body: &[u8]) -> Option<OriginError> {
+        classify::error_of(status, body)
+    }
+
+    fn told(&self, error: OriginError, status: u16) -> ApiError {
+        form::origin_error(error, status)
+    }
+
+    fn refuses_usage(&self, status: u16, body: &[u8]) -> bool {
+        classify::refuses_stream_options(status, body)
     }
 
     fn stream(&self, options: StreamOptions) -> Box<dyn StreamCodec> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 pub const APP_KEY: &str = "mg-app-key-of-the-contract-suite";
 pub const NARROW_KEY: &str = "mg-narrow-key-of-the-contract-suite";
+pub const TENANT_KEY: &str = "mg-tenant-key-of-the-contract-suite";
 pub const ADMIN_KEY: &str = "mg-admin-key-of-the-contract-suite";
 pub const OWN_KEY: &str = "own-origin-key-4f1c";
 pub const FAR_KEY: &str = "far-origin-key-93ab";
@@ -21,6 +22,7 @@ pub fn secrets() -> Vec<(&'static str, String)> {
     vec![
         ("APP_KEY_SHA256", hash(APP_KEY)),
         ("NARROW_KEY_SHA256", hash(NARROW_KEY)),
+        ("TENANT_KEY_SHA256", hash(TENANT_KEY)),
         ("ADMIN_KEY_SHA256", hash(ADMIN_KEY)),
         ("OWN_KEY", OWN_KEY.to_owned()),
         ("TWIN_KEY", "of-the-clients-suite".to_owned()),

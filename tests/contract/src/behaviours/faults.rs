@@ -61,12 +61,12 @@ pub(super) const ALL: &[Behaviour] = &[
     Behaviour::new("rate_limit_passes", "429 passes with `retry-after` and `retry-after-ms`", rate_limit),
     Behaviour::new(
         "origin_error_without_json",
-        "an origin's error in no such form keeps its status and gets a body of the gateway's",
+        "an origin's error that is a text keeps its status and its text, in OpenAI's form; a page keeps its status only",
         error_without_json,
     ),
     Behaviour::new(
         "error_with_status_200",
-        "an error body under 200 is 502, with the body as it is",
+        "an error under 200 is 502, or the status of its class where it names one, with the body as it is where it has OpenAI's form",
         error_with_200,
     ),
     Behaviour::new(
@@ -205,18 +205,23 @@ fn rate_limit(stage: &mut Stage<'_>) {
 }
 
 fn error_without_json(stage: &mut Stage<'_>) {
-    for (status, body) in [(500, "oops"), (503, "<html>"), (418, "{\"detail\":\"teapot\"}")] {
+    for (status, body, text) in
+        [(500, "oops", "`far` answered 500: oops"), (503, "<html>inside", "`far` answered 503 without")]
+    {
         let reply = stage.play(always(Scripted::new(status, "text/html", body)), &chat("far-model"));
-        expect_error(&reply, status, "origin_error", "`far`");
-        assert!(!reply.text().contains("oops"));
+        expect_error(&reply, status, "origin_error", text);
+        assert!(!reply.text().contains("inside"));
         assert_eq!(stage.settled().status, status);
     }
 }
 
 fn error_with_200(stage: &mut Stage<'_>) {
-    let reply = stage.play(always(json(200, ERROR)), &chat("far-model"));
-    assert_eq!((reply.status, reply.text().as_str()), (502, ERROR));
-    assert_eq!(stage.settled().ending, Ending::Error);
+    let limited = r#"{"error":{"message":"slow down","code":429}}"#;
+    for (body, status) in [(ERROR, 502), (limited, 429)] {
+        let reply = stage.play(always(json(200, body)), &chat("far-model"));
+        assert_eq!((reply.status, reply.text().as_str()), (status, body));
+        assert_eq!(stage.settled().ending, Ending::Error);
+    }
 }
 
 fn too_large(stage: &mut Stage<'_>) {

@@ -1,10 +1,13 @@
 //! The list. Each behaviour is played on every host that can.
 
 mod admission;
+mod counts;
 mod endings;
 mod faults;
+mod foreign_errors;
 mod leaving;
 mod pump;
+mod refusals;
 mod relay;
 mod secrets;
 mod unstreamed;
@@ -23,6 +26,9 @@ pub fn all() -> Vec<(&'static str, &'static [Behaviour])> {
         ("Pumped streams", pump::ALL),
         ("Clients that leave", leaving::ALL),
         ("Origins that fail", faults::ALL),
+        ("Errors in other forms and words", foreign_errors::ALL),
+        ("What origins refuse", refusals::ALL),
+        ("Counts in other places and relations", counts::ALL),
         ("Endings and money", endings::ALL),
         ("The usage store", usage::ALL),
     ]

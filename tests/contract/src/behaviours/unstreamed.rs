@@ -16,11 +16,6 @@ pub(super) const ALL: &[Behaviour] = &[
     ),
     Behaviour::new("answer_of_far", "a third party's answer passes byte for byte, plus `usage.cost`", of_far),
     Behaviour::new(
-        "cost_of_the_origin_stays",
-        "an answer that already says what it cost keeps its word",
-        cost_stays,
-    ),
-    Behaviour::new(
         "answer_without_usage",
         "an answer without counts passes as it is, and is recorded as unmetered",
         without_usage,
@@ -67,15 +62,6 @@ fn of_own(stage: &mut Stage<'_>) {
 
 fn of_far(stage: &mut Stage<'_>) {
     passes_with_cost(stage, "far", "far");
-}
-
-fn cost_stays(stage: &mut Stage<'_>) {
-    let answer =
-        answer_text().replacen(USAGE_JSON, r#"{"prompt_tokens":30,"cost":0.5,"completion_tokens":5}"#, 1);
-    let reply = stage.play(always(json(200, answer.clone())), &chat("far-model"));
-    assert_eq!(reply.text(), answer);
-    // What it is billed by is the configuration.
-    assert_eq!(stage.settled().cost_nanodollars, Nanodollars(30 * 1000 + 5 * 2000));
 }
 
 fn without_usage(stage: &mut Stage<'_>) {

@@ -74,7 +74,8 @@ fn by_period(stage: &mut Stage<'_>) {
         assert_eq!((reply.status, report["period"].as_str()), (200, Some(period)));
         report["totals"]["requests"].as_u64().unwrap()
     };
-    let that_day = stage.all.iter().filter(|record| record.storage_key().contains(&day)).count() as u64;
+    let of_that_day = |record: &&Record| record.last && record.storage_key().contains(&day);
+    let that_day = stage.all.iter().filter(of_that_day).count() as u64;
     assert_eq!(requests(&day), that_day);
     assert!(requests(&day[..7]) >= that_day && requests(&day[..4]) >= that_day);
     assert_eq!(requests("1999"), 0);
@@ -202,8 +203,8 @@ fn adds_up(stage: &mut Stage<'_>) {
     let report = stage.usage();
     let sum = |records: &[&Record]| {
         let add = |of: fn(&Record) -> u64| records.iter().map(|record| of(record)).sum::<u64>();
-        value!({
-            "requests": records.len(),
+        let mut sums = value!({
+            "requests": records.iter().filter(|record| record.last).count(),
             "attempts": records.len(),
             "unmetered_attempts": add(|record| u64::from(!record.metered)),
             "prompt_tokens": add(|record| record.usage.prompt),
@@ -211,7 +212,15 @@ fn adds_up(stage: &mut Stage<'_>) {
             "completion_tokens": add(|record| record.usage.completion),
             "reasoning_tokens": add(|record| record.usage.reasoning),
             "cost_nanodollars": add(|record| record.cost_nanodollars.0),
-        })
+        });
+        if add(|record| u64::from(record.upstream_cost_nanodollars.is_some())) > 0 {
+            let upstream = add(|record| record.upstream_cost_nanodollars.unwrap_or_default().0);
+            let beside =
+                add(|record| record.upstream_cost_nanodollars.map_or(0, |_| record.cost_nanodollars.0));
+            sums["upstream_cost_nanodollars"] = upstream.into();
+            sums["cost_beside_upstream_nanodollars"] = beside.into();
+        }
+        sums
     };
     assert!(!stage.all.is_empty());
     assert_eq!(report["totals"], sum(&stage.all.iter().collect::<Vec<_>>()));

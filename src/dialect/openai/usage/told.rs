@@ -1,0 +1,160 @@
+//! What one object with counts says, under whatever names.
+
+use crate::dialect::json::{pick, pick_with_null, whole_number};
+use moegate_wire::Nanodollars;
+use serde_json::value::RawValue;
+
+/// Numbers by what they mean. Where several names mean the same, the larger one.
+#[derive(Debug, Default)]
+pub(super) struct Told<'a> {
+    /// The whole prompt, what was cached included.
+    pub(super) prompt: Option<u64>,
+    /// Anthropic's `input_tokens`: what was neither read from a cache nor written to one. In OpenAI's Responses the whole.
+    pub(super) input: Option<u64>,
+    pub(super) completion: Option<u64>,
+    pub(super) total: Option<u64>,
+    pub(super) reasoning: Option<u64>,
+    /// Part of the prompt.
+    pub(super) cached: Option<u64>,
+    /// Anthropic's, llama.cpp's: beside `input`.
+    pub(super) cache_read: Option<u64>,
+    pub(super) cache_write: Option<u64>,
+    /// DeepSeek's, whose prompt is hits and misses.
+    pub(super) cache_miss: Option<u64>,
+    /// It may be null.
+    pub(super) cost: Option<&'a RawValue>,
+    /// Of a gateway before this one.
+    pub(super) cost_of_upstream: Option<&'a RawValue>,
+    ticks: Option<u64>,
+    estimated_cost: Option<&'a RawValue>,
+}
+
+#[derive(Clone, Copy)]
+enum Means {
+    Prompt,
+    Input,
+    Completion,
+    Total,
+    Reasoning,
+    Cached,
+    CacheRead,
+    CacheWrite,
+    CacheMiss,
+}
+use Means::{CacheMiss, CacheRead, CacheWrite, Cached, Completion, Input, Prompt, Reasoning, Total};
+
+/// Beside each: whose name it is.
+const NUMBERS: [(&str, Means); 27] = [
+    ("prompt_tokens", Prompt),
+    ("completion_tokens", Completion),
+    ("total_tokens", Total),
+    ("reasoning_tokens", Reasoning),         // Perplexity, beside the others
+    ("cached_tokens", Cached),               // Moonshot: vercel/ai#12352
+    ("prompt_cache_hit_tokens", Cached),     // DeepSeek
+    ("prompt_cache_miss_tokens", CacheMiss), // DeepSeek
+    ("input_tokens", Input),                 // Anthropic, OpenAI's Responses
+    ("output_tokens", Completion),           // Anthropic, OpenAI's Responses
+    ("cache_read_input_tokens", CacheRead),  // Anthropic, LiteLLM
+    ("cache_creation_input_tokens", CacheWrite), // Anthropic, LiteLLM
+    ("inputTokens", Input),                  // Bedrock
+    ("outputTokens", Completion),            // Bedrock
+    ("totalTokens", Total),                  // Bedrock
+    ("cacheReadInputTokens", CacheRead),     // Bedrock
+    ("cacheWriteInputTokens", CacheWrite),   // Bedrock
+    ("inputTokenCount", Input),              // Bedrock's metrics: langchain#14120
+    ("outputTokenCount", Completion),        // the same
+    ("promptTokenCount", Prompt),            // Gemini
+    ("candidatesTokenCount", Completion),    // Gemini
+    ("thoughtsTokenCount", Reasoning),       // Gemini
+    ("cachedContentTokenCount", Cached),     // Gemini
+    ("totalTokenCount", Total),              // Gemini
+    ("prompt_n", Input),                     // llama.cpp's `timings`, without what was cached
+    ("cache_n", CacheRead),                  // llama.cpp: ggml-org/llama.cpp#15827
+    ("predicted_n", Completion),             // llama.cpp
+    ("num_cached_tokens", Cached),           // Mistral
+];
+
+const OTHERS: [&str; 8] = [
+    "prompt_tokens_details",
+    "completion_tokens_details",
+    "input_tokens_details",
+    "output_tokens_details",
+    "cost",
+    "upstream_cost",
+    "cost_in_usd_ticks",
+    "estimated_cost",
+];
+
+/// All names, in that order.
+const NAMES: [&str; NUMBERS.len() + OTHERS.len()] = {
+    let mut names = [""; NUMBERS.len() + OTHERS.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = if at < NUMBERS.len() { NUMBERS[at].0 } else { OTHERS[at - NUMBERS.len()] };
+        at += 1;
+    }
+    names
+};
+
+/// A tick is 10⁻¹⁰ dollars (xAI: docs.x.ai, cost tracking).
+const TICKS_PER_NANODOLLAR: u64 = 10;
+
+impl<'a> Told<'a> {
+    /// `None` where it is no object, or what it says of prompt or answer is no count.
+    pub(super) fn read(object: &'a RawValue) -> Option<Self> {
+        let found = pick_with_null(object.get(), &NAMES)?;
+        let mut told = Self::default();
+        for ((_, means), raw) in NUMBERS.iter().zip(found) {
+            told.put(*means, raw)?;
+        }
+        let [prompt, completion, input, output, cost, upstream, ticks, estimated] =
+            *found[NUMBERS.len()..].first_chunk()?;
+        for details in [prompt, input].into_iter().flatten() {
+            let cached = pick(details.get(), &["cached_tokens"]).and_then(|[cached]| cached);
+            told.put(Cached, cached)?;
+        }
+        for details in [completion, output].into_iter().flatten() {
+            let reasoning = pick(details.get(), &["reasoning_tokens"]).and_then(|[reasoning]| reasoning);
+            told.put(Reasoning, reasoning)?;
+        }
+        (told.cost, told.cost_of_upstream) = (cost, upstream);
+        (told.ticks, told.estimated_cost) = (ticks.and_then(whole_number), estimated);
+        Some(told)
+    }
+
+    fn put(&mut self, means: Means, raw: Option<&RawValue>) -> Option<()> {
+        let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Some(()) };
+        let number = whole_number(raw);
+        if number.is_none() && matches!(means, Prompt | Input | Completion) {
+            return None;
+        }
+        let slot = match means {
+            Prompt => &mut self.prompt,
+            Input => &mut self.input,
+            Completion => &mut self.completion,
+            Total => &mut self.total,
+            Reasoning => &mut self.reasoning,
+            Cached => &mut self.cached,
+            CacheRead => &mut self.cache_read,
+            CacheWrite => &mut self.cache_write,
+            CacheMiss => &mut self.cache_miss,
+        };
+        *slot = (*slot).max(number);
+        Some(())
+    }
+
+    /// What the origin says that it cost.
+    pub(super) fn upstream_cost(&self) -> Option<Nanodollars> {
+        let ticks = self.ticks.map(|ticks| Nanodollars(ticks / TICKS_PER_NANODOLLAR));
+        // Perplexity's is an object.
+        let total = || pick(self.cost?.get(), &["total_cost"]).and_then(|[total]| nanodollars(total?));
+        ticks.or_else(|| nanodollars(self.cost?)).or_else(total).or_else(|| nanodollars(self.estimated_cost?))
+    }
+}
+
+/// Dollars as a JSON number.
+pub(super) fn nanodollars(raw: &RawValue) -> Option<Nanodollars> {
+    let dollars: f64 = serde_json::from_str(raw.get()).ok()?;
+    let nano = (dollars * 1e9).round();
+    (0.0..=(1_u64 << 53) as f64).contains(&nano).then_some(Nanodollars(nano as u64))
+}
