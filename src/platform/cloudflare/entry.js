@@ -233,10 +233,12 @@ class Sink {
     try {
       await (this.writer !== null ? this.writer.write(chunk) : this.put(chunk));
     } catch {
-      return this.exchange.settle(op, LEFT);
+      this.exchange.settle(op, LEFT);
+      return;
     }
     this.writtenMs = Date.now();
-    return upstream.read(op);
+    // Not returned: to take a promise over costs an async function three turns.
+    upstream.read(op);
   }
 
   /** The runtime's own pipe: not one byte of it is seen here. */
