@@ -2,6 +2,7 @@
 
 use super::chunk::Chunk;
 use super::partial::{Edited, take_in, with_data};
+use super::prefilter::is_interesting;
 use super::{classify, form, usage};
 use crate::dialect::answer::OriginError;
 use crate::dialect::counts::Counts;
@@ -12,10 +13,8 @@ use crate::dialect::{AttemptNote, StreamCodec, StreamOptions};
 use crate::error::ApiError;
 use crate::payload::{Edit, edited};
 use crate::stream::sse;
-use memchr::memchr;
-use memchr::memmem::{self, Finder};
+use memchr::{memchr, memmem};
 use serde_json::value::RawValue;
-use std::sync::LazyLock;
 
 pub(super) struct Codec {
     options: StreamOptions,
@@ -33,7 +32,6 @@ impl Codec {
 
     /// What the event's data means, and what to send instead of it.
     fn data(&mut self, event: &[u8], begun: bool) -> (StreamEvent, Output) {
-        // Most events hold nothing of interest: a few searches, no parse.
         if begun && !is_interesting(event) {
             return (StreamEvent { content: true, ..StreamEvent::default() }, Output::Pass);
         }
@@ -178,49 +176,6 @@ impl StreamCodec for Codec {
     fn error_event(&self, error: &ApiError) -> String {
         form::error_event(error)
     }
-}
-
-/// What is looked for in every event, prepared once.
-struct Finders {
-    done: Finder<'static>,
-    choices: Finder<'static>,
-    names: [Finder<'static>; 3],
-}
-
-static FINDERS: LazyLock<Finders> = LazyLock::new(|| Finders {
-    done: Finder::new(b"[DONE]"),
-    choices: Finder::new(b"\"choices\""),
-    names: ["\"usage\"", "\"error\"", "\"finish_reason\""].map(Finder::new),
-});
-
-/// Whether an event may hold counts, an error, a finish reason or the end mark. `"usage":null` and `"finish_reason":null`,
-/// which OpenAI's every chunk has, are none.
-fn is_interesting(event: &[u8]) -> bool {
-    let finders = &*FINDERS;
-    finders.done.find(event).is_some()
-        || finders.names.iter().any(|name| is_given(event, name))
-        || !begins_as_chunk(event) && finders.choices.find(event).is_none()
-}
-
-/// Whether the first member is one that chunks begin with: `id`, `object`, `choices`, `created`, `model`. Errors without the
-/// member `error` begin otherwise, or with `"object":"error"`.
-fn begins_as_chunk(event: &[u8]) -> bool {
-    let name = event.strip_prefix(b"data: {\"").and_then(|rest| rest.first_chunk::<2>());
-    matches!(name, Some(b"id" | b"ob" | b"ch" | b"cr" | b"mo"))
-}
-
-/// Whether some member of that name has a value other than null, or the name is itself a value (`"object":"error"`).
-fn is_given(event: &[u8], name: &Finder<'_>) -> bool {
-    let mut rest = event;
-    while let Some(at) = name.find(rest) {
-        rest = &rest[at + name.needle().len()..];
-        let value = rest.trim_ascii_start();
-        let Some(value) = value.strip_prefix(b":") else { return true };
-        if !value.trim_ascii_start().starts_with(b"null") {
-            return true;
-        }
-    }
-    false
 }
 
 /// Whether a delta has any member besides the role that is neither null nor empty.

@@ -14,6 +14,7 @@ mod error_body;
 mod error_words;
 mod form;
 mod partial;
+mod prefilter;
 mod request;
 mod resume;
 mod usage;
