@@ -34,10 +34,13 @@ class Exchange {
     /** Set once its instance has trapped: whatever it still waits for is of no interest. */
     this.dead = false;
     this.left = null;
+    this.timer = null;
     this.upstreams = new Set();
     this.sink = null;
     /** Fails it, from whatever request's turn; the rest happens in its own. */
     this.crash = null;
+    /** Resolves what the runtime waits for. */
+    this.over = null;
   }
 
   /** Method, path with query and the wanted headers, a line each. */
@@ -76,12 +79,17 @@ class Exchange {
     return signal?.aborted ?? false;
   }
 
-  sleep(op, ms) {
-    return setTimeout(() => this.settle(op, OK), ms);
-  }
-
-  wake(timer) {
-    clearTimeout(timer);
+  setTimer(ms) {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      if (this.dead) return;
+      try {
+        gateway.timer(this.id);
+      } catch (error) {
+        trapped(error);
+      }
+    }, ms);
   }
 
   async readBody(op, limit) {
@@ -120,8 +128,10 @@ class Exchange {
   /** Its work is over. */
   end() {
     inFlight.delete(this);
+    this.over();
     // The runtime may have let go of the request long ago; then its objects refuse.
     try {
+      if (this.timer !== null) clearTimeout(this.timer);
       if (this.left !== null) this.request.signal.removeEventListener("abort", this.left);
     } catch {}
   }
@@ -347,13 +357,18 @@ function failed() {
   return Response.json(body, { status: 500 });
 }
 
+/** The context that Rust gets: the work that it hands over is what an exchange lives for, and `over` tells of its end. */
+const OWN_CONTEXT = { waitUntil() {} };
+
 export default {
   fetch(request, env, context) {
     return new Promise((resolve) => {
       const exchange = new Exchange(request);
-      // Its reactions run in this request's turn, whoever resolves it.
+      // Their reactions run in this request's turn, whoever resolves them.
+      context.waitUntil(new Promise((over) => { exchange.over = over; }));
       const crashed = new Promise((crash) => { exchange.crash = crash; });
       crashed.then(() => {
+        exchange.over();
         exchange.fail();
         resolve(failed());
       });
@@ -362,9 +377,7 @@ export default {
         if (state.criticalError) trapped("a panic");
         inFlight.add(exchange);
         wanted ??= JSON.parse(gateway.wanted_headers());
-        // Wasm that has trapped never ends its work.
-        const own = { waitUntil: (work) => context.waitUntil(Promise.race([work, crashed])) };
-        gateway.fetch(exchange, env, own).then(resolve, trapped);
+        gateway.fetch(exchange, env, OWN_CONTEXT).then(resolve, trapped);
       } catch (error) {
         trapped(error);
       }

@@ -31,13 +31,9 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn listen(this: &Exchange) -> bool;
 
-    /// Settles the operation after so many milliseconds; what it returns is the timer.
-    #[wasm_bindgen(method)]
-    pub(super) fn sleep(this: &Exchange, operation: u32, ms: i32) -> f64;
-
-    /// Clears a timer.
-    #[wasm_bindgen(method)]
-    pub(super) fn wake(this: &Exchange, timer: f64);
+    /// Sets the request's timer, or sets it anew: [`super::sleep::timer`] is called after so many milliseconds.
+    #[wasm_bindgen(method, js_name = setTimer)]
+    pub(super) fn set_timer(this: &Exchange, ms: i32);
 
     /// Copies what a body came as to `target`, which has its length.
     #[wasm_bindgen(method)]

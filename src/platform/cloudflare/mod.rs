@@ -24,6 +24,7 @@ use workers::Workers;
 
 #[event(fetch)]
 async fn fetch(exchange: Exchange, env: Env, context: Context) -> Result<web_sys::Response> {
+    workers::event();
     let gateway = Gateway::compiled();
     let request = Request::begin(exchange, workers::now_ms());
     let head = headers::request(&request.exchange.head(request.id), gateway.wanted_headers())

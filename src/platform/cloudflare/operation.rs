@@ -91,6 +91,7 @@ pub fn answered(operation: u32, status: i32, text: String) {
 }
 
 fn put(operation: u32, settled: Settled) {
+    super::workers::event();
     let before = OPERATIONS.with_borrow_mut(|all| {
         all.get_mut(&operation).map(|state| std::mem::replace(state, State::Settled(settled)))
     });

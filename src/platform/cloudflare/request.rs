@@ -1,6 +1,7 @@
 //! A request from its first poll to its last.
 
 use super::exchange::Exchange;
+use super::sleep::Sleeps;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -22,8 +23,7 @@ thread_local! {
 pub(super) struct Request {
     pub(super) id: u32,
     pub(super) exchange: Exchange,
-    /// When its sleeps end, in Unix milliseconds.
-    pub(super) sleeps: RefCell<Vec<u64>>,
+    pub(super) sleeps: Sleeps,
     /// Unix milliseconds when it was last seen at work.
     pub(super) seen_ms: Cell<u64>,
     /// Whether the client is served, or has left.
@@ -52,7 +52,7 @@ impl Request {
         let request = Rc::new(Self {
             id,
             exchange,
-            sleeps: RefCell::default(),
+            sleeps: Sleeps::default(),
             seen_ms: Cell::new(now_ms),
             served: Cell::new(false),
             left: Cell::new(false),
@@ -132,7 +132,7 @@ impl Request {
     /// Whether the runtime must have let go of it.
     fn is_gone(&self, now_ms: u64) -> bool {
         let silent = self.served.get() && now_ms > self.seen_ms.get() + GONE_MS;
-        silent || self.sleeps.borrow().iter().any(|until_ms| now_ms > until_ms.saturating_add(GONE_MS))
+        silent || self.sleeps.are_late(now_ms, GONE_MS)
     }
 }
 
@@ -159,6 +159,7 @@ fn release_gone(now_ms: u64) {
 #[wasm_bindgen]
 #[allow(unreachable_pub, reason = "wasm-bindgen exports what is `pub`")]
 pub fn left(id: u32) {
+    super::workers::event();
     Request::with(id, |request| {
         request.left.set(true);
         request.served.set(true);

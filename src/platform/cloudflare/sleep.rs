@@ -1,55 +1,134 @@
-//! Sleeps: one timer of the runtime's each, cleared when the sleep is dropped.
+//! Sleeps. Those of a request share one timer of the runtime's, since most are dropped long before they end: it is set anew
+//! only for a sleep that ends before it goes off, and cleared with the request.
 
-use super::operation::Operation;
 use super::request::Request;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
+use wasm_bindgen::prelude::wasm_bindgen;
 
-/// The longest that `setTimeout` takes, in milliseconds.
-const LONGEST_MS: u64 = i32::MAX as u64;
+/// The longest that the timer is set for, in milliseconds: short enough that a later sleep seldom ends before it.
+const LONGEST_MS: u64 = 5_000;
 
+/// The sleeps of one request.
+#[derive(Default)]
+pub(super) struct Sleeps {
+    sleepers: RefCell<Vec<Sleeper>>,
+    next: Cell<u32>,
+    /// When the runtime's timer goes off, in Unix milliseconds.
+    timer_ms: Cell<Option<u64>>,
+}
+
+struct Sleeper {
+    number: u32,
+    /// Unix milliseconds.
+    until_ms: u64,
+    waker: Option<Waker>,
+    over: bool,
+}
+
+impl Sleeps {
+    /// Whether one should have ended that long ago.
+    pub(super) fn are_late(&self, now_ms: u64, late_ms: u64) -> bool {
+        self.sleepers.borrow().iter().any(|one| now_ms > one.until_ms.saturating_add(late_ms))
+    }
+
+    fn begin(&self, until_ms: u64) -> u32 {
+        let number = self.next.get();
+        self.next.set(number.wrapping_add(1));
+        self.sleepers.borrow_mut().push(Sleeper { number, until_ms, waker: None, over: false });
+        number
+    }
+
+    /// The timer has gone off: ends what is due, and returns who waits for it.
+    fn end_due(&self, now_ms: u64) -> Vec<Waker> {
+        let mut sleepers = self.sleepers.borrow_mut();
+        let due = sleepers.iter_mut().filter(|one| !one.over && one.until_ms <= now_ms);
+        due.filter_map(|one| {
+            one.over = true;
+            one.waker.take()
+        })
+        .collect()
+    }
+
+    fn next_ms(&self) -> Option<u64> {
+        self.sleepers.borrow().iter().filter(|one| !one.over).map(|one| one.until_ms).min()
+    }
+
+    /// How long the timer has to be set for so that it goes off by then; `None` if it does anyway.
+    fn set(&self, until_ms: u64, now_ms: u64) -> Option<u64> {
+        let ms = until_ms.saturating_sub(now_ms).min(LONGEST_MS);
+        let at_ms = now_ms.saturating_add(ms);
+        if self.timer_ms.get().is_some_and(|timer_ms| timer_ms <= at_ms) {
+            return None;
+        }
+        self.timer_ms.set(Some(at_ms));
+        Some(ms)
+    }
+}
+
+/// Ready when it is over.
 pub(super) struct Sleep {
     request: Rc<Request>,
-    operation: Operation,
-    /// What `clearTimeout` takes; `None` once it has gone off.
-    timer: Option<f64>,
-    until_ms: u64,
+    number: u32,
 }
 
 impl Sleep {
     pub(super) fn new(request: &Rc<Request>, ms: u64) -> Self {
-        let until_ms = super::workers::now_ms().saturating_add(ms);
-        // Lossless: it is not above `i32::MAX`.
-        let ms = ms.min(LONGEST_MS) as i32;
-        let mut timer = None;
-        let operation = Operation::begin(|number| timer = Some(request.exchange.sleep(number, ms)));
-        request.sleeps.borrow_mut().push(until_ms);
-        Self { request: Rc::clone(request), operation, timer, until_ms }
+        let now_ms = super::workers::now_ms();
+        let until_ms = now_ms.saturating_add(ms);
+        let number = request.sleeps.begin(until_ms);
+        set_timer(request, until_ms, now_ms);
+        Self { request: Rc::clone(request), number }
+    }
+}
+
+fn set_timer(request: &Request, until_ms: u64, now_ms: u64) {
+    if let Some(ms) = request.sleeps.set(until_ms, now_ms) {
+        // Lossless: it is at most `LONGEST_MS`.
+        request.exchange.set_timer(ms as i32);
     }
 }
 
 impl Future for Sleep {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.timer.is_some() {
-            ready!(Pin::new(&mut self.operation).poll(context));
-            self.timer = None;
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut sleepers = self.request.sleeps.sleepers.borrow_mut();
+        let Some(own) = sleepers.iter_mut().find(|one| one.number == self.number) else {
+            return Poll::Ready(());
+        };
+        if own.over {
+            return Poll::Ready(());
         }
-        Poll::Ready(())
+        match &mut own.waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            None => own.waker = Some(context.waker().clone()),
+        }
+        Poll::Pending
     }
 }
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Some(timer) = self.timer {
-            self.request.exchange.wake(timer);
-        }
-        let mut sleeps = self.request.sleeps.borrow_mut();
-        if let Some(at) = sleeps.iter().position(|until_ms| *until_ms == self.until_ms) {
-            sleeps.swap_remove(at);
-        }
+        self.request.sleeps.sleepers.borrow_mut().retain(|one| one.number != self.number);
     }
+}
+
+/// `entry.js` calls this when the timer of a request has gone off.
+#[wasm_bindgen]
+#[allow(unreachable_pub, reason = "wasm-bindgen exports what is `pub`")]
+pub fn timer(id: u32) {
+    super::workers::event();
+    Request::with(id, |request| {
+        let now_ms = super::workers::now_ms();
+        request.sleeps.timer_ms.set(None);
+        let due = request.sleeps.end_due(now_ms);
+        if let Some(until_ms) = request.sleeps.next_ms() {
+            set_timer(request, until_ms, now_ms);
+        }
+        due.into_iter().for_each(Waker::wake);
+    });
 }

@@ -24,11 +24,24 @@ thread_local! {
     /// Every secret that was asked for: a Worker's environment does not change while the instance lives.
     static SECRETS: RefCell<HashMap<String, Option<String>>> = RefCell::default();
     static STATE: RefCell<InstanceState> = RefCell::default();
+    static CLOCK: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Unix milliseconds. Workers' clock stands still between two events.
+/// Unix milliseconds. Workers' clock stands still between two events, so it is asked once for each.
 pub(super) fn now_ms() -> u64 {
-    js_sys::Date::now() as u64
+    match CLOCK.get() {
+        0 => {
+            CLOCK.set(js_sys::Date::now() as u64);
+            CLOCK.get()
+        }
+        now_ms => now_ms,
+    }
+}
+
+/// Something has happened, so the clock has to be asked again: whatever JavaScript calls begins with this, and so does what
+/// follows a promise of the crate `worker`.
+pub(super) fn event() {
+    CLOCK.set(0);
 }
 
 pub(super) struct Workers {
@@ -255,18 +268,25 @@ impl Platform for Workers {
 
     async fn remember(&self, key: &str, value: &str, seconds: u64) {
         store::remember(&self.request.exchange.host(), key, value, seconds).await;
+        event();
     }
 
     async fn recall(&self, key: &str) -> Option<String> {
-        store::recall(&self.request.exchange.host(), key).await
+        let value = store::recall(&self.request.exchange.host(), key).await;
+        event();
+        value
     }
 
     async fn put_record(&self, key: &str, value: &str, summary: &str) -> Result<(), StoreError> {
-        store::put(&self.env, key, value, summary).await
+        let put = store::put(&self.env, key, value, summary).await;
+        event();
+        put
     }
 
     async fn list_records(&self, prefix: &str, cursor: Option<&str>) -> Result<Page, StoreError> {
-        store::list(&self.env, prefix, cursor).await
+        let page = store::list(&self.env, prefix, cursor).await;
+        event();
+        page
     }
 
     async fn log(&self, line: &str) {
