@@ -16,8 +16,6 @@ pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) dialect: &'static dyn ClientDialect,
     pub(super) route: &'a Route,
     pub(super) key: &'a Key,
-    /// The dialect's name of what was asked.
-    pub(super) endpoint: &'static str,
     pub(super) id: String,
     pub(super) started_ms: u64,
     /// The most bytes of a whole answer.

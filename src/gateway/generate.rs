@@ -92,7 +92,6 @@ async fn pipeline<P: Platform>(
         dialect,
         route,
         key,
-        endpoint,
         id: id.to_owned(),
         started_ms,
         limit: config.gateway.max_body_mib as usize * 1024 * 1024,

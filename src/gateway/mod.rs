@@ -18,6 +18,7 @@ mod idempotency;
 mod judge;
 mod pages;
 mod receipts;
+mod receive;
 mod reply;
 mod respond;
 mod send;

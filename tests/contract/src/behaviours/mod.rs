@@ -6,6 +6,7 @@ mod endings;
 mod faults;
 mod foreign_errors;
 mod leaving;
+mod odd_streams;
 mod pump;
 mod refusals;
 mod relay;
@@ -28,6 +29,7 @@ pub fn all() -> Vec<(&'static str, &'static [Behaviour])> {
         ("Origins that fail", faults::ALL),
         ("Errors in other forms and words", foreign_errors::ALL),
         ("What origins refuse", refusals::ALL),
+        ("Streams and bodies in other forms", odd_streams::ALL),
         ("Counts in other places and relations", counts::ALL),
         ("Endings and money", endings::ALL),
         ("The usage store", usage::ALL),
