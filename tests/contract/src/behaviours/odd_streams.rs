@@ -4,7 +4,7 @@ use crate::fixtures::{
     DONE, TRUNCATED, USAGE, USAGE_JSON, always, answer_text, chat, delta, event, finish, json, paced, post,
     stream, streamed, streamed_with_usage, usage_event, usage_with_cost,
 };
-use crate::host::{Ended, Reply};
+use crate::host::{Ended, Needs, Reply};
 use crate::stage::{Behaviour, Stage, error_of};
 use moegate::metering::record::Record;
 use moegate::platform::fake::{End, Script, Scripted};
@@ -55,9 +55,16 @@ pub(super) const ALL: &[Behaviour] = &[
     ),
     Behaviour::new(
         "encoded_error_keeps_status",
-        "an error that is gzipped though that was not asked for keeps its status and has a text",
+        "an error that is gzipped though that was not asked for keeps its status, and its text says so",
         encoded_error,
-    ),
+    )
+    .needing(Needs::NoDecoding),
+    Behaviour::new(
+        "encoded_error_is_decoded",
+        "where the runtime decodes, a gzipped error is as one that is not",
+        decoded_error,
+    )
+    .needing(Needs::Decoding),
     Behaviour::new(
         "latin1_in_a_header",
         "a byte over 127 in an answer's header does not hurt the answer",
@@ -261,21 +268,25 @@ fn finish_reason_error(stage: &mut Stage<'_>) {
 /// `{"error":{"message":"no such tool",…,"code":"bad_tool"}}`, gzipped.
 const GZIPPED: &str = "1f8b08000000000002ff25cb510a80201045d1adc4fb76056e46261d2a189d1a358868ef61fd5eeeb9c1666af03732d74a0bc3a3e8547b5ca7a62a7068d73eea564e922d05e3a3736de1870e3b1965f8d2451ca2a6f1ce94c2a79fe7058fb370e662000000";
 
-fn encoded_error(stage: &mut Stage<'_>) {
-    let bytes: Vec<u8> = (0..GZIPPED.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&GZIPPED[at..at + 2], 16).unwrap())
-        .collect();
+fn gzipped_error(stage: &mut Stage<'_>, expected: &str) {
+    let byte = |at: usize| u8::from_str_radix(&GZIPPED[at..at + 2], 16).unwrap();
+    let bytes: Vec<_> = (0..GZIPPED.len()).step_by(2).map(byte).collect();
     for call in [chat("far-model"), streamed("far-model")] {
         let mut scripted = json(400, bytes.clone());
         scripted.headers.push(("content-encoding".to_owned(), "gzip".to_owned()));
-        let reply = stage.play(always(scripted), &call);
-        let (status, _, message) = error_of(&reply);
+        let (status, _, message) = error_of(&stage.play(always(scripted), &call));
         assert_eq!(status, 400, "{message}");
-        // Workers' runtime decodes; where none does, the text says what is wrong.
-        assert!(message == "no such tool" || message.contains("encoded as `gzip`"), "{message}");
+        assert!(message.contains(expected), "{message}");
         stage.settled();
     }
+}
+
+fn encoded_error(stage: &mut Stage<'_>) {
+    gzipped_error(stage, "encoded as `gzip`");
+}
+
+fn decoded_error(stage: &mut Stage<'_>) {
+    gzipped_error(stage, "no such tool");
 }
 
 fn latin1_header(stage: &mut Stage<'_>) {
