@@ -101,7 +101,7 @@ pub(super) async fn exchange<P: Platform>(
     }
     let body = collect(platform, watch, incoming, &reading).await?;
     if status == 200 && sse::begins(&body) == Some(true) {
-        return gather(reading.exchange, headers, body);
+        return gather(reading.exchange, headers, &body);
     }
     Ok(Exchanged::Whole { status, headers, body: WholeBody::Received(body) })
 }
@@ -124,9 +124,9 @@ async fn collect<P: Platform>(
 fn gather<P: Platform>(
     exchange: &dyn Exchange,
     headers: HeaderMap,
-    body: P::Bytes,
+    body: &[u8],
 ) -> Result<Exchanged<P>, SendError> {
-    match exchange.gathered(&body) {
+    match exchange.gathered(body) {
         Gathered::Answer(bytes) | Gathered::Error(bytes) => {
             Ok(Exchanged::Whole { status: 200, headers, body: WholeBody::Own(bytes) })
         }
