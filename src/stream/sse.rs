@@ -48,6 +48,7 @@ fn without_blanks(bytes: &[u8]) -> &[u8] {
 pub fn data(event: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
     use std::borrow::Cow;
     let mut data: Option<Cow<'_, [u8]>> = None;
+    let event = event.strip_prefix(BOM).unwrap_or(event);
     for line in event.split(|&b| b == b'\n' || b == b'\r') {
         let Some(value) = line.strip_prefix(b"data:") else { continue };
         let value = value.strip_prefix(b" ").unwrap_or(value);
@@ -66,6 +67,7 @@ pub fn data(event: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
 
 /// Its lines that are not data: `event`, `id`, `retry`, comments.
 pub fn other_lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let event = event.strip_prefix(BOM).unwrap_or(event);
     let lines = event.split(|&b| b == b'\n' || b == b'\r');
     lines.filter(|line| !line.is_empty() && !line.starts_with(b"data:"))
 }
@@ -121,6 +123,7 @@ mod tests {
         for (event, expected) in [
             (&b"data: {}\n\n"[..], Some(&b"{}"[..])),
             (b"data:{}\r\n\r\n", Some(b"{}")),
+            (b"\xEF\xBB\xBFdata: {}\n\n", Some(b"{}")),
             (b"event: x\ndata: a\ndata: b\n\n", Some(b"a b")),
             (b": waiting\n\n", None),
             (b"\n", None),

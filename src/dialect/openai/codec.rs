@@ -63,19 +63,20 @@ impl Codec {
         if begun && !self.options.several && !is_interesting(event) {
             return (StreamEvent { content: true, ..StreamEvent::default() }, Output::Pass);
         }
-        let Some(data) = sse::data(event) else {
-            // Fields and comments have a colon or are known names; anything else is not this format.
-            let malformed = sse::other_lines(event).any(|line| memchr(b':', line).is_none());
-            return (StreamEvent { malformed, ..StreamEvent::default() }, Output::Pass);
-        };
+        let Some(data) = sse::data(event) else { return self.without_data(event) };
         let trimmed = data.trim_ascii();
+        // Nobody dispatches an event without data (WHATWG HTML, 9.2.6) but SDKs, which fail on it (copilot-api#88).
+        if trimmed.is_empty() {
+            return (StreamEvent::default(), Output::Drop);
+        }
         if trimmed == b"[DONE]" {
             return (StreamEvent { end: true, ..StreamEvent::default() }, Output::Pass);
         }
+        let named = sse::other_lines(event).any(|line| matches!(line, b"event: error" | b"event:error"));
         let Some(chunk) = Chunk::read(&data) else {
-            return match self.error(trimmed) {
+            return match self.error(trimmed).or_else(|| named.then(|| self.wrapped(trimmed))) {
                 // Gemini's error is an array of one.
-                Some(failed) if trimmed.starts_with(b"[") => failed,
+                Some(failed) if named || trimmed.starts_with(b"[") => failed,
                 _ => (StreamEvent { malformed: true, ..StreamEvent::default() }, Output::Pass),
             };
         };
@@ -87,7 +88,7 @@ impl Codec {
             let Some([index, delta, text, reason, error]) = pick(choice.get(), &names) else { continue };
             // OpenRouter ends an answer with it, with and without an error beside it.
             has_error |= error.is_some_and(says_something) || reason.is_some_and(is_error);
-            let finished = reason.is_some_and(|reason| reason.get().starts_with('"'));
+            let finished = reason.is_some_and(is_reason);
             let index = index.and_then(whole_number).unwrap_or(0);
             self.begun.insert(index);
             if finished && !has_error {
@@ -106,13 +107,42 @@ impl Codec {
         read.usage = self.counts;
         let is_chunk = chunk.choices.is_some() || chunk.usage.is_some();
         if (has_error || !is_chunk)
-            && let Some((failed, output)) = self.error(trimmed)
+            && let Some((failed, output)) =
+                self.error(trimmed).or_else(|| named.then(|| self.wrapped(trimmed)))
         {
             return (StreamEvent { error: failed.error, ..read }, output);
         }
         let note = if finishes { self.options.note.take() } else { None };
         let output = self.output(event, &data, &chunk, found, note);
         (read, output)
+    }
+
+    /// An event of other fields and comments.
+    fn without_data(&mut self, event: &[u8]) -> (StreamEvent, Output) {
+        let mut comments = event.iter().all(|byte| matches!(byte, b'\n' | b'\r'));
+        for line in sse::other_lines(event) {
+            match memchr(b':', line) {
+                Some(0) => comments = true,
+                // llama.cpp until September 2025 (llama.cpp#16104).
+                Some(at) if &line[..at] == b"error" => return self.wrapped(line[at + 1..].trim_ascii()),
+                Some(_) => {}
+                // Fields and comments have a colon; anything else is not this format.
+                None => return (StreamEvent { malformed: true, ..StreamEvent::default() }, Output::Pass),
+            }
+        }
+        // OpenAI's SDK for Python reads JSON from an event that only has other fields (openai-python#2721).
+        (StreamEvent::default(), if comments { Output::Pass } else { Output::Drop })
+    }
+
+    /// What an event says that is an error by its name only.
+    fn wrapped(&mut self, said: &[u8]) -> (StreamEvent, Output) {
+        let text = String::from_utf8_lossy(said);
+        let is_json = serde_json::from_str::<&RawValue>(&text).is_ok();
+        let inner = if is_json { text.into_owned() } else { form::to_json(&text) };
+        let data = format!("{{\"error\":{inner}}}").into_bytes();
+        self.failed = true;
+        let output = Output::Replace(self.origin_error_event(&data).into_bytes());
+        (StreamEvent { error: Some(data), ..StreamEvent::default() }, output)
     }
 
     /// The event of an error, if it is one.
@@ -204,6 +234,12 @@ impl StreamCodec for Codec {
     fn error_event(&self, error: &ApiError) -> String {
         form::error_event(error)
     }
+}
+
+/// Whether it is a finish reason: some origins send an empty text, or `"null"`, with every chunk (sglang#3912, ollama#4357,
+/// AIShell#350).
+fn is_reason(reason: &RawValue) -> bool {
+    reason.get().starts_with('"') && !matches!(reason.get(), "\"\"" | "\"null\"")
 }
 
 /// Whether a finish reason says that the answer failed.

@@ -60,7 +60,13 @@ impl Answer {
     }
 
     fn is_finished(&self) -> bool {
-        self.choices.iter().all(|choice| choice.get("finish_reason").is_some_and(Value::is_string))
+        let reason = |choice: &Map<String, Value>| {
+            choice
+                .get("finish_reason")
+                .and_then(Value::as_str)
+                .is_some_and(|reason| !matches!(reason, "" | "null"))
+        };
+        self.choices.iter().all(reason)
     }
 
     fn add(&mut self, chunk: Map<String, Value>) {

@@ -6,6 +6,7 @@ mod endings;
 mod faults;
 mod foreign_errors;
 mod leaving;
+mod odd_events;
 mod odd_streams;
 mod pump;
 mod refusals;
@@ -30,6 +31,7 @@ pub fn all() -> Vec<(&'static str, &'static [Behaviour])> {
         ("Errors in other forms and words", foreign_errors::ALL),
         ("What origins refuse", refusals::ALL),
         ("Streams and bodies in other forms", odd_streams::ALL),
+        ("Events in other forms", odd_events::ALL),
         ("Counts in other places and relations", counts::ALL),
         ("Endings and money", endings::ALL),
         ("The usage store", usage::ALL),

@@ -37,22 +37,7 @@ pub(super) const ALL: &[Behaviour] = &[
         "of several answers in a stream each has to finish: else it is cut, unless the end mark says that it is whole",
         each_finishes,
     ),
-    Behaviour::new(
-        "stream_bad_utf8",
-        "a byte that is not UTF-8 is U+FFFD, in the first event, later, and in a whole answer, which passes as it is",
-        bad_utf8,
-    ),
-    Behaviour::new(
-        "stream_large_comment",
-        "a comment of any length before the first event is skipped",
-        large_comment,
-    ),
     Behaviour::new("answer_with_bom", "a whole answer with a byte order mark passes and counts", with_bom),
-    Behaviour::new(
-        "stream_finish_reason_error",
-        "the finish reason `error` is an error, with or without an error beside it",
-        finish_reason_error,
-    ),
     Behaviour::new(
         "encoded_error_keeps_status",
         "an error that is gzipped though that was not asked for keeps its status, and its text says so",
@@ -114,7 +99,7 @@ fn any_label(stage: &mut Stage<'_>) {
 }
 
 /// The data of every event, as JSON.
-fn chunks_of(reply: &Reply) -> Vec<Value> {
+pub(super) fn chunks_of(reply: &Reply) -> Vec<Value> {
     let text = reply.text();
     let lines =
         text.split(['\n', '\r']).filter_map(|line| line.trim_start_matches('\u{feff}').strip_prefix("data:"));
@@ -215,32 +200,6 @@ fn each_finishes(stage: &mut Stage<'_>) {
     }
 }
 
-fn bad_utf8(stage: &mut Stage<'_>) {
-    let bad = |text: String| {
-        text.into_bytes().into_iter().map(|b| if b == b'#' { 0xFF } else { b }).collect::<Vec<_>>()
-    };
-    let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    for chunks in [[delta("a#b"), delta("c"), finish()], [delta("a"), delta("b#c"), finish()]] {
-        let chunks = chunks.map(bad);
-        let reply = stage.play(always(stream(&chunks)), &streamed("far-model"));
-        assert_eq!((reply.status, shown(&reply.body)), (200, shown(&chunks.concat())));
-        assert_eq!(stage.settled().ending, Ending::Complete);
-    }
-    let body = bad(format!(r#"{{"choices":[{{"message":{{"content":"a#b"}}}}],"usage":{USAGE_JSON}}}"#));
-    let reply = stage.play(always(json(200, body.clone())), &chat("far-model"));
-    assert_eq!((reply.status, &reply.body), (200, &body));
-    assert_eq!(stage.settled().usage, USAGE);
-}
-
-fn large_comment(stage: &mut Stage<'_>) {
-    let comment = format!(": {}\n\n", "x".repeat(300 * 1024));
-    let chunks = [comment, delta("He"), finish(), DONE.to_owned()];
-    let reply = stage.play(always(stream(&chunks)), &streamed("far-model"));
-    assert_eq!((reply.status, reply.ended), (200, Ended::Whole));
-    assert!(reply.text().ends_with(&chunks[1..].concat()));
-    assert_eq!(stage.settled().ending, Ending::Complete);
-}
-
 fn with_bom(stage: &mut Stage<'_>) {
     let reply = stage.play(always(json(200, format!("\u{feff}{}", answer_text()))), &chat("far-model"));
     assert_eq!(reply.status, 200, "{reply:?}");
@@ -249,20 +208,6 @@ fn with_bom(stage: &mut Stage<'_>) {
         answer_text().replacen(USAGE_JSON, &usage_with_cost(), 1)
     );
     assert_eq!(stage.settled().usage, USAGE);
-}
-
-fn finish_reason_error(stage: &mut Stage<'_>) {
-    let failed =
-        event(r#"{"id":"c","choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}"#);
-    let reply =
-        stage.play(always(stream(&[delta("He"), failed.clone(), DONE.to_owned()])), &streamed("far-model"));
-    assert!(!reply.text().contains("[DONE]"), "{}", reply.text());
-    assert!(chunks_of(&reply).iter().any(|chunk| chunk["error"]["message"].is_string()), "{}", reply.text());
-    assert_eq!(stage.settled().ending, Ending::Error);
-    // Before any content the client gets the error's status.
-    let reply = stage.play(always(stream(&[failed])), &streamed("far-model"));
-    assert_eq!(error_of(&reply).0, 502, "{reply:?}");
-    assert_eq!(stage.settled().ending, Ending::Error);
 }
 
 /// `{"error":{"message":"no such tool",…,"code":"bad_tool"}}`, gzipped.
