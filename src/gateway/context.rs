@@ -1,6 +1,7 @@
 //! One request on its way, and what has come of it.
 
 use super::attempt::Attempt;
+use super::cors::Allowed;
 use super::stream::Watch;
 use crate::config::{Key, Route, StreamMode};
 use crate::dialect::ClientDialect;
@@ -18,6 +19,7 @@ pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) key: &'a Key,
     /// The dialect's name of what was asked.
     pub(super) endpoint: &'static str,
+    pub(super) allowed: Allowed<'a>,
     pub(super) id: String,
     pub(super) started_ms: u64,
     /// The most bytes of a whole answer.

@@ -64,7 +64,11 @@ fn wrong(origin: &str) -> Option<String> {
     if port.is_some() && port == usual {
         return bad("names the scheme's own port, which browsers leave out");
     }
-    if is_scheme(scheme) && is_host(host) && port.is_none_or(is_port) { None } else { bad("is not an origin") }
+    if is_scheme(scheme) && is_host(host) && port.is_none_or(is_port) {
+        None
+    } else {
+        bad("is not an origin")
+    }
 }
 
 /// Also those of extensions and desktop shells: `chrome-extension`, `tauri`, `app`.

@@ -1,6 +1,7 @@
 //! The list. Each behaviour is played on every host that can.
 
 mod admission;
+mod clients;
 mod counts;
 mod endings;
 mod faults;
@@ -20,6 +21,7 @@ use crate::stage::Behaviour;
 pub fn all() -> Vec<(&'static str, &'static [Behaviour])> {
     vec![
         ("Admission", admission::ALL),
+        ("What clients send", clients::ALL),
         ("Secrets", secrets::ALL),
         ("Unstreamed answers", unstreamed::ALL),
         ("Relayed streams", relay::ALL),
