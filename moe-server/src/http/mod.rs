@@ -12,11 +12,13 @@ mod delivery;
 pub mod error;
 pub mod fields;
 mod generate;
+mod host;
 mod metrics;
 pub mod receipts;
 pub mod request;
 mod resume;
 mod stall;
+pub mod text;
 
 use crate::schedule::{Refused, Scheduler, Unready};
 use auth::Auth;
@@ -49,7 +51,7 @@ pub struct Server {
     pub auth: Auth,
     /// The names under which the model is served.
     pub models: Vec<String>,
-    /// Unix time in seconds, for `/v1/models`.
+    /// The model's time in Unix seconds, for `/v1/models`.
     pub created: u64,
     pub max_body_bytes: usize,
     /// How long a stream may be silent.
@@ -82,6 +84,7 @@ pub fn router(server: Arc<Server>) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .with_state(server)
+        .layer(from_fn(host::check))
         .layer(from_fn(with_request_id))
 }
 
