@@ -175,6 +175,12 @@ pub(super) fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static>
     })
 }
 
+/// When the file was last written, in Unix seconds; now, where nobody knows.
+fn changed_s(file: &Path) -> u64 {
+    let changed = fs::metadata(file).and_then(|data| data.modified()).unwrap_or_else(|_| SystemTime::now());
+    changed.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,10 +196,4 @@ mod tests {
         TcpStream::connect(address).unwrap();
         assert_eq!(reserve(address).unwrap_err().kind(), ErrorKind::AddrInUse);
     }
-}
-
-/// When the file was last written, in Unix seconds; now, where nobody knows.
-fn changed_s(file: &Path) -> u64 {
-    let changed = fs::metadata(file).and_then(|data| data.modified()).unwrap_or_else(|_| SystemTime::now());
-    changed.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
