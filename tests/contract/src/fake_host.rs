@@ -58,7 +58,9 @@ fn head(call: &Call, wanted: &[HeaderName]) -> Request<()> {
     *head.method_mut() = call.method.parse().unwrap();
     *head.uri_mut() = call.path.parse().unwrap();
     let mut set = |name: HeaderName, value: &str| {
-        head.headers_mut().insert(name, HeaderValue::try_from(value).unwrap());
+        if wanted.contains(&name) {
+            head.headers_mut().insert(name, HeaderValue::try_from(value).unwrap());
+        }
     };
     if let Some(authorization) = &call.authorization {
         set(header::AUTHORIZATION, authorization);
@@ -72,9 +74,6 @@ fn head(call: &Call, wanted: &[HeaderName]) -> Request<()> {
     for (name, value) in &call.headers {
         set(HeaderName::from_static(name), value);
     }
-    let own = std::mem::take(head.headers_mut());
-    let brought = wanted.iter().filter_map(|name| Some((name.clone(), own.get(name)?.clone())));
-    head.headers_mut().extend(brought);
     head
 }
 
