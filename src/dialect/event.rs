@@ -10,8 +10,6 @@ pub struct StreamEvent {
     pub content: bool,
     /// Counts so far.
     pub usage: Option<Counts>,
-    /// An answer (one of several) has its finish reason.
-    pub finished: bool,
     /// The origin reports an error; its data.
     pub error: Option<Vec<u8>>,
     /// The dialect's end mark: nothing that belongs to the answer follows.

@@ -27,8 +27,25 @@ pub trait Exchange: Sync {
     /// Whether the error is about the question for counts in a stream, which the gateway may have added.
     fn refuses_usage(&self, status: u16, body: &[u8]) -> bool;
 
+    /// A whole answer as the stream that the client asked for. `None` where it is no whole answer.
+    fn streamed(&self, body: &[u8]) -> Option<Vec<u8>>;
+
+    /// A whole stream as the one answer that the client asked for, or the data of its error.
+    fn gathered(&self, stream: &[u8]) -> Gathered;
+
     /// What reads one stream.
     fn stream(&self, options: StreamOptions) -> Box<dyn StreamCodec>;
+}
+
+/// What a stream's events come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gathered {
+    Answer(Vec<u8>),
+    Error(Vec<u8>),
+    /// It broke off.
+    Truncated,
+    /// It is not of the dialect.
+    Malformed,
 }
 
 #[derive(Debug)]
@@ -36,6 +53,8 @@ pub struct StreamOptions {
     pub price: Price,
     /// Whether the client asked for the counts.
     pub include_usage: bool,
+    /// Whether it asked for several answers.
+    pub several: bool,
     /// Where another origin may have to go on: what the client has got so far.
     pub partial: Option<Partial>,
     /// Where origins' error texts are not for the client: the id of the request, under which the operator finds them.
@@ -47,8 +66,11 @@ pub trait StreamCodec {
     /// One whole event, its blank line included. `begun`: whether [`StreamEvent::begun`] was told before.
     fn event(&mut self, event: &[u8], begun: bool) -> (StreamEvent, Output);
 
-    /// An event that says who answered, to go out before the end mark.
+    /// Who answered, to go out with the first finish reason.
     fn set_note(&mut self, note: AttemptNote);
+
+    /// Whether every answer that has begun has its finish reason.
+    fn is_finished(&self) -> bool;
 
     /// Something passed unread: nobody can go on with what was kept.
     fn lost(&mut self);
@@ -66,13 +88,9 @@ pub trait StreamCodec {
     fn error_event(&self, error: &ApiError) -> String;
 }
 
-/// What a stream's last own event tells of the attempts.
+/// What a stream tells of the attempts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptNote {
-    pub request_id: String,
-    pub endpoint: &'static str,
-    /// Unix seconds.
-    pub created: u64,
     pub asked_model: String,
     pub model: String,
     pub origin: String,

@@ -19,4 +19,4 @@ pub mod registry;
 pub mod request;
 
 pub use client::{ClientDialect, ClientRequest, Endpoint, ModelInfo, Operation};
-pub use exchange::{AttemptEntry, AttemptNote, Exchange, StreamCodec, StreamOptions};
+pub use exchange::{AttemptEntry, AttemptNote, Exchange, Gathered, StreamCodec, StreamOptions};

@@ -71,13 +71,8 @@ pub(super) fn log(attempts: &[Attempt<'_>]) -> String {
     text
 }
 
-/// The same for an event within a stream.
-pub(super) fn note(
-    attempts: &[Attempt<'_>],
-    asked: &str,
-    request_id: &str,
-    endpoint: &'static str,
-) -> Option<AttemptNote> {
+/// The same within a stream.
+pub(super) fn note(attempts: &[Attempt<'_>], asked: &str) -> Option<AttemptNote> {
     let last = attempts.last()?;
     let entry = |attempt: &Attempt<'_>| AttemptEntry {
         origin: attempt.target.origin.name.clone(),
@@ -87,9 +82,6 @@ pub(super) fn note(
         breaker: attempt.breaker.name(),
     };
     Some(AttemptNote {
-        request_id: request_id.to_owned(),
-        endpoint,
-        created: last.began_ms / 1000,
         asked_model: asked.to_owned(),
         model: last.target.model.name.clone(),
         origin: last.target.origin.name.clone(),

@@ -4,8 +4,9 @@ use super::attempt::Attempt;
 use super::authenticate::look_up;
 use super::context::RequestContext;
 use super::judge::{self, Judgement};
+use super::receive::{self, Exchanged, OpenStream};
 use super::reply::{self, header_text};
-use super::send::{self, Exchanged, OpenStream, SendError, Timeouts};
+use super::send::{self, SendError, Timeouts};
 use crate::config::{Failure, StreamMode, StreamUsage};
 use crate::dialect::partial::Partial;
 use crate::dialect::request::{CannotEncode, RequestSize};
@@ -173,11 +174,9 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         let breaker = self.platform.state(|state| state.health.breaker_state(target.index, began_ms));
         let timeouts = Timeouts::of(&target, began_ms, self.retry.deadline_ms());
         let options = self.stream_options(&target, partial);
-        let sent =
-            send::exchange(self.platform, &mut self.watch, outbound, self.limit, timeouts, mode, || {
-                exchange.stream(options)
-            })
-            .await;
+        let (stream, limit) = (self.facts.stream, self.limit);
+        let reading = receive::Reading { exchange, options, stream, mode, limit, timeouts };
+        let sent = receive::exchange(self.platform, &mut self.watch, outbound, reading).await;
         let head_ms = self.platform.now_ms();
         let mut attempt = Attempt {
             target,

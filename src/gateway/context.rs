@@ -17,8 +17,6 @@ pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) dialect: &'static dyn ClientDialect,
     pub(super) route: &'a Route,
     pub(super) key: &'a Key,
-    /// The dialect's name of what was asked.
-    pub(super) endpoint: &'static str,
     pub(super) allowed: Allowed<'a>,
     pub(super) id: String,
     pub(super) started_ms: u64,

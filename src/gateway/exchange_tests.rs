@@ -125,6 +125,7 @@ fn partial(events: &str) -> Partial {
     let mut scanner = Scanner::new(exchange.stream(StreamOptions {
         price: Price::default(),
         include_usage: true,
+        several: false,
         partial: Some(Partial::default()),
         plain_errors: None,
     }));

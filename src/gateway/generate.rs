@@ -94,7 +94,6 @@ async fn pipeline<P: Platform>(
         dialect,
         route,
         key,
-        endpoint,
         allowed,
         id: id.to_owned(),
         started_ms,

@@ -21,6 +21,7 @@ mod judge;
 mod pages;
 mod path;
 mod receipts;
+mod receive;
 mod reply;
 mod respond;
 mod send;

@@ -3,10 +3,10 @@
 use super::attempt;
 use super::attempts::{Found, Whole};
 use super::context::RequestContext;
+use super::receive::OpenStream;
 use super::reply::{self, header_text};
-use super::send::OpenStream;
 use super::stream::{Pumped, finish, pump, relay};
-use crate::config::{ErrorDetail, Failure, StreamMode, StreamUsage};
+use crate::config::{ErrorDetail, Failure, Kind, StreamMode, StreamUsage};
 use crate::dialect::partial::Partial;
 use crate::dialect::{ClientRequest, StreamOptions};
 use crate::error::{ApiError, shown_text};
@@ -217,8 +217,10 @@ impl<P: Platform> RequestContext<'_, P> {
         let Some(attempt) = self.attempts.last_mut() else { return };
         attempt.ending = ending;
         attempt.ended_ms = ended_ms;
-        let estimated =
-            ending == Ending::Complete && attempt.target.origin.stream_usage == StreamUsage::Estimate;
+        // What was cut has no counts, but was computed: a client that stops does not get it for nothing. Of our own origin
+        // the receipt tells.
+        let cut = ending != Ending::Complete && attempt.target.origin.kind == Kind::Openai;
+        let estimated = cut || attempt.target.origin.stream_usage == StreamUsage::Estimate;
         attempt.counts = seen.usage.or_else(|| estimated.then(|| self.facts.size.counts(seen.events)));
         attempt.counted = seen.finished || seen.done;
         let kind = attempt.target.origin.kind;
@@ -242,7 +244,7 @@ impl<P: Platform> RequestContext<'_, P> {
         if self.attempts.len() > 1
             && self.key.error_detail() == ErrorDetail::Full
             && let Some(scanner) = &mut stream.scanner
-            && let Some(note) = attempt::note(&self.attempts, &self.facts.model, &self.id, self.endpoint)
+            && let Some(note) = attempt::note(&self.attempts, &self.facts.model)
         {
             scanner.set_note(note);
         }
@@ -255,6 +257,7 @@ impl<P: Platform> RequestContext<'_, P> {
         StreamOptions {
             price: target.model.price(),
             include_usage: self.facts.include_usage,
+            several: self.facts.size.choices > 1,
             partial: kept.then(|| partial.cloned().unwrap_or_default()),
             plain_errors: (self.key.error_detail() == ErrorDetail::Plain).then(|| self.id.clone()),
         }

@@ -1,17 +1,13 @@
-//! One exchange with an origin, to the point where its answer is whole or its stream has begun (the commit point): until
-//! then the client has seen nothing, and another origin can take over.
+//! What goes to an origin, how long it may take, and why there may be no answer.
 
-use super::reply::header_text;
-use super::stream::{Interrupt, Watch};
+use super::stream::Interrupt;
 use crate::config::{Failure, Kind, StreamMode};
+use crate::dialect::ClientRequest;
 use crate::dialect::partial::Partial;
 use crate::dialect::request::{CannotEncode, Changes, EncodedBody, Resume};
-use crate::dialect::{ClientRequest, StreamCodec};
-use crate::payload::Edit;
-use crate::platform::{BodyError, FetchError, Payload, Platform};
+use crate::platform::Payload;
 use crate::routing::Target;
 use crate::secret::OriginSecrets;
-use crate::stream::{Forward, Phase, Scanner};
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use moegate_wire::{Ticket, header as wire, resume};
 
@@ -78,46 +74,6 @@ impl From<Interrupt> for SendError {
             Interrupt::ClientLeft => Self::ClientLeft,
         }
     }
-}
-
-/// What came of it.
-pub(super) enum Exchanged<P: Platform> {
-    Whole { status: u16, headers: HeaderMap, body: WholeBody<P> },
-    Stream(OpenStream<P>),
-}
-
-/// A whole answer's body: as it came, or an error event's data.
-pub(super) enum WholeBody<P: Platform> {
-    Received(P::Bytes),
-    Event(Vec<u8>),
-}
-
-impl<P: Platform> WholeBody<P> {
-    pub(super) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Received(bytes) => bytes,
-            Self::Event(bytes) => bytes,
-        }
-    }
-
-    pub(super) fn into_payload(self, edits: Vec<Edit>) -> Payload<P::Bytes> {
-        match self {
-            Self::Received(bytes) if edits.is_empty() => Payload::Passed(bytes),
-            Self::Received(bytes) => Payload::Edited(bytes, edits),
-            Self::Event(bytes) => Payload::Own(crate::payload::edited(&bytes, edits)),
-        }
-    }
-}
-
-/// An origin's stream that has begun.
-pub(super) struct OpenStream<P: Platform> {
-    /// Gone once the stream has closed.
-    pub(super) incoming: Option<P::Incoming>,
-    /// What the client gets of what has come so far.
-    pub(super) first: Vec<Payload<P::Bytes>>,
-    /// Not of a relayed stream.
-    pub(super) scanner: Option<Scanner>,
-    pub(super) timeouts: Timeouts,
 }
 
 /// What a request to an origin is made of.
@@ -202,84 +158,5 @@ fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
     // Ids and signatures of ours are letters, digits and points.
     if let Ok(value) = HeaderValue::try_from(value) {
         headers.insert(name, value);
-    }
-}
-
-/// Sends the request and waits for the answer.
-///
-/// # Errors
-/// Why there is none.
-pub(super) async fn exchange<P: Platform>(
-    platform: &P,
-    watch: &mut Watch<'_, P>,
-    request: Request<Payload<P::Bytes>>,
-    limit: usize,
-    timeouts: Timeouts,
-    mode: StreamMode,
-    codec: impl FnOnce() -> Box<dyn StreamCodec>,
-) -> Result<Exchanged<P>, SendError> {
-    let head_until_ms = timeouts.head_until_ms;
-    let answer = watch.run(platform.fetch(request), head_until_ms).await?.map_err(|error| match error {
-        FetchError::Connect | FetchError::Denied => SendError::Connect,
-    })?;
-    let (head, incoming) = answer.into_parts();
-    let (status, headers) = (head.status.as_u16(), head.headers);
-    let coding = header_text(&headers, "content-encoding");
-    if !matches!(coding, "" | "identity") {
-        return Err(SendError::Encoded(coding.chars().take(40).collect()));
-    }
-    if status == 200 && header_text(&headers, "content-type").starts_with("text/event-stream") {
-        let scanner = Scanner::new(codec());
-        return open(platform, watch, incoming, scanner, limit, timeouts, mode, headers).await;
-    }
-    let collected = watch.run(platform.collect(incoming, limit), head_until_ms).await?;
-    let body = collected.map_err(|error| match error {
-        BodyError::TooLarge => SendError::TooLarge,
-        BodyError::Broken => SendError::Broken,
-    })?;
-    Ok(Exchanged::Whole { status, headers, body: WholeBody::Received(body) })
-}
-
-/// Holds a stream back until it has begun.
-#[expect(clippy::too_many_arguments, reason = "called once, from the function above")]
-async fn open<P: Platform>(
-    platform: &P,
-    watch: &mut Watch<'_, P>,
-    mut incoming: P::Incoming,
-    mut scanner: Scanner,
-    limit: usize,
-    timeouts: Timeouts,
-    mode: StreamMode,
-    headers: HeaderMap,
-) -> Result<Exchanged<P>, SendError> {
-    let mut first = Vec::new();
-    let mut held = 0;
-    loop {
-        let read = watch.run(platform.read(&mut incoming), timeouts.head_until_ms).await?;
-        let Ok(Some(chunk)) = read else { return Err(SendError::Broken) };
-        held += chunk.len();
-        let forward = scanner.push(&chunk);
-        if mode == StreamMode::Relay || forward == Forward::Whole {
-            first.push(Payload::Passed(chunk));
-        } else if let Forward::Bytes(bytes) = forward
-            && !bytes.is_empty()
-        {
-            first.push(Payload::Own(bytes.to_vec()));
-        }
-        match scanner.phase() {
-            Phase::Begun => {
-                let scanner = (mode == StreamMode::Pump).then_some(scanner);
-                let incoming = Some(incoming);
-                return Ok(Exchanged::Stream(OpenStream { incoming, first, scanner, timeouts }));
-            }
-            Phase::Failed => {
-                let body = WholeBody::Event(scanner.error().to_vec());
-                return Ok(Exchanged::Whole { status: 200, headers, body });
-            }
-            Phase::Malformed => return Err(SendError::BadStream),
-            // Comments without end would fill the instance's memory.
-            Phase::NotYet if held > limit => return Err(SendError::BadStream),
-            Phase::NotYet => {}
-        }
     }
 }

@@ -87,7 +87,7 @@ pub struct Seen {
     pub events: u64,
     /// An error event.
     pub error: bool,
-    /// A finish reason.
+    /// Every answer that has begun has its finish reason.
     pub finished: bool,
     /// The end mark.
     pub done: bool,
@@ -236,11 +236,11 @@ impl Scanner {
             let is_blank = event.iter().all(|b| matches!(b, b'\n' | b'\r'));
             return if is_blank { Output::Pass } else { Output::Drop };
         }
-        let (StreamEvent { begun, content, usage, finished, error, end, malformed }, output) =
+        let (StreamEvent { begun, content, usage, error, end, malformed }, output) =
             self.codec.event(event, self.phase == Phase::Begun);
         self.seen.usage = usage.or(self.seen.usage);
         self.seen.events += u64::from(content);
-        self.seen.finished |= finished;
+        self.seen.finished = self.codec.is_finished();
         if self.phase == Phase::NotYet {
             self.phase = match (&error, begun) {
                 (Some(_), _) => Phase::Failed,

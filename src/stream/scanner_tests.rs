@@ -25,6 +25,7 @@ fn scanner(keep_usage: bool) -> Scanner {
     with(StreamOptions {
         price: Price { input: 1_000_000_000, cached_input: 0, output: 2_000_000_000 },
         include_usage: keep_usage,
+        several: false,
         partial: None,
         plain_errors: None,
     })
@@ -150,29 +151,33 @@ fn text_that_looks_like_an_end_is_content() {
     assert!(out.starts_with(content));
 }
 
-const NOTE: &str = "data: {\"id\":\"r\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"a\",\"choices\":[],\"moegate\":{\"model_asked\":\"a\",\"model\":\"m\",\"origin\":\"o\",\"attempts\":[]}}\n\n";
+const NOTE: &str = ",\"moegate\":{\"model_asked\":\"a\",\"model\":\"m\",\"origin\":\"o\",\"attempts\":[]}";
+
+/// The event with the note.
+fn noted(event: &str) -> String {
+    let brace = event.rfind('}').unwrap();
+    [&event[..brace], NOTE, &event[brace..]].concat()
+}
 
 fn note() -> AttemptNote {
-    AttemptNote {
-        request_id: "r".into(),
-        endpoint: "/chat/completions",
-        created: 1,
-        asked_model: "a".into(),
-        model: "m".into(),
-        origin: "o".into(),
-        attempts: vec![],
-    }
+    AttemptNote { asked_model: "a".into(), model: "m".into(), origin: "o".into(), attempts: vec![] }
 }
 
 /// One whose stream another origin may have to go on with.
 fn resumable(partial: Partial) -> Scanner {
     let price = Price { input: 1_000_000_000, cached_input: 0, output: 2_000_000_000 };
-    with(StreamOptions { price, include_usage: true, partial: Some(partial), plain_errors: None })
+    with(StreamOptions {
+        price,
+        include_usage: true,
+        several: false,
+        partial: Some(partial),
+        plain_errors: None,
+    })
 }
 
 #[test]
-fn the_note_stands_before_the_end_mark_and_nowhere_else() {
-    let noted = |stream: &str, close| {
+fn the_note_stands_on_the_first_finish_reason_and_nowhere_else() {
+    let played = |stream: &str, close| {
         let run = |size| {
             let mut scanner = scanner(true);
             scanner.set_note(note());
@@ -186,15 +191,15 @@ fn the_note_stands_before_the_end_mark_and_nowhere_else() {
         whole
     };
     let stream = [CONTENT, FINISH, USAGE, DONE].concat();
-    assert_eq!(noted(&stream, Close::Clean), [CONTENT, FINISH, USAGE_WITH_COST, NOTE, DONE].concat());
+    assert_eq!(played(&stream, Close::Clean), [CONTENT, &noted(FINISH), USAGE_WITH_COST, DONE].concat());
     let twice = [CONTENT, FINISH, DONE, DONE].concat();
     assert_eq!(
-        noted(&twice, Close::Clean),
-        [CONTENT, FINISH, NOTE, DONE].concat(),
+        played(&twice, Close::Clean),
+        [CONTENT, &noted(FINISH), DONE].concat(),
         "nothing follows the end mark"
     );
     for stream in [[CONTENT, ERROR, DONE].concat(), CONTENT.to_owned()] {
-        assert!(!noted(&stream, Close::Clean).contains(NOTE), "{stream}");
+        assert!(!played(&stream, Close::Clean).contains(NOTE), "{stream}");
     }
 }
 
@@ -307,8 +312,7 @@ fn the_second_stream_goes_on_where_the_first_left_off() {
         let out = pushed(&mut scanner, &stream, size);
         let expected = [
             second[1].replace("\"b\"", "\"a\""),
-            second[2].replace("\"b\"", "\"a\""),
-            NOTE.to_owned(),
+            noted(&second[2].replace("\"b\"", "\"a\"")),
             DONE.to_owned(),
         ];
         assert_eq!(out, expected.concat(), "in chunks of {size}");
@@ -331,6 +335,7 @@ fn origins_words_about_errors_are_kept_from_who_may_not_see_them() {
     let options = || StreamOptions {
         price: Price::default(),
         include_usage: true,
+        several: false,
         partial: None,
         plain_errors: Some("req1".to_owned()),
     };

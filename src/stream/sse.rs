@@ -16,6 +16,31 @@ pub fn end(bytes: &[u8], from: usize) -> Option<usize> {
     }
 }
 
+/// Whether bytes begin a stream of events: with a field or a comment. `None`: what is there leaves it open.
+#[must_use]
+pub fn begins(bytes: &[u8]) -> Option<bool> {
+    const FIELDS: [&[u8]; 5] = [b":", b"data", b"event", b"id", b"retry"];
+    let start = without_blanks(bytes);
+    if FIELDS.iter().any(|field| start.starts_with(field)) {
+        return Some(true);
+    }
+    let open = FIELDS.iter().any(|field| field.starts_with(start)) || BOM.starts_with(start);
+    if open { None } else { Some(false) }
+}
+
+/// Whether bytes begin a JSON text or a page.
+#[must_use]
+pub fn is_document(bytes: &[u8]) -> bool {
+    matches!(without_blanks(bytes).first(), Some(b'{' | b'[' | b'<'))
+}
+
+const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+fn without_blanks(bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.trim_ascii_start();
+    bytes.strip_prefix(BOM).unwrap_or(bytes).trim_ascii_start()
+}
+
 /// The event's `data`: its one data line, or several joined. `None` for comments and other fields.
 ///
 /// Joined by a blank where the standard has a newline: in JSON it is the same, and it can be sent on as one line.
@@ -64,6 +89,30 @@ mod tests {
             (b"", None),
         ] {
             assert_eq!(end(bytes, 0), expected, "{:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn the_first_bytes_decide() {
+        for (bytes, expected) in [
+            (&b""[..], None),
+            (b"\n\n ", None),
+            (b"dat", None),
+            (b"\xEF\xBB", None),
+            (b"\xEF\xBB\xBF", None),
+            (b"data: {", Some(true)),
+            (b"\xEF\xBB\xBFdata:{", Some(true)),
+            (b"\r\nevent: x", Some(true)),
+            (b": comment", Some(true)),
+            (b"id: 1", Some(true)),
+            (b"retry: 1", Some(true)),
+            (b"{\"data\":1}", Some(false)),
+            (b"[", Some(false)),
+            (b"<html>", Some(false)),
+            (b"date", Some(false)),
+            (b"error: x", Some(false)),
+        ] {
+            assert_eq!(begins(bytes), expected, "{:?}", String::from_utf8_lossy(bytes));
         }
     }
 

@@ -7,13 +7,17 @@ use crate::payload::Edit;
 use memchr::memmem;
 use moegate_wire::Price;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// Choices over this are not looked into for counts: a list of many small things would fill the instance's memory.
 const LARGEST: usize = 1024 * 1024;
 
 /// `None` where it is no JSON object.
 pub(super) fn read(body: &[u8], price: &Price) -> Option<AnswerFacts> {
-    let text = std::str::from_utf8(body).ok()?;
+    let text = String::from_utf8_lossy(body);
+    // What is not UTF-8 passes as it is, as to the client's own reader; only the cost cannot be put in.
+    let as_is = matches!(text, Cow::Owned(_));
+    let text = text.trim_start_matches('\u{feff}');
     let [a, b, c, d] = usage::OTHERS;
     let [choices, own, error, others @ ..] = pick(text, &["choices", "usage", "error", a, b, c, d])?;
     // A choice may have an error too; the word alone says nothing yet.
@@ -29,7 +33,9 @@ pub(super) fn read(body: &[u8], price: &Price) -> Option<AnswerFacts> {
     let Some(found) = found else { return Some(AnswerFacts { dubious, ..AnswerFacts::default() }) };
     let counts = found.reading.counts;
     let cost = price.cost(&counts.usage);
-    let edits = if found.usual {
+    let edits = if as_is {
+        Vec::new()
+    } else if found.usual {
         usage::cost_edits(body, &found.reading, cost)
     } else if own.is_none() {
         // What OpenAI's clients read, which this origin puts elsewhere.

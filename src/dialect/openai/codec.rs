@@ -7,7 +7,7 @@ use super::{classify, form, usage};
 use crate::dialect::answer::OriginError;
 use crate::dialect::counts::Counts;
 use crate::dialect::event::{Output, StreamEvent};
-use crate::dialect::json::{pick, says_something};
+use crate::dialect::json::{pick, says_something, whole_number};
 use crate::dialect::partial::Partial;
 use crate::dialect::{AttemptNote, StreamCodec, StreamOptions};
 use crate::error::ApiError;
@@ -23,16 +23,45 @@ pub(super) struct Codec {
     failed: bool,
     /// So far.
     counts: Option<Counts>,
+    /// The answers, by their index: those that have begun, and those that have their finish reason.
+    begun: Answers,
+    finished: Answers,
+}
+
+/// A bit for each index; the last one stands for all that are larger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Answers(u128);
+
+impl Answers {
+    fn insert(&mut self, index: u64) {
+        self.0 |= 1 << index.min(127);
+    }
 }
 
 impl Codec {
     pub(super) fn new(options: StreamOptions) -> Self {
-        Self { options, note: None, failed: false, counts: None }
+        Self { options, note: None, failed: false, counts: None, begun: Answers(0), finished: Answers(0) }
+    }
+
+    fn read(&mut self, event: &[u8], begun: bool) -> (StreamEvent, Output) {
+        let taken = match (&mut self.options.partial, sse::data(event)) {
+            (Some(partial), Some(data)) => take_in(partial, &data),
+            _ => Edited::Same,
+        };
+        match taken {
+            Edited::Same => self.data(event, begun),
+            Edited::Drop => (StreamEvent::default(), Output::Drop),
+            Edited::Data(data) => {
+                let event = with_data(event, &data);
+                let (read, output) = self.data(&event, begun);
+                (read, if output == Output::Pass { Output::Replace(event) } else { output })
+            }
+        }
     }
 
     /// What the event's data means, and what to send instead of it.
     fn data(&mut self, event: &[u8], begun: bool) -> (StreamEvent, Output) {
-        if begun && !is_interesting(event) {
+        if begun && !self.options.several && !is_interesting(event) {
             return (StreamEvent { content: true, ..StreamEvent::default() }, Output::Pass);
         }
         let Some(data) = sse::data(event) else {
@@ -42,7 +71,7 @@ impl Codec {
         };
         let trimmed = data.trim_ascii();
         if trimmed == b"[DONE]" {
-            return (StreamEvent { end: true, ..StreamEvent::default() }, self.end_mark(event));
+            return (StreamEvent { end: true, ..StreamEvent::default() }, Output::Pass);
         }
         let Some(chunk) = Chunk::read(&data) else {
             return match self.error(trimmed) {
@@ -52,14 +81,20 @@ impl Codec {
             };
         };
         let mut read = StreamEvent::default();
+        let mut finishes = false;
         let mut has_error = chunk.error.is_some_and(says_something);
         for choice in chunk.choices.iter().flatten() {
-            let names = ["delta", "text", "finish_reason", "error"];
-            let Some([delta, text, reason, error]) = pick(choice.get(), &names) else { continue };
-            has_error |= error.is_some_and(says_something);
+            let names = ["index", "delta", "text", "finish_reason", "error"];
+            let Some([index, delta, text, reason, error]) = pick(choice.get(), &names) else { continue };
+            // OpenRouter ends an answer with it, with and without an error beside it.
+            has_error |= error.is_some_and(says_something) || reason.is_some_and(is_error);
             let finished = reason.is_some_and(|reason| reason.get().starts_with('"'));
-            // Beside an error it is no end of an answer (OpenRouter: `"finish_reason":"error"`).
-            read.finished |= finished && !has_error;
+            let index = index.and_then(whole_number).unwrap_or(0);
+            self.begun.insert(index);
+            if finished && !has_error {
+                self.finished.insert(index);
+                finishes = true;
+            }
             read.content |= text.is_some_and(says_something)
                 || delta.is_some_and(|delta| has_content(delta.get().as_bytes()));
             read.begun |= !begun && (finished || read.content);
@@ -76,7 +111,8 @@ impl Codec {
         {
             return (StreamEvent { error: failed.error, ..read }, output);
         }
-        let output = self.output(event, &data, &chunk, found);
+        let note = if finishes { self.note.take() } else { None };
+        let output = self.output(event, &data, &chunk, found, note);
         (read, output)
     }
 
@@ -99,49 +135,46 @@ impl Codec {
         data: &[u8],
         chunk: &Chunk<'_>,
         found: Option<usage::Found<'_>>,
+        note: Option<AttemptNote>,
     ) -> Output {
         let is_extra = chunk.usage.is_some() && chunk.choices.as_ref().is_none_or(Vec::is_empty);
         if is_extra && !self.options.include_usage {
             return Output::Drop;
         }
-        let (Some(found), Some(counts)) = (found, self.counts) else { return Output::Pass };
-        let cost = self.options.price.cost(&counts.usage);
-        let edits = if found.usual {
-            usage::cost_edits(data, &found.reading, cost)
-        } else if self.options.include_usage && chunk.usage.is_none() {
+        let mut edits = match (found, self.counts) {
+            (Some(found), Some(counts)) if found.usual => {
+                usage::cost_edits(data, &found.reading, self.options.price.cost(&counts.usage))
+            }
             // What the client asked for, which this origin puts elsewhere.
-            let brace = data.iter().position(|&b| b == b'{').unwrap_or(0) + 1;
-            let text = format!("{},", usage::member(&counts.usage, cost));
-            vec![Edit { span: brace..brace, text }]
-        } else {
-            Vec::new()
+            (Some(_), Some(counts)) if self.options.include_usage && chunk.usage.is_none() => {
+                let brace = data.iter().position(|&b| b == b'{').unwrap_or(0) + 1;
+                let cost = self.options.price.cost(&counts.usage);
+                let text = format!("{},", usage::member(&counts.usage, cost));
+                vec![Edit { span: brace..brace, text }]
+            }
+            _ => Vec::new(),
         };
-        if edits.is_empty() { Output::Pass } else { Output::Replace(with_data(event, &edited(data, edits))) }
-    }
-
-    fn end_mark(&mut self, event: &[u8]) -> Output {
-        match self.note.take().filter(|_| !self.failed) {
-            None => Output::Pass,
-            Some(note) => Output::Replace([form::note_event(&note).as_bytes(), event].concat()),
+        if let (Some(note), Some(brace)) = (note, data.iter().rposition(|&b| b == b'}')) {
+            edits.push(Edit { span: brace..brace, text: form::note_member(&note) });
         }
+        if edits.is_empty() { Output::Pass } else { Output::Replace(with_data(event, &edited(data, edits))) }
     }
 }
 
 impl StreamCodec for Codec {
     fn event(&mut self, event: &[u8], begun: bool) -> (StreamEvent, Output) {
-        let taken = match (&mut self.options.partial, sse::data(event)) {
-            (Some(partial), Some(data)) => take_in(partial, &data),
-            _ => Edited::Same,
-        };
-        match taken {
-            Edited::Same => self.data(event, begun),
-            Edited::Drop => (StreamEvent::default(), Output::Drop),
-            Edited::Data(data) => {
-                let event = with_data(event, &data);
-                let (read, output) = self.data(&event, begun);
-                (read, if output == Output::Pass { Output::Replace(event) } else { output })
-            }
+        let (read, output) = self.read(event, begun);
+        // A byte that is not UTF-8 is U+FFFD to every client, and to JSON's readers an error.
+        if read.malformed && std::str::from_utf8(event).is_err() {
+            let text = String::from_utf8_lossy(event).into_owned().into_bytes();
+            let (read, output) = self.read(&text, begun);
+            return (read, if output == Output::Pass { Output::Replace(text) } else { output });
         }
+        (read, output)
+    }
+
+    fn is_finished(&self) -> bool {
+        self.finished != Answers(0) && self.finished == self.begun
     }
 
     fn set_note(&mut self, note: AttemptNote) {
@@ -176,6 +209,11 @@ impl StreamCodec for Codec {
     fn error_event(&self, error: &ApiError) -> String {
         form::error_event(error)
     }
+}
+
+/// Whether a finish reason says that the answer failed.
+fn is_error(reason: &RawValue) -> bool {
+    reason.get() == "\"error\""
 }
 
 /// Whether a delta has any member besides the role that is neither null nor empty.

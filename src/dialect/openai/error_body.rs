@@ -62,7 +62,7 @@ fn is_error(text: &str) -> bool {
             .is_some_and(|element| element.get().starts_with('{') && is_error(element.get()));
     };
     if error.is_some_and(|error| says_something(error) || choices.is_none())
-        || choices.is_some_and(|choices| of_choice(choices).is_some())
+        || choices.is_some_and(|choices| of_choice(choices).is_some() || has_failed(choices))
     {
         return true;
     }
@@ -85,6 +85,17 @@ fn of_choice(choices: &RawValue) -> Option<&RawValue> {
     list(choices)?.into_iter().find_map(|choice| {
         let [error] = pick(choice.get(), &["error"])?;
         error.filter(|error| says_something(error))
+    })
+}
+
+/// Whether an answer's finish reason is that it failed, with or without an error beside it (OpenRouter).
+fn has_failed(choices: &RawValue) -> bool {
+    if choices.get().len() > LARGEST || !choices.get().contains("\"error\"") {
+        return false;
+    }
+    list(choices).unwrap_or_default().into_iter().any(|choice| {
+        let reason = pick(choice.get(), &["finish_reason"]).and_then(|[reason]| reason);
+        reason.is_some_and(|reason| reason.get() == "\"error\"")
     })
 }
 

@@ -83,39 +83,18 @@ pub(super) fn model_entry(model: ModelInfo<'_>) -> String {
 
 #[derive(Serialize)]
 struct Note<'a> {
-    id: &'a str,
-    object: &'a str,
-    created: u64,
-    model: &'a str,
-    choices: [(); 0],
-    moegate: NoteFacts<'a>,
-}
-
-#[derive(Serialize)]
-struct NoteFacts<'a> {
     model_asked: &'a str,
     model: &'a str,
     origin: &'a str,
     attempts: &'a [AttemptEntry],
 }
 
-/// The event that tells within a stream who answered.
-pub(super) fn note_event(note: &AttemptNote) -> String {
-    let chat = note.endpoint == super::CHAT;
-    let event = Note {
-        id: &note.request_id,
-        object: if chat { "chat.completion.chunk" } else { "text_completion" },
-        created: note.created,
-        model: &note.asked_model,
-        choices: [],
-        moegate: NoteFacts {
-            model_asked: &note.asked_model,
-            model: &note.model,
-            origin: &note.origin,
-            attempts: &note.attempts,
-        },
-    };
-    format!("data: {}\n\n", to_json(&event))
+/// The member that tells within a stream who answered, with the comma before it: on an event that has other members. An
+/// event of its own would have no choices, and the plainest client loop reads `choices[0]` of each (foundry-local#905).
+pub(super) fn note_member(note: &AttemptNote) -> String {
+    let AttemptNote { asked_model, model, origin, attempts } = note;
+    let note = Note { model_asked: asked_model, model, origin, attempts };
+    format!(",\"moegate\":{}", to_json(&note))
 }
 
 pub(super) fn to_json(value: &impl Serialize) -> String {

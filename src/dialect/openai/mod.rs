@@ -2,6 +2,7 @@
 //!
 //! - [`request`]: what a body says and what has to change; [`resume`]: going on with a partial answer.
 //! - [`answer`], [`codec`] of [`chunk`]s, [`partial`]: what comes back, whole and as a stream. [`usage`]: counts.
+//!   [`gather`], [`split`]: a stream for one answer, and the other way round, where an origin sends what was not asked for.
 //! - [`error_body`]: what an error's body says, whatever its shape. [`error_words`]: what origins call their errors.
 //!   [`classify`]: what kind of failure that is.
 //! - [`form`]: what the gateway itself says in this form.
@@ -13,14 +14,18 @@ mod codec;
 mod error_body;
 mod error_words;
 mod form;
+mod gather;
 mod partial;
 mod prefilter;
 mod request;
 mod resume;
+mod split;
 mod usage;
 
 use super::answer::{AnswerFacts, OriginError};
-use super::{ClientDialect, ClientRequest, Exchange, ModelInfo, Operation, StreamCodec, StreamOptions};
+use super::{
+    ClientDialect, ClientRequest, Exchange, Gathered, ModelInfo, Operation, StreamCodec, StreamOptions,
+};
 use crate::config::Kind;
 use crate::error::ApiError;
 use form::to_json;
@@ -122,6 +127,14 @@ impl Exchange for Same {
 
     fn refuses_usage(&self, status: u16, body: &[u8]) -> bool {
         classify::refuses_stream_options(status, body)
+    }
+
+    fn streamed(&self, body: &[u8]) -> Option<Vec<u8>> {
+        split::stream_of(body)
+    }
+
+    fn gathered(&self, stream: &[u8]) -> Gathered {
+        gather::answer_of(stream)
     }
 
     fn stream(&self, options: StreamOptions) -> Box<dyn StreamCodec> {

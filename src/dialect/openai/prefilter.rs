@@ -12,10 +12,10 @@ pub(super) fn is_interesting(event: &[u8]) -> bool {
         let here = &rest[at..];
         rest = &here[1..];
         match rest.first() {
-            Some(b'u' | b'e' | b'f') => {
-                if NAMES.iter().any(|name| here.strip_prefix(*name).is_some_and(is_given)) {
-                    return true;
-                }
+            Some(b'u' | b'e' | b'f')
+                if NAMES.iter().any(|name| here.strip_prefix(*name).is_some_and(is_given)) =>
+            {
+                return true;
             }
             Some(b'D') if here.starts_with(b"[DONE]") => return true,
             Some(b'c') => is_chunk |= here.starts_with(b"\"choices\""),

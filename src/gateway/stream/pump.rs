@@ -2,7 +2,8 @@
 
 use super::GRACE_MS;
 use super::watch::{Interrupt, Watch};
-use crate::gateway::send::{OpenStream, Timeouts};
+use crate::gateway::receive::OpenStream;
+use crate::gateway::send::Timeouts;
 use crate::platform::{Broken, Left, Payload, Platform};
 use crate::stream::{Close, Forward, Scanner, Transcript};
 use std::cell::Cell;
@@ -30,7 +31,7 @@ pub(in crate::gateway) async fn pump<P: Platform>(
     let OpenStream { incoming: source, first, scanner: Some(scanner), timeouts } = stream else {
         return Pumped::Closed(Close::Broken);
     };
-    let Some(mut incoming) = source.take() else { return Pumped::Closed(Close::Broken) };
+    let mut incoming = source.take();
     let mut pending: std::vec::IntoIter<_> = std::mem::take(first).into_iter();
     let mut next = pending.next();
     loop {
@@ -45,15 +46,18 @@ pub(in crate::gateway) async fn pump<P: Platform>(
             }
             (None, true) => Ok(None),
             (payload, false) => {
+                let Some(incoming) = &mut incoming else { return Pumped::Closed(Close::Broken) };
                 let payload = payload.unwrap_or(Payload::Empty);
-                write_then_read(platform, watch, outgoing, payload, &mut incoming, timeouts).await.map(Some)
+                write_then_read(platform, watch, outgoing, payload, incoming, timeouts).await.map(Some)
             }
         };
         let read = match step {
             Ok(read) => read,
             Err(Stop::Closed(close)) => return Pumped::Closed(close),
             Err(Stop::ClientLeft) => {
-                drain(platform, watch, incoming, scanner).await;
+                if let Some(incoming) = incoming {
+                    drain(platform, watch, incoming, scanner).await;
+                }
                 return Pumped::ClientLeft;
             }
         };

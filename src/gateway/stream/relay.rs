@@ -3,7 +3,7 @@
 use super::pump::finish;
 use super::watch::{Interrupt, Watch};
 use crate::error::ApiError;
-use crate::gateway::send::OpenStream;
+use crate::gateway::receive::OpenStream;
 use crate::platform::{PipeError, Platform};
 use crate::stream::Close;
 use moegate_wire::Ending;

@@ -49,7 +49,10 @@ impl Default for FakeHost {
 /// What this host can do or show.
 #[must_use]
 pub fn can(needs: Needs) -> bool {
-    matches!(needs, Needs::Nothing | Needs::FaultyStore | Needs::SeesClientLeave | Needs::Concurrency)
+    matches!(
+        needs,
+        Needs::Nothing | Needs::FaultyStore | Needs::SeesClientLeave | Needs::Concurrency | Needs::NoDecoding
+    )
 }
 
 /// With the headers that a platform brings.

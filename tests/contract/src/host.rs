@@ -96,6 +96,10 @@ pub enum Needs {
     SeesClientLeave,
     /// Not to know it before something is written to it.
     ServesTheGone,
+    /// A runtime that decodes what origins have encoded.
+    Decoding,
+    /// One that does not.
+    NoDecoding,
     /// To be ended and started again with the same store.
     Restart,
 }

@@ -185,7 +185,8 @@ fn play(mut stream: TcpStream, scripted: &Scripted, progress: &Progress) -> std:
         let promised = if scripted.end == End::Clean { length } else { length + 100 };
         head += &format!("content-length: {promised}\r\n\r\n");
     }
-    stream.write_all(head.as_bytes())?;
+    // A character over 127 goes out as one byte (Latin-1), as origins send them.
+    stream.write_all(&head.chars().map(|character| character as u8).collect::<Vec<_>>())?;
     for piece in &scripted.pieces {
         match piece {
             Piece::Bytes(bytes) if chunked => stream.write_all(&chunk(bytes))?,

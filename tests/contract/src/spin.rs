@@ -33,7 +33,7 @@ pub struct Spin {
 /// What this host can do or show.
 #[must_use]
 pub fn can(needs: Needs) -> bool {
-    !matches!(needs, Needs::Isolation | Needs::SeesClientLeave)
+    !matches!(needs, Needs::Isolation | Needs::SeesClientLeave | Needs::Decoding)
 }
 
 impl Spin {

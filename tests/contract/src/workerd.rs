@@ -105,7 +105,7 @@ impl Drop for Workerd {
 /// What this host can do or show.
 #[must_use]
 pub fn can(needs: Needs) -> bool {
-    !matches!(needs, Needs::FaultyStore | Needs::ServesTheGone)
+    !matches!(needs, Needs::FaultyStore | Needs::ServesTheGone | Needs::NoDecoding)
 }
 
 impl Host for Workerd {

@@ -4,11 +4,12 @@
 
 mod hazard_setting;
 
+use contract::fixtures::{ADMIN_KEY, Receipts, TENANT_KEY, USAGE_JSON, own};
 use contract::fixtures::{DONE, answer_text, delta, finish, json, paced, stream, usage_event};
-use contract::fixtures::{Receipts, USAGE_JSON, own};
 use hazard_setting::{
-    Setting, arrived_at, body, calls, code, id, post, records, streamed, was_replayed, with_key,
+    Setting, arrived_at, body, by, calls, code, id, post, records, streamed, was_replayed, with_key,
 };
+use http::Request;
 use moegate::platform::fake::{Client, End, Got, Hazards, Piece, Responder, Script, Scripted};
 use moegate_wire::Ending;
 use std::sync::Arc;
@@ -332,6 +333,56 @@ fn receipts_are_asked_for_with_pauses_and_within_limits() {
     assert!(asked.len() > 1 && asked.windows(2).all(|pair| pair[1] - pair[0] >= 250), "{asked:?}");
     assert!(setting.world.now_ms() - begun_ms < 30_000, "{}", setting.world.now_ms() - begun_ms);
     assert_eq!(records(&setting).len(), 1);
+}
+
+#[test]
+fn values_that_are_no_records_are_skipped_and_counted() {
+    let setting = Setting::new();
+    let got = setting.ask(&always(whole()), post(), client(&body("far")));
+    assert_eq!(code(&got), 200);
+    let day = records(&setting)[0].storage_key();
+    let day = day.rsplit_once('/').unwrap().0;
+    for (name, value, summary) in [
+        ("a", "not JSON", "null"),
+        ("b", "{}", "{\"cost\":-1}"),
+        ("c", "", "{\"promptTokens\":1e400}"),
+        ("d", "{}", "[]"),
+    ] {
+        setting.world.store(&format!("{day}/{name}"), value, summary);
+    }
+    let usage = Request::get("/usage").body(()).unwrap();
+    let got = setting.ask(&always(whole()), by(usage, ADMIN_KEY), client(""));
+    let report: serde_json::Value = serde_json::from_slice(&got.body).unwrap();
+    assert_eq!(
+        (code(&got), &report["foreign_values"], &report["totals"]["requests"]),
+        (200, &4.into(), &1.into())
+    );
+}
+
+#[test]
+fn tenants_are_told_nothing_of_origins_and_secrets() {
+    let setting = Setting::new();
+    let told = |model: &str, script: Script| {
+        let got = setting.ask(&always(script), by(post(), TENANT_KEY), client(&body(model)));
+        let headers = format!("{:?}", got.reply.as_ref().unwrap().headers());
+        (code(&got), String::from_utf8(got.body.clone()).unwrap() + &headers)
+    };
+    let spent =
+        json(402, r#"{"error":{"message":"account acct_17 has 3 cents left","code":"insufficient_quota"}}"#);
+    for (model, script, hidden) in [
+        ("far", spent.clone().into(), "acct_17"),
+        ("fallback", spent.into(), "acct_17"),
+        ("far", json(500, "acct_17 is down").into(), "acct_17"),
+        ("far", Script::Reset, "far.example"),
+        ("keyless", whole(), "UNSET_KEY"),
+    ] {
+        let (status, text) = told(model, script);
+        assert!(status >= 400 && !text.contains(hidden), "{model}: {status} {text}");
+        assert!(!text.contains("x-moegate-attempt-log"), "{model}: {text}");
+        assert!(text.contains("request"), "{model}: who is asked for the reason? {text}");
+    }
+    let (status, text) = told("far", json(400, r#"{"error":{"message":"`top_k` is no number"}}"#).into());
+    assert!(status == 400 && text.contains("`top_k` is no number"), "about the request itself: {text}");
 }
 
 #[test]

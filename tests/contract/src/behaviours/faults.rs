@@ -1,7 +1,7 @@
 //! Origins that fail, each in its way.
 
 use crate::fixtures::{
-    Receipts, USAGE, always, answer_text, chat, delta, finish, get, json, own, paced, stream, streamed,
+    DONE, Receipts, USAGE, always, answer_text, chat, delta, finish, get, json, own, paced, stream, streamed,
 };
 use crate::host::{Ended, Needs};
 use crate::stage::{Behaviour, Stage, expect_error};
@@ -84,6 +84,18 @@ pub(super) const ALL: &[Behaviour] = &[
         "panic_is_survived",
         "after a request that fails inside the gateway, which is told so with a 500, the next one works",
         panic_survived,
+    )
+    .needing(Needs::Panic),
+    Behaviour::new(
+        "panic_in_a_stream",
+        "a stream whose reading fails inside the gateway breaks off and does not end clean; the next one works",
+        panic_in_a_stream,
+    )
+    .needing(Needs::Panic),
+    Behaviour::new(
+        "panic_with_the_state",
+        "a failure while the instance's memory is in use does not lock it: the next request is served",
+        panic_with_the_state,
     )
     .needing(Needs::Panic),
 ];
@@ -273,6 +285,30 @@ fn panic_survived(stage: &mut Stage<'_>) {
         assert!(!failed.text().contains("fault-injection"));
         let reply = stage.play(always(json(200, answer_text())), &chat("far-model"));
         assert_eq!(reply.status, 200, "{reply:?}");
+        stage.settled();
+    }
+}
+
+fn panic_in_a_stream(stage: &mut Stage<'_>) {
+    let chunks = [delta("He"), delta("panic-in-scanner"), finish(), DONE.to_owned()];
+    let reply = stage.play(always(paced(&chunks, End::Clean)), &streamed("far-model"));
+    assert_eq!(reply.status, 200);
+    assert!(!reply.text().contains("[DONE]") && !reply.text().contains("\"stop\""), "{}", reply.text());
+    stage.let_go();
+    served(stage);
+}
+
+fn panic_with_the_state(stage: &mut Stage<'_>) {
+    let failed = stage.host.call(&get("/__panic_in_state", ""));
+    assert_eq!(failed.status, 500, "{failed:?}");
+    served(stage);
+}
+
+fn served(stage: &mut Stage<'_>) {
+    for _ in 0..2 {
+        let chunks = [delta("He"), finish()];
+        let reply = stage.play(always(stream(&chunks)), &streamed("far-model"));
+        assert_eq!((reply.status, reply.text()), (200, chunks.concat()));
         stage.settled();
     }
 }

@@ -7,6 +7,7 @@ mod endings;
 mod faults;
 mod foreign_errors;
 mod leaving;
+mod odd_streams;
 mod pump;
 mod refusals;
 mod relay;
@@ -30,6 +31,7 @@ pub fn all() -> Vec<(&'static str, &'static [Behaviour])> {
         ("Origins that fail", faults::ALL),
         ("Errors in other forms and words", foreign_errors::ALL),
         ("What origins refuse", refusals::ALL),
+        ("Streams and bodies in other forms", odd_streams::ALL),
         ("Counts in other places and relations", counts::ALL),
         ("Endings and money", endings::ALL),
         ("The usage store", usage::ALL),

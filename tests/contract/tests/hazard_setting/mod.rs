@@ -1,6 +1,6 @@
 //! The configuration and the requests of `hazards`.
 
-use contract::fixtures::{APP_KEY, FAR_KEY, OWN_KEY};
+use contract::fixtures::{ADMIN_KEY, APP_KEY, FAR_KEY, OWN_KEY, TENANT_KEY};
 use http::{HeaderValue, Request, header};
 use moegate::gateway::Gateway;
 use moegate::metering::record::Record;
@@ -70,9 +70,28 @@ model = "fallback"
 rule = { order = [{ origin = "first", model = "first" }, { origin = "far", model = "far" }] }
 budget = { attempts = 2, seconds = 5 }
 
+[[origins]]
+name = "keyless"
+kind = "openai"
+url = "https://keyless.example/v1"
+secret = "UNSET_KEY"
+models = [{ name = "keyless", input = "1", output = "1" }]
+
+[[routes]]
+model = "keyless"
+origin = "keyless"
+
 [[keys]]
 name = "app"
 sha256_secret = "APP_KEY_SHA256"
+
+[[keys]]
+name = "tenant"
+tenant = "someone"
+sha256_secret = "TENANT_KEY_SHA256"
+
+[admin]
+sha256_secret = "ADMIN_KEY_SHA256"
 "#;
 
 pub(crate) struct Setting {
@@ -82,9 +101,15 @@ pub(crate) struct Setting {
 
 impl Setting {
     pub(crate) fn new() -> Self {
-        let hash = sign::to_hex(&Sha256::digest(APP_KEY));
-        let secrets = [("APP_KEY_SHA256", hash.as_str()), ("FAR_KEY", FAR_KEY), ("OWN_KEY", OWN_KEY)];
-        let secrets = secrets.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let hash = |key: &str| sign::to_hex(&Sha256::digest(key));
+        let secrets = [
+            ("APP_KEY_SHA256", hash(APP_KEY)),
+            ("TENANT_KEY_SHA256", hash(TENANT_KEY)),
+            ("ADMIN_KEY_SHA256", hash(ADMIN_KEY)),
+            ("FAR_KEY", FAR_KEY.to_owned()),
+            ("OWN_KEY", OWN_KEY.to_owned()),
+        ];
+        let secrets = secrets.map(|(name, value)| (name.to_owned(), value));
         let config = moegate_config::authoring::parse(CONFIG).unwrap();
         Self { world: World::new(NOW_MS, BTreeMap::from(secrets)), gateway: Gateway::new(config) }
     }
@@ -108,6 +133,13 @@ impl Setting {
 pub(crate) fn post() -> Request<()> {
     let request = Request::post("/v1/chat/completions").header(header::CONTENT_TYPE, "application/json");
     request.header(header::AUTHORIZATION, format!("Bearer {APP_KEY}")).body(()).unwrap()
+}
+
+/// By another key.
+pub(crate) fn by(mut request: Request<()>, key: &str) -> Request<()> {
+    let value = HeaderValue::try_from(format!("Bearer {key}")).unwrap();
+    request.headers_mut().insert(header::AUTHORIZATION, value);
+    request
 }
 
 /// With an idempotency key.
