@@ -3,7 +3,7 @@
 //! - [`generate`]: that way, step by step. [`authenticate`], [`admit`], [`idempotency`]: before the first attempt.
 //! - [`context`]: one request and what has come of it. [`attempts`]: the loop. [`send`]: one exchange with an origin, up to
 //!   the commit point. [`judge`]: what a whole answer means.
-//! - [`path`]: paths that mean the same. [`cors`]: what browsers have to be told.
+//! - [`cors`]: what browsers have to be told.
 //! - [`respond`]: the answer's way to the client; [`stream`]: the stream engine. [`reply`]: heads and errors.
 //! - [`settle`]: records; [`receipts`]: asking our own servers. [`breaker_sync`]: what instances tell each other.
 //! - [`pages`]: what the gateway answers by itself.
@@ -19,7 +19,6 @@ mod generate;
 mod idempotency;
 mod judge;
 mod pages;
-mod path;
 mod receipts;
 mod receive;
 mod reply;
@@ -96,7 +95,7 @@ pub async fn handle<P: Platform>(platform: &P, gateway: &Gateway, head: Request<
         }
         None => {}
     }
-    let path = path::normal(head.uri().path());
+    let path = moegate_wire::path::normal(head.uri().path());
     let (dialect, result) = match registry::endpoint(head.method(), &path) {
         Some(Ok(endpoint)) => {
             let dialect = endpoint.dialect;

@@ -17,6 +17,7 @@ mod metrics;
 pub mod receipts;
 pub mod request;
 mod resume;
+mod spelling;
 mod stall;
 pub mod text;
 
@@ -72,7 +73,7 @@ impl fmt::Debug for Server {
 pub fn router(server: Arc<Server>) -> Router {
     let chat = |State(server), request| generate::handle(server, Endpoint::Chat, request);
     let completions = |State(server), request| generate::handle(server, Endpoint::Completions, request);
-    Router::new()
+    let routes = Router::new()
         .route("/v1/chat/completions", post(chat))
         .route("/v1/completions", post(completions))
         .route("/v1/models", get(models))
@@ -85,7 +86,9 @@ pub fn router(server: Arc<Server>) -> Router {
         .method_not_allowed_fallback(no_method)
         .with_state(server)
         .layer(from_fn(host::check))
-        .layer(from_fn(with_request_id))
+        .layer(from_fn(with_request_id));
+    // A router looks for the route before its layers run: the outer one has none.
+    Router::new().fallback_service(routes).layer(from_fn(spelling::normal))
 }
 
 /// The id that this server made for a request; a ticket's goes before it.

@@ -115,6 +115,21 @@ async fn heads() {
     assert_eq!(server.send(request(Method::HEAD, CHAT, "")).await.status, 405);
 }
 
+#[tokio::test]
+async fn spellings_of_paths() {
+    let server = TestServer::usual().await;
+    for path in
+        ["/v1/models/", "//v1//models", "/v1/models?limit=20", "/v1/models/tiny/", "/health/", "/%68ealth?"]
+    {
+        assert_eq!(server.get(path).await.status, 200, "{path}");
+    }
+    for path in ["/v1/chat/completions/", "//v1/chat/completions", "/v1/chat/completions/?api-version=1"] {
+        assert_eq!(server.post(path, &chat("say:a>", &json!({}))).await.status, 200, "{path}");
+    }
+    assert_eq!(server.get("/v1%2Fmodels").await.error(), (404, "not_found".into(), None));
+    assert_eq!(server.get("/v1/models/org%2Falias").await.json()["id"], "org/alias");
+}
+
 /// The answer to bytes on a connection.
 async fn raw(server: &TestServer, head: &str) -> String {
     let mut stream = TcpStream::connect(server.address).await.unwrap();

@@ -4,7 +4,7 @@ use crate::fixtures::{
     ADMIN_KEY, APP_KEY, DONE, Receipts, always, answer_text, chat, delta, finish, get, json, own, post,
     stream, streamed,
 };
-use crate::host::{Call, Reply};
+use crate::host::{Call, Needs, Reply};
 use crate::stage::{Behaviour, Stage, error_of, expect_error};
 use moegate_wire::Ending;
 use serde_json::Value;
@@ -21,6 +21,12 @@ pub(super) const ALL: &[Behaviour] = &[
         "a listed page may read every answer, errors and streams too, with the gateway's own headers; another page gets no CORS header",
         cors_answers,
     ),
+    Behaviour::new(
+        "cors_after_a_panic",
+        "a listed page may read the 500 that follows a failure inside the gateway, too",
+        cors_after_a_panic,
+    )
+    .needing(Needs::Isolation),
     Behaviour::new("head", "`HEAD` is answered as `GET`, without a body", head),
     Behaviour::new(
         "path_spellings",
@@ -169,6 +175,16 @@ fn cors_answers(stage: &mut Stage<'_>) {
         stage.settled();
     }
     assert!(!has_cors(&stage.refused(&get("/health", ""))), "no page asks");
+}
+
+fn cors_after_a_panic(stage: &mut Stage<'_>) {
+    for (page, readable) in [(PAGES[0], true), (OTHERS[0], false)] {
+        let reply = stage.host.call(&get("/__panic", "").with("origin", page));
+        assert_eq!((reply.status, has_cors(&reply)), (500, readable), "{reply:?}");
+        assert!(!readable || reply.header("access-control-allow-origin") == page, "{reply:?}");
+    }
+    // It complains, of course.
+    stage.host.said();
 }
 
 fn head(stage: &mut Stage<'_>) {

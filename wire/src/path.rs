@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 /// A path without doubled slashes and without one at its end, which bases of URLs put together bring along; letters,
 /// digits and `-._~` that stand escaped for no reason are what they stand for (RFC 3986, section 6.2.2.2).
-pub(super) fn normal(path: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn normal(path: &str) -> Cow<'_, str> {
     let bytes = path.as_bytes();
     let is_normal = !bytes.contains(&b'%') && !path.contains("//") && (!path.ends_with('/') || path == "/");
     if is_normal {
