@@ -57,6 +57,8 @@ pub struct StreamOptions {
     pub several: bool,
     /// Where another origin may have to go on: what the client has got so far.
     pub partial: Option<Partial>,
+    /// Who answered, to go out with the first finish reason.
+    pub note: Option<AttemptNote>,
     /// Where origins' error texts are not for the client: the id of the request, under which the operator finds them.
     pub plain_errors: Option<String>,
 }
@@ -65,9 +67,6 @@ pub struct StreamOptions {
 pub trait StreamCodec {
     /// One whole event, its blank line included. `begun`: whether [`StreamEvent::begun`] was told before.
     fn event(&mut self, event: &[u8], begun: bool) -> (StreamEvent, Output);
-
-    /// Who answered, to go out with the first finish reason.
-    fn set_note(&mut self, note: AttemptNote);
 
     /// Whether every answer that has begun has its finish reason.
     fn is_finished(&self) -> bool;

@@ -71,9 +71,13 @@ pub(super) fn log(attempts: &[Attempt<'_>]) -> String {
     text
 }
 
-/// The same within a stream.
-pub(super) fn note(attempts: &[Attempt<'_>], asked: &str) -> Option<AttemptNote> {
-    let last = attempts.last()?;
+/// The same within a stream, before the attempt whose stream it is has an answer.
+pub(super) fn note(
+    before: &[Attempt<'_>],
+    target: &Target<'_>,
+    breaker: BreakerState,
+    asked: &str,
+) -> AttemptNote {
     let entry = |attempt: &Attempt<'_>| AttemptEntry {
         origin: attempt.target.origin.name.clone(),
         model: attempt.target.model.name.clone(),
@@ -81,10 +85,14 @@ pub(super) fn note(attempts: &[Attempt<'_>], asked: &str) -> Option<AttemptNote>
         ms: attempt.head_after_ms(),
         breaker: attempt.breaker.name(),
     };
-    Some(AttemptNote {
-        asked_model: asked.to_owned(),
-        model: last.target.model.name.clone(),
-        origin: last.target.origin.name.clone(),
-        attempts: attempts.iter().map(entry).collect(),
-    })
+    let (origin, model) = (target.origin.name.clone(), target.model.name.clone());
+    let own = AttemptEntry {
+        origin: origin.clone(),
+        model: model.clone(),
+        reason: "ok",
+        ms: 0,
+        breaker: breaker.name(),
+    };
+    let attempts = before.iter().map(entry).chain([own]).collect();
+    AttemptNote { asked_model: asked.to_owned(), model, origin, attempts }
 }

@@ -173,9 +173,9 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             outgoing.request(request, body).map_err(|cannot_encode| cannot(&cannot_encode, &target))?;
         let breaker = self.platform.state(|state| state.health.breaker_state(target.index, began_ms));
         let timeouts = Timeouts::of(&target, began_ms, self.retry.deadline_ms());
-        let options = self.stream_options(&target, partial);
+        let options = self.stream_options(&target, breaker, partial);
         let (stream, limit) = (self.facts.stream, self.limit);
-        let reading = receive::Reading { exchange, options, stream, mode, limit, timeouts };
+        let reading = receive::Reading { exchange, options, stream, mode, limit, timeouts, began_ms };
         let sent = receive::exchange(self.platform, &mut self.watch, outbound, reading).await;
         let head_ms = self.platform.now_ms();
         let mut attempt = Attempt {

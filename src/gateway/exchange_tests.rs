@@ -126,6 +126,7 @@ fn partial(events: &str) -> Partial {
         price: Price::default(),
         include_usage: true,
         several: false,
+        note: None,
         partial: Some(Partial::default()),
         plain_errors: None,
     }));

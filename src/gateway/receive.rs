@@ -67,6 +67,17 @@ pub(super) struct Reading<'r> {
     /// The most bytes of a whole answer.
     pub(super) limit: usize,
     pub(super) timeouts: Timeouts,
+    /// When the attempt began, in Unix milliseconds.
+    pub(super) began_ms: u64,
+}
+
+impl Reading<'_> {
+    /// The answer has come: how long it took stands in what the stream tells of the attempts.
+    fn tell_time(&mut self, platform: &impl Platform) {
+        if let Some(own) = self.options.note.as_mut().and_then(|note| note.attempts.last_mut()) {
+            own.ms = platform.now_ms().saturating_sub(self.began_ms);
+        }
+    }
 }
 
 /// Sends the request and waits for the answer.
@@ -183,7 +194,7 @@ async fn open<P: Platform>(
     watch: &mut Watch<'_, P>,
     mut incoming: P::Incoming,
     headers: HeaderMap,
-    reading: Reading<'_>,
+    mut reading: Reading<'_>,
 ) -> Result<Exchanged<P>, SendError> {
     let head_until_ms = reading.timeouts.head_until_ms;
     let labelled = is_event_stream(&headers);
@@ -194,9 +205,11 @@ async fn open<P: Platform>(
                 let rest = collect(platform, watch, incoming, &reading).await?;
                 bytes.extend_from_slice(&rest);
             }
+            reading.tell_time(platform);
             return Ok(unstreamed(headers, bytes, reading));
         }
     };
+    reading.tell_time(platform);
     let Reading { exchange, options, mode, limit, timeouts, .. } = reading;
     let mut scanner = Scanner::new(exchange.stream(options));
     let mut first = Vec::new();

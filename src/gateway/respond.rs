@@ -12,6 +12,7 @@ use crate::dialect::{ClientRequest, StreamOptions};
 use crate::error::{ApiError, shown_text};
 use crate::metering::record::pumped_ending;
 use crate::platform::{Payload, Platform};
+use crate::resilience::health::BreakerState;
 use crate::resilience::idempotency::{Fingerprint, LARGEST, StoredReply};
 use crate::routing::{Target, can_resume};
 use crate::stream::{Close, Finale, Scanner, Transcript};
@@ -123,7 +124,6 @@ impl<P: Platform> RequestContext<'_, P> {
         let mut outgoing = self.platform.begin(reply);
         let deadline_ms = self.retry.deadline_ms();
         let ending = loop {
-            self.set_note(&mut stream);
             let (platform, watch) = (self.platform, &mut self.watch);
             let pumped = pump(platform, watch, &mut stream, &mut outgoing, transcript.as_mut()).await;
             let Some(mut scanner) = stream.scanner.take() else { break Ending::Truncated };
@@ -240,21 +240,18 @@ impl<P: Platform> RequestContext<'_, P> {
         }
     }
 
-    fn set_note(&self, stream: &mut OpenStream<P>) {
-        if self.attempts.len() > 1
-            && self.key.error_detail() == ErrorDetail::Full
-            && let Some(scanner) = &mut stream.scanner
-            && let Some(note) = attempt::note(&self.attempts, &self.facts.model)
-        {
-            scanner.set_note(note);
-        }
-    }
-
     /// How a stream from there is read.
-    pub(super) fn stream_options(&self, target: &Target<'_>, partial: Option<&Partial>) -> StreamOptions {
+    pub(super) fn stream_options(
+        &self,
+        target: &Target<'_>,
+        breaker: BreakerState,
+        partial: Option<&Partial>,
+    ) -> StreamOptions {
         let pumped = self.stream_mode(target) == StreamMode::Pump;
         let kept = self.route.continues && self.facts.stream && pumped;
+        let is_told = !self.attempts.is_empty() && self.key.error_detail() == ErrorDetail::Full;
         StreamOptions {
+            note: is_told.then(|| attempt::note(&self.attempts, target, breaker, &self.facts.model)),
             price: target.model.price(),
             include_usage: self.facts.include_usage,
             several: self.facts.size.choices > 1,

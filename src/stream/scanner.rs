@@ -4,10 +4,10 @@
 //! 200 and then dies, sends an error event or no events at all has not begun.
 
 use super::sse;
+use crate::dialect::StreamCodec;
 use crate::dialect::counts::Counts;
 use crate::dialect::event::{Output, StreamEvent};
 use crate::dialect::partial::Partial;
-use crate::dialect::{AttemptNote, StreamCodec};
 use crate::error::ApiError;
 use moegate_wire::Ending;
 
@@ -122,11 +122,6 @@ impl Scanner {
             error: Vec::new(),
             withheld: false,
         }
-    }
-
-    /// Puts an event that says who answered before the end mark.
-    pub fn set_note(&mut self, note: AttemptNote) {
-        self.codec.set_note(note);
     }
 
     /// What has reached the client.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::Kind;
+use crate::dialect::AttemptNote;
 use crate::dialect::StreamOptions;
 use crate::dialect::registry::default_dialect;
 use moegate_wire::{Price, Usage};
@@ -21,14 +22,19 @@ fn with(options: StreamOptions) -> Scanner {
     Scanner::new(default_dialect().exchange(Kind::Openai).unwrap().stream(options))
 }
 
-fn scanner(keep_usage: bool) -> Scanner {
-    with(StreamOptions {
+fn options(keep_usage: bool) -> StreamOptions {
+    StreamOptions {
         price: Price { input: 1_000_000_000, cached_input: 0, output: 2_000_000_000 },
         include_usage: keep_usage,
         several: false,
+        note: None,
         partial: None,
         plain_errors: None,
-    })
+    }
+}
+
+fn scanner(keep_usage: bool) -> Scanner {
+    with(options(keep_usage))
 }
 
 /// What the client gets before the end, for a stream cut into chunks of `size` bytes.
@@ -164,23 +170,16 @@ fn note() -> AttemptNote {
 }
 
 /// One whose stream another origin may have to go on with.
-fn resumable(partial: Partial) -> Scanner {
-    let price = Price { input: 1_000_000_000, cached_input: 0, output: 2_000_000_000 };
-    with(StreamOptions {
-        price,
-        include_usage: true,
-        several: false,
-        partial: Some(partial),
-        plain_errors: None,
-    })
+fn resumable(partial: Partial, note: Option<AttemptNote>) -> Scanner {
+    with(StreamOptions { note, partial: Some(partial), ..options(true) })
 }
 
 #[test]
 fn the_note_stands_on_the_first_finish_reason_and_nowhere_else() {
     let played = |stream: &str, close| {
         let run = |size| {
-            let mut scanner = scanner(true);
-            scanner.set_note(note());
+            let options = StreamOptions { note: Some(note()), ..options(true) };
+            let mut scanner = with(options);
             let out = pushed(&mut scanner, stream, size);
             out + &scanner.end(close).last
         };
@@ -207,7 +206,7 @@ fn the_note_stands_on_the_first_finish_reason_and_nowhere_else() {
 /// got, the finale and the partial answer.
 fn open_ended(stream: &str, close: Close) -> (String, Finale, Partial) {
     let run = |size| {
-        let mut scanner = resumable(Partial::default());
+        let mut scanner = resumable(Partial::default(), None);
         let out = pushed(&mut scanner, stream, size);
         let finale = scanner.end(close);
         (out, finale, scanner.take_partial().unwrap())
@@ -247,7 +246,7 @@ fn an_error_is_kept_back_while_another_may_go_on() {
     assert_eq!((out.as_str(), finale.ending, finale.resumable), (CONTENT, Ending::Error, true));
     // If nobody can, the client gets it after all.
     assert_eq!((finale.last.as_str(), partial.text.as_str()), (ERROR, "usage "));
-    let mut scanner = resumable(Partial::default());
+    let mut scanner = resumable(Partial::default(), None);
     scanner.push(ERROR.as_bytes());
     assert_eq!(scanner.error(), br#"{"error":{"message":"boom"}}"#);
     assert!(scanner.is_over(), "who knows when it would end");
@@ -281,7 +280,7 @@ fn what_was_finished_is_not_gone_on_with() {
 #[test]
 fn an_event_of_which_a_part_is_out_cannot_be_gone_on_with() {
     let big = format!("data: {{\"x\":\"{}", "y".repeat(MAX_HELD + 10_000));
-    let mut scanner = resumable(Partial::default());
+    let mut scanner = resumable(Partial::default(), None);
     pushed(&mut scanner, &big, 16_384);
     let finale = scanner.end(Close::Broken);
     assert!(!finale.resumable && finale.last.starts_with("\n\n"), "{finale:?}");
@@ -307,8 +306,7 @@ fn the_second_stream_goes_on_where_the_first_left_off() {
     for size in 1..=stream.len() {
         let mut resumed = partial.clone();
         resumed.resume();
-        let mut scanner = resumable(resumed);
-        scanner.set_note(note());
+        let mut scanner = resumable(resumed, Some(note()));
         let out = pushed(&mut scanner, &stream, size);
         let expected = [
             second[1].replace("\"b\"", "\"a\""),
@@ -336,6 +334,7 @@ fn origins_words_about_errors_are_kept_from_who_may_not_see_them() {
         price: Price::default(),
         include_usage: true,
         several: false,
+        note: None,
         partial: None,
         plain_errors: Some("req1".to_owned()),
     };

@@ -5,6 +5,7 @@ import { cases as aiCases } from './ai.mjs';
 import { cases as openaiCases } from './openai.mjs';
 import { cases as accountCases } from './account.mjs';
 import { cases as neverDownCases } from './never_down.mjs';
+import { cases as streamCases } from './streams.mjs';
 import { World } from './world.mjs';
 
 let passed = 0;
@@ -56,6 +57,7 @@ for (const host of ['workerd', 'spin']) {
     await play(world, 'npm openai', openaiCases);
     await python(world);
     await play(world, 'account', accountCases);
+    await play(world, 'streams', streamCases);
     await world.startTwin();
     await play(world, 'never down', neverDownCases);
   } catch (error) {

@@ -70,6 +70,8 @@ export class World {
     const secrets = {
       OWN_KEY: this.#originKey,
       TWIN_KEY: this.#twinKey,
+      FAR_KEY: key(),
+      FAR_ACCESS: key(),
       APP_KEY_SHA256: sha256(this.clientKey),
       ADMIN_KEY_SHA256: sha256(this.adminKey),
     };
@@ -94,7 +96,7 @@ export class World {
       '--kv', join(this.#folder, 'kv.sqlite'),
     ];
     // Those that the suite's configuration names beside: nothing here uses them.
-    const others = { NARROW_KEY_SHA256: sha256(key()), FAR_KEY: key(), FAR_ACCESS: key(), UNSET_KEY: '' };
+    const others = { NARROW_KEY_SHA256: sha256(key()), TENANT_KEY_SHA256: sha256(key()), UNSET_KEY: '' };
     const env = { ...process.env };
     for (const [name, value] of Object.entries({ ...others, ...secrets })) env[`SPIN_VARIABLE_${name}`] = value;
     return this.#started('the gateway', variable('MOEGATE_SPIN_HOST'), args, env);

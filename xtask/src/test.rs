@@ -120,6 +120,7 @@ fn contract(setup: &Setup) -> Result<Vec<Check>> {
     let quiet = build::Variant { quiet: true, ..Default::default() };
     let component = contract_component(setup)?;
     let shipped_component = build::spin(setup, &setup.root.join("build/spin"), &quiet)?;
+    crate::bench::build_only(setup)?;
     let spin_host = spin::test_host(setup)?;
     let shipped = build::worker(setup, &setup.root.join("build/worker"), &quiet)?;
     let mut hosts = setup.cargo("test");

@@ -18,7 +18,6 @@ use serde_json::value::RawValue;
 
 pub(super) struct Codec {
     options: StreamOptions,
-    note: Option<AttemptNote>,
     /// An error came: its end mark is none.
     failed: bool,
     /// So far.
@@ -40,7 +39,7 @@ impl Answers {
 
 impl Codec {
     pub(super) fn new(options: StreamOptions) -> Self {
-        Self { options, note: None, failed: false, counts: None, begun: Answers(0), finished: Answers(0) }
+        Self { options, failed: false, counts: None, begun: Answers(0), finished: Answers(0) }
     }
 
     fn read(&mut self, event: &[u8], begun: bool) -> (StreamEvent, Output) {
@@ -111,7 +110,7 @@ impl Codec {
         {
             return (StreamEvent { error: failed.error, ..read }, output);
         }
-        let note = if finishes { self.note.take() } else { None };
+        let note = if finishes { self.options.note.take() } else { None };
         let output = self.output(event, &data, &chunk, found, note);
         (read, output)
     }
@@ -175,10 +174,6 @@ impl StreamCodec for Codec {
 
     fn is_finished(&self) -> bool {
         self.finished != Answers(0) && self.finished == self.begun
-    }
-
-    fn set_note(&mut self, note: AttemptNote) {
-        self.note = Some(note);
     }
 
     fn lost(&mut self) {

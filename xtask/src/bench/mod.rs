@@ -126,6 +126,13 @@ pub(crate) fn gateway(setup: &Setup, options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// Builds what only this benchmark uses, so that it does not rot.
+pub(crate) fn build_only(setup: &Setup) -> Result<()> {
+    let folder = setup.root.join("target/bench-gateway");
+    fs::create_dir_all(&folder).at("create", &folder)?;
+    spin::pass_through(setup, &folder).map(drop)
+}
+
 fn origin(port: u16) -> Result<u16> {
     origin::start(port).map_err(|error| Failure::new(format!("the bench's origin cannot start: {error}")))
 }

@@ -50,7 +50,8 @@ pub(super) fn start(setup: &Setup, folder: &Path, variables: &[(&str, &str)]) ->
     Ok(bed)
 }
 
-fn pass_through(setup: &Setup, folder: &Path) -> Result<PathBuf> {
+/// Builds the pass-through.
+pub(super) fn pass_through(setup: &Setup, folder: &Path) -> Result<PathBuf> {
     let package = setup.root.join("bench/spin-pass-through");
     let wasm = setup.wasm()?;
     let mut command = wasm.cargo("build");
