@@ -2,6 +2,7 @@
 
 mod admission;
 mod clients;
+mod cors;
 mod counts;
 mod endings;
 mod faults;
@@ -23,6 +24,7 @@ pub fn all() -> Vec<(&'static str, &'static [Behaviour])> {
     vec![
         ("Admission", admission::ALL),
         ("What clients send", clients::ALL),
+        ("Pages in browsers", cors::ALL),
         ("Secrets", secrets::ALL),
         ("Unstreamed answers", unstreamed::ALL),
         ("Relayed streams", relay::ALL),
