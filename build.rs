@@ -6,6 +6,7 @@
 use moegate_config::authoring::{self, Platform};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 use std::{env, fs};
 
 fn main() -> ExitCode {
@@ -26,6 +27,7 @@ fn compile() -> Result<(), String> {
     let file = root.join(env::var_os("MOEGATE_CONFIG").unwrap_or_else(|| "moegate.toml".into()));
     println!("cargo::rerun-if-changed={}", file.display());
     let text = fs::read_to_string(&file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
+    println!("cargo::rustc-env=MOEGATE_BUILT_S={}", built_s(&file)?);
     let target = |part: &str| env::var(format!("CARGO_CFG_TARGET_{part}")).unwrap_or_default();
     let platform = Platform::of_build(&target("ARCH"), &target("OS"));
     let json = match (authoring::parse_for(&text, platform), platform) {
@@ -42,4 +44,15 @@ fn compile() -> Result<(), String> {
     };
     let out: &Path = &variable("OUT_DIR")?;
     fs::write(out.join("config.json"), json).map_err(|e| format!("cannot write to {}: {e}", out.display()))
+}
+
+/// What `GET /v1/models` gives as the time of its models. The same sources give the same module where `SOURCE_DATE_EPOCH` is
+/// set (<https://reproducible-builds.org/specs/source-date-epoch/>).
+fn built_s(file: &Path) -> Result<u64, String> {
+    println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
+    if let Ok(text) = env::var("SOURCE_DATE_EPOCH") {
+        return text.parse().map_err(|_| format!("SOURCE_DATE_EPOCH is {text:?}, and must be Unix seconds"));
+    }
+    let changed = fs::metadata(file).and_then(|data| data.modified()).unwrap_or_else(|_| SystemTime::now());
+    Ok(changed.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }

@@ -4,11 +4,23 @@ use std::borrow::Cow;
 
 /// An origin's text is shown up to here.
 const MOST_SHOWN: usize = 2048;
+/// A name of a client's is shown up to here; a model's has at most 200 characters.
+const LONGEST_NAME: usize = 256;
 
 /// A foreign text for people: cut, and without control characters.
 #[must_use]
 pub fn shown_text(text: &str) -> String {
-    let cut = &text[..text.floor_char_boundary(MOST_SHOWN)];
+    cut(text, MOST_SHOWN)
+}
+
+/// A name that a client sent, such as a model's: cut, and without control characters.
+#[must_use]
+pub fn shown_name(name: &str) -> String {
+    cut(name, LONGEST_NAME)
+}
+
+fn cut(text: &str, most: usize) -> String {
+    let cut = &text[..text.floor_char_boundary(most)];
     let dots = if cut.len() < text.len() { "…" } else { "" };
     cut.chars().map(|c| if c.is_control() { ' ' } else { c }).chain(dots.chars()).collect()
 }
@@ -62,6 +74,26 @@ impl ApiError {
         Self::new(403, "forbidden", "model_not_allowed", message)
     }
 
+    /// 403 for a page whose browser asks whether it may call.
+    #[must_use]
+    pub fn page_not_allowed(origin: &str) -> Self {
+        let message = format!(
+            "pages of `{}` may not call this gateway: add the origin to gateway.cors.origins in moegate.toml",
+            shown_name(origin)
+        );
+        Self::new(403, "forbidden", "page_not_allowed", message)
+    }
+
+    /// 415: the body is compressed.
+    #[must_use]
+    pub fn encoded_body(encoding: &str) -> Self {
+        let message = format!(
+            "the request body has the content encoding `{}`, which the gateway does not decode: send it without `Content-Encoding`, as plain JSON",
+            shown_name(encoding)
+        );
+        Self::new(415, "invalid_request_error", "unsupported_content_encoding", message)
+    }
+
     /// 404 for a path.
     #[must_use]
     pub fn not_found() -> Self {
@@ -85,7 +117,7 @@ impl ApiError {
     /// 405.
     #[must_use]
     pub fn method(allowed: &'static str) -> Self {
-        let message = format!("this path takes {allowed} only");
+        let message = format!("this path takes {} only", allowed.replace(", ", " and "));
         Self {
             allow: Some(allowed),
             ..Self::new(405, "invalid_request_error", "method_not_allowed", message)
@@ -177,11 +209,12 @@ impl ApiError {
     /// 400: an origin's configuration refuses a member of the body.
     #[must_use]
     pub fn denied_field(field: &str, origin: &str) -> Self {
+        let field = shown_name(field);
         let message = format!(
             "the origin `{origin}` is not sent the field `{field}`, which could choose another model, provider, price or place to store: leave it out, or allow it in origins.fields of moegate.toml"
         );
         Self {
-            param: Some(Cow::Owned(field.to_owned())),
+            param: Some(Cow::Owned(field)),
             ..Self::new(400, "invalid_request_error", "field_not_allowed", message)
         }
     }

@@ -29,6 +29,13 @@ pub use moegate_config as config;
 
 use config::Config;
 
+/// When the gateway was built, in Unix seconds: `SOURCE_DATE_EPOCH` where that is set, otherwise the time of its
+/// configuration's file.
+pub const BUILT_S: u64 = match u64::from_str_radix(env!("MOEGATE_BUILT_S"), 10) {
+    Ok(seconds) => seconds,
+    Err(_) => 0,
+};
+
 /// The configuration that was validated and compiled in by `build.rs`.
 ///
 /// # Errors

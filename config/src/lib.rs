@@ -5,6 +5,7 @@
 //! reader. This is a crate of its own because the build script and the gateway both need it.
 #![forbid(unsafe_code)]
 
+mod cors;
 mod fields;
 pub mod key;
 mod money;
@@ -16,6 +17,7 @@ mod validate;
 #[cfg(feature = "authoring")]
 pub mod authoring;
 
+pub use cors::Cors;
 pub use fields::{DENIED_FIELDS, DeniedAction, FieldPolicy, is_harmless, is_same_field};
 pub use money::DollarsPerMillion;
 pub use origin::{Authority, Kind, Model, Origin};
@@ -64,11 +66,15 @@ pub struct Gateway {
     /// Seconds for which an answer to a request with an `Idempotency-Key` is kept and given again, without another call
     /// to an origin, to a request with the same key and body. 0: not at all. At most 3600.
     pub idempotency_s: u32,
+    /// Which web pages may call the gateway from a browser (CORS), such as `cors = { origins = ["https://app.example"] }`.
+    /// Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cors: Option<Cors>,
 }
 
 impl Default for Gateway {
     fn default() -> Self {
-        Self { max_body_mib: 32, max_inflight_mib: 32, idempotency_s: 600 }
+        Self { max_body_mib: 32, max_inflight_mib: 32, idempotency_s: 600, cors: None }
     }
 }
 

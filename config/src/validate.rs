@@ -1,5 +1,6 @@
 //! What types cannot say. Every problem is reported, not only the first.
 
+mod cors;
 mod headers;
 mod origin;
 mod routes;
@@ -121,6 +122,9 @@ impl Config {
         }
         if self.gateway.idempotency_s > 3600 {
             problems.add("gateway.idempotency_s", "must be 0 to 3600 seconds");
+        }
+        if let Some(cors) = &self.gateway.cors {
+            problems.cors(cors);
         }
         for (i, origin) in self.origins.iter().enumerate() {
             problems.origin(&format!("origins[{i}]"), origin);

@@ -160,6 +160,33 @@ fn each_mistake_is_named_with_its_place() {
             "same hash as another key",
         ),
         ("[admin]", "[gateway]\nidempotency_s = 3601\n[admin]", "gateway.idempotency_s", "0 to 3600"),
+        ("[admin]", "[gateway.cors]\n[admin]", "", "missing field `origins`"),
+        ("[admin]", "[gateway.cors]\norigins = \"*\"\n[admin]", "", "expected a sequence"),
+        ("[admin]", "[gateway.cors]\norigins = []\n[admin]", "gateway.cors.origins", "names no page"),
+        (
+            "[admin]",
+            "[gateway]\ncors = { origins = [\"*\", \"https://a.example\"] }\n[admin]",
+            "gateway.cors.origins",
+            "leave the others out",
+        ),
+        (
+            "[admin]",
+            "[gateway]\ncors = { origins = [\"https://a.example\", \"https://b.example/\"] }\n[admin]",
+            "gateway.cors.origins[1]",
+            "a slash at its end",
+        ),
+        (
+            "[admin]",
+            "[gateway]\ncors = { origins = [\"https://a.example\", \"https://a.example\"] }\n[admin]",
+            "gateway.cors.origins[1]",
+            "already taken",
+        ),
+        (
+            "[admin]",
+            "[gateway]\ncors = { origins = [\"*\"], max_age_s = 100000 }\n[admin]",
+            "gateway.cors.max_age_s",
+            "0 to 86400",
+        ),
         (
             "model = \"large\"",
             "model = \"large\"\naliases = [\"m\"]",

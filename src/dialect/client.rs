@@ -25,6 +25,8 @@ pub struct Endpoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelInfo<'a> {
     pub name: &'a str,
+    /// Unix seconds since which it is served.
+    pub created_s: u64,
 }
 
 /// See the module.

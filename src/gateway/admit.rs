@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::error::ApiError;
 use crate::platform::{BodyError, Platform};
 use http::{HeaderMap, header};
+use std::borrow::Cow;
 
 const MIB: u64 = 1024 * 1024;
 /// How long a client may take to send its body: the room for it is taken from all others.
@@ -30,13 +31,16 @@ impl<P: Platform> Drop for Reservation<'_, P> {
 /// Reads the body.
 ///
 /// # Errors
-/// 413 for one over the limit, 503 where the instance holds too many others, 400 where the client broke off, 408
+/// 415 for one that is compressed, 413 for one over the limit, 503 where the instance holds too many others, 400 where the client broke off, 408
 /// where it takes too long.
 pub(super) async fn body<'p, P: Platform>(
     platform: &'p P,
     config: &Config,
     headers: &HeaderMap,
 ) -> Result<AdmittedBody<'p, P>, ApiError> {
+    if let Some(encoding) = encoding(headers) {
+        return Err(ApiError::encoded_body(&encoding));
+    }
     let limit_mib = config.gateway.max_body_mib;
     let (limit, total) = (u64::from(limit_mib) * MIB, u64::from(config.gateway.max_inflight_mib) * MIB);
     let declared =
@@ -65,4 +69,11 @@ pub(super) async fn body<'p, P: Platform>(
     platform.state(|state| state.in_flight.release(spare));
     room.bytes -= spare;
     Ok(AdmittedBody { bytes, _room: room })
+}
+
+/// How the body is encoded, if it is.
+fn encoding(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    let value = String::from_utf8_lossy(headers.get(header::CONTENT_ENCODING)?.as_bytes());
+    let none = |name: &str| name.is_empty() || name.eq_ignore_ascii_case("identity");
+    (!value.split(',').all(|name| none(name.trim()))).then_some(value)
 }

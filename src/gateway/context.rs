@@ -1,6 +1,7 @@
 //! One request on its way, and what has come of it.
 
 use super::attempt::Attempt;
+use super::cors::Allowed;
 use super::stream::Watch;
 use crate::config::{Key, Route, StreamMode};
 use crate::dialect::ClientDialect;
@@ -16,6 +17,7 @@ pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) dialect: &'static dyn ClientDialect,
     pub(super) route: &'a Route,
     pub(super) key: &'a Key,
+    pub(super) allowed: Allowed<'a>,
     pub(super) id: String,
     pub(super) started_ms: u64,
     /// The most bytes of a whole answer.

@@ -30,7 +30,7 @@ pub(super) async fn generate<P: Platform>(
         request_id::make(started_ms, random)
     };
     if let Err(error) = pipeline(platform, gateway, head, dialect, endpoint, started_ms, &id).await {
-        reply::refuse(platform, dialect, &error, Some(&id)).await;
+        reply::refuse(platform, gateway.allowed(head), dialect, &error, Some(&id)).await;
     }
 }
 
@@ -44,6 +44,7 @@ async fn pipeline<P: Platform>(
     id: &str,
 ) -> Result<(), ApiError> {
     let config = &gateway.config;
+    let allowed = gateway.allowed(head);
 
     // Authenticate.
     let key = authenticate::client(platform, gateway, dialect, head.headers()).await?;
@@ -60,7 +61,8 @@ async fn pipeline<P: Platform>(
         Some(value) => {
             let fingerprint = Fingerprint::of(&key.name, &value, endpoint, &body.bytes);
             let until_ms = started_ms + u64::from(route.budget.seconds) * 1000;
-            match idempotency::claim(platform, fingerprint, u64::from(window_s) * 1000, until_ms).await? {
+            let window_ms = u64::from(window_s) * 1000;
+            match idempotency::claim(platform, allowed, fingerprint, window_ms, until_ms).await? {
                 Claimed::Replayed => return Ok(()),
                 Claimed::First(claim) => Some(claim),
             }
@@ -92,6 +94,7 @@ async fn pipeline<P: Platform>(
         dialect,
         route,
         key,
+        allowed,
         id: id.to_owned(),
         started_ms,
         limit: config.gateway.max_body_mib as usize * 1024 * 1024,

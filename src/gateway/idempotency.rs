@@ -1,5 +1,6 @@
 //! Requests that come again with the same `Idempotency-Key`.
 
+use super::cors::Allowed;
 use super::reply::{self, insert};
 use crate::error::ApiError;
 use crate::platform::{Payload, Platform};
@@ -54,19 +55,20 @@ impl<P: Platform> FirstClaim<'_, P> {
 ///
 /// # Errors
 /// 422 where the key belongs to another request, 409 where the first is still under way when `until_ms` has come.
-pub(super) async fn claim<P: Platform>(
-    platform: &P,
+pub(super) async fn claim<'p, P: Platform>(
+    platform: &'p P,
+    allowed: Allowed<'_>,
     fingerprint: Fingerprint,
     window_ms: u64,
     until_ms: u64,
-) -> Result<Claimed<'_, P>, ApiError> {
+) -> Result<Claimed<'p, P>, ApiError> {
     let owner = loop {
         let now_ms = platform.now_ms();
         match platform.state(|state| state.idempotency.claim(&fingerprint, window_ms, now_ms, until_ms)) {
             Claim::First(owner) => break owner,
             Claim::Differs => return Err(ApiError::key_reused()),
             Claim::Again(stored) => {
-                replay(platform, &stored).await;
+                replay(platform, allowed, &stored).await;
                 return Ok(Claimed::Replayed);
             }
             Claim::Running if now_ms >= until_ms => return Err(ApiError::still_running()),
@@ -81,7 +83,7 @@ pub(super) async fn claim<P: Platform>(
     let stored = stored.and_then(|value| serde_json::from_str::<StoredReply>(&value).ok()).map(Arc::new);
     match stored.and_then(|stored| stored.claim(&fingerprint, window_ms, platform.now_ms())) {
         Some(Claim::Again(stored)) => {
-            replay(platform, &stored).await;
+            replay(platform, allowed, &stored).await;
             Ok(Claimed::Replayed)
         }
         Some(_) => Err(ApiError::key_reused()),
@@ -101,7 +103,7 @@ const HEADERS: [HeaderName; 8] = [
     reply::COST,
 ];
 
-async fn replay<P: Platform>(platform: &P, stored: &StoredReply) {
+async fn replay<P: Platform>(platform: &P, allowed: Allowed<'_>, stored: &StoredReply) {
     let mut reply = Response::new(Payload::Own(stored.body.clone().into_bytes()));
     *reply.status_mut() = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
     for name in HEADERS {
@@ -110,5 +112,6 @@ async fn replay<P: Platform>(platform: &P, stored: &StoredReply) {
         }
     }
     reply.headers_mut().insert(reply::REPLAYED, HeaderValue::from_static("true"));
+    allowed.add_to(reply.headers_mut());
     let _left = platform.respond(reply).await;
 }

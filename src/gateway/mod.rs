@@ -3,6 +3,7 @@
 //! - [`generate`]: that way, step by step. [`authenticate`], [`admit`], [`idempotency`]: before the first attempt.
 //! - [`context`]: one request and what has come of it. [`attempts`]: the loop. [`send`]: one exchange with an origin, up to
 //!   the commit point. [`judge`]: what a whole answer means.
+//! - [`cors`]: what browsers have to be told.
 //! - [`respond`]: the answer's way to the client; [`stream`]: the stream engine. [`reply`]: heads and errors.
 //! - [`settle`]: records; [`receipts`]: asking our own servers. [`breaker_sync`]: what instances tell each other.
 //! - [`pages`]: what the gateway answers by itself.
@@ -13,6 +14,7 @@ mod attempts;
 mod authenticate;
 mod breaker_sync;
 mod context;
+mod cors;
 mod generate;
 mod idempotency;
 mod judge;
@@ -30,7 +32,7 @@ mod exchange_tests;
 
 use crate::auth::KeyRing;
 use crate::config::Config;
-use crate::dialect::{Operation, registry};
+use crate::dialect::{ClientDialect, Operation, registry};
 use crate::error::ApiError;
 use crate::platform::Platform;
 use http::{HeaderName, Method, Request, header};
@@ -41,6 +43,7 @@ use std::sync::OnceLock;
 pub struct Gateway {
     config: Config,
     wanted_headers: Vec<HeaderName>,
+    pages: Option<cors::Pages>,
     keys: OnceLock<KeyRing>,
 }
 
@@ -50,12 +53,14 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 impl Gateway {
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let own = [header::CONTENT_LENGTH, IDEMPOTENCY_KEY];
+        let own = [header::CONTENT_LENGTH, header::CONTENT_ENCODING, IDEMPOTENCY_KEY];
         let mut wanted: Vec<_> = own.into_iter().chain(registry::credential_headers().cloned()).collect();
         // The validator lets no other names through.
         wanted.extend(config.rule_headers().iter().filter_map(|name| HeaderName::try_from(name).ok()));
+        wanted.extend(Self::cors_headers(&config));
         wanted.dedup();
-        Self { config, wanted_headers: wanted, keys: OnceLock::new() }
+        let pages = cors::Pages::of(&config);
+        Self { config, wanted_headers: wanted, pages, keys: OnceLock::new() }
     }
 
     /// The one with the compiled-in configuration.
@@ -83,8 +88,15 @@ impl Gateway {
 
 /// Serves one request. Nothing is left running when it returns.
 pub async fn handle<P: Platform>(platform: &P, gateway: &Gateway, head: Request<()>) {
-    let path = head.uri().path();
-    let (dialect, result) = match registry::endpoint(head.method(), path) {
+    match gateway.preflight(&head) {
+        Some(Ok(reply)) => return reply::nothing(platform, reply).await,
+        Some(Err(error)) => {
+            return refuse(platform, gateway, &head, registry::default_dialect(), &error).await;
+        }
+        None => {}
+    }
+    let path = moegate_wire::path::normal(head.uri().path());
+    let (dialect, result) = match registry::endpoint(head.method(), &path) {
         Some(Ok(endpoint)) => {
             let dialect = endpoint.dialect;
             let result = match endpoint.operation {
@@ -100,20 +112,30 @@ pub async fn handle<P: Platform>(platform: &P, gateway: &Gateway, head: Request<
         }
         Some(Err((dialect, error))) => (dialect, Err(error)),
         None => {
-            let result = match (head.method(), path) {
-                (&(Method::GET | Method::HEAD), "/health") => pages::health(platform).await,
-                (&Method::GET, "/usage") => pages::usage(platform, gateway, &head).await,
+            let result = match (head.method(), &*path) {
+                (&(Method::GET | Method::HEAD), "/health") => pages::health(platform, gateway, &head).await,
+                (&(Method::GET | Method::HEAD), "/usage") => pages::usage(platform, gateway, &head).await,
                 #[cfg(feature = "fault-injection")]
                 (&Method::GET, "/__panic") => panic!("moegate-fault-injection"),
                 #[cfg(feature = "fault-injection")]
                 (&Method::GET, "/__panic_in_state") => platform.state(|_| panic!("moegate-fault-injection")),
-                (_, "/health" | "/usage") => Err(ApiError::method("GET")),
+                (_, "/health" | "/usage") => Err(ApiError::method("GET, HEAD")),
                 _ => Err(ApiError::not_found()),
             };
             (registry::default_dialect(), result)
         }
     };
     if let Err(error) = result {
-        reply::refuse(platform, dialect, &error, None).await;
+        refuse(platform, gateway, &head, dialect, &error).await;
     }
+}
+
+async fn refuse<P: Platform>(
+    platform: &P,
+    gateway: &Gateway,
+    head: &Request<()>,
+    dialect: &dyn ClientDialect,
+    error: &ApiError,
+) {
+    reply::refuse(platform, gateway.allowed(head), dialect, error, None).await;
 }

@@ -12,8 +12,12 @@ use http::Request;
 /// Pages that one `GET /usage` reads at most: Workers allow 50 subrequests on the free plan.
 const MAX_PAGES: usize = 40;
 
-pub(super) async fn health<P: Platform>(platform: &P) -> Result<(), ApiError> {
-    reply::json(platform, r#"{"status":"ok"}"#.to_owned()).await;
+pub(super) async fn health<P: Platform>(
+    platform: &P,
+    gateway: &Gateway,
+    head: &Request<()>,
+) -> Result<(), ApiError> {
+    reply::json(platform, gateway.allowed(head), r#"{"status":"ok"}"#.to_owned()).await;
     Ok(())
 }
 
@@ -26,15 +30,16 @@ pub(super) async fn models<P: Platform>(
 ) -> Result<(), ApiError> {
     let config = gateway.config();
     let key = authenticate::client(platform, gateway, dialect, head.headers()).await?;
+    let info = |name| ModelInfo { name, created_s: crate::BUILT_S };
     let body = match name {
-        None => dialect.model_list(&mut routing::models(config, key).map(|name| ModelInfo { name })),
+        None => dialect.model_list(&mut routing::models(config, key).map(info)),
         Some(name) => {
             let name = routing::decode_name(name).ok_or_else(ApiError::not_found)?;
             routing::find(config, key, &name)?;
-            dialect.model_entry(ModelInfo { name: &name })
+            dialect.model_entry(ModelInfo { name: &name, created_s: crate::BUILT_S })
         }
     };
-    reply::json(platform, body).await;
+    reply::json(platform, gateway.allowed(head), body).await;
     Ok(())
 }
 
@@ -65,6 +70,6 @@ pub(super) async fn usage<P: Platform>(
     report.next_cursor = cursor.as_deref().map(encode_cursor);
     let body = serde_json::to_string(&report)
         .map_err(|_| ApiError::internal("internal", "the report could not be written"))?;
-    reply::json(platform, body).await;
+    reply::json(platform, gateway.allowed(head), body).await;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::attempt::{self};
 use super::context::RequestContext;
+use super::cors::Allowed;
 use crate::config::{ErrorDetail, Failure};
 use crate::dialect::ClientDialect;
 use crate::error::ApiError;
@@ -39,20 +40,26 @@ pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-fn head(status: u16, content_type: HeaderValue) -> Response<()> {
+fn head(status: u16, content_type: HeaderValue, allowed: Allowed<'_>) -> Response<()> {
     let mut head = Response::new(());
     *head.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     let headers = head.headers_mut();
     headers.reserve(10);
     headers.insert(header::CONTENT_TYPE, content_type);
     headers.insert(header::CACHE_CONTROL, NO_STORE);
+    allowed.add_to(headers);
     head
 }
 
-/// 200 with JSON.
-pub(super) async fn json<P: Platform>(platform: &P, body: String) {
+/// 200 with JSON. To a HEAD the platform sends the head alone.
+pub(super) async fn json<P: Platform>(platform: &P, allowed: Allowed<'_>, body: String) {
     // A client that has left misses nothing.
-    let _left = platform.respond(head(200, JSON).map(|()| Payload::Own(body.into_bytes()))).await;
+    let _left = platform.respond(head(200, JSON, allowed).map(|()| Payload::Own(body.into_bytes()))).await;
+}
+
+/// A reply without a body.
+pub(super) async fn nothing<P: Platform>(platform: &P, head: Response<()>) {
+    let _left = platform.respond(head.map(|()| Payload::Empty)).await;
 }
 
 /// An error as a body.
@@ -63,14 +70,19 @@ pub(super) fn error_payload<B>(dialect: &dyn ClientDialect, error: &ApiError) ->
 /// An error as the whole reply.
 pub(super) async fn refuse<P: Platform>(
     platform: &P,
+    allowed: Allowed<'_>,
     dialect: &dyn ClientDialect,
     error: &ApiError,
     request_id: Option<&str>,
 ) {
-    let mut reply = head(error.status, JSON);
+    let mut reply = head(error.status, JSON, allowed);
     let headers = reply.headers_mut();
     if error.status == 401 {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if error.status == 415 {
+        // RFC 9110, section 15.5.16: what would have been taken.
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
     if let Some(seconds) = error.retry_after_s {
         headers.insert(header::RETRY_AFTER, seconds.into());
@@ -138,7 +150,7 @@ pub(super) fn is_about_the_request(status: u16, failure: Option<Failure>) -> boo
 impl<P: Platform> RequestContext<'_, P> {
     /// The head of a reply that says who answered.
     pub(super) fn reply(&self, status: u16, streamed: bool) -> Response<()> {
-        let mut reply = head(status, if streamed { EVENT_STREAM } else { JSON });
+        let mut reply = head(status, if streamed { EVENT_STREAM } else { JSON }, self.allowed);
         let headers = reply.headers_mut();
         insert(headers, REQUEST_ID, &self.id);
         if let Some(attempt) = self.attempts.last() {

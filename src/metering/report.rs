@@ -1,7 +1,7 @@
 //! The answer of `GET /usage`: sums over the summaries of a period.
 
 use super::record::{PREFIX, Summary};
-use crate::error::ApiError;
+use crate::error::{ApiError, shown_name};
 use moegate_wire::Ending;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ impl Query {
                         None,
                         format!(
                             "there is no parameter {}; there are `period` and `cursor`",
-                            serde_json::Value::from(name)
+                            serde_json::Value::from(shown_name(name))
                         ),
                     ));
                 }

@@ -6,7 +6,7 @@ pub use plan::{Plan, RouteContext, estimate, plan};
 
 use crate::config::{Config, Key, Kind, Model, Origin, Prefill, Route, StreamMode};
 use crate::dialect::partial::Partial;
-use crate::error::ApiError;
+use crate::error::{ApiError, shown_name};
 
 /// One index to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +99,7 @@ pub fn find<'a>(config: &'a Config, key: &Key, model: &str) -> Result<&'a Route,
         let known: Vec<_> = models(config, key).collect();
         return Err(ApiError::unknown_model(format!(
             "there is no model {}; this key may use: {}",
-            serde_json::Value::from(model),
+            serde_json::Value::from(shown_name(model)),
             known.join(", ")
         )));
     };

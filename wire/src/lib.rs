@@ -1,4 +1,4 @@
-//! What the gateway and the MoE server say to each other.
+//! What the gateway and the MoE server say to each other, and how both read what clients say.
 //!
 //! Both depend on this crate and on nothing of one another. It is pure: no clock, no I/O.
 //!
@@ -8,9 +8,11 @@
 //! - [`price`]: integer money.
 //! - [`resume`]: how a stream that broke off goes on elsewhere.
 //! - [`usage`]: token counts.
+//! - [`path`]: paths that are the same as another one.
 #![forbid(unsafe_code)]
 
 pub mod header;
+pub mod path;
 pub mod price;
 pub mod receipt;
 pub mod resume;

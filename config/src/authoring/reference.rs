@@ -21,8 +21,9 @@ enum Of {
 }
 
 /// In the order in which a file has them.
-const SECTIONS: [(&str, Of); 13] = [
+const SECTIONS: [(&str, Of); 14] = [
     ("`[gateway]`", Of::Table("Gateway")),
+    ("`[gateway.cors]`", Of::Table("Cors")),
     ("`[[origins]]`", Of::Table("Origin")),
     ("`[[origins.models]]`", Of::Table("Model")),
     ("`[origins.breaker]`", Of::Table("Breaker")),

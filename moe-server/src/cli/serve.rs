@@ -9,8 +9,10 @@ use moe_server::http::receipts::{Receipts, Retention};
 use moe_server::http::{self, Limits, Server};
 use moe_server::model::{LoadOptions, load};
 use moe_server::schedule::{Config, Scheduler};
+use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpSocket;
@@ -67,7 +69,6 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
             models.push(alias.clone());
         }
     }
-    let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let limits = Limits::default();
     let max_body_bytes = options.max_body_mb.saturating_mul(1 << 20);
     let server = Server {
@@ -80,7 +81,7 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         receipts: Receipts::new(Retention::default()),
         auth,
         models,
-        created,
+        created: changed_s(path),
         max_body_bytes,
         keepalive: Duration::from_secs(options.keepalive_s),
         // One body of the largest size must have room.
@@ -172,6 +173,12 @@ pub(super) fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static>
             std::future::pending::<()>().await;
         }
     })
+}
+
+/// When the file was last written, in Unix seconds; now, where nobody knows.
+fn changed_s(file: &Path) -> u64 {
+    let changed = fs::metadata(file).and_then(|data| data.modified()).unwrap_or_else(|_| SystemTime::now());
+    changed.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

@@ -13,6 +13,9 @@ use tokio::time::timeout;
 #[derive(Debug, Clone)]
 pub struct Budget(Arc<Semaphore>);
 
+/// Of a header's value in an error.
+const MOST_SHOWN: usize = 64;
+
 /// What one permit of a [`Budget`] stands for.
 const BLOCK_BYTES: usize = 1_024;
 
@@ -117,6 +120,23 @@ async fn drop_rest(mut stream: BodyDataStream, limit: usize, limits: &Limits) {
     };
     // Late or not, the answer is the same.
     let _ = timeout(limits.drain, all).await;
+}
+
+/// # Errors
+/// 415 for a compressed body.
+pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(value) = headers.get(header::CONTENT_ENCODING) else { return Ok(()) };
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let plain = |name: &str| name.is_empty() || name.eq_ignore_ascii_case("identity");
+    if text.split(',').all(|name| plain(name.trim())) {
+        return Ok(());
+    }
+    let shown: String = text.chars().take(MOST_SHOWN).collect();
+    let message = format!(
+        "the body has the content encoding `{shown}`, which this server does not decode: send it without \
+         `Content-Encoding`, as plain JSON"
+    );
+    Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ApiError::ENCODED, message))
 }
 
 /// Whether the client waits for a sign before it sends the body: then a refusal needs none of it.

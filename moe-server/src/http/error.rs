@@ -18,6 +18,9 @@ pub struct ApiError {
 }
 
 impl ApiError {
+    /// The code for a compressed body.
+    pub const ENCODED: &str = "unsupported_content_encoding";
+
     #[must_use]
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, param: None, message: message.into(), retry_after_s: None }
@@ -58,6 +61,10 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.code == Self::ENCODED {
+            // RFC 9110, section 15.5.16: what would have been taken.
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

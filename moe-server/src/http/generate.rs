@@ -45,6 +45,7 @@ async fn generate(
     let (limits, limit) = (&server.limits, server.max_body_bytes);
     let admitted = server.auth.check(&parts.headers);
     let admitted = admitted.and_then(|()| server.auth.check_type(&parts.headers));
+    let admitted = admitted.and_then(|()| body::check_encoding(&parts.headers));
     let admitted = admitted.and_then(|()| server.auth.ticket(&parts.headers, now().as_secs()));
     let ticket = match admitted {
         Ok(ticket) => ticket,

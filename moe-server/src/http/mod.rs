@@ -12,11 +12,14 @@ mod delivery;
 pub mod error;
 pub mod fields;
 mod generate;
+mod host;
 mod metrics;
 pub mod receipts;
 pub mod request;
 mod resume;
+mod spelling;
 mod stall;
+pub mod text;
 
 use crate::schedule::{Refused, Scheduler, Unready};
 use auth::Auth;
@@ -49,7 +52,7 @@ pub struct Server {
     pub auth: Auth,
     /// The names under which the model is served.
     pub models: Vec<String>,
-    /// Unix time in seconds, for `/v1/models`.
+    /// The model's time in Unix seconds, for `/v1/models`.
     pub created: u64,
     pub max_body_bytes: usize,
     /// How long a stream may be silent.
@@ -70,7 +73,7 @@ impl fmt::Debug for Server {
 pub fn router(server: Arc<Server>) -> Router {
     let chat = |State(server), request| generate::handle(server, Endpoint::Chat, request);
     let completions = |State(server), request| generate::handle(server, Endpoint::Completions, request);
-    Router::new()
+    let routes = Router::new()
         .route("/v1/chat/completions", post(chat))
         .route("/v1/completions", post(completions))
         .route("/v1/models", get(models))
@@ -82,7 +85,10 @@ pub fn router(server: Arc<Server>) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .with_state(server)
-        .layer(from_fn(with_request_id))
+        .layer(from_fn(host::check))
+        .layer(from_fn(with_request_id));
+    // A router looks for the route before its layers run: the outer one has none.
+    Router::new().fallback_service(routes).layer(from_fn(spelling::normal))
 }
 
 /// The id that this server made for a request; a ticket's goes before it.

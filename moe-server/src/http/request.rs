@@ -5,6 +5,7 @@
 use super::error::ApiError;
 use super::fields::{Fields, wrong};
 use super::resume;
+use super::text::mended;
 use crate::engine::TokenId;
 use crate::json_kind;
 use crate::schedule::sample::Sampling;
@@ -49,6 +50,8 @@ pub struct GenerationRequest {
 /// `OpenAI`'s default for `/v1/completions`.
 const COMPLETION_TOKENS: usize = 16;
 const MAX_STOPS: usize = 4;
+/// As deep as `serde_json` goes.
+const DEEPEST: usize = 127;
 const MAX_NAME_CHARS: usize = 128;
 
 impl GenerationRequest {
@@ -63,8 +66,17 @@ impl GenerationRequest {
         vocab_size: usize,
     ) -> Result<Self, ApiError> {
         let bad = |code, message: String| Err(ApiError::new(StatusCode::BAD_REQUEST, code, message));
-        let value: Value = match serde_json::from_slice(body) {
+        let value: Value = match serde_json::from_slice(&mended(body)) {
             Ok(value) => value,
+            // serde_json has no other name for it.
+            Err(error) if error.to_string().starts_with("recursion limit exceeded") => {
+                return bad(
+                    "nested_too_deeply",
+                    format!(
+                        "the body is nested more deeply than {DEEPEST} levels: leave out the field that is, or flatten it"
+                    ),
+                );
+            }
             Err(error) => return bad("invalid_json", format!("the body is not JSON: {error}")),
         };
         let Value::Object(map) = &value else {
@@ -273,6 +285,8 @@ fn message(fields: &Fields<'_>) -> Result<Value, ApiError> {
             let text = |(index, part)| text_part(&format!("{path}[{index}]"), part);
             parts.iter().enumerate().map(text).collect::<Result<_, _>>()?
         }
+        // A turn that said nothing: some clients send null for that, others leave it out.
+        None | Some(Value::Null) if role == "assistant" => String::new(),
         None => return Err(missing(&path, "send the message's text")),
         Some(other) => return Err(wrong(&path, "a string or an array of text parts", other)),
     };

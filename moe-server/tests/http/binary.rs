@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::UNIX_EPOCH;
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny.gguf");
 
@@ -82,6 +83,11 @@ fn serves_a_model_file_until_it_is_told_to_stop() {
     assert!(text[0]["message"]["content"].as_str().is_some_and(|text| !text.is_empty()), "{text}");
     assert_eq!(second["choices"].take(), text, "a seed decides");
     assert_eq!(first["usage"], second["usage"]);
+
+    let (_, models) = running.ask("GET /v1/models", "");
+    let changed = std::fs::metadata(MODEL).unwrap().modified().unwrap().duration_since(UNIX_EPOCH).unwrap();
+    let models: Value = serde_json::from_str(&models).unwrap();
+    assert_eq!(models["data"][1]["created"], changed.as_secs(), "the file's time");
 
     let killed = Command::new("kill").arg(running.child.id().to_string()).status().unwrap();
     assert!(killed.success());

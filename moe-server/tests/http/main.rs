@@ -3,6 +3,7 @@
 
 mod answers;
 mod binary;
+mod clients;
 mod engine;
 mod life;
 mod limits;

@@ -101,13 +101,13 @@ async fn bodies() {
         let error = server.post("/v1/completions", &body).await.error();
         assert_eq!(error, (400, code.to_owned(), Some(param.to_owned())), "{prompt}");
     }
-    for text in ["", "{", "{\"model\": tiny}", "\u{feff}{}"] {
+    for text in ["", "{", "{\"model\": tiny}", "\u{feff}\u{feff}{}"] {
         let reply = server.send(request(Method::POST, "/v1/chat/completions", text)).await;
         assert_eq!(reply.error(), (400, "invalid_json".into(), None), "{text:?}");
     }
     let deep = "[".repeat(50_000);
     let reply = server.send(request(Method::POST, "/v1/chat/completions", &deep)).await;
-    assert_eq!(reply.error().1, "invalid_json");
+    assert_eq!(reply.error().1, "nested_too_deeply");
     // What is neutral is not refused.
     let neutral = json!({
         "tools": [], "tool_choice": "auto", "response_format": {"type": "text"}, "n": 1.0, "logprobs": false,

@@ -63,13 +63,12 @@ struct ModelList<'a> {
 struct ModelEntry<'a> {
     id: &'a str,
     object: &'static str,
-    /// OpenAI clients want it; a route has no such date.
     created: u64,
     owned_by: &'static str,
 }
 
 fn entry(model: ModelInfo<'_>) -> ModelEntry<'_> {
-    ModelEntry { id: model.name, object: "model", created: 0, owned_by: "moegate" }
+    ModelEntry { id: model.name, object: "model", created: model.created_s, owned_by: "moegate" }
 }
 
 /// The list that `GET /v1/models` answers.

@@ -43,16 +43,17 @@ static CREDENTIAL_HEADERS: [HeaderName; 1] = [header::AUTHORIZATION];
 impl ClientDialect for OpenAi {
     fn operation(&self, method: &Method, path: &str) -> Option<Result<Operation, ApiError>> {
         let path = path.strip_prefix("/v1")?;
-        let only = |wanted: Method, allow, operation| {
-            if *method == wanted { Ok(operation) } else { Err(ApiError::method(allow)) }
+        let only = |wanted: &[Method], allow, operation| {
+            if wanted.contains(method) { Ok(operation) } else { Err(ApiError::method(allow)) }
         };
+        const READS: &[Method] = &[Method::GET, Method::HEAD];
         match path {
-            CHAT => Some(only(Method::POST, "POST", Operation::Generate(CHAT))),
-            COMPLETIONS => Some(only(Method::POST, "POST", Operation::Generate(COMPLETIONS))),
-            "/models" => Some(only(Method::GET, "GET", Operation::ListModels)),
+            CHAT => Some(only(&[Method::POST], "POST", Operation::Generate(CHAT))),
+            COMPLETIONS => Some(only(&[Method::POST], "POST", Operation::Generate(COMPLETIONS))),
+            "/models" => Some(only(READS, "GET, HEAD", Operation::ListModels)),
             _ => {
-                let name = path.strip_prefix("/models/").filter(|_| method == Method::GET)?;
-                Some(Ok(Operation::GetModel(name.to_owned())))
+                let name = path.strip_prefix("/models/")?;
+                Some(only(READS, "GET, HEAD", Operation::GetModel(name.to_owned())))
             }
         }
     }

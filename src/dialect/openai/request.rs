@@ -6,7 +6,7 @@ use crate::config::{DeniedAction, is_harmless, is_same_field};
 use crate::dialect::ClientRequest;
 use crate::dialect::json::{Text, member, present, span, whole_number};
 use crate::dialect::request::{CannotEncode, Changes, Encoded, EncodedBody, RequestFacts, RequestSize};
-use crate::error::ApiError;
+use crate::error::{ApiError, shown_name};
 use crate::payload::Edit;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
@@ -37,6 +37,9 @@ const MAX_TOKENS: usize = 5;
 const MAX_COMPLETION_TOKENS: usize = 6;
 const N: usize = 7;
 const RESUME: usize = 8;
+
+/// The byte order mark, in UTF-8.
+const MARK: &str = "\u{feff}";
 
 /// What the gateway needs of a request.
 #[derive(Debug)]
@@ -99,6 +102,8 @@ impl<'a> Request<'a> {
         let text = std::str::from_utf8(body).map_err(|e| {
             ApiError::invalid("invalid_json", None, format!("the request body is not UTF-8: {e}"))
         })?;
+        // Some editors and shells begin a file with it (RFC 8259, section 8.1).
+        let text = text.strip_prefix(MARK).unwrap_or(text);
         if text.trim_start().as_bytes().first() != Some(&b'{') {
             return Err(ApiError::invalid("invalid_json", None, "the request body must be a JSON object"));
         }
@@ -112,7 +117,7 @@ impl<'a> Request<'a> {
                     Some(known),
                     format!(
                         "{} differs from `{known}` only in case, `-` or `_`, and some origins would read it as that: write `{known}` or leave it out",
-                        serde_json::Value::from(name.as_ref())
+                        serde_json::Value::from(shown_name(name))
                     ),
                 ));
             }
@@ -199,6 +204,10 @@ impl ClientRequest for Request<'_> {
 
     fn encode(&self, changes: &Changes<'_>) -> Result<Encoded, CannotEncode> {
         let mut edits = Vec::new();
+        if self.body.starts_with(MARK.as_bytes()) {
+            // Many parsers refuse it.
+            edits.push(Edit { span: 0..MARK.len(), text: String::new() });
+        }
         self.denied(changes, &mut edits)?;
         if self.facts.model != changes.model
             && let Some(model) = self.members.known[MODEL]

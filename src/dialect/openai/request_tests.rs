@@ -9,6 +9,11 @@ fn requests() {
         (r#" {"messages":[{"model":"no"}],"model":"a\u0062","stream":true}"#, ("ab", true, false)),
         (r#"{"model":"m","stream":true,"stream_options":{"include_usage":true,"x":1}}"#, ("m", true, true)),
         (r#"{"model":"m","stream":null,"stream_options":null}"#, ("m", false, false)),
+        (
+            r#"{"model":"m","n":null,"max_tokens":null,"stream_options":{"include_usage":null}}"#,
+            ("m", false, false),
+        ),
+        ("\u{feff} {\"model\":\"m\"}", ("m", false, false)),
     ] {
         let request = Request::parse("/chat/completions", body.as_bytes()).unwrap();
         let facts = request.facts();
@@ -52,6 +57,22 @@ fn encoded(body: &str, origin: &Origin, model: &str, ask_usage: bool) -> Result<
     let changes = Changes { origin, model, ask_usage, resume: None };
     let EncodedBody::Edited(edits) = request.encode(&changes)?.body else { panic!("another body") };
     Ok(String::from_utf8(edited(body.as_bytes(), edits)).unwrap())
+}
+
+#[test]
+fn a_byte_order_mark_goes_no_further() {
+    let far = origin("openai", "");
+    for (body, model, ask_usage, expected) in [
+        ("\u{feff}{\"model\":\"m\"}", "m", false, r#"{"model":"m"}"#),
+        (
+            "\u{feff}\n{\"model\":\"a\",\"stream\":true}",
+            "m",
+            true,
+            "\n{\"stream_options\":{\"include_usage\":true},\"model\":\"m\",\"stream\":true}",
+        ),
+    ] {
+        assert_eq!(encoded(body, &far, model, ask_usage).unwrap(), expected, "{body}");
+    }
 }
 
 #[test]

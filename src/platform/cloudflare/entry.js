@@ -16,7 +16,7 @@ globalThis.queueMicrotask = (task) => {
   Promise.resolve().then(task);
 };
 
-/** Names of the request headers and of the answer headers that Rust wants to know. */
+/** Names of the request headers and of the answer headers that Rust wants to know, and the pages that CORS lets in. */
 let wanted = null;
 
 /** The requests that the instance works on. */
@@ -351,10 +351,14 @@ function isTrap(error) {
   return error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
 }
 
-function failed() {
+function failed(request) {
   const message = "the gateway failed on this request; it is ready for the next one";
   const body = { error: { message, type: "internal_server_error", param: null, code: "internal" } };
-  return Response.json(body, { status: 500 });
+  const reply = Response.json(body, { status: 500 });
+  const pages = wanted?.pages ?? [];
+  const page = pages.includes("*") ? "*" : request.headers.get("origin");
+  if (pages.includes(page)) reply.headers.set("access-control-allow-origin", page);
+  return reply;
 }
 
 /** The context that Rust gets: the work that it hands over is what an exchange lives for, and `over` tells of its end. */
@@ -370,7 +374,7 @@ export default {
       crashed.then(() => {
         exchange.over();
         exchange.fail();
-        resolve(failed());
+        resolve(failed(request));
       });
       try {
         // A panic that nothing above has seen.

@@ -37,13 +37,17 @@ async fn fetch(exchange: Exchange, env: Env, context: Context) -> Result<web_sys
     request.reply().await.ok_or_else(|| Error::RustError("the request ended without a reply".to_owned()))
 }
 
-/// The names of the headers that have to cross: `{"request":[…],"answer":[…]}`.
+/// The names of the headers that have to cross, and the pages that may read what JavaScript answers by itself:
+/// `{"request":[…],"answer":[…],"pages":[…]}`.
 #[wasm_bindgen]
 #[allow(unreachable_pub, reason = "wasm-bindgen exports what is `pub`")]
 pub fn wanted_headers() -> String {
-    let list = |names: &[http::HeaderName]| {
-        names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(",")
-    };
-    let (request, answer) = (list(Gateway::compiled().wanted_headers()), list(&headers::ANSWER));
-    format!("{{\"request\":[{request}],\"answer\":[{answer}]}}")
+    // Neither names of headers nor validated origins have anything to escape.
+    fn list<T: std::fmt::Display>(texts: impl IntoIterator<Item = T>) -> String {
+        texts.into_iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>().join(",")
+    }
+    let gateway = Gateway::compiled();
+    let pages = gateway.config().gateway.cors.iter().flat_map(|cors| &cors.origins);
+    let (request, answer, pages) = (list(gateway.wanted_headers()), list(&headers::ANSWER), list(pages));
+    format!("{{\"request\":[{request}],\"answer\":[{answer}],\"pages\":[{pages}]}}")
 }

@@ -4,6 +4,7 @@ use super::bytes::Bytes;
 use super::headers::fields;
 use crate::payload::Payload;
 use crate::platform::Left;
+use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Response};
 use spin_sdk::wasip3::wit_bindgen::{FutureWriter, StreamWriter};
@@ -49,7 +50,10 @@ impl Outgoing {
 
 /// A response with its whole body, which is still to be written.
 pub(super) fn whole(mut head: http::Response<()>, length: usize) -> (StreamWriter<u8>, Response) {
-    head.headers_mut().insert(CONTENT_LENGTH, length.into());
+    // RFC 9110, section 8.6.
+    if head.status() != StatusCode::NO_CONTENT {
+        head.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
     // A body that is cut short does not have its length.
     let (_, no_trailers) = wit_future::new(|| Ok(None));
     let (body, contents) = wit_stream::new();

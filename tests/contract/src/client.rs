@@ -86,14 +86,20 @@ fn request(call: &Call, port: u16) -> Vec<u8> {
     if let Some(authorization) = &call.authorization {
         head += &format!("authorization: {authorization}\r\n");
     }
+    for (name, value) in call.headers.iter().filter(|(_, value)| !value.is_empty()) {
+        head += &format!("{name}: {value}\r\n");
+    }
+    if !call.body.is_empty() && !call.headers.iter().any(|(name, _)| *name == "content-type") {
+        head += "content-type: application/json\r\n";
+    }
     let mut body = call.body.clone();
     match call.framing {
-        _ if body.is_empty() && call.method == "GET" => {}
+        _ if body.is_empty() && call.method != "POST" => {}
         Framing::Length => {
-            head += &format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+            head += &format!("content-length: {}\r\n", body.len());
         }
         Framing::Chunked => {
-            head += "content-type: application/json\r\ntransfer-encoding: chunked\r\n";
+            head += "transfer-encoding: chunked\r\n";
             body = call.body.chunks(50_000).flat_map(chunk).chain(*b"0\r\n\r\n").collect();
         }
     }
@@ -118,17 +124,16 @@ struct Gone;
 impl Receiving<'_> {
     fn reply(mut self, call: &Call, progress: &Progress) -> Reply {
         let mut reply = nothing(Ended::Broken);
-        let Ok(status_line) = self.line() else { return reply };
-        reply.status = status_line.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0);
-        loop {
-            match self.line() {
-                Ok(line) if line.is_empty() => break,
-                Ok(line) => {
-                    let (name, value) = line.split_once(':').unwrap_or((&line, ""));
-                    reply.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-                }
-                Err(Gone) => return reply,
-            }
+        // "Go on" may come before the reply.
+        while reply.status < 200 {
+            let Ok(head) = self.head() else { return reply };
+            (reply.status, reply.headers) = head;
+        }
+        if call.method == "HEAD" || reply.status == 204 {
+            // No body follows, whatever length the head declares. What has come nevertheless is to be seen.
+            reply.ended = Ended::Whole;
+            reply.body = self.raw[self.at..].to_vec();
+            return reply;
         }
         let chunked = reply.header("transfer-encoding").contains("chunked");
         let mut left = reply.header("content-length").parse::<usize>().ok();
@@ -160,6 +165,20 @@ impl Receiving<'_> {
                 return reply;
             }
             std::thread::sleep(call.pause);
+        }
+    }
+
+    /// Status and headers.
+    fn head(&mut self) -> Result<(u16, Vec<(String, String)>), Gone> {
+        let status = self.line()?.split(' ').nth(1).and_then(|text| text.parse().ok()).ok_or(Gone)?;
+        let mut headers = Vec::new();
+        loop {
+            let line = self.line()?;
+            if line.is_empty() {
+                return Ok((status, headers));
+            }
+            let (name, value) = line.split_once(':').unwrap_or((&line, ""));
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
     }
 

@@ -55,12 +55,15 @@ pub fn can(needs: Needs) -> bool {
     )
 }
 
-fn head(call: &Call) -> Request<()> {
+/// With the headers that a platform brings.
+fn head(call: &Call, wanted: &[HeaderName]) -> Request<()> {
     let mut head = Request::new(());
     *head.method_mut() = call.method.parse().unwrap();
     *head.uri_mut() = call.path.parse().unwrap();
     let mut set = |name: HeaderName, value: &str| {
-        head.headers_mut().insert(name, HeaderValue::try_from(value).unwrap());
+        if wanted.contains(&name) {
+            head.headers_mut().insert(name, HeaderValue::try_from(value).unwrap());
+        }
     };
     if let Some(authorization) = &call.authorization {
         set(header::AUTHORIZATION, authorization);
@@ -70,6 +73,9 @@ fn head(call: &Call) -> Request<()> {
         if call.framing == Framing::Length {
             set(header::CONTENT_LENGTH, &call.body.len().to_string());
         }
+    }
+    for (name, value) in &call.headers {
+        set(HeaderName::from_static(name), value);
     }
     head
 }
@@ -89,7 +95,7 @@ fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap()
 }
 
-fn reply(got: Got) -> Reply {
+fn reply(call: &Call, got: Got) -> Reply {
     let ended = match got {
         Got { has_left: true, .. } => Ended::Left,
         Got { is_whole: true, .. } => Ended::Whole,
@@ -101,7 +107,9 @@ fn reply(got: Got) -> Reply {
         (reply.status().as_u16(), headers.collect())
     });
     let took = Duration::from_millis(got.end_ms.unwrap_or_default());
-    Reply { status, headers, body: got.body, ended, took }
+    // As every server of HTTP.
+    let body = if call.method == "HEAD" { Vec::new() } else { got.body };
+    Reply { status, headers, body, ended, took }
 }
 
 impl Host for FakeHost {
@@ -122,16 +130,18 @@ impl Host for FakeHost {
     }
 
     fn call(&self, call: &Call) -> Reply {
-        reply(fake::serve(&self.world, &self.gateway, head(call), client(call)))
+        let head = head(call, self.gateway.wanted_headers());
+        reply(call, fake::serve(&self.world, &self.gateway, head, client(call)))
     }
 
     fn call_all(&self, calls: &[Call], at_once: usize) -> Vec<Reply> {
+        let wanted = self.gateway.wanted_headers();
         let groups = calls.chunks(at_once.max(1)).flat_map(|group| {
-            let requests = group.iter().map(|call| (head(call), client(call))).collect();
+            let requests = group.iter().map(|call| (head(call, wanted), client(call))).collect();
             let seed = self.seed.fetch_add(1, Ordering::Relaxed);
             fake::serve_all(&self.world, &self.gateway, requests, seed)
         });
-        groups.map(reply).collect()
+        calls.iter().zip(groups).map(|(call, got)| reply(call, got)).collect()
     }
 
     fn arrived(&self) -> Vec<Arrived> {

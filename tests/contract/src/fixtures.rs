@@ -52,6 +52,7 @@ pub fn get(path: &str, key: &str) -> Call {
         method: "GET",
         path: path.to_owned(),
         authorization: (!key.is_empty()).then(|| format!("Bearer {key}")),
+        headers: Vec::new(),
         body: Vec::new(),
         framing: Framing::Length,
         leaves_after: None,
@@ -88,6 +89,12 @@ impl Call {
     #[must_use]
     pub fn leaving_before_answer(self) -> Self {
         Self { leaves_after: Some(Duration::ZERO), ..self }
+    }
+
+    #[must_use]
+    pub fn with(self, name: &'static str, value: &str) -> Self {
+        let headers = self.headers.into_iter().chain([(name, value.to_owned())]).collect();
+        Self { headers, ..self }
     }
 
     #[must_use]

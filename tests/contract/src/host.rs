@@ -15,6 +15,8 @@ pub struct Call {
     /// With the query.
     pub path: String,
     pub authorization: Option<String>,
+    /// Further headers. A `content-type` stands in place of the usual one; an empty one is not sent.
+    pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
     pub framing: Framing,
     /// Leaves so long after an origin has the request, whatever has come by then.

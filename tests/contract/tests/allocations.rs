@@ -5,6 +5,7 @@ use contract::fixtures::{
     APP_KEY, DONE, Receipts, always, answer_text, chat, delta, finish, json, own, secrets, stream, streamed,
 };
 use contract::host::{Call, Host};
+use contract::suite::{CONTRACT, Suite};
 use http::Request;
 use moegate::gateway::Gateway;
 use moegate::platform::fake::{Client, Responder, World, serve};
@@ -23,6 +24,14 @@ fn allocations(host: &FakeHost, responder: &Responder, call: &Call) -> u64 {
 fn events(count: usize) -> Vec<String> {
     let deltas = std::iter::repeat_n(delta("word"), count);
     deltas.chain([finish(), DONE.to_owned()]).collect()
+}
+
+/// The suite's configuration, as most are: CORS is off unless it is asked for.
+fn without_cors() -> &'static str {
+    let lines = CONTRACT.config.lines().filter(|line| !line.starts_with("cors = "));
+    let config = lines.collect::<Vec<_>>().join("\n");
+    assert!(config.len() < CONTRACT.config.len() - 10, "the suite has CORS on");
+    config.leak()
 }
 
 const LARGE: &str = r#"
@@ -68,7 +77,7 @@ fn large_bodies_are_held_twice_at_most() {
 
 #[test]
 fn within_budget() {
-    let host = FakeHost::default();
+    let host = FakeHost::new(&Suite { config: without_cors(), ..CONTRACT });
     let pumped = |count| allocations(&host, &always(stream(&events(count))), &streamed("far-model"));
     let per_event = (pumped(1100) - pumped(100)) as f64 / 1000.0;
     let relayed = own(stream(&events(100)), Receipts::Signed(Ending::Complete));

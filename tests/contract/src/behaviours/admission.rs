@@ -108,12 +108,12 @@ fn not_allowed(stage: &mut Stage<'_>) {
 }
 
 fn no_such_path(stage: &mut Stage<'_>) {
-    for path in ["/", "/v1", "/v1/chat", "/v1/chat/completions/", "/V1/models", "/v1/embeddings"] {
+    for path in ["/", "/v1", "/v1/chat", "/chat/completions", "/V1/models", "/v1/embeddings"] {
         let (status, code, _) = error_of(&stage.refused(&get(path, APP_KEY)));
         assert_eq!((status, code.as_str()), (404, "not_found"), "{path}");
     }
     expect_error(&stage.refused(&get("/v1/chat/completions", APP_KEY)), 405, "method_not_allowed", "POST");
-    for path in ["/v1/models", "/usage", "/health"] {
+    for path in ["/v1/models", "/v1/models/own-model", "/usage", "/health"] {
         let call = Call { path: path.to_owned(), ..post("{}") };
         expect_error(&stage.refused(&call), 405, "method_not_allowed", "GET");
     }

@@ -1,6 +1,8 @@
 //! The list. Each behaviour is played on every host that can.
 
 mod admission;
+mod clients;
+mod cors;
 mod counts;
 mod endings;
 mod faults;
@@ -22,6 +24,8 @@ use crate::stage::Behaviour;
 pub fn all() -> Vec<(&'static str, &'static [Behaviour])> {
     vec![
         ("Admission", admission::ALL),
+        ("What clients send", clients::ALL),
+        ("Pages in browsers", cors::ALL),
         ("Secrets", secrets::ALL),
         ("Unstreamed answers", unstreamed::ALL),
         ("Relayed streams", relay::ALL),
