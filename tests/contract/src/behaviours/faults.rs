@@ -3,7 +3,7 @@
 use crate::fixtures::{
     DONE, Receipts, USAGE, always, answer_text, chat, delta, finish, get, json, own, paced, stream, streamed,
 };
-use crate::host::{Ended, Needs};
+use crate::host::{Call, Ended, Needs};
 use crate::stage::{Behaviour, Stage, expect_error};
 use moegate::platform::fake::{End, Script, Scripted};
 use moegate_wire::{Ending, Usage};
@@ -291,7 +291,9 @@ fn panic_survived(stage: &mut Stage<'_>) {
 
 fn panic_in_a_stream(stage: &mut Stage<'_>) {
     let chunks = [delta("He"), delta("panic-in-scanner"), finish(), DONE.to_owned()];
-    let reply = stage.play(always(paced(&chunks, End::Clean)), &streamed("far-model"));
+    // The query marks it as one whose reply is the host's own.
+    let call = Call { path: "/v1/chat/completions?__panic".to_owned(), ..streamed("far-model") };
+    let reply = stage.play(always(paced(&chunks, End::Clean)), &call);
     assert_eq!(reply.status, 200);
     assert!(!reply.text().contains("[DONE]") && !reply.text().contains("\"stop\""), "{}", reply.text());
     stage.let_go();
