@@ -43,9 +43,9 @@ impl Codec {
     }
 
     fn read(&mut self, event: &[u8], begun: bool) -> (StreamEvent, Output) {
-        let taken = match (&mut self.options.partial, sse::data(event)) {
-            (Some(partial), Some(data)) => take_in(partial, &data),
-            _ => Edited::Same,
+        let taken = match &mut self.options.partial {
+            Some(partial) => sse::data(event).map_or(Edited::Same, |data| take_in(partial, &data)),
+            None => Edited::Same,
         };
         match taken {
             Edited::Same => self.data(event, begun),

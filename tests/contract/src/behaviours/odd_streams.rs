@@ -5,7 +5,7 @@ use crate::fixtures::{
     stream, streamed, streamed_with_usage, usage_event, usage_with_cost,
 };
 use crate::host::{Ended, Needs, Reply};
-use crate::stage::{Behaviour, Stage, error_of};
+use crate::stage::{Behaviour, Stage, error_of, expect_error};
 use moegate::metering::record::Record;
 use moegate::platform::fake::{End, Script, Scripted};
 use moegate_wire::Ending;
@@ -36,6 +36,11 @@ pub(super) const ALL: &[Behaviour] = &[
         "stream_each_answer_finishes",
         "of several answers in a stream each has to finish: else it is cut, unless the end mark says that it is whole",
         each_finishes,
+    ),
+    Behaviour::new(
+        "answer_with_a_member_twice",
+        "an answer or event that has a member twice passes; the last one counts, as with most readers",
+        member_twice,
     ),
     Behaviour::new("answer_with_bom", "a whole answer with a byte order mark passes and counts", with_bom),
     Behaviour::new(
@@ -200,6 +205,20 @@ fn each_finishes(stage: &mut Stage<'_>) {
     }
 }
 
+fn member_twice(stage: &mut Stage<'_>) {
+    let body = format!(
+        r#"{{"usage":{{"prompt_tokens":1}},"choices":[{{"message":{{"content":"a"}}}}],"usage":{USAGE_JSON}}}"#
+    );
+    let reply = stage.play(always(json(200, body)), &chat("far-model"));
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(stage.settled().usage, USAGE);
+    let both = r#"{"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null,"usage":"#;
+    let last = event(&format!("{both}{USAGE_JSON}}}"));
+    let reply = stage.play(always(stream(&[delta("a"), last, DONE.to_owned()])), &streamed("far-model"));
+    assert_eq!((reply.status, reply.ended), (200, Ended::Whole));
+    assert_eq!(stage.settled().usage, USAGE);
+}
+
 fn with_bom(stage: &mut Stage<'_>) {
     let reply = stage.play(always(json(200, format!("\u{feff}{}", answer_text()))), &chat("far-model"));
     assert_eq!(reply.status, 200, "{reply:?}");
@@ -213,13 +232,16 @@ fn with_bom(stage: &mut Stage<'_>) {
 /// `{"error":{"message":"no such tool",…,"code":"bad_tool"}}`, gzipped.
 const GZIPPED: &str = "1f8b08000000000002ff25cb510a80201045d1adc4fb76056e46261d2a189d1a358868ef61fd5eeeb9c1666af03732d74a0bc3a3e8547b5ca7a62a7068d73eea564e922d05e3a3736de1870e3b1965f8d2451ca2a6f1ce94c2a79fe7058fb370e662000000";
 
-fn gzipped_error(stage: &mut Stage<'_>, expected: &str) {
+fn gzipped(status: u16) -> Scripted {
     let byte = |at: usize| u8::from_str_radix(&GZIPPED[at..at + 2], 16).unwrap();
-    let bytes: Vec<_> = (0..GZIPPED.len()).step_by(2).map(byte).collect();
+    let mut scripted = json(status, (0..GZIPPED.len()).step_by(2).map(byte).collect::<Vec<_>>());
+    scripted.headers.push(("content-encoding".to_owned(), "gzip".to_owned()));
+    scripted
+}
+
+fn gzipped_error(stage: &mut Stage<'_>, expected: &str) {
     for call in [chat("far-model"), streamed("far-model")] {
-        let mut scripted = json(400, bytes.clone());
-        scripted.headers.push(("content-encoding".to_owned(), "gzip".to_owned()));
-        let (status, _, message) = error_of(&stage.play(always(scripted), &call));
+        let (status, _, message) = error_of(&stage.play(always(gzipped(400)), &call));
         assert_eq!(status, 400, "{message}");
         assert!(message.contains(expected), "{message}");
         stage.settled();
@@ -228,6 +250,10 @@ fn gzipped_error(stage: &mut Stage<'_>, expected: &str) {
 
 fn encoded_error(stage: &mut Stage<'_>) {
     gzipped_error(stage, "encoded as `gzip`");
+    // What is no error cannot be read either: the connection was not broken, and that is not said.
+    let reply = stage.play(always(gzipped(200)), &chat("far-model"));
+    expect_error(&reply, 502, "origin_answer_encoded", "`gzip`");
+    stage.settled();
 }
 
 fn decoded_error(stage: &mut Stage<'_>) {
