@@ -1,0 +1,270 @@
+// Rope, KV write, and attention of one new token per sequence over paged KV in F16, in splits of SPLIT positions.
+//
+// A split is the same positions whatever the batch, and the splits of a token are put together in rising order, so a token's
+// result does not depend on its neighbours. Inside a split each warp has 16 positions, each half of it every second one, and
+// each lane HEAD_DIM / 16 of a head's values.
+#pragma once
+#include "quantise.cuh"
+
+#define LANE_DIMS (HEAD_DIM / 16)
+// Heads that a warp computes at a time, for the registers' sake.
+#define PASS (GROUP <= 5 ? GROUP : 4)
+
+__device__ __forceinline__ float sum_of_half(float v) {
+#pragma unroll
+    for (int o = 8; o; o >>= 1) v += __shfl_xor_sync(FULL, v, o);
+    return v;
+}
+// One head's values in half a warp: normed and turned as the layer wants, times `scale`.
+__device__ __forceinline__ void prepare(float (&v)[LANE_DIMS], const Step& p, const Layer* l, const float* weight, u32 t, float scale, u32 lane) {
+    const u32 l16 = lane & 15;
+    if (p.flags & NORM_WEIGHTED) {
+        float s = 0;
+#pragma unroll
+        for (int j = 0; j < LANE_DIMS; j++) s = fmaf(v[j], v[j], s);
+        s = 1.f / sqrtf(sum_of_half(s) / HEAD_DIM + p.eps);
+#pragma unroll
+        for (int j = 0; j < LANE_DIMS; j++) v[j] = v[j] * s * weight[l16 * LANE_DIMS + j];
+    }
+    if (l->flags & ROPE) {
+        const float2* turns = (const float2*)p.rope + t * (HEAD_DIM / 2);
+        if (p.flags & ROPE_HALVES) {
+            // The other value of a pair is eight lanes away.
+#pragma unroll
+            for (int j = 0; j < LANE_DIMS; j++) {
+                const float2 r = turns[(l16 & 7) * LANE_DIMS + j];
+                const float other = __shfl_xor_sync(FULL, v[j], 8);
+                v[j] = l16 < 8 ? v[j] * r.x - other * r.y : other * r.y + v[j] * r.x;
+            }
+        } else {
+#pragma unroll
+            for (int j = 0; j < LANE_DIMS; j += 2) {
+                const float2 r = turns[l16 * (LANE_DIMS / 2) + j / 2];
+                const float a = v[j], b = v[j + 1];
+                v[j] = a * r.x - b * r.y;
+                v[j + 1] = a * r.y + b * r.x;
+            }
+        }
+        if (p.flags & NORM_PLAIN) {
+            float s = 0;
+#pragma unroll
+            for (int j = 0; j < LANE_DIMS; j++) s = fmaf(v[j], v[j], s);
+            s = 1.f / sqrtf(sum_of_half(s) / HEAD_DIM + p.eps);
+#pragma unroll
+            for (int j = 0; j < LANE_DIMS; j++) v[j] *= s;
+        }
+    }
+#pragma unroll
+    for (int j = 0; j < LANE_DIMS; j++) v[j] *= scale;
+}
+__device__ __forceinline__ void load_head(float (&v)[LANE_DIMS], const float* at, u32 lane) {
+#pragma unroll
+    for (int j = 0; j < LANE_DIMS; j += 4) {
+        const float4 f = load_l2((const float4*)(at + (lane & 15) * LANE_DIMS + j));
+        v[j] = f.x, v[j + 1] = f.y, v[j + 2] = f.z, v[j + 3] = f.w;
+    }
+}
+// A lane's part of a stored head.
+struct Stored {
+    u32 w[LANE_DIMS / 2];
+};
+__device__ __forceinline__ Stored load_stored(const u16* at, bool there) {
+    Stored s;
+#pragma unroll
+    for (int j = 0; j < LANE_DIMS / 2; j += 2) {
+        const uint2 v = there ? *(const uint2*)(at + 2 * j) : make_uint2(0, 0);
+        s.w[j] = v.x, s.w[j + 1] = v.y;
+    }
+    return s;
+}
+// Halves from the first of token t's heads at `position` on, for a KV head.
+__device__ __forceinline__ u64 kv_place(const Step& p, u32 t, u32 position, u32 kv_head) {
+    const u32 block = ((const u32*)p.tables)[t * p.table_stride + position / p.block_tokens];
+    return (((u64)block * p.kv_heads + kv_head) * p.block_tokens + position % p.block_tokens) * HEAD_DIM;
+}
+
+// Keys and values of the new token, by one warp: the lower half of it the key, the upper the value.
+__device__ __forceinline__ void store_new(const Step& p, const Layer* l, u32 t, u32 position, u32 kv_head, u32 lane) {
+    const float* row = (const float*)p.qkv + (u64)t * qkv_columns(p) + query_columns(p) + kv_head * HEAD_DIM;
+    float k[LANE_DIMS], v[LANE_DIMS];
+    load_head(k, row, lane);
+    load_head(v, row + p.kv_heads * HEAD_DIM, lane);
+    prepare(k, p, l, (const float*)l->key_norm, t, 1.f, lane);
+    u16* to = (u16*)(lane < 16 ? l->keys : l->values) + kv_place(p, t, position, kv_head) + (lane & 15) * LANE_DIMS;
+#pragma unroll
+    for (int j = 0; j < LANE_DIMS; j += 2) {
+        const float a = lane < 16 ? k[j] : v[j], b = lane < 16 ? k[j + 1] : v[j + 1];
+        *(u32*)(to + j) = float_to_half(a) | float_to_half(b) << 16;
+    }
+}
+
+// One split of one KV head of one token. Leaves each head's mixture, maximum and sum in `mixture` and `ml`, warp by warp.
+__device__ __forceinline__ void attend_split(const Step& p, const Layer* l, u32 t, u32 kv_head, u32 base, u32 start, u32 position, float* mixture,
+                                             float2* ml, u32 warp, u32 lane) {
+    const u32 half = lane >> 4, l16 = lane & 15, first = base + warp * 16;
+    Stored k[8], v[8];
+    const u64 at = first <= position ? kv_place(p, t, first, kv_head) + half * HEAD_DIM + l16 * LANE_DIMS : 0;
+#pragma unroll
+    for (int i = 0; i < 8; i++) k[i] = load_stored((const u16*)l->keys + at + i * 2 * HEAD_DIM, first + i * 2 + half <= position);
+#pragma unroll
+    for (int i = 0; i < 8; i++) v[i] = load_stored((const u16*)l->values + at + i * 2 * HEAD_DIM, first + i * 2 + half <= position);
+    const float scale = ((const float*)p.query_scale)[t * 2 + (l->flags & ROPE ? 0 : 1)];
+    for (u32 pass = 0; pass < GROUP; pass += PASS) {
+        float q[PASS][LANE_DIMS], s[PASS][8], o[PASS][LANE_DIMS];
+#pragma unroll
+        for (int h = 0; h < PASS; h++) {
+            const u32 head = kv_head * GROUP + (pass + h < GROUP ? pass + h : GROUP - 1);
+            load_head(q[h], (const float*)p.qkv + (u64)t * qkv_columns(p) + head * HEAD_DIM, lane);
+        }
+#pragma unroll
+        for (int h = 0; h < PASS; h++) prepare(q[h], p, l, (const float*)l->query_norm, t, scale, lane);
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            const u32 at_position = first + i * 2 + half;
+            const bool seen = at_position <= position && at_position >= start;
+#pragma unroll
+            for (int h = 0; h < PASS; h++) {
+                float sum = 0;
+#pragma unroll
+                for (int j = 0; j < LANE_DIMS / 2; j++) {
+                    const float2 f = halves(k[i].w[j]);
+                    sum = fmaf(q[h][2 * j], f.x, sum);
+                    sum = fmaf(q[h][2 * j + 1], f.y, sum);
+                }
+                sum = sum_of_half(sum);
+                s[h][i] = seen ? sum : -1e30f;
+            }
+        }
+#pragma unroll
+        for (int h = 0; h < PASS; h++) {
+            float most = s[h][0], sum = 0;
+#pragma unroll
+            for (int i = 1; i < 8; i++) most = fmaxf(most, s[h][i]);
+            most = fmaxf(most, __shfl_xor_sync(FULL, most, 16));
+#pragma unroll
+            for (int i = 0; i < 8; i++) {
+                s[h][i] = s[h][i] > -1e29f ? __expf(s[h][i] - most) : s[h][i] == s[h][i] ? 0.f : s[h][i];
+                sum += s[h][i];
+            }
+            sum += __shfl_xor_sync(FULL, sum, 16);
+#pragma unroll
+            for (int j = 0; j < LANE_DIMS; j++) o[h][j] = 0;
+            if (lane == 0 && pass + h < GROUP) ml[warp * GROUP + pass + h] = make_float2(most, sum);
+        }
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+#pragma unroll
+            for (int j = 0; j < LANE_DIMS / 2; j++) {
+                const float2 f = halves(v[i].w[j]);
+#pragma unroll
+                for (int h = 0; h < PASS; h++) {
+                    o[h][2 * j] = fmaf(s[h][i], f.x, o[h][2 * j]);
+                    o[h][2 * j + 1] = fmaf(s[h][i], f.y, o[h][2 * j + 1]);
+                }
+            }
+#pragma unroll
+        for (int h = 0; h < PASS; h++)
+#pragma unroll
+            for (int j = 0; j < LANE_DIMS; j++) {
+                o[h][j] += __shfl_xor_sync(FULL, o[h][j], 16);
+                if (half == 0 && pass + h < GROUP) mixture[(warp * GROUP + pass + h) * HEAD_DIM + l16 * LANE_DIMS + j] = o[h][j];
+            }
+    }
+}
+
+// The splits that a token has in a layer, and the first of them.
+__device__ __forceinline__ u32 splits_of(const Step& p, const Layer* l, u32 t, u32& first, u32& start) {
+    start = l->flags & CHUNKED ? ((const u32*)p.starts)[t] : 0;
+    first = start / SPLIT;
+    return ((const u32*)p.positions)[t] / SPLIT + 1 - first;
+}
+
+// 256 columns of a token's result, from all splits of the heads they belong to; thread by thread a column. Then the first
+// warp quantises them. `shared` has room for 256 floats.
+__device__ __forceinline__ void combine(const Step& p, const Layer* l, u32 t, u32 unit, u32 splits, float* shared, u32 warp, u32 lane) {
+    const u32 column = unit * 256 + threadIdx.x, columns = query_columns(p);
+    float value = 0;
+    if (column < columns) {
+        const u32 head = column / HEAD_DIM, kv_head = head / GROUP;
+        const u64 first = (u64)(t * p.kv_heads + kv_head) * p.splits * GROUP + head % GROUP;
+        const float2* ml = (const float2*)p.partial_ml + first;
+        const float* part = (const float*)p.partial + first * HEAD_DIM + column % HEAD_DIM;
+        float most = -1e30f, sum = 0;
+#pragma unroll 16
+        for (u32 s = 0; s < splits; s++) most = fmaxf(most, load_l2(ml + s * GROUP).x);
+#pragma unroll 16
+        for (u32 s = 0; s < splits; s++) {
+            const float2 m = load_l2(ml + s * GROUP);
+            const float by = __expf(m.x - most);
+            sum = fmaf(by, m.y, sum);
+            value = fmaf(by, load_l2(part + (u64)s * GROUP * HEAD_DIM), value);
+        }
+        value /= sum;
+        if (l->output_forms & FLOAT) *(float*)((u8*)p.attended.plain + t * p.attended.plain_stride + column * 4) = value;
+    }
+    shared[threadIdx.x] = value;
+    __syncthreads();
+    if (warp == 0) {
+        float v[8];
+#pragma unroll
+        for (int j = 0; j < 8; j++) v[j] = shared[lane * 8 + j];
+        quantise_unit(v, l->output_forms & COARSE ? (u8*)p.attended.coarse + t * p.attended.coarse_stride : 0,
+                      l->output_forms & FINE ? (u8*)p.attended.fine + t * p.attended.fine_stride : 0, columns, unit, lane);
+    }
+    __syncthreads();
+}
+
+// The stage. `shared` has room for WARPS * GROUP * (HEAD_DIM + 2) floats and 16 words.
+//
+// Synchronisation: the new token's keys are written by warp 0 of the block that attends to the newest split, which alone reads
+// them in this step; its barrier stands between. Partial results are written before a fence and the units' counts; the block
+// that counts last reads them after a fence, through L2.
+__device__ __forceinline__ void attend(const Step& p, const Layer* l, u8* shared, u32 cta, u32 grid, u32 warp, u32 lane) {
+    float* mixture = (float*)shared;
+    float2* ml = (float2*)(mixture + WARPS * GROUP * HEAD_DIM);
+    u32* last = (u32*)(ml + WARPS * GROUP);
+    const u32 items = p.tokens * p.kv_heads * p.splits, width = GROUP * HEAD_DIM, all_units = units(query_columns(p));
+    for (u32 item = cta; item < items; item += grid) {
+        const u32 split = item % p.splits, kv_head = item / p.splits % p.kv_heads, t = item / p.splits / p.kv_heads;
+        u32 first, start;
+        const u32 splits = splits_of(p, l, t, first, start), position = ((const u32*)p.positions)[t];
+        if (split >= splits) continue;
+        if (split + 1 == splits) {
+            if (warp == 0) store_new(p, l, t, position, kv_head, lane);
+            __syncthreads();
+        }
+        attend_split(p, l, t, kv_head, (first + split) * SPLIT, start, position, mixture, ml, warp, lane);
+        __syncthreads();
+        const u64 to = ((u64)(t * p.kv_heads + kv_head) * p.splits + split) * GROUP;
+        for (u32 i = threadIdx.x; i < width; i += THREADS) {
+            const u32 h = i / HEAD_DIM;
+            float most = ml[h].x, sum = 0, value = 0;
+#pragma unroll
+            for (int w = 1; w < WARPS; w++) most = fmaxf(most, ml[w * GROUP + h].x);
+#pragma unroll
+            for (int w = 0; w < WARPS; w++) {
+                const float by = __expf(ml[w * GROUP + h].x - most);
+                sum = fmaf(by, ml[w * GROUP + h].y, sum);
+                value = fmaf(by, mixture[w * width + i], value);
+            }
+            ((float*)p.partial)[to * HEAD_DIM + i] = value;
+            if (i % HEAD_DIM == 0) ((float2*)p.partial_ml)[to + h] = make_float2(most, sum);
+        }
+        __threadfence();
+        __syncthreads();
+        const u32 from = kv_head * width / 256, until = (kv_head * width + width - 1) / 256;
+        if (threadIdx.x == 0)
+            for (u32 u = from; u <= until; u++) {
+                const u32 end = (u + 1) * 256 < query_columns(p) ? (u + 1) * 256 : query_columns(p);
+                const u32 expected = ((end - 1) / width - u * 256 / width + 1) * splits;
+                u32* count = counter(p, COUNT_ATTENTION + t * all_units + u);
+                last[u - from] = atomicAdd(count, 1u) + 1 == expected;
+                if (last[u - from]) *count = 0;
+            }
+        __syncthreads();
+        __threadfence();
+        for (u32 u = from; u <= until; u++)
+            if (last[u - from]) combine(p, l, t, u, splits, mixture, warp, lane);
+        __syncthreads();
+    }
+}

@@ -1,0 +1,232 @@
+// A decode step: one token of each of up to 32 sequences through all layers, in one launch with a barrier of the grid between
+// stages. A launch may also do some of the phases only: then it needs no barrier, and launches follow one another.
+//
+// Synchronisation: what a stage writes to global memory and the next reads passes a barrier of the grid (or a launch's end).
+// Thread 0 of each block arrives with release after the block's barrier, waits with acquire, and the block's barrier lets the
+// others go on; so every write before is seen by every read after. Exceptions are counted: attention.cuh, up.cuh, and the
+// router, whose results the last block publishes by the release of COUNT_ROUTED and others acquire.
+#include "attention.cuh"
+#include "candidates.cuh"
+#include "norm.cuh"
+#include "route.cuh"
+#include "up.cuh"
+
+#ifndef EMULATED
+#define STEP_PARAMETER const __grid_constant__ Step p
+#else
+#define STEP_PARAMETER Step p
+#endif
+
+struct Shared {
+    u8* stage;
+    float* exchange;
+    Layer* layers;
+    float* reduce;
+    u32* words;
+};
+
+// Waits until all blocks have come to the same place for the `round`th time.
+__device__ __forceinline__ void grid_barrier(const Step& p, u32 grid, u32 round) {
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        __threadfence();
+        add_release((u32*)p.barrier, 1);
+        while (load_acquire((const u32*)p.barrier) < grid * round) relax();
+        __threadfence();
+    }
+    __syncthreads();
+}
+__device__ __forceinline__ void load_layer(const Step& p, Layer* layers, u32 index) {
+    if (index >= p.layer_count) return;
+    const u32* from = (const u32*)((const Layer*)p.layers + index);
+    u32* to = (u32*)(layers + (index & 1));
+    for (u32 i = threadIdx.x; i < sizeof(Layer) / 4; i += THREADS) to[i] = from[i];
+}
+// Rows of activations into shared memory where they fit there. They were written by other blocks.
+__device__ __forceinline__ const u8* staged(u64 from, u32 stride, u32 rows, u8* to, u32& room, u8*& next) {
+    const u32 bytes = stride * rows;
+    if (!from || bytes > room) return (const u8*)from;
+    for (u32 i = threadIdx.x * 16; i < bytes; i += THREADS * 16) *(uint4*)(to + i) = load_l2((const uint4*)((const u8*)from + i));
+    room -= bytes;
+    next = to + bytes;
+    return to;
+}
+// Makes rows readable where the products read them.
+__device__ __forceinline__ void operands(Operands& o, const Rows& rows, u32 count, u32 forms, const Shared& s, u32 room) {
+    u8* next = s.stage;
+    o.coarse = staged(forms & COARSE ? rows.coarse : 0, rows.coarse_stride, count, next, room, next);
+    o.fine = staged(forms & FINE ? rows.fine : 0, rows.fine_stride, count, next, room, next);
+    o.plain = (const u8*)rows.plain;
+    o.coarse_stride = rows.coarse_stride, o.fine_stride = rows.fine_stride, o.plain_stride = rows.plain_stride;
+}
+
+// The norm of a stage. Few tokens: each block does all of them for itself, into shared memory. More (SPREAD): a block a token,
+// into global memory.
+__device__ __forceinline__ void norm_stage(const Step& p, u32 stage, u32 phase, const Layer* l, const Layer* before, const float* weight, u32 forms,
+                                           const Shared& s, const Place& me) {
+    const bool spread = p.flags & SPREAD, routes = stage == UP && (l->flags & ROUTED);
+    u32 arrivals = spread ? p.tokens : p.experts;
+    arrivals = arrivals < me.grid ? arrivals : me.grid;
+    float v[NORM_UNITS][8];
+    u8* fine_at = s.stage + (forms & COARSE ? p.tokens * p.normed.coarse_stride : 0);
+    for (u32 t = spread ? me.cta : 0; t < p.tokens; t += spread ? me.grid : 1) {
+        u8* coarse = spread ? (u8*)p.normed.coarse : s.stage;
+        u8* fine = spread ? (u8*)p.normed.fine : fine_at;
+        norm_token(v, p, stage, before, weight, t, spread || me.cta == 0, forms & COARSE ? coarse + t * p.normed.coarse_stride : 0,
+                   forms & FINE ? fine + t * p.normed.fine_stride : 0,
+                   forms & FLOAT ? (float*)((u8*)p.normed.plain + t * p.normed.plain_stride) : 0, s.reduce, me);
+        if (routes)
+            for (u32 e = spread ? 0 : me.cta; e < p.experts; e += spread ? 1 : me.grid) route_logit(v, p, l, t, e, s.reduce, me);
+    }
+    if (routes && me.cta < arrivals) {
+        // The block that is last to have written logits routes.
+        if (threadIdx.x == 0) {
+            __threadfence();
+            s.words[0] = atomicAdd(counter(p, COUNT_ROUTER), 1u) + 1 == arrivals;
+        }
+        __syncthreads();
+        if (s.words[0]) {
+            __threadfence();
+            route(p, s.words + 1, me.warp, me.lane);
+            if (threadIdx.x == 0) {
+                *counter(p, COUNT_ROUTER) = 0;
+                __threadfence();
+                store_release(counter(p, COUNT_ROUTED), layer_of(phase) + 1);
+            }
+        }
+    }
+    __syncthreads();
+    // One copy of what every block has, for whoever looks.
+    if (!spread && me.cta == 0) {
+        const u32 coarse = forms & COARSE ? p.tokens * p.normed.coarse_stride : 0, fine = forms & FINE ? p.tokens * p.normed.fine_stride : 0;
+        for (u32 i = threadIdx.x * 16; i < coarse; i += THREADS * 16) *(uint4*)((u8*)p.normed.coarse + i) = *(const uint4*)(s.stage + i);
+        for (u32 i = threadIdx.x * 16; i < fine; i += THREADS * 16) *(uint4*)((u8*)p.normed.fine + i) = *(const uint4*)(fine_at + i);
+    }
+}
+
+// Everything a stage of products does after its activations are there.
+template <int P>
+__device__ __forceinline__ void multiply_stage(Ring& ring, Cursor& cursor, const Step& p, u32 stage, u32 phase, const Layer* l, const Operands& o,
+                                               const Shared& s, const Place& me) {
+    const u32 current = layer_of(phase), step = me.step(stage);
+    u32 item = me.first(stage, stage == HEAD ? 0 : l->first[stage == QKV ? 0 : stage == OUTPUT ? 1 : stage == UP ? 2 : 3]);
+    u32 count = common_items(p, l, stage);
+    bool routed = is_routed(l, stage);
+    Tokens<P> k;
+    u32 slot = ALL - 1;
+    for (;;) {
+        if (item >= count) {
+            if (!routed) break;
+            routed = false;
+            while (__shfl_sync(FULL, load_acquire(counter(p, COUNT_ROUTED)), 0) <= current) relax();
+            __threadfence();
+            count += routed_items(p, l, stage);
+            refill(ring, cursor, p, s.layers, me, current);
+            continue;
+        }
+        const Item i = item_at(p, l, stage, item, me.warp);
+        item += step;
+        if (i.slot != slot) find_tokens<P>(k, p, o, i.slot, me.lane >> 2, me.lane & 3);
+        slot = i.slot;
+        float acc[P][4];
+#pragma unroll
+        for (int q = 0; q < P; q++) acc[q][0] = acc[q][1] = acc[q][2] = acc[q][3] = 0;
+        float* scratch = s.exchange + me.warp * P * 128;
+        if (is_packed(i.matrix->type)) {
+            do refill(ring, cursor, p, s.layers, me, current);
+            while (ring.ahead == 0);
+            packed_tile<P>(acc, ring, cursor, p, s.layers, me, current, *i.matrix, o, k);
+        } else {
+            plain_tile<P>(acc, scratch, p, i, o, k, me.lane);
+        }
+        if (stage == UP)
+            gate_up<P>(acc, s.exchange + (WARPS / 2 + me.warp % (WARPS / 2)) * P * 128, p, l, i, o, k, me);
+        else
+            store_tile<P>(acc, i, o, k, me.lane);
+    }
+}
+
+template <int P>
+__device__ __forceinline__ void step(const Step& p, u8* memory) {
+    const Place me = {blockIdx.x, gridDim.x, threadIdx.x >> 5, threadIdx.x & 31};
+    const u32 ring_bytes = p.slot_bytes * p.slot_count;
+    Shared s;
+    s.stage = memory + WARPS * ring_bytes;
+    s.exchange = (float*)(s.stage + p.stage_bytes);
+    u64* full = (u64*)(s.exchange + WARPS * P * 128);
+    s.layers = (Layer*)(full + WARPS * p.slot_count);
+    s.reduce = (float*)(s.layers + 2);
+    s.words = (u32*)(s.reduce + WARPS);
+    Ring ring;
+    ring.init(memory + me.warp * ring_bytes, full + me.warp * p.slot_count, p.slot_bytes, p.slot_count, me.lane);
+    u32 current = layer_of(p.begin), round = 0;
+    load_layer(p, s.layers, current);
+    load_layer(p, s.layers, current + 1);
+    __syncthreads();
+    Cursor cursor = {};
+    cursor.phase = p.begin;
+    cursor.enter(p, s.layers, me, current);
+    refill(ring, cursor, p, s.layers, me, current);
+
+    for (u32 phase = p.begin; phase < p.end; phase++) {
+        const u32 stage = stage_of(p, phase);
+        if (layer_of(phase) != current) {
+            // The other descriptor is that of the layer before: nobody needs it any more.
+            current = layer_of(phase);
+            load_layer(p, s.layers, current + 1);
+            __syncthreads();
+        }
+        const Layer* l = s.layers + (current & 1);
+        if (p.times && me.cta == 0 && threadIdx.x == 0) ((u64*)p.times)[phase - p.begin] = nanoseconds();
+        if (stage == ATTENTION) {
+            attend(p, l, s.stage, me.cta, me.grid, me.warp, me.lane);
+        } else if (stage == CHUNKS) {
+            for (u32 i = me.warp * me.grid + me.cta; i < p.tokens * p.chunks; i += WARPS * me.grid)
+                chunk_candidates(p, i / p.chunks, i % p.chunks, me.lane);
+        } else if (stage == CANDIDATES) {
+            for (u32 t = me.cta; t < p.tokens; t += me.grid) token_candidates(p, t, (u64*)s.stage, me);
+        } else {
+            Operands o = {};
+            const bool normed = stage == QKV || stage == UP || (stage == HEAD && !(p.flags & GIVEN));
+            if (normed) {
+                const Layer* before = stage == UP ? l : phase >= STAGES ? (const Layer*)p.layers + (phase / STAGES - 1) : 0;
+                const float* weight = (const float*)(stage == QKV ? l->attn_norm : stage == UP ? l->ffn_norm : p.final_norm);
+                const u32 forms = stage == QKV ? l->qkv_forms : stage == UP ? l->up_forms : p.head_forms;
+                norm_stage(p, stage, phase, l, before, weight, forms, s, me);
+                if (p.flags & SPREAD) {
+                    grid_barrier(p, me.grid, ++round);
+                    operands(o, p.normed, p.tokens, forms, s, p.stage_bytes);
+                } else {
+                    operands(o, p.normed, p.tokens, 0, s, 0);
+                    o.coarse = s.stage;
+                    o.fine = s.stage + (forms & COARSE ? p.tokens * p.normed.coarse_stride : 0);
+                }
+            } else if (stage == OUTPUT) {
+                operands(o, p.attended, p.tokens, l->output_forms, s, p.stage_bytes);
+            } else if (stage == DOWN) {
+                operands(o, p.inner, p.tokens * (1 + p.used), l->down_forms, s, p.stage_bytes);
+            } else {
+                operands(o, p.normed, p.tokens, p.head_forms, s, p.stage_bytes);
+            }
+            o.own_rows = stage == DOWN;
+            o.weighted = stage == UP && !(p.flags & SOFTMAX_ON_OUTPUT);
+            o.out = (float*)(stage == QKV ? p.qkv : stage == OUTPUT ? p.attn_out : stage == UP ? p.inner_float : stage == DOWN ? p.mixed : p.logits);
+            o.out_stride = stage == QKV ? qkv_columns(p) : stage == OUTPUT || stage == DOWN ? p.hidden : stage == UP ? p.inner_columns : p.vocab;
+            __syncthreads();
+            multiply_stage<P>(ring, cursor, p, stage, phase, l, o, s, me);
+        }
+        if (phase + 1 < p.end) grid_barrier(p, me.grid, ++round);
+    }
+    if (p.times && me.cta == 0 && threadIdx.x == 0) ((u64*)p.times)[p.end - p.begin] = nanoseconds();
+}
+
+#ifndef EMULATED
+#ifndef PANELS
+#define PANELS 1
+#endif
+// For up to PANELS * 8 tokens.
+extern "C" __global__ void __launch_bounds__(THREADS, 1) step(STEP_PARAMETER) {
+    DYNAMIC_SHARED(memory);
+    step<PANELS>(p, memory);
+}
+#endif
