@@ -1,12 +1,14 @@
 // Rope, KV write, and attention of one new token per sequence over paged KV in F16, in splits of SPLIT positions.
 //
 // A split is the same positions whatever the batch, and the splits of a token are put together in rising order, so a token's
-// result does not depend on its neighbours. Inside a split each warp has 16 positions, each half of it every second one, and
-// each lane HEAD_DIM / 16 of a head's values.
+// result does not depend on its neighbours. Inside a split a warp takes PART positions at a time, each half of it every second
+// one, and each lane HEAD_DIM / 16 of a head's values; so the order does not depend on how many warps there are.
 #pragma once
 #include "quantise.cuh"
 
 #define LANE_DIMS (HEAD_DIM / 16)
+#define PART 8
+#define PARTS (SPLIT / PART)
 // Heads that a warp computes at a time, for the registers' sake.
 #define PASS (GROUP <= 5 ? GROUP : 4)
 
@@ -98,19 +100,19 @@ __device__ __forceinline__ void store_new(const Step& p, const Layer* l, u32 t, 
     }
 }
 
-// One split of one KV head of one token. Leaves each head's mixture, maximum and sum in `mixture` and `ml`, warp by warp.
-__device__ __forceinline__ void attend_split(const Step& p, const Layer* l, u32 t, u32 kv_head, u32 base, u32 start, u32 position, float* mixture,
-                                             float2* ml, u32 warp, u32 lane) {
-    const u32 half = lane >> 4, l16 = lane & 15, first = base + warp * 16;
-    Stored k[8], v[8];
+// One part of a split of one KV head of one token. Leaves each head's mixture, maximum and sum in `mixture` and `ml`.
+__device__ __forceinline__ void attend_part(const Step& p, const Layer* l, u32 t, u32 kv_head, u32 first, u32 start, u32 position, float* mixture,
+                                            float2* ml, u32 lane) {
+    const u32 half = lane >> 4, l16 = lane & 15;
+    Stored k[PART / 2], v[PART / 2];
     const u64 at = first <= position ? kv_place(p, t, first, kv_head) + half * HEAD_DIM + l16 * LANE_DIMS : 0;
 #pragma unroll
-    for (int i = 0; i < 8; i++) k[i] = load_stored((const u16*)l->keys + at + i * 2 * HEAD_DIM, first + i * 2 + half <= position);
+    for (int i = 0; i < PART / 2; i++) k[i] = load_stored((const u16*)l->keys + at + i * 2 * HEAD_DIM, first + i * 2 + half <= position);
 #pragma unroll
-    for (int i = 0; i < 8; i++) v[i] = load_stored((const u16*)l->values + at + i * 2 * HEAD_DIM, first + i * 2 + half <= position);
+    for (int i = 0; i < PART / 2; i++) v[i] = load_stored((const u16*)l->values + at + i * 2 * HEAD_DIM, first + i * 2 + half <= position);
     const float scale = ((const float*)p.query_scale)[t * 2 + (l->flags & ROPE ? 0 : 1)];
     for (u32 pass = 0; pass < GROUP; pass += PASS) {
-        float q[PASS][LANE_DIMS], s[PASS][8], o[PASS][LANE_DIMS];
+        float q[PASS][LANE_DIMS], s[PASS][PART / 2], o[PASS][LANE_DIMS];
 #pragma unroll
         for (int h = 0; h < PASS; h++) {
             const u32 head = kv_head * GROUP + (pass + h < GROUP ? pass + h : GROUP - 1);
@@ -119,7 +121,7 @@ __device__ __forceinline__ void attend_split(const Step& p, const Layer* l, u32 
 #pragma unroll
         for (int h = 0; h < PASS; h++) prepare(q[h], p, l, (const float*)l->query_norm, t, scale, lane);
 #pragma unroll
-        for (int i = 0; i < 8; i++) {
+        for (int i = 0; i < PART / 2; i++) {
             const u32 at_position = first + i * 2 + half;
             const bool seen = at_position <= position && at_position >= start;
 #pragma unroll
@@ -139,20 +141,20 @@ __device__ __forceinline__ void attend_split(const Step& p, const Layer* l, u32 
         for (int h = 0; h < PASS; h++) {
             float most = s[h][0], sum = 0;
 #pragma unroll
-            for (int i = 1; i < 8; i++) most = fmaxf(most, s[h][i]);
+            for (int i = 1; i < PART / 2; i++) most = fmaxf(most, s[h][i]);
             most = fmaxf(most, __shfl_xor_sync(FULL, most, 16));
 #pragma unroll
-            for (int i = 0; i < 8; i++) {
+            for (int i = 0; i < PART / 2; i++) {
                 s[h][i] = s[h][i] > -1e29f ? __expf(s[h][i] - most) : s[h][i] == s[h][i] ? 0.f : s[h][i];
                 sum += s[h][i];
             }
             sum += __shfl_xor_sync(FULL, sum, 16);
 #pragma unroll
             for (int j = 0; j < LANE_DIMS; j++) o[h][j] = 0;
-            if (lane == 0 && pass + h < GROUP) ml[warp * GROUP + pass + h] = make_float2(most, sum);
+            if (lane == 0 && pass + h < GROUP) ml[pass + h] = make_float2(most, sum);
         }
 #pragma unroll
-        for (int i = 0; i < 8; i++)
+        for (int i = 0; i < PART / 2; i++)
 #pragma unroll
             for (int j = 0; j < LANE_DIMS / 2; j++) {
                 const float2 f = halves(v[i].w[j]);
@@ -165,9 +167,11 @@ __device__ __forceinline__ void attend_split(const Step& p, const Layer* l, u32 
 #pragma unroll
         for (int h = 0; h < PASS; h++)
 #pragma unroll
-            for (int j = 0; j < LANE_DIMS; j++) {
-                o[h][j] += __shfl_xor_sync(FULL, o[h][j], 16);
-                if (half == 0 && pass + h < GROUP) mixture[(warp * GROUP + pass + h) * HEAD_DIM + l16 * LANE_DIMS + j] = o[h][j];
+            for (int j = 0; j < LANE_DIMS; j += 4) {
+#pragma unroll
+                for (int i = 0; i < 4; i++) o[h][j + i] += __shfl_xor_sync(FULL, o[h][j + i], 16);
+                if (half == 0 && pass + h < GROUP)
+                    *(float4*)(mixture + (pass + h) * HEAD_DIM + l16 * LANE_DIMS + j) = make_float4(o[h][j], o[h][j + 1], o[h][j + 2], o[h][j + 3]);
             }
     }
 }
@@ -179,12 +183,12 @@ __device__ __forceinline__ u32 splits_of(const Step& p, const Layer* l, u32 t, u
     return ((const u32*)p.positions)[t] / SPLIT + 1 - first;
 }
 
-// 256 columns of a token's result, from all splits of the heads they belong to; thread by thread a column. Then the first
-// warp quantises them. `shared` has room for 256 floats.
-__device__ __forceinline__ void combine(const Step& p, const Layer* l, u32 t, u32 unit, u32 splits, float* shared, u32 warp, u32 lane) {
-    const u32 column = unit * 256 + threadIdx.x, columns = query_columns(p);
+// 256 columns of a token's result, from all splits of the heads they belong to, by 256 threads; then their first warp quantises
+// them. All threads of the block come; `shared` has room for a float each.
+__device__ __forceinline__ void combine(const Step& p, const Layer* l, u32 t, u32 unit, bool active, u32 splits, float* shared) {
+    const u32 in = threadIdx.x % 256, column = unit * 256 + in, columns = query_columns(p), lane = threadIdx.x % 32;
     float value = 0;
-    if (column < columns) {
+    if (active && column < columns) {
         const u32 head = column / HEAD_DIM, kv_head = head / GROUP;
         const u64 first = (u64)(t * p.kv_heads + kv_head) * p.splits * GROUP + head % GROUP;
         const float2* ml = (const float2*)p.partial_ml + first;
@@ -204,45 +208,47 @@ __device__ __forceinline__ void combine(const Step& p, const Layer* l, u32 t, u3
     }
     shared[threadIdx.x] = value;
     __syncthreads();
-    if (warp == 0) {
+    if (active && in < 32) {
         float v[8];
 #pragma unroll
-        for (int j = 0; j < 8; j++) v[j] = shared[lane * 8 + j];
+        for (int j = 0; j < 8; j++) v[j] = shared[threadIdx.x + lane * 7 + j];
         quantise_unit(v, l->output_forms & COARSE ? (u8*)p.attended.coarse + t * p.attended.coarse_stride : 0,
                       l->output_forms & FINE ? (u8*)p.attended.fine + t * p.attended.fine_stride : 0, columns, unit, lane);
     }
     __syncthreads();
 }
 
-// The stage. `shared` has room for WARPS * GROUP * (HEAD_DIM + 2) floats and 16 words.
+// The stage. `shared` has room for PARTS * GROUP * (HEAD_DIM + 2) floats and 32 words; `places` holds each token's position and
+// where its chunk starts.
 //
 // Synchronisation: the new token's keys are written by warp 0 of the block that attends to the newest split, which alone reads
-// them in this step; its barrier stands between. Partial results are written before a fence and the units' counts; the block
-// that counts last reads them after a fence, through L2.
-__device__ __forceinline__ void attend(const Step& p, const Layer* l, u8* shared, u32 cta, u32 grid, u32 warp, u32 lane) {
+// them in this step; its barrier stands between. Partial results are written before the block's barrier, a fence and the
+// units' counts; the block that counts last reads them after a fence and a barrier, through L2.
+__device__ __forceinline__ void attend(const Step& p, const Layer* l, u8* shared, const uint2* places, u32 cta, u32 grid, u32 warp, u32 lane) {
     float* mixture = (float*)shared;
-    float2* ml = (float2*)(mixture + WARPS * GROUP * HEAD_DIM);
-    u32* last = (u32*)(ml + WARPS * GROUP);
+    float2* ml = (float2*)(mixture + PARTS * GROUP * HEAD_DIM);
+    u32* last = (u32*)(ml + PARTS * GROUP);
     const u32 items = p.tokens * p.kv_heads * p.splits, width = GROUP * HEAD_DIM, all_units = units(query_columns(p));
     for (u32 item = cta; item < items; item += grid) {
         const u32 split = item % p.splits, kv_head = item / p.splits % p.kv_heads, t = item / p.splits / p.kv_heads;
-        u32 first, start;
-        const u32 splits = splits_of(p, l, t, first, start), position = ((const u32*)p.positions)[t];
+        const u32 position = places[t].x, start = l->flags & CHUNKED ? places[t].y : 0, first = start / SPLIT;
+        const u32 splits = position / SPLIT + 1 - first;
         if (split >= splits) continue;
         if (split + 1 == splits) {
             if (warp == 0) store_new(p, l, t, position, kv_head, lane);
             __syncthreads();
         }
-        attend_split(p, l, t, kv_head, (first + split) * SPLIT, start, position, mixture, ml, warp, lane);
+        for (u32 part = warp; part < PARTS; part += WARPS)
+            attend_part(p, l, t, kv_head, (first + split) * SPLIT + part * PART, start, position, mixture + part * width, ml + part * GROUP, lane);
         __syncthreads();
         const u64 to = ((u64)(t * p.kv_heads + kv_head) * p.splits + split) * GROUP;
         for (u32 i = threadIdx.x; i < width; i += THREADS) {
             const u32 h = i / HEAD_DIM;
             float most = ml[h].x, sum = 0, value = 0;
 #pragma unroll
-            for (int w = 1; w < WARPS; w++) most = fmaxf(most, ml[w * GROUP + h].x);
+            for (int w = 1; w < PARTS; w++) most = fmaxf(most, ml[w * GROUP + h].x);
 #pragma unroll
-            for (int w = 0; w < WARPS; w++) {
+            for (int w = 0; w < PARTS; w++) {
                 const float by = __expf(ml[w * GROUP + h].x - most);
                 sum = fmaf(by, ml[w * GROUP + h].y, sum);
                 value = fmaf(by, mixture[w * width + i], value);
@@ -250,21 +256,30 @@ __device__ __forceinline__ void attend(const Step& p, const Layer* l, u8* shared
             ((float*)p.partial)[to * HEAD_DIM + i] = value;
             if (i % HEAD_DIM == 0) ((float2*)p.partial_ml)[to + h] = make_float2(most, sum);
         }
-        __threadfence();
         __syncthreads();
-        const u32 from = kv_head * width / 256, until = (kv_head * width + width - 1) / 256;
-        if (threadIdx.x == 0)
-            for (u32 u = from; u <= until; u++) {
-                const u32 end = (u + 1) * 256 < query_columns(p) ? (u + 1) * 256 : query_columns(p);
-                const u32 expected = ((end - 1) / width - u * 256 / width + 1) * splits;
-                u32* count = counter(p, COUNT_ATTENTION + t * all_units + u);
-                last[u - from] = atomicAdd(count, 1u) + 1 == expected;
-                if (last[u - from]) *count = 0;
-            }
+        const u32 from = kv_head * width / 256, count = (kv_head * width + width - 1) / 256 + 1 - from;
+        if (threadIdx.x < count) {
+            const u32 u = from + threadIdx.x, end = (u + 1) * 256 < query_columns(p) ? (u + 1) * 256 : query_columns(p);
+            const u32 expected = ((end - 1) / width - u * 256 / width + 1) * splits;
+            u32* arrived = counter(p, COUNT_ATTENTION + t * all_units + u);
+            __threadfence();
+            last[threadIdx.x] = atomicAdd(arrived, 1u) + 1 == expected;
+            __threadfence();
+            if (last[threadIdx.x]) *arrived = 0;
+        }
         __syncthreads();
-        __threadfence();
-        for (u32 u = from; u <= until; u++)
-            if (last[u - from]) combine(p, l, t, u, splits, mixture, warp, lane);
+        // A bit for each unit that this block counted last: each 256 threads take one in turn.
+        u32 mine = 0;
+        for (u32 i = 0; i < count; i++) mine |= last[i] << i;
+        while (mine) {
+            u32 unit = 0, active = 0;
+            for (u32 group = 0; group < THREADS / 256; group++)
+                if (mine) {
+                    if (group == threadIdx.x / 256) unit = from + __ffs(mine) - 1, active = 1;
+                    mine &= mine - 1;
+                }
+            combine(p, l, t, unit, active, splits, mixture);
+        }
         __syncthreads();
     }
 }

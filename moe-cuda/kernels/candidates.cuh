@@ -63,37 +63,37 @@ __device__ __forceinline__ void chunk_candidates(const Step& p, u32 t, u32 chunk
 }
 
 // `shared` has room for WARPS * KEPT keys.
-__device__ __forceinline__ void token_candidates(const Step& p, u32 t, u64* shared, const Place& me) {
+__device__ __forceinline__ void token_candidates(const Step& p, u32 t, u64* shared, u32 warp, u32 lane) {
     const u64* lists = (const u64*)p.chunk_candidates + (u64)t * p.chunks * KEPT;
     const float4* sums = (const float4*)p.chunk_sums + t * p.chunks;
     u64 best = 0;
-    for (u32 c = me.warp; c < p.chunks; c += WARPS * 32) {
+    for (u32 c = warp; c < p.chunks; c += WARPS * 32) {
         // The heads of 32 lists at once; most cannot add anything.
-        const u32 mine = c + me.lane * WARPS;
+        const u32 mine = c + lane * WARPS;
         const u64 head = mine < p.chunks ? lists[(u64)mine * KEPT] : 0;
         for (u32 i = 0; i < 32; i++) {
             const u64 its = __shfl_sync(FULL, head, i);
-            if (its > __shfl_sync(FULL, best, 31)) best = merge(best, lists[(u64)(c + i * WARPS) * KEPT + me.lane], me.lane);
+            if (its > __shfl_sync(FULL, best, 31)) best = merge(best, lists[(u64)(c + i * WARPS) * KEPT + lane], lane);
         }
     }
-    shared[me.warp * KEPT + me.lane] = best;
+    shared[warp * KEPT + lane] = best;
     __syncthreads();
-    if (me.warp == 0) {
-        for (u32 w = 1; w < WARPS; w++) best = merge(best, shared[w * KEPT + me.lane], me.lane);
-        ((u64*)p.candidates)[t * KEPT + me.lane] = best;
+    if (warp == 0) {
+        for (u32 w = 1; w < WARPS; w++) best = merge(best, shared[w * KEPT + lane], lane);
+        ((u64*)p.candidates)[t * KEPT + lane] = best;
         float most = bits_float(0xff800000u), sum = 0;
         bool finite = true;
-        for (u32 c = me.lane; c < p.chunks; c += 32) most = fmaxf(most, sums[c].x);
+        for (u32 c = lane; c < p.chunks; c += 32) most = fmaxf(most, sums[c].x);
 #pragma unroll
         for (int o = 16; o; o >>= 1) most = fmaxf(most, __shfl_xor_sync(FULL, most, o));
-        for (u32 c = me.lane; c < p.chunks; c += 32) {
+        for (u32 c = lane; c < p.chunks; c += 32) {
             const float4 s = sums[c];
             sum = fmaf(__expf(s.x - most), s.y, sum);
             finite = finite && s.z != 0;
         }
         sum = sum_of_warp(sum);
         finite = __ballot_sync(FULL, !finite) == 0;
-        if (me.lane == 0) ((float2*)p.sums)[t] = make_float2(most + logf(sum), finite ? 1.f : 0.f);
+        if (lane == 0) ((float2*)p.sums)[t] = make_float2(most + logf(sum), finite ? 1.f : 0.f);
     }
     __syncthreads();
 }

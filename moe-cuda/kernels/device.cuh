@@ -8,7 +8,10 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 
 #define FULL 0xffffffffu
-#define WARPS 8
+// Warps of a block: as many as the products' registers allow.
+#ifndef WARPS
+#define WARPS 16
+#endif
 #define THREADS (WARPS * 32)
 
 #ifdef EMULATED
@@ -70,7 +73,7 @@ __device__ __forceinline__ void add_release(u32* p, u32 v) {
 __device__ __forceinline__ void barrier_of(u32 id, u32 threads) {
     asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
-__device__ __forceinline__ void relax() { __nanosleep(20); }
+__device__ __forceinline__ void relax() {}
 __device__ __forceinline__ u64 nanoseconds() {
     u64 t;
     asm volatile("mov.u64 %0, %globaltimer;" : "=l"(t));

@@ -16,6 +16,7 @@ static void enter(void* argument) {
     const Call& c = *(const Call*)argument;
     const Step& p = *(const Step*)c.parameters;
     switch (c.which) {
+    case 0: return step<0>(p, emulation::current->block->shared);
     case 1: return step<1>(p, emulation::current->block->shared);
     case 2: return step<2>(p, emulation::current->block->shared);
     case 4: return step<4>(p, emulation::current->block->shared);

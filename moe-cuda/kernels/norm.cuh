@@ -4,16 +4,18 @@
 #include "quantise.cuh"
 #include "work.cuh"
 
-#define NORM_UNITS 4
+#define NORM_UNITS (32 / WARPS)
 
-// Sums over the block, in one order. `shared` has room for WARPS floats; it may be used again at once.
-__device__ __forceinline__ float sum_of_block(float v, float* shared, const Place& me) {
-    v = sum_of_warp(v);
-    if (me.lane == 0) shared[me.warp] = v;
-    __syncthreads();
-    float sum = 0;
+// The sum of units' sums, from the first unit to the last, however many warps there are. `shared` has room for 32 floats; it
+// may be used again at once.
+__device__ __forceinline__ float sum_of_units(const float (&v)[NORM_UNITS], float* shared, u32 warp, u32 lane) {
 #pragma unroll
-    for (int w = 0; w < WARPS; w++) sum += shared[w];
+    for (int i = 0; i < NORM_UNITS; i++) {
+        const float sum = sum_of_warp(v[i]);
+        if (lane == 0) shared[i * WARPS + warp] = sum;
+    }
+    __syncthreads();
+    const float sum = sum_of_warp(shared[lane]);
     __syncthreads();
     return sum;
 }
@@ -52,14 +54,14 @@ __device__ __forceinline__ void add_before(float* v, const Step& p, u32 stage, c
 // Token t for `stage`: v becomes what is normed, thread by thread the columns (8 * warp + lane / 4 ..) of every eighth unit.
 // The block quantises to `coarse` and `fine`; where `writes`, it also stores the residual and, if wanted, plain floats.
 __device__ __forceinline__ void norm_token(float (&v)[NORM_UNITS][8], const Step& p, u32 stage, const Layer* before, const float* weight, u32 t,
-                                           bool writes, u8* coarse, u8* fine, float* plain, float* shared, const Place& me) {
+                                           bool writes, u8* coarse, u8* fine, float* plain, float* shared, u32 warp, u32 lane) {
     const bool odd = stage == UP;
     const float* x = (const float*)p.x[odd] + (u64)t * p.hidden;
     float* to = (float*)p.x[!odd] + (u64)t * p.hidden;
-    float squares = 0;
+    float squares[NORM_UNITS];
 #pragma unroll
     for (int i = 0; i < NORM_UNITS; i++) {
-        const u32 column = (i * WARPS + me.warp) * 256 + me.lane * 8;
+        const u32 column = (i * WARPS + warp) * 256 + lane * 8;
 #pragma unroll
         for (int j = 0; j < 8; j++) v[i][j] = 0;
         if (column < p.hidden) {
@@ -68,12 +70,12 @@ __device__ __forceinline__ void norm_token(float (&v)[NORM_UNITS][8], const Step
             if (writes) store8(to + column, v[i]);
         }
 #pragma unroll
-        for (int j = 0; j < 8; j++) squares = fmaf(v[i][j], v[i][j], squares);
+        for (int j = 0; j < 8; j++) squares[i] = fmaf(v[i][j], v[i][j], j ? squares[i] : 0.f);
     }
-    const float scale = 1.f / sqrtf(sum_of_block(squares, shared, me) / (float)p.hidden + p.eps);
+    const float scale = 1.f / sqrtf(sum_of_units(squares, shared, warp, lane) / (float)p.hidden + p.eps);
 #pragma unroll
     for (int i = 0; i < NORM_UNITS; i++) {
-        const u32 unit = i * WARPS + me.warp, column = unit * 256 + me.lane * 8;
+        const u32 unit = i * WARPS + warp, column = unit * 256 + lane * 8;
         if (unit * 256 >= p.hidden) break;
         if (column < p.hidden) {
             float w[8];
@@ -82,7 +84,7 @@ __device__ __forceinline__ void norm_token(float (&v)[NORM_UNITS][8], const Step
             for (int j = 0; j < 8; j++) v[i][j] = v[i][j] * scale * w[j];
             if (plain) store8(plain + column, v[i]);
         }
-        quantise_unit(v[i], coarse, fine, p.hidden, unit, me.lane);
+        quantise_unit(v[i], coarse, fine, p.hidden, unit, lane);
     }
 }
 
@@ -99,19 +101,20 @@ __device__ __forceinline__ void elements8(float* w, const u8* row, u32 type, u32
 }
 
 // The router's logit of token t for expert e, of the normed values that the block holds.
-__device__ __forceinline__ void route_logit(const float (&v)[NORM_UNITS][8], const Step& p, const Layer* l, u32 t, u32 e, float* shared, const Place& me) {
+__device__ __forceinline__ void route_logit(const float (&v)[NORM_UNITS][8], const Step& p, const Layer* l, u32 t, u32 e, float* shared, u32 warp, u32 lane) {
     const Matrix& m = l->router;
     const u8* row = (const u8*)m.at + (u64)e * m.columns * element_bytes(m.type);
-    float sum = 0;
+    float sums[NORM_UNITS];
 #pragma unroll
     for (int i = 0; i < NORM_UNITS; i++) {
-        const u32 column = (i * WARPS + me.warp) * 256 + me.lane * 8;
+        const u32 column = (i * WARPS + warp) * 256 + lane * 8;
+        sums[i] = 0;
         if (column >= p.hidden) continue;
         float w[8];
         elements8(w, row, m.type, column);
 #pragma unroll
-        for (int j = 0; j < 8; j++) sum = fmaf(w[j], v[i][j], sum);
+        for (int j = 0; j < 8; j++) sums[i] = fmaf(w[j], v[i][j], sums[i]);
     }
-    sum = sum_of_block(sum, shared, me);
+    const float sum = sum_of_units(sums, shared, warp, lane);
     if (threadIdx.x == 0) ((float*)p.router_logits)[t * p.experts + e] = sum;
 }

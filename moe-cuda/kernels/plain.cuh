@@ -16,15 +16,23 @@ __device__ __forceinline__ float fold16(float v) {
     return v;
 }
 // One row times up to 8 tokens, by half a warp; the other half does another row.
-__device__ __forceinline__ void plain_row(float (&sum)[8], const u8* row, u32 type, u32 columns, const float* const (&x)[8], u32 lane) {
+__device__ __forceinline__ void plain_row(float (&sum)[8], const u8* row, u32 type, u32 columns, const float* const (&x)[8], const float (&factor)[8],
+                                          u32 lane) {
 #pragma unroll
     for (int k = 0; k < 8; k++) sum[k] = 0;
 #pragma unroll 4
     for (u32 i = lane & 15; i < columns; i += 16) {
         const float w = element(row, type, i);
 #pragma unroll
-        for (int k = 0; k < 8; k++) sum[k] = fmaf(w, x[k][i], sum[k]);
+        for (int k = 0; k < 8; k++) sum[k] = fmaf(w, __fmul_rn(x[k][i], factor[k]), sum[k]);
     }
 #pragma unroll
     for (int k = 0; k < 8; k++) sum[k] = fold16(sum[k]);
+}
+// The same for one token.
+__device__ __forceinline__ float plain_row_once(const u8* row, u32 type, u32 columns, const float* x, float factor, u32 lane) {
+    float sum = 0;
+#pragma unroll 8
+    for (u32 i = lane & 15; i < columns; i += 16) sum = fmaf(element(row, type, i), __fmul_rn(x[i], factor), sum);
+    return fold16(sum);
 }

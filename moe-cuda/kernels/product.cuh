@@ -87,7 +87,7 @@ __device__ __forceinline__ By coarse_by(const Operands& o, const Tokens<P>& k, i
 
 // A packed tile out of the ring. Activations of the first panel are asked for before the weights are waited for.
 template <int P>
-__device__ __forceinline__ void packed_tile(float (&acc)[P][4], Ring& ring, Cursor& cursor, const Step& p, const Layer* layers, const Place& me,
+__device__ __forceinline__ void packed_tile(float (&acc)[P][4], Ring& ring, Cursor& cursor, const Step& p, const Layer* layers, const Place<1>& me,
                                             u32 current, const Matrix& m, const Operands& o, const Tokens<P>& k) {
     const u32 g = me.lane >> 2, t = me.lane & 3, nb = units(m.columns), kp = nb * 256, type = m.type;
     for (u32 b = 0; b < nb; b++) {
@@ -152,15 +152,18 @@ __device__ __forceinline__ void plain_tile(float (&acc)[P][4], float* scratch, c
     const u8* rows = (const u8*)m.at + (u64)item.expert * m.expert_bytes;
     for (u32 first = 0; first < k.count; first += 8) {
         const float* x[8];
+        float factor[8];
 #pragma unroll
         for (u32 i = 0; i < 8; i++) {
             const u32 index = first + i < k.count ? first + i : k.count - 1;
-            x[i] = (const float*)(o.plain + row_of(p, o, entry_of(p, item.slot, index)) * o.plain_stride);
+            const u32 entry = entry_of(p, item.slot, index);
+            x[i] = (const float*)(o.plain + row_of(p, o, entry) * o.plain_stride);
+            factor[i] = factor_of(p, o, entry);
         }
         for (u32 r = lane >> 4; r < 16; r += 2) {
             const u32 row = item.tile * 16 + r < m.rows ? item.tile * 16 + r : m.rows - 1;
             float sum[8];
-            plain_row(sum, rows + (u64)row * m.columns * element_bytes(m.type), m.type, m.columns, x, lane);
+            plain_row(sum, rows + (u64)row * m.columns * element_bytes(m.type), m.type, m.columns, x, factor, lane);
 #pragma unroll
             for (int i = 0; i < 8; i++)
                 if ((lane & 15) == (u32)i) scratch[(first + i) * 16 + r] = sum[i];

@@ -9,6 +9,7 @@
 #include "candidates.cuh"
 #include "norm.cuh"
 #include "route.cuh"
+#include "team.cuh"
 #include "up.cuh"
 
 #ifndef EMULATED
@@ -23,16 +24,16 @@ struct Shared {
     Layer* layers;
     float* reduce;
     u32* words;
+    // Each token's position, and where its chunk starts.
+    uint2* places;
 };
 
 // Waits until all blocks have come to the same place for the `round`th time.
 __device__ __forceinline__ void grid_barrier(const Step& p, u32 grid, u32 round) {
     __syncthreads();
     if (threadIdx.x == 0) {
-        __threadfence();
         add_release((u32*)p.barrier, 1);
         while (load_acquire((const u32*)p.barrier) < grid * round) relax();
-        __threadfence();
     }
     __syncthreads();
 }
@@ -63,22 +64,22 @@ __device__ __forceinline__ void operands(Operands& o, const Rows& rows, u32 coun
 // The norm of a stage. Few tokens: each block does all of them for itself, into shared memory. More (SPREAD): a block a token,
 // into global memory.
 __device__ __forceinline__ void norm_stage(const Step& p, u32 stage, u32 phase, const Layer* l, const Layer* before, const float* weight, u32 forms,
-                                           const Shared& s, const Place& me) {
+                                           const Shared& s, u32 cta, u32 grid, u32 warp, u32 lane) {
     const bool spread = p.flags & SPREAD, routes = stage == UP && (l->flags & ROUTED);
     u32 arrivals = spread ? p.tokens : p.experts;
-    arrivals = arrivals < me.grid ? arrivals : me.grid;
+    arrivals = arrivals < grid ? arrivals : grid;
     float v[NORM_UNITS][8];
     u8* fine_at = s.stage + (forms & COARSE ? p.tokens * p.normed.coarse_stride : 0);
-    for (u32 t = spread ? me.cta : 0; t < p.tokens; t += spread ? me.grid : 1) {
+    for (u32 t = spread ? cta : 0; t < p.tokens; t += spread ? grid : 1) {
         u8* coarse = spread ? (u8*)p.normed.coarse : s.stage;
         u8* fine = spread ? (u8*)p.normed.fine : fine_at;
-        norm_token(v, p, stage, before, weight, t, spread || me.cta == 0, forms & COARSE ? coarse + t * p.normed.coarse_stride : 0,
+        norm_token(v, p, stage, before, weight, t, spread || cta == 0, forms & COARSE ? coarse + t * p.normed.coarse_stride : 0,
                    forms & FINE ? fine + t * p.normed.fine_stride : 0,
-                   forms & FLOAT ? (float*)((u8*)p.normed.plain + t * p.normed.plain_stride) : 0, s.reduce, me);
+                   forms & FLOAT ? (float*)((u8*)p.normed.plain + t * p.normed.plain_stride) : 0, s.reduce, warp, lane);
         if (routes)
-            for (u32 e = spread ? 0 : me.cta; e < p.experts; e += spread ? 1 : me.grid) route_logit(v, p, l, t, e, s.reduce, me);
+            for (u32 e = spread ? 0 : cta; e < p.experts; e += spread ? 1 : grid) route_logit(v, p, l, t, e, s.reduce, warp, lane);
     }
-    if (routes && me.cta < arrivals) {
+    if (routes && cta < arrivals) {
         // The block that is last to have written logits routes.
         if (threadIdx.x == 0) {
             __threadfence();
@@ -87,7 +88,7 @@ __device__ __forceinline__ void norm_stage(const Step& p, u32 stage, u32 phase, 
         __syncthreads();
         if (s.words[0]) {
             __threadfence();
-            route(p, s.words + 1, me.warp, me.lane);
+            route(p, s.words + 1, warp, lane);
             if (threadIdx.x == 0) {
                 *counter(p, COUNT_ROUTER) = 0;
                 __threadfence();
@@ -97,19 +98,29 @@ __device__ __forceinline__ void norm_stage(const Step& p, u32 stage, u32 phase, 
     }
     __syncthreads();
     // One copy of what every block has, for whoever looks.
-    if (!spread && me.cta == 0) {
+    if (!spread && cta == 0) {
         const u32 coarse = forms & COARSE ? p.tokens * p.normed.coarse_stride : 0, fine = forms & FINE ? p.tokens * p.normed.fine_stride : 0;
         for (u32 i = threadIdx.x * 16; i < coarse; i += THREADS * 16) *(uint4*)((u8*)p.normed.coarse + i) = *(const uint4*)(s.stage + i);
         for (u32 i = threadIdx.x * 16; i < fine; i += THREADS * 16) *(uint4*)((u8*)p.normed.fine + i) = *(const uint4*)(fine_at + i);
     }
 }
 
+// How many tiles came before a stage.
+__device__ __forceinline__ u32 first_of(const Layer* l, u32 stage) {
+    return stage == HEAD ? 0 : l->first[stage == QKV ? 0 : stage == OUTPUT ? 1 : stage == UP ? 2 : 3];
+}
+// Until the router has spoken of this layer.
+__device__ __forceinline__ void wait_for_routing(const Step& p, u32 layer) {
+    while (__shfl_sync(FULL, load_acquire(counter(p, COUNT_ROUTED)), 0) <= layer) relax();
+    __threadfence();
+}
+
 // Everything a stage of products does after its activations are there.
 template <int P>
 __device__ __forceinline__ void multiply_stage(Ring& ring, Cursor& cursor, const Step& p, u32 stage, u32 phase, const Layer* l, const Operands& o,
-                                               const Shared& s, const Place& me) {
+                                               const Shared& s, const Place<1>& me) {
     const u32 current = layer_of(phase), step = me.step(stage);
-    u32 item = me.first(stage, stage == HEAD ? 0 : l->first[stage == QKV ? 0 : stage == OUTPUT ? 1 : stage == UP ? 2 : 3]);
+    u32 item = me.first(stage, first_of(l, stage));
     u32 count = common_items(p, l, stage);
     bool routed = is_routed(l, stage);
     Tokens<P> k;
@@ -118,13 +129,12 @@ __device__ __forceinline__ void multiply_stage(Ring& ring, Cursor& cursor, const
         if (item >= count) {
             if (!routed) break;
             routed = false;
-            while (__shfl_sync(FULL, load_acquire(counter(p, COUNT_ROUTED)), 0) <= current) relax();
-            __threadfence();
+            wait_for_routing(p, current);
             count += routed_items(p, l, stage);
             refill(ring, cursor, p, s.layers, me, current);
             continue;
         }
-        const Item i = item_at(p, l, stage, item, me.warp);
+        const Item i = item_at(p, l, stage, item, me.starts_up(stage));
         item += step;
         if (i.slot != slot) find_tokens<P>(k, p, o, i.slot, me.lane >> 2, me.lane & 3);
         slot = i.slot;
@@ -146,26 +156,99 @@ __device__ __forceinline__ void multiply_stage(Ring& ring, Cursor& cursor, const
     }
 }
 
-template <int P>
+// The same for one token, by teams.
+__device__ __forceinline__ void team_stage(Ring& ring, Cursor& cursor, const Step& p, u32 stage, u32 phase, const Layer* l, const Operands& o,
+                                           const Shared& s, const Place<TEAM_WARPS>& me) {
+    const u32 current = layer_of(phase), step = me.step(stage);
+    u8* terms = (u8*)s.exchange + me.warp / TEAM_WARPS * TERM_BYTES;
+    u32 count = common_items(p, l, stage);
+    bool routed = is_routed(l, stage);
+    for (u32 item = me.first(stage, first_of(l, stage));;) {
+        if (item >= count) {
+            if (!routed) break;
+            routed = false;
+            wait_for_routing(p, current);
+            count += routed_items(p, l, stage);
+            refill(ring, cursor, p, s.layers, me, current);
+            continue;
+        }
+        float gate = 0;
+        const Item first = item_at(p, l, stage, item, false);
+        const u32 entry = entry_of(p, first.slot, 0), row = row_of(p, o, entry), at = first.tile * 16 + me.lane;
+        const float factor = factor_of(p, o, entry);
+        item += step;
+#pragma unroll 1
+        for (u32 second = 0; second <= (stage == UP); second++) {
+            Item i = first;
+            if (second) i.matrix = first.slot == ALL ? &l->shared_up : &l->up;
+            float v;
+            if (is_packed(i.matrix->type)) {
+                // So that the first block is on its way; a warp without a block in this tile has none to wait for.
+                if (me.part() < units(i.matrix->columns))
+                    do refill(ring, cursor, p, s.layers, me, current);
+                    while (ring.ahead == 0);
+                v = team_tile(terms, ring, cursor, p, s.layers, me, current, *i.matrix, o, row, factor);
+            } else {
+                v = team_plain((float*)terms, me, i, o, row, factor);
+            }
+            if (me.part()) continue;
+            if (stage == UP && !second) {
+                gate = v;
+            } else {
+                if (stage == UP) v = __fmul_rn(__fmul_rn(gate, exact_sigmoid(gate)), v);
+                if (me.lane < 16 && at < i.matrix->rows) o.out[(u64)entry * o.out_stride + i.column + at] = v;
+                if (stage == UP) finish_unit(p, l, i, o, 1, me.lane);
+            }
+        }
+    }
+}
+
+// Picks how warps share work: N panels, or 0 for one token.
+template <int N>
+struct Variant {
+    static const u32 TEAM = 1;
+    static const u32 EXCHANGE = WARPS * N * 512;
+    static __device__ __forceinline__ void multiply(Ring& ring, Cursor& cursor, const Step& p, u32 stage, u32 phase, const Layer* l,
+                                                    const Operands& o, const Shared& s, const Place<1>& me) {
+        multiply_stage<N>(ring, cursor, p, stage, phase, l, o, s, me);
+    }
+};
+template <>
+struct Variant<0> {
+    static const u32 TEAM = TEAM_WARPS;
+    static const u32 EXCHANGE = WARPS / TEAM_WARPS * TERM_BYTES;
+    static __device__ __forceinline__ void multiply(Ring& ring, Cursor& cursor, const Step& p, u32 stage, u32 phase, const Layer* l,
+                                                    const Operands& o, const Shared& s, const Place<TEAM_WARPS>& me) {
+        team_stage(ring, cursor, p, stage, phase, l, o, s, me);
+    }
+};
+
+template <int N>
 __device__ __forceinline__ void step(const Step& p, u8* memory) {
-    const Place me = {blockIdx.x, gridDim.x, threadIdx.x >> 5, threadIdx.x & 31};
+    typedef Variant<N> V;
+    const Place<V::TEAM> me = {blockIdx.x, gridDim.x, threadIdx.x >> 5, threadIdx.x & 31};
     const u32 ring_bytes = p.slot_bytes * p.slot_count;
     Shared s;
     s.stage = memory + WARPS * ring_bytes;
     s.exchange = (float*)(s.stage + p.stage_bytes);
-    u64* full = (u64*)(s.exchange + WARPS * P * 128);
+    u64* full = (u64*)((u8*)s.exchange + V::EXCHANGE);
     s.layers = (Layer*)(full + WARPS * p.slot_count);
     s.reduce = (float*)(s.layers + 2);
-    s.words = (u32*)(s.reduce + WARPS);
+    s.places = (uint2*)(s.reduce + 32);
+    s.words = (u32*)(s.places + 32);
     Ring ring;
     ring.init(memory + me.warp * ring_bytes, full + me.warp * p.slot_count, p.slot_bytes, p.slot_count, me.lane);
     u32 current = layer_of(p.begin), round = 0;
     load_layer(p, s.layers, current);
     load_layer(p, s.layers, current + 1);
+    if (threadIdx.x < 32) {
+        s.reduce[threadIdx.x] = 0;
+        if (threadIdx.x < p.tokens) s.places[threadIdx.x] = make_uint2(((const u32*)p.positions)[threadIdx.x], ((const u32*)p.starts)[threadIdx.x]);
+    }
     __syncthreads();
     Cursor cursor = {};
     cursor.phase = p.begin;
-    cursor.enter(p, s.layers, me, current);
+    cursor.enter(p);
     refill(ring, cursor, p, s.layers, me, current);
 
     for (u32 phase = p.begin; phase < p.end; phase++) {
@@ -179,12 +262,12 @@ __device__ __forceinline__ void step(const Step& p, u8* memory) {
         const Layer* l = s.layers + (current & 1);
         if (p.times && me.cta == 0 && threadIdx.x == 0) ((u64*)p.times)[phase - p.begin] = nanoseconds();
         if (stage == ATTENTION) {
-            attend(p, l, s.stage, me.cta, me.grid, me.warp, me.lane);
+            attend(p, l, s.stage, s.places, me.cta, me.grid, me.warp, me.lane);
         } else if (stage == CHUNKS) {
             for (u32 i = me.warp * me.grid + me.cta; i < p.tokens * p.chunks; i += WARPS * me.grid)
                 chunk_candidates(p, i / p.chunks, i % p.chunks, me.lane);
         } else if (stage == CANDIDATES) {
-            for (u32 t = me.cta; t < p.tokens; t += me.grid) token_candidates(p, t, (u64*)s.stage, me);
+            for (u32 t = me.cta; t < p.tokens; t += me.grid) token_candidates(p, t, (u64*)s.stage, me.warp, me.lane);
         } else {
             Operands o = {};
             const bool normed = stage == QKV || stage == UP || (stage == HEAD && !(p.flags & GIVEN));
@@ -192,7 +275,7 @@ __device__ __forceinline__ void step(const Step& p, u8* memory) {
                 const Layer* before = stage == UP ? l : phase >= STAGES ? (const Layer*)p.layers + (phase / STAGES - 1) : 0;
                 const float* weight = (const float*)(stage == QKV ? l->attn_norm : stage == UP ? l->ffn_norm : p.final_norm);
                 const u32 forms = stage == QKV ? l->qkv_forms : stage == UP ? l->up_forms : p.head_forms;
-                norm_stage(p, stage, phase, l, before, weight, forms, s, me);
+                norm_stage(p, stage, phase, l, before, weight, forms, s, me.cta, me.grid, me.warp, me.lane);
                 if (p.flags & SPREAD) {
                     grid_barrier(p, me.grid, ++round);
                     operands(o, p.normed, p.tokens, forms, s, p.stage_bytes);
@@ -213,7 +296,7 @@ __device__ __forceinline__ void step(const Step& p, u8* memory) {
             o.out = (float*)(stage == QKV ? p.qkv : stage == OUTPUT ? p.attn_out : stage == UP ? p.inner_float : stage == DOWN ? p.mixed : p.logits);
             o.out_stride = stage == QKV ? qkv_columns(p) : stage == OUTPUT || stage == DOWN ? p.hidden : stage == UP ? p.inner_columns : p.vocab;
             __syncthreads();
-            multiply_stage<P>(ring, cursor, p, stage, phase, l, o, s, me);
+            V::multiply(ring, cursor, p, stage, phase, l, o, s, me);
         }
         if (phase + 1 < p.end) grid_barrier(p, me.grid, ++round);
     }
@@ -224,7 +307,7 @@ __device__ __forceinline__ void step(const Step& p, u8* memory) {
 #ifndef PANELS
 #define PANELS 1
 #endif
-// For up to PANELS * 8 tokens.
+// For up to PANELS * 8 tokens; 0 for one.
 extern "C" __global__ void __launch_bounds__(THREADS, 1) step(STEP_PARAMETER) {
     DYNAMIC_SHARED(memory);
     step<PANELS>(p, memory);

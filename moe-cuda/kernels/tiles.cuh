@@ -65,9 +65,10 @@ struct Q4KBlock {
         d = halves(half2_at(block + 2240 + 4 * g));
         least = halves(half2_at(block + 2272 + 4 * g));
     }
-    // `sums` is the word of the sums of sub-blocks t and t + 4 of token g.
-    __device__ __forceinline__ void multiply(float (&acc)[4], const Fragment& x, u32 sums, const By& by, u32 lane) const {
-        int whole[4] = {0, 0, 0, 0};
+    // The block's integers: products, and what the minima take off. `sums` is the word of the sums of sub-blocks t and t + 4
+    // of token g.
+    __device__ __forceinline__ void integers(int (&whole)[4], int (&minima)[4], const Fragment& x, u32 sums, u32 lane) const {
+        whole[0] = whole[1] = whole[2] = whole[3] = 0;
         const u32 both = scales | more_scales << 16;
 #pragma unroll
         for (int s = 0; s < 8; s++) {
@@ -80,11 +81,15 @@ struct Q4KBlock {
             whole[2] += s1 * c[2];
             whole[3] += s1 * c[3];
         }
-        int low[4] = {0, 0, 0, 0}, high[4] = {0, 0, 0, 0}, minima[4];
+        int low[4] = {0, 0, 0, 0}, high[4] = {0, 0, 0, 0};
         mma(low, a0, a1, 0, 0, sums, 0);
         mma(high, a0 << 16, a1 << 16, 0, 0, sums, 0);
 #pragma unroll
         for (int i = 0; i < 4; i++) minima[i] = low[i] + 128 * high[i];
+    }
+    __device__ __forceinline__ void multiply(float (&acc)[4], const Fragment& x, u32 sums, const By& by, u32 lane) const {
+        int whole[4], minima[4];
+        integers(whole, minima, x, sums, lane);
         add(acc, whole, d.x, d.y, by);
         add(acc, minima, -least.x, -least.y, by);
     }
@@ -112,8 +117,8 @@ struct Q6KBlock {
     }
     // Each byte less 32; none borrows from the next.
     static __device__ __forceinline__ u32 minus32(u32 v) { return ((v | 0x80808080u) - 0x20202020u) ^ 0x80808080u; }
-    __device__ __forceinline__ void multiply(float (&acc)[4], const Fragment& x, const By& by, u32 t) const {
-        int whole[4] = {0, 0, 0, 0};
+    __device__ __forceinline__ void integers(int (&whole)[4], const Fragment& x, u32 t) const {
+        whole[0] = whole[1] = whole[2] = whole[3] = 0;
 #pragma unroll
         for (int s = 0; s < 8; s++) {
 #pragma unroll
@@ -130,6 +135,10 @@ struct Q6KBlock {
                 whole[3] += s1 * c[3];
             }
         }
+    }
+    __device__ __forceinline__ void multiply(float (&acc)[4], const Fragment& x, const By& by, u32 t) const {
+        int whole[4];
+        integers(whole, x, t);
         add(acc, whole, d.x, d.y, by);
     }
 };

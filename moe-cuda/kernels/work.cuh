@@ -3,16 +3,23 @@
 #pragma once
 #include "ring.cuh"
 
-// Where a warp stands in the grid.
+// Where a warp stands in the grid, and how warps share items.
+//
+// TEAM 1: a warp an item, but for gate and up two warps share one, each with one of the matrices. TEAM 4: four warps share an
+// item, each with every fourth block of its tile, and do gate and up one after the other.
+template <u32 TEAM>
 struct Place {
     u32 cta, grid, warp, lane;
-    // Of the stages with one warp an item; for gate and up two warps share an item, one for each matrix.
+    __device__ __forceinline__ bool pairs(u32 stage) const { return TEAM == 1 && stage == UP; }
+    __device__ __forceinline__ u32 step(u32 stage) const { return (TEAM > 1 ? WARPS / TEAM : pairs(stage) ? WARPS / 2 : WARPS) * grid; }
+    // `offset`: how many tiles came before, so that work goes round.
     __device__ __forceinline__ u32 first(u32 stage, u32 offset) const {
-        const u32 all = stage == UP ? WARPS / 2 * grid : WARPS * grid;
-        const u32 mine = (stage == UP ? warp % (WARPS / 2) : warp) * grid + cta;
-        return (mine + all - offset % all) % all;
+        const u32 all = step(stage), worker = TEAM > 1 ? warp / TEAM : pairs(stage) ? warp % (WARPS / 2) : warp;
+        return (worker * grid + cta + all - (pairs(stage) ? offset / 2 : offset) % all) % all;
     }
-    __device__ __forceinline__ u32 step(u32 stage) const { return (stage == UP ? WARPS / 2 : WARPS) * grid; }
+    // Whether a warp's first tile of an item is the gate's or the other matrix'.
+    __device__ __forceinline__ bool starts_up(u32 stage) const { return pairs(stage) && warp >= WARPS / 2; }
+    __device__ __forceinline__ u32 part() const { return TEAM > 1 ? warp % TEAM : 0; }
 };
 
 __device__ __forceinline__ u32 stage_of(const Step& p, u32 phase) {
@@ -48,9 +55,8 @@ __device__ __forceinline__ bool is_routed(const Layer* l, u32 stage) { return (s
 __device__ __forceinline__ u32 routed_items(const Step& p, const Layer* l, u32 stage) {
     return load_l2(slot_word(p, 0)) * tiles_of(stage == UP ? l->gate : l->down);
 }
-__device__ __forceinline__ Item item_at(const Step& p, const Layer* l, u32 stage, u32 index, u32 warp) {
+__device__ __forceinline__ Item item_at(const Step& p, const Layer* l, u32 stage, u32 index, bool up) {
     Item i = {0, index, 0, ALL, 0};
-    const bool up = warp >= WARPS / 2;
     switch (stage) {
     case QKV: {
         const u32 q = tiles_of(l->query), k = tiles_of(l->key);
@@ -82,27 +88,27 @@ __device__ __forceinline__ const u8* tile_at(const Item& i) {
     return (const u8*)m.at + (u64)i.expert * m.expert_bytes + i.tile * tile_bytes(m.type, m.columns);
 }
 
-// Walks over the tiles that the warp will multiply, ahead of the products.
+// Walks over the blocks that the warp will multiply, ahead of the products.
 struct Cursor {
-    u32 phase, item, left, seen;
-    // Of the tile: what is still to be fetched, and its columns.
-    const u8* at;
+    u32 phase, item, left, block, seen;
+    // Of the tile.
+    const u8* tile;
     u32 type, columns;
-    bool blocked;
+    bool second;
 
     __device__ __forceinline__ u32 offset(const Step& p, const Layer* layers, u32 stage) const {
         if (stage == HEAD) return 0;
         const Layer& l = layers[layer_of(phase) & 1];
         return l.first[stage == QKV ? 0 : stage == OUTPUT ? 1 : stage == UP ? 2 : 3];
     }
-    __device__ __forceinline__ void enter(const Step& p, const Layer* layers, const Place& me, u32 current) {
+    __device__ __forceinline__ void enter(const Step& p) {
         while (phase < p.end && !multiplies(stage_of(p, phase))) phase++;
         item = ALL;
-        if (phase < p.end && layer_of(phase) <= current + 1) item = me.first(stage_of(p, phase), offset(p, layers, stage_of(p, phase)));
     }
     // To the next tile; false where there is none yet. `current` is the layer that is computed: the descriptors of that and
     // the next are here.
-    __device__ bool next(const Step& p, const Layer* layers, const Place& me, u32 current) {
+    template <u32 TEAM>
+    __device__ bool next(const Step& p, const Layer* layers, const Place<TEAM>& me, u32 current) {
         for (;;) {
             if (phase >= p.end || layer_of(phase) > current + 1) return false;
             const u32 stage = stage_of(p, phase);
@@ -110,39 +116,48 @@ struct Cursor {
             const Layer* l = layers + (layer_of(phase) & 1);
             u32 count = common_items(p, l, stage);
             if (item >= count && is_routed(l, stage)) {
-                // The flag's value is asked for now and looked at next time, so that nobody waits for it.
                 if (seen <= layer_of(phase)) {
-                    seen = __shfl_sync(FULL, load_l2(counter(p, COUNT_ROUTED)), 0);
-                    blocked = true;
-                    return false;
+                    // What was asked for last time is looked at now, so that nobody waits for it; all lanes look at one's.
+                    const u32 now = __shfl_sync(FULL, asked, 0);
+                    if (now <= layer_of(phase)) {
+                        asked = load_l2(counter(p, COUNT_ROUTED));
+                        return false;
+                    }
+                    seen = now;
+                    __threadfence();
                 }
-                if (blocked) __threadfence();
-                blocked = false;
                 count += routed_items(p, l, stage);
             }
             if (item < count) {
-                const Item i = item_at(p, l, stage, item, me.warp);
-                item += me.step(stage);
-                if (!is_packed(i.matrix->type)) continue;
-                at = tile_at(i);
+                const Item i = item_at(p, l, stage, item, me.starts_up(stage) || second);
+                if (TEAM > 1 && stage == UP && !second)
+                    second = true;
+                else
+                    second = false, item += me.step(stage);
+                const u32 blocks = units(i.matrix->columns);
+                block = me.part();
+                if (!is_packed(i.matrix->type) || block >= blocks) continue;
+                tile = tile_at(i);
                 type = i.matrix->type;
                 columns = i.matrix->columns;
-                left = units(columns);
+                left = (blocks - block + TEAM - 1) / TEAM;
                 return true;
             }
             phase++;
-            enter(p, layers, me, current);
+            enter(p);
         }
     }
+    u32 asked;
 };
 
-// Fills the ring as far as there are slots and tiles.
-__device__ __forceinline__ void refill(Ring& ring, Cursor& c, const Step& p, const Layer* layers, const Place& me, u32 current) {
+// Fills the ring as far as there are slots and blocks.
+template <u32 TEAM>
+__device__ __forceinline__ void refill(Ring& ring, Cursor& c, const Step& p, const Layer* layers, const Place<TEAM>& me, u32 current) {
     while (ring.ahead < ring.count) {
         if (c.left == 0 && !c.next(p, layers, me, current)) return;
-        const u32 bytes = stage_bytes(c.type, c.left > 1 ? 256 : c.columns - (units(c.columns) - 1) * 256);
-        ring.put(c.at, bytes, me.lane);
-        c.at += bytes;
+        const u32 rest = c.columns - c.block * 256;
+        ring.put(c.tile + c.block * stage_bytes(c.type, 256), stage_bytes(c.type, rest < 256 ? rest : 256), me.lane);
+        c.block += TEAM;
         c.left--;
     }
 }

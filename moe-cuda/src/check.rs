@@ -1,9 +1,11 @@
 //! Every kernel against moe-kernels: products, what is quantised and sums by their bytes, the rest within a bound.
 
+mod card;
 mod layer;
 mod report;
 mod single;
 
+pub use card::card;
 pub use layer::{Walk, walk};
 pub use report::{Report, Verdict};
 pub use single::{embeddings, products, quantiser};

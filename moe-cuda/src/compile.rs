@@ -86,6 +86,7 @@ fn options(kernel: Kernel, target: &Target) -> Vec<String> {
     if let Kernel::Step { panels } = kernel {
         options.push(format!("-DPANELS={panels}"));
     }
+    options.push(format!("-DWARPS={}", kernel.warps()));
     // For whoever tries variants of the kernels.
     options.extend(env::var("MOE_NVRTC_OPTIONS").iter().flat_map(|more| more.split_whitespace().map(str::to_owned)));
     options

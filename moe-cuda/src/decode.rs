@@ -3,7 +3,7 @@
 use crate::{
     Error,
     device::{Device, Kernel, Launch, Parameters},
-    layout::{self, COARSE, CHUNK, FINE, KEPT, Layer, Rows, SPLIT, STAGES, Step, THREADS, WARPS, row_stride},
+    layout::{self, COARSE, CHUNK, FINE, KEPT, Layer, Rows, PARTS, SPLIT, STAGES, Step, row_stride},
     model::{Gated, HeadNorm, Model, Tensor, WeightType},
 };
 
@@ -28,7 +28,7 @@ pub struct Options {
 impl Options {
     #[must_use]
     pub fn new(capacity: usize, context: usize) -> Self {
-        let ring = if capacity > 8 { 6 } else { 16 };
+        let ring = if capacity > 8 { 4 } else { 16 };
         Self { capacity, context, block_tokens: 64, ring, spread_from: 3 }
     }
 }
@@ -99,7 +99,6 @@ impl<'d, D: Device> Decoder<'d, D> {
 
     fn describe_layers(&mut self) -> Result<(), Error> {
         let s = &self.model.shape;
-        let warps = WARPS * self.device.multiprocessors() as usize;
         let kv = self.options.capacity * self.blocks * self.options.block_tokens * s.kv_heads * s.head_dim * 2;
         // Tiles so far: each stage begins where the one before ended.
         let mut tiles = 0;
@@ -135,14 +134,13 @@ impl<'d, D: Device> Decoder<'d, D> {
             to.up_forms = forms(networks.iter().flat_map(|gated| [&gated.gate, &gated.up]));
             to.down_forms = forms(networks.iter().map(|gated| &gated.down));
             let count = |tensor: &Tensor| tensor.rows.div_ceil(16);
-            to.first[0] = (tiles % warps) as u32;
+            to.first[0] = tiles as u32;
             tiles += count(&from.query) + count(&from.key) + count(&from.value);
-            to.first[1] = (tiles % warps) as u32;
+            to.first[1] = tiles as u32;
             tiles += count(&from.output);
-            // Gate and up: two warps an item.
-            to.first[2] = (tiles / 2 % (warps / 2)) as u32;
+            to.first[2] = tiles as u32;
             tiles += networks.iter().map(|gated| 2 * count(&gated.gate)).sum::<usize>();
-            to.first[3] = (tiles % warps) as u32;
+            to.first[3] = tiles as u32;
             tiles += networks.iter().map(|gated| count(&gated.down)).sum::<usize>();
         }
         Ok(())
@@ -259,7 +257,9 @@ impl<'d, D: Device> Decoder<'d, D> {
         const STAGED: u32 = 48 << 10;
         let (step, s) = (&self.step, &self.model.shape);
         let group = (s.heads / s.kv_heads) as u32;
-        let attention = WARPS as u32 * group * (s.head_dim as u32 + 2) * 4 + 256;
+        // Attention's mixtures lie over what products use otherwise.
+        let attention = PARTS as u32 * group * (s.head_dim as u32 + 2) * 4 + 128;
+        let exchange = self.exchange_bytes();
         let row = |rows: &Rows| {
             (if rows.coarse > 0 { rows.coarse_stride } else { 0 }) + if rows.fine > 0 { rows.fine_stride } else { 0 }
         };
@@ -267,30 +267,36 @@ impl<'d, D: Device> Decoder<'d, D> {
         let wanted = (row(&step.normed).max(row(&step.attended)) * self.options.capacity as u32)
             .max(row(&step.inner) * (self.options.capacity * (1 + s.used)) as u32)
             .min(STAGED);
-        let stage = attention.max(row(&step.normed) * few).max(wanted).max(4096).next_multiple_of(128);
+        let stage = attention.saturating_sub(exchange).max(row(&step.normed) * few).max(wanted).max(4096);
+        let stage = stage.next_multiple_of(128);
         let slot = self.model.tensors().map(|tensor| tensor.weight_type.slot_bytes()).max().unwrap_or(0);
         let rest = self.fixed_shared_bytes() + stage;
         let limit = self.device.shared_bytes();
         let slots = match slot {
             0 => 0,
-            slot => limit.saturating_sub(rest) / (WARPS as u32 * (slot + 8)),
+            slot => limit.saturating_sub(rest) / (self.kernel().warps() * (slot + 8)),
         }
         .min(self.options.ring);
         if slot > 0 && slots < 2 {
             return Err(Error::Model("its heads and rows leave too little of a multiprocessor's shared memory"));
         }
         (self.step.slot_bytes, self.step.slot_count, self.step.stage_bytes) = (slot, slots, stage);
-        self.shared_bytes = rest + WARPS as u32 * slots * (slot + 8);
+        self.shared_bytes = rest + self.kernel().warps() * slots * (slot + 8);
         Ok(())
     }
 
-    fn panels(&self) -> u32 {
-        (self.options.capacity.div_ceil(8) as u32).next_power_of_two()
+    /// What warps hand each other: results of pairs, or the terms of teams.
+    fn exchange_bytes(&self) -> u32 {
+        match self.kernel() {
+            Kernel::Step { panels: 0 } => self.kernel().warps() / 4 * 8192,
+            Kernel::Step { panels } => self.kernel().warps() * panels * 512,
+            _ => 0,
+        }
     }
 
     fn fixed_shared_bytes(&self) -> u32 {
-        let words = WARPS + 1 + 2 * layout::MOST_EXPERTS;
-        WARPS as u32 * self.panels() * 512 + 2 * size_of::<Layer>() as u32 + (words * 4) as u32 + 64
+        let words = 32 + 2 * 32 + 1 + 2 * layout::MOST_EXPERTS;
+        self.exchange_bytes() + 2 * size_of::<Layer>() as u32 + (words * 4) as u32 + 64
     }
 
     /// Slots of each warp's ring, their bytes, and the bytes of staged activations.
@@ -355,7 +361,7 @@ impl<'d, D: Device> Decoder<'d, D> {
         self.device.launch(&Launch {
             kernel: Kernel::Begin,
             grid: [self.step.tokens.max(1), 1, 1],
-            threads: THREADS,
+            threads: Kernel::Begin.warps() * 32,
             shared_bytes: 0,
             cooperative: false,
             parameters: Parameters::Step(&self.step),
@@ -372,7 +378,7 @@ impl<'d, D: Device> Decoder<'d, D> {
         self.device.launch(&Launch {
             kernel: self.kernel(),
             grid: [self.device.multiprocessors(), 1, 1],
-            threads: THREADS,
+            threads: self.kernel().warps() * 32,
             shared_bytes: self.shared_bytes,
             cooperative: true,
             parameters: Parameters::Step(&step),
@@ -382,7 +388,8 @@ impl<'d, D: Device> Decoder<'d, D> {
     /// The kernel of its bucket.
     #[must_use]
     pub fn kernel(&self) -> Kernel {
-        Kernel::Step { panels: self.panels() }
+        let panels = (self.options.capacity.div_ceil(8) as u32).next_power_of_two();
+        Kernel::Step { panels: if self.options.capacity == 1 { 0 } else { panels } }
     }
 
     /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::{Error, layout::Plain};
 
-/// A kernel, by its name in the sources. Steps are compiled for so many panels of eight tokens.
+/// A kernel, by its name in the sources. Steps are compiled for so many panels of eight tokens, 0 for one token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kernel {
     Step { panels: u32 },
@@ -11,11 +11,23 @@ pub enum Kernel {
     Fill,
 }
 
+impl Kernel {
+    /// Warps of a block: fewer where the registers of four panels leave room for no more.
+    #[must_use]
+    pub const fn warps(self) -> u32 {
+        match self {
+            Self::Step { panels: 4.. } => 8,
+            _ => 16,
+        }
+    }
+}
+
 /// One launch.
 #[derive(Debug, Clone, Copy)]
 pub struct Launch<'a> {
     pub kernel: Kernel,
     pub grid: [u32; 3],
+    /// Threads of a block: of all warps, or of one.
     pub threads: u32,
     pub shared_bytes: u32,
     /// Whether all blocks must be there at once.

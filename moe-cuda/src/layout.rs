@@ -6,9 +6,8 @@ pub const SPLIT: usize = 128;
 pub const CHUNK: usize = 512;
 /// Candidates that a step yields for each token.
 pub const KEPT: usize = 32;
-/// Warps and threads of a block.
-pub const WARPS: usize = 8;
-pub const THREADS: u32 = 256;
+/// Parts of a split, each of which leaves a mixture of its own.
+pub const PARTS: usize = 16;
 pub const MOST_EXPERTS: usize = 256;
 pub const MOST_HIDDEN: usize = 8192;
 

@@ -5,7 +5,7 @@ use moe_kernels::packed::PackedType;
 use crate::{
     Error,
     device::{Device, Kernel, Launch, Parameters},
-    layout::{Fill, THREADS},
+    layout::Fill,
     model::{Gated, HeadNorm, Layer, Model, Shape, Tensor, WeightType, tensor},
 };
 
@@ -114,7 +114,7 @@ pub(crate) fn fill(device: &impl Device, made: &Tensor, amplitude: f32, seed: u3
     device.launch(&Launch {
         kernel: Kernel::Fill,
         grid: [device.multiprocessors() * 8, 1, 1],
-        threads: THREADS,
+        threads: Kernel::Fill.warps() * 32,
         shared_bytes: 0,
         cooperative: false,
         parameters: Parameters::Fill(&parameters),

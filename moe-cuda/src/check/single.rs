@@ -7,7 +7,7 @@ use crate::{
     Error,
     decode::{Decoder, Options},
     device::{Device, Kernel, Launch, Parameters},
-    layout::{COARSE, FINE, GIVEN, Quantise, Rows, THREADS, row_stride},
+    layout::{COARSE, FINE, GIVEN, Quantise, Rows, row_stride},
     model::{HeadNorm, Model, Shape, Tensor, WeightType},
     random::{Random, random_tensor},
     reference::{multiply, quantised, read_row},
@@ -195,6 +195,5 @@ pub fn embeddings(device: &impl Device, weight_type: WeightType, columns: usize,
     report.bits("embeddings", &got, &expected);
     drop(decoder);
     device.free(table.at);
-    let _ = THREADS;
     Ok(report)
 }

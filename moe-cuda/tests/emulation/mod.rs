@@ -22,27 +22,29 @@ type Run = unsafe extern "C" fn(u32, *const u8, *const u32, u32, u32, u32) -> i3
 static RUNNING: Mutex<()> = Mutex::new(());
 
 pub(crate) struct Emulated {
-    library: Library,
+    /// With 8 warps to a block, and with 16.
+    libraries: [Library; 2],
     multiprocessors: u32,
     allocated: RefCell<HashMap<u64, Layout>>,
     seed: RefCell<u32>,
 }
 
 /// What was built in this process.
-static BUILT: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
+static BUILT: Mutex<Vec<[usize; 3]>> = Mutex::new(Vec::new());
 
 /// The kernels for heads of `head_dim`, `group` to a KV head, built once.
-fn build(head_dim: usize, group: usize) -> PathBuf {
+fn build(head_dim: usize, group: usize, warps: usize) -> PathBuf {
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kernels-{head_dim}-{group}.so"));
-    if !built.contains(&(head_dim, group)) {
-        compile(head_dim, group, &to);
-        built.push((head_dim, group));
+    let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kernels-{head_dim}-{group}-{warps}.so"));
+    let what = [head_dim, group, warps];
+    if !built.contains(&what) {
+        compile(what, &to);
+        built.push(what);
     }
     to
 }
 
-fn compile(head_dim: usize, group: usize, to: &Path) {
+fn compile([head_dim, group, warps]: [usize; 3], to: &Path) {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
     let partial = to.with_extension(format!("{}.so", std::process::id()));
     let compiler = env::var("CXX").unwrap_or_else(|_| "g++".to_owned());
@@ -50,7 +52,7 @@ fn compile(head_dim: usize, group: usize, to: &Path) {
         .args(["-std=c++17", "-O1", "-ffp-contract=off", "-fno-strict-aliasing", "-shared", "-fPIC"])
         // The processor's own fused multiply-add, where it has one: without it each is a call.
         .args(if cfg!(target_arch = "x86_64") { &["-march=native"][..] } else { &[] })
-        .args(["-w", &format!("-DHEAD_DIM={head_dim}"), &format!("-DGROUP={group}")])
+        .args(["-w", &format!("-DHEAD_DIM={head_dim}"), &format!("-DGROUP={group}"), &format!("-DWARPS={warps}")])
         .arg(sources.join("emulated.cpp"))
         .arg("-o")
         .arg(&partial)
@@ -64,10 +66,9 @@ fn compile(head_dim: usize, group: usize, to: &Path) {
 
 impl Emulated {
     pub(crate) fn new(multiprocessors: u32, head_dim: usize, group: usize) -> Self {
-        let path = build(head_dim, group);
         // SAFETY: the library's initialisers are those of C++'s runtime.
-        let library = unsafe { Library::new(path) }.unwrap();
-        Self { library, multiprocessors, allocated: RefCell::default(), seed: RefCell::new(1) }
+        let libraries = [8, 16].map(|warps| unsafe { Library::new(build(head_dim, group, warps)) }.unwrap());
+        Self { libraries, multiprocessors, allocated: RefCell::default(), seed: RefCell::new(1) }
     }
 
     /// Sizes of the structs, as the kernels have them.
@@ -75,7 +76,7 @@ impl Emulated {
         let mut sizes = [0; 4];
         // SAFETY: the function writes four words.
         unsafe {
-            let get = self.library.get::<unsafe extern "C" fn(*mut u32)>(c"emulated_sizes").unwrap();
+            let get = self.libraries[0].get::<unsafe extern "C" fn(*mut u32)>(c"emulated_sizes").unwrap();
             get(sizes.as_mut_ptr());
         }
         sizes
@@ -139,7 +140,7 @@ impl Device for Emulated {
         let _alone = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: the parameters are the kernel's struct; addresses in them are this process' own.
         let done = unsafe {
-            let run = self.library.get::<Run>(c"emulated_launch").unwrap();
+            let run = self.libraries[usize::from(launch.kernel.warps() > 8)].get::<Run>(c"emulated_launch").unwrap();
             let seed = *self.seed.borrow();
             run(which, parameters, launch.grid.as_ptr(), launch.threads, launch.shared_bytes, seed)
         };
