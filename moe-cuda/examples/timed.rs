@@ -44,7 +44,7 @@ fn main() -> Result<(), Error> {
                     options.ring, options.spread_from, t.queued_ms, t.tokens_per_second, t.gigabytes_per_second
                 );
                 for s in &t.stages {
-                    print!(" {} {:.1} {:.0};", s.name, s.microseconds, s.gigabytes_per_second);
+                    print!(" {} {:.1} ({:.1} {:.1}) {:.0};", s.name, s.microseconds, s.before, s.barrier, s.gigabytes_per_second);
                 }
                 println!();
             }

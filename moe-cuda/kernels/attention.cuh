@@ -9,8 +9,6 @@
 #define LANE_DIMS (HEAD_DIM / 16)
 #define PART 8
 #define PARTS (SPLIT / PART)
-// Heads that a warp computes at a time, for the registers' sake.
-#define PASS (GROUP <= 5 ? GROUP : 4)
 
 __device__ __forceinline__ float sum_of_half(float v) {
 #pragma unroll
@@ -85,102 +83,108 @@ __device__ __forceinline__ u64 kv_place(const Step& p, u32 t, u32 position, u32 
     return (((u64)block * p.kv_heads + kv_head) * p.block_tokens + position % p.block_tokens) * HEAD_DIM;
 }
 
-// Keys and values of the new token, by one warp: the lower half of it the key, the upper the value.
-__device__ __forceinline__ void store_new(const Step& p, const Layer* l, u32 t, u32 position, u32 kv_head, u32 lane) {
+// Keys and values of the new token, by one warp: the lower half of it the key, the upper the value. Into the cache, and to
+// `to` for those who attend to it now.
+__device__ __forceinline__ void store_new(const Step& p, const Layer* l, u32 t, u32 position, u32 kv_head, u32* to, u32 lane) {
     const float* row = (const float*)p.qkv + (u64)t * qkv_columns(p) + query_columns(p) + kv_head * HEAD_DIM;
     float k[LANE_DIMS], v[LANE_DIMS];
     load_head(k, row, lane);
     load_head(v, row + p.kv_heads * HEAD_DIM, lane);
     prepare(k, p, l, (const float*)l->key_norm, t, 1.f, lane);
-    u16* to = (u16*)(lane < 16 ? l->keys : l->values) + kv_place(p, t, position, kv_head) + (lane & 15) * LANE_DIMS;
+    u32* cache = (u32*)((u16*)(lane < 16 ? l->keys : l->values) + kv_place(p, t, position, kv_head)) + (lane & 15) * (LANE_DIMS / 2);
 #pragma unroll
-    for (int j = 0; j < LANE_DIMS; j += 2) {
-        const float a = lane < 16 ? k[j] : v[j], b = lane < 16 ? k[j + 1] : v[j + 1];
-        *(u32*)(to + j) = float_to_half(a) | float_to_half(b) << 16;
+    for (int j = 0; j < LANE_DIMS / 2; j++) {
+        const float a = lane < 16 ? k[2 * j] : v[2 * j], b = lane < 16 ? k[2 * j + 1] : v[2 * j + 1];
+        const u32 both = float_to_half(a) | float_to_half(b) << 16;
+        cache[j] = both;
+        to[lane * (LANE_DIMS / 2) + j] = both;
     }
 }
 
-// One part of a split of one KV head of one token. Leaves each head's mixture, maximum and sum in `mixture` and `ml`.
-__device__ __forceinline__ void attend_part(const Step& p, const Layer* l, u32 t, u32 kv_head, u32 first, u32 start, u32 position, float* mixture,
+// A part's stored keys and values, but for the newest position.
+struct Loaded {
+    Stored k[PART / 2], v[PART / 2];
+};
+__device__ __forceinline__ void load_part(Loaded& a, const Step& p, const Layer* l, u32 t, u32 kv_head, u32 first, u32 position, u32 lane) {
+    const u32 half = lane >> 4;
+    const u64 at = first < position ? kv_place(p, t, first, kv_head) + half * HEAD_DIM + (lane & 15) * LANE_DIMS : 0;
+#pragma unroll
+    for (int i = 0; i < PART / 2; i++) a.k[i] = load_stored((const u16*)l->keys + at + i * 2 * HEAD_DIM, first + i * 2 + half < position);
+#pragma unroll
+    for (int i = 0; i < PART / 2; i++) a.v[i] = load_stored((const u16*)l->values + at + i * 2 * HEAD_DIM, first + i * 2 + half < position);
+}
+
+// One part of a split of one KV head of one token. `queries` holds its heads, `newest` the new key and value. Leaves each
+// head's mixture, maximum and sum in `mixture` and `ml`.
+__device__ __forceinline__ void attend_part(Loaded& a, const float* queries, const u32* newest, u32 first, u32 start, u32 position, float* mixture,
                                             float2* ml, u32 lane) {
     const u32 half = lane >> 4, l16 = lane & 15;
-    Stored k[PART / 2], v[PART / 2];
-    const u64 at = first <= position ? kv_place(p, t, first, kv_head) + half * HEAD_DIM + l16 * LANE_DIMS : 0;
 #pragma unroll
-    for (int i = 0; i < PART / 2; i++) k[i] = load_stored((const u16*)l->keys + at + i * 2 * HEAD_DIM, first + i * 2 + half <= position);
+    for (int i = 0; i < PART / 2; i++)
+        if (first + i * 2 + half == position) {
 #pragma unroll
-    for (int i = 0; i < PART / 2; i++) v[i] = load_stored((const u16*)l->values + at + i * 2 * HEAD_DIM, first + i * 2 + half <= position);
-    const float scale = ((const float*)p.query_scale)[t * 2 + (l->flags & ROPE ? 0 : 1)];
-    for (u32 pass = 0; pass < GROUP; pass += PASS) {
-        float q[PASS][LANE_DIMS], s[PASS][PART / 2], o[PASS][LANE_DIMS];
-#pragma unroll
-        for (int h = 0; h < PASS; h++) {
-            const u32 head = kv_head * GROUP + (pass + h < GROUP ? pass + h : GROUP - 1);
-            load_head(q[h], (const float*)p.qkv + (u64)t * qkv_columns(p) + head * HEAD_DIM, lane);
+            for (int j = 0; j < LANE_DIMS / 2; j++) {
+                a.k[i].w[j] = newest[l16 * (LANE_DIMS / 2) + j];
+                a.v[i].w[j] = newest[(16 + l16) * (LANE_DIMS / 2) + j];
+            }
         }
+#pragma unroll 1
+    for (u32 h = 0; h < GROUP; h++) {
+        const float4* from = (const float4*)(queries + h * HEAD_DIM + l16 * LANE_DIMS);
+        float q[LANE_DIMS], s[PART / 2], o[LANE_DIMS];
 #pragma unroll
-        for (int h = 0; h < PASS; h++) prepare(q[h], p, l, (const float*)l->query_norm, t, scale, lane);
+        for (int j = 0; j < LANE_DIMS; j += 4) {
+            const float4 f = from[j / 4];
+            q[j] = f.x, q[j + 1] = f.y, q[j + 2] = f.z, q[j + 3] = f.w;
+        }
 #pragma unroll
         for (int i = 0; i < PART / 2; i++) {
-            const u32 at_position = first + i * 2 + half;
-            const bool seen = at_position <= position && at_position >= start;
+            s[i] = 0;
 #pragma unroll
-            for (int h = 0; h < PASS; h++) {
-                float sum = 0;
-#pragma unroll
-                for (int j = 0; j < LANE_DIMS / 2; j++) {
-                    const float2 f = halves(k[i].w[j]);
-                    sum = fmaf(q[h][2 * j], f.x, sum);
-                    sum = fmaf(q[h][2 * j + 1], f.y, sum);
-                }
-                sum = sum_of_half(sum);
-                s[h][i] = seen ? sum : -1e30f;
+            for (int j = 0; j < LANE_DIMS / 2; j++) {
+                const float2 f = halves(a.k[i].w[j]);
+                s[i] = fmaf(q[2 * j], f.x, s[i]);
+                s[i] = fmaf(q[2 * j + 1], f.y, s[i]);
             }
         }
 #pragma unroll
-        for (int h = 0; h < PASS; h++) {
-            float most = s[h][0], sum = 0;
+        for (int d = 8; d; d >>= 1)
 #pragma unroll
-            for (int i = 1; i < PART / 2; i++) most = fmaxf(most, s[h][i]);
-            most = fmaxf(most, __shfl_xor_sync(FULL, most, 16));
+            for (int i = 0; i < PART / 2; i++) s[i] += __shfl_xor_sync(FULL, s[i], d);
+        float most = -1e30f, sum = 0;
 #pragma unroll
-            for (int i = 0; i < PART / 2; i++) {
-                s[h][i] = s[h][i] > -1e29f ? __expf(s[h][i] - most) : s[h][i] == s[h][i] ? 0.f : s[h][i];
-                sum += s[h][i];
-            }
-            sum += __shfl_xor_sync(FULL, sum, 16);
-#pragma unroll
-            for (int j = 0; j < LANE_DIMS; j++) o[h][j] = 0;
-            if (lane == 0 && pass + h < GROUP) ml[pass + h] = make_float2(most, sum);
+        for (int i = 0; i < PART / 2; i++) {
+            const u32 at = first + i * 2 + half;
+            if (at > position || at < start) s[i] = -1e30f;
+            most = fmaxf(most, s[i]);
         }
+        most = fmaxf(most, __shfl_xor_sync(FULL, most, 16));
+#pragma unroll
+        for (int i = 0; i < PART / 2; i++) {
+            // What is not a number stays so; what is not seen counts nothing.
+            s[i] = s[i] > -1e29f ? __expf(s[i] - most) : s[i] == s[i] ? 0.f : s[i];
+            sum += s[i];
+        }
+        sum += __shfl_xor_sync(FULL, sum, 16);
+#pragma unroll
+        for (int j = 0; j < LANE_DIMS; j++) o[j] = 0;
 #pragma unroll
         for (int i = 0; i < PART / 2; i++)
 #pragma unroll
             for (int j = 0; j < LANE_DIMS / 2; j++) {
-                const float2 f = halves(v[i].w[j]);
-#pragma unroll
-                for (int h = 0; h < PASS; h++) {
-                    o[h][2 * j] = fmaf(s[h][i], f.x, o[h][2 * j]);
-                    o[h][2 * j + 1] = fmaf(s[h][i], f.y, o[h][2 * j + 1]);
-                }
+                const float2 f = halves(a.v[i].w[j]);
+                o[2 * j] = fmaf(s[i], f.x, o[2 * j]);
+                o[2 * j + 1] = fmaf(s[i], f.y, o[2 * j + 1]);
             }
 #pragma unroll
-        for (int h = 0; h < PASS; h++)
+        for (int j = 0; j < LANE_DIMS; j++) o[j] += __shfl_xor_sync(FULL, o[j], 16);
+        if (half == 0) {
 #pragma unroll
-            for (int j = 0; j < LANE_DIMS; j += 4) {
-#pragma unroll
-                for (int i = 0; i < 4; i++) o[h][j + i] += __shfl_xor_sync(FULL, o[h][j + i], 16);
-                if (half == 0 && pass + h < GROUP)
-                    *(float4*)(mixture + (pass + h) * HEAD_DIM + l16 * LANE_DIMS + j) = make_float4(o[h][j], o[h][j + 1], o[h][j + 2], o[h][j + 3]);
-            }
+            for (int j = 0; j < LANE_DIMS; j += 4)
+                *(float4*)(mixture + h * HEAD_DIM + l16 * LANE_DIMS + j) = make_float4(o[j], o[j + 1], o[j + 2], o[j + 3]);
+        }
+        if (lane == 0) ml[h] = make_float2(most, sum);
     }
-}
-
-// The splits that a token has in a layer, and the first of them.
-__device__ __forceinline__ u32 splits_of(const Step& p, const Layer* l, u32 t, u32& first, u32& start) {
-    start = l->flags & CHUNKED ? ((const u32*)p.starts)[t] : 0;
-    first = start / SPLIT;
-    return ((const u32*)p.positions)[t] / SPLIT + 1 - first;
 }
 
 // 256 columns of a token's result, from all splits of the heads they belong to, by 256 threads; then their first warp quantises
@@ -194,9 +198,9 @@ __device__ __forceinline__ void combine(const Step& p, const Layer* l, u32 t, u3
         const float2* ml = (const float2*)p.partial_ml + first;
         const float* part = (const float*)p.partial + first * HEAD_DIM + column % HEAD_DIM;
         float most = -1e30f, sum = 0;
-#pragma unroll 16
+#pragma unroll 8
         for (u32 s = 0; s < splits; s++) most = fmaxf(most, load_l2(ml + s * GROUP).x);
-#pragma unroll 16
+#pragma unroll 8
         for (u32 s = 0; s < splits; s++) {
             const float2 m = load_l2(ml + s * GROUP);
             const float by = __expf(m.x - most);
@@ -218,36 +222,54 @@ __device__ __forceinline__ void combine(const Step& p, const Layer* l, u32 t, u3
     __syncthreads();
 }
 
-// The stage. `shared` has room for PARTS * GROUP * (HEAD_DIM + 2) floats and 32 words; `places` holds each token's position and
+// The stage. `shared` has room for PARTS * GROUP * (HEAD_DIM + 2) + (GROUP + 1) * HEAD_DIM floats and 32 words; `places` holds each token's position and
 // where its chunk starts.
 //
-// Synchronisation: the new token's keys are written by warp 0 of the block that attends to the newest split, which alone reads
-// them in this step; its barrier stands between. Partial results are written before the block's barrier, a fence and the
+// Synchronisation: a warp prepares a head and leaves it in shared memory, another the new token's key and value; the block's
+// barrier stands between them and those who attend. The cache's new entry is not read in this step. Partial results are written before the block's barrier, a fence and the
 // units' counts; the block that counts last reads them after a fence and a barrier, through L2.
-__device__ __forceinline__ void attend(const Step& p, const Layer* l, u8* shared, const uint2* places, u32 cta, u32 grid, u32 warp, u32 lane) {
+STAGE void attend(const Step& p, const Layer* l, u8* shared, const uint2* places, u32 cta, u32 grid, u32 warp, u32 lane) {
     float* mixture = (float*)shared;
     float2* ml = (float2*)(mixture + PARTS * GROUP * HEAD_DIM);
-    u32* last = (u32*)(ml + PARTS * GROUP);
+    float* queries = (float*)(ml + PARTS * GROUP);
+    u32* newest = (u32*)(queries + GROUP * HEAD_DIM);
+    u32* last = newest + HEAD_DIM;
     const u32 items = p.tokens * p.kv_heads * p.splits, width = GROUP * HEAD_DIM, all_units = units(query_columns(p));
     for (u32 item = cta; item < items; item += grid) {
         const u32 split = item % p.splits, kv_head = item / p.splits % p.kv_heads, t = item / p.splits / p.kv_heads;
         const u32 position = places[t].x, start = l->flags & CHUNKED ? places[t].y : 0, first = start / SPLIT;
         const u32 splits = position / SPLIT + 1 - first;
         if (split >= splits) continue;
-        if (split + 1 == splits) {
-            if (warp == 0) store_new(p, l, t, position, kv_head, lane);
-            __syncthreads();
+        Loaded loaded;
+        load_part(loaded, p, l, t, kv_head, (first + split) * SPLIT + warp * PART, position, lane);
+        for (u32 h = warp; h <= GROUP; h += WARPS) {
+            if (h == GROUP) {
+                if (split + 1 == splits) store_new(p, l, t, position, kv_head, newest, lane);
+                break;
+            }
+            float q[LANE_DIMS];
+            load_head(q, (const float*)p.qkv + (u64)t * qkv_columns(p) + (kv_head * GROUP + h) * HEAD_DIM, lane);
+            prepare(q, p, l, (const float*)l->query_norm, t, ((const float*)p.query_scale)[t * 2 + (l->flags & ROPE ? 0 : 1)], lane);
+            if (lane < 16) {
+#pragma unroll
+                for (int j = 0; j < LANE_DIMS; j++) queries[h * HEAD_DIM + lane * LANE_DIMS + j] = q[j];
+            }
         }
-        for (u32 part = warp; part < PARTS; part += WARPS)
-            attend_part(p, l, t, kv_head, (first + split) * SPLIT + part * PART, start, position, mixture + part * width, ml + part * GROUP, lane);
+        __syncthreads();
+#pragma unroll 1
+        for (u32 part = warp; part < PARTS; part += WARPS) {
+            const u32 at = (first + split) * SPLIT + part * PART;
+            if (part != warp) load_part(loaded, p, l, t, kv_head, at, position, lane);
+            attend_part(loaded, queries, newest, at, start, position, mixture + part * width, ml + part * GROUP, lane);
+        }
         __syncthreads();
         const u64 to = ((u64)(t * p.kv_heads + kv_head) * p.splits + split) * GROUP;
         for (u32 i = threadIdx.x; i < width; i += THREADS) {
             const u32 h = i / HEAD_DIM;
             float most = ml[h].x, sum = 0, value = 0;
-#pragma unroll
+#pragma unroll 4
             for (int w = 1; w < PARTS; w++) most = fmaxf(most, ml[w * GROUP + h].x);
-#pragma unroll
+#pragma unroll 4
             for (int w = 0; w < PARTS; w++) {
                 const float by = __expf(ml[w * GROUP + h].x - most);
                 sum = fmaf(by, ml[w * GROUP + h].y, sum);

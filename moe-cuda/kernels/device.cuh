@@ -18,6 +18,8 @@ typedef unsigned long long u64;
 #include "emulation.h"
 #else
 
+// Stages without a ring of their own are calls: their registers are then not the products'.
+#define STAGE __device__ __noinline__
 #define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) u8 name[]
 
 __device__ __forceinline__ float half_to_float(u32 bits) {
@@ -117,8 +119,10 @@ __device__ __forceinline__ void copy_async(u8* to, const u8* from, u32 bytes, u6
 }
 #if __CUDA_ARCH__ >= 900
 #define COPY_ARRIVALS 1
+#define COPY_BY_THREADS 0
 #else
 #define COPY_ARRIVALS 32
+#define COPY_BY_THREADS 1
 #endif
 __device__ __forceinline__ void mbarrier_wait(u64* bar, u32 parity) {
 #if __CUDA_ARCH__ >= 900

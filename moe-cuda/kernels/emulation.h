@@ -17,6 +17,7 @@
 #define __global__
 #define __device__
 #define __forceinline__ inline
+#define STAGE
 #define __launch_bounds__(...)
 #define __align__(n)
 #define __nv_pure__
@@ -235,6 +236,8 @@ static inline void mma(int (&c)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 
 }
 
 #define COPY_ARRIVALS 1
+// Both ways of asking for copies are tested.
+#define COPY_BY_THREADS (WARPS == 8)
 static inline void mbarrier_init(u64* bar, u32) { *bar = 0; }
 static inline void mbarrier_init_fence() {}
 static inline void copy_async(u8* to, const u8* from, u32 bytes, u64* bar, u32 lane) {

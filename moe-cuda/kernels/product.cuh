@@ -87,16 +87,15 @@ __device__ __forceinline__ By coarse_by(const Operands& o, const Tokens<P>& k, i
 
 // A packed tile out of the ring. Activations of the first panel are asked for before the weights are waited for.
 template <int P>
-__device__ __forceinline__ void packed_tile(float (&acc)[P][4], Ring& ring, Cursor& cursor, const Step& p, const Layer* layers, const Place<1>& me,
-                                            u32 current, const Matrix& m, const Operands& o, const Tokens<P>& k) {
-    const u32 g = me.lane >> 2, t = me.lane & 3, nb = units(m.columns), kp = nb * 256, type = m.type;
+__device__ __forceinline__ void packed_tile(float (&acc)[P][4], Feed<1>& feed, const Matrix& m, const Operands& o, const Tokens<P>& k) {
+    const u32 lane = feed.me.lane, g = lane >> 2, t = lane & 3, nb = units(m.columns), kp = nb * 256, type = m.type;
     for (u32 b = 0; b < nb; b++) {
         if (type <= Q6_K) {
             const u8* row = o.coarse + k.row[0] * o.coarse_stride;
             Fragment x = fragment_at(row, b, t);
             u32 sums = *(const u32*)(row + kp + (b * 4 + t) * 4);
             By by = coarse_by<P>(o, k, 0, kp + nb * 16 + b * 4);
-            const u8* w = ring.wait();
+            const u8* w = feed.ring.wait();
             if (type == Q4_K) {
                 Q4KBlock block;
                 block.load(w, g, t);
@@ -112,7 +111,7 @@ __device__ __forceinline__ void packed_tile(float (&acc)[P][4], Ring& ring, Curs
                         next_sums = *(const u32*)(r + kp + (b * 4 + t) * 4);
                         next_by = coarse_by<P>(o, k, i + 1 < P ? i + 1 : 0, kp + nb * 16 + b * 4);
                     }
-                    block.multiply(acc[i], x, sums, by, me.lane);
+                    block.multiply(acc[i], x, sums, by, lane);
                     x = next, sums = next_sums, by = next_by;
                 }
             } else {
@@ -132,15 +131,15 @@ __device__ __forceinline__ void packed_tile(float (&acc)[P][4], Ring& ring, Curs
                 }
             }
         } else {
-            const u8* w = ring.wait();
+            const u8* w = feed.ring.wait();
             const u32 blocks = b + 1 < nb || m.columns % 256 == 0 ? 8 : m.columns % 256 / 32;
             if (type == Q8_0)
                 fine_stage<Q8Block, P>(acc, w, blocks, o, k, kp, b, g, t);
             else
                 fine_stage<Mxfp4Block, P>(acc, w, blocks, o, k, kp, b, g, t);
         }
-        ring.release();
-        refill(ring, cursor, p, layers, me, current);
+        feed.ring.release();
+        feed.refill();
     }
 }
 

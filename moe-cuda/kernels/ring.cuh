@@ -11,25 +11,28 @@
 struct Ring {
     u8* slots;
     u64* full;
-    u32 slot_bytes, count;
-    // Slots filled and not yet taken.
-    u32 ahead, fill, take, parity;
+    u32 slot_bytes, count, take, parity;
+    // Of lane 0: slots filled and not yet taken, the next to fill, and what comes next of the tile that is fetched.
+    u32 ahead, fill, left, bytes, last_bytes, stride;
+    const u8* at;
 
-    __device__ __forceinline__ void init(u8* s, u64* f, u32 bytes, u32 n, u32 lane) {
+    __device__ __forceinline__ void init(u8* s, u64* f, u32 bytes_, u32 n, u32 lane) {
         slots = s;
         full = f;
-        slot_bytes = bytes;
+        slot_bytes = bytes_;
         count = n;
-        ahead = fill = take = parity = 0;
+        ahead = fill = take = parity = left = 0;
         if (lane == 0)
             for (u32 i = 0; i < n; i++) mbarrier_init(f + i, COPY_ARRIVALS);
         mbarrier_init_fence();
         __syncwarp();
     }
-    __device__ __forceinline__ void put(const u8* from, u32 bytes, u32 lane) {
-        copy_async(slots + fill * slot_bytes, from, bytes, full + fill, lane);
+    // By lane 0, where there is a slot and something left.
+    __device__ __forceinline__ void went() {
         fill = fill + 1 == count ? 0 : fill + 1;
         ahead++;
+        left--;
+        at += stride;
     }
     __device__ __forceinline__ const u8* wait() {
         mbarrier_wait(full + take, parity);

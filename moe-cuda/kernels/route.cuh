@@ -62,7 +62,7 @@ __device__ __forceinline__ void choose(const Step& p, u32 t, u32 lane) {
 
 // All of it. `shared` has room for 2 * MOST_EXPERTS words. The block's barriers stand between the steps; what other blocks
 // read of it they read after the release of COUNT_ROUTED that follows.
-__device__ __forceinline__ void route(const Step& p, u32* shared, u32 warp, u32 lane) {
+STAGE void route(const Step& p, u32* shared, u32 warp, u32 lane) {
     for (u32 t = warp; t < p.tokens; t += WARPS) choose(p, t, lane);
     __syncthreads();
     const u32 e = threadIdx.x, all = p.tokens * p.used;

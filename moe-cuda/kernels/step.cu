@@ -26,6 +26,8 @@ struct Shared {
     u32* words;
     // Each token's position, and where its chunk starts.
     uint2* places;
+    // The parameters once more, for the stages that are calls.
+    Step* step;
 };
 
 // Waits until all blocks have come to the same place for the `round`th time.
@@ -36,6 +38,10 @@ __device__ __forceinline__ void grid_barrier(const Step& p, u32 grid, u32 round)
         while (load_acquire((const u32*)p.barrier) < grid * round) relax();
     }
     __syncthreads();
+}
+// When the first block began a phase (0), had its activations (1), and was done (2).
+__device__ __forceinline__ void note_time(const Step& p, u32 phase, u32 what, u32 cta) {
+    if (p.times && cta == 0 && threadIdx.x == 0) ((u64*)p.times)[(phase - p.begin) * 3 + what] = nanoseconds();
 }
 __device__ __forceinline__ void load_layer(const Step& p, Layer* layers, u32 index) {
     if (index >= p.layer_count) return;
@@ -63,7 +69,7 @@ __device__ __forceinline__ void operands(Operands& o, const Rows& rows, u32 coun
 
 // The norm of a stage. Few tokens: each block does all of them for itself, into shared memory. More (SPREAD): a block a token,
 // into global memory.
-__device__ __forceinline__ void norm_stage(const Step& p, u32 stage, u32 phase, const Layer* l, const Layer* before, const float* weight, u32 forms,
+STAGE void norm_stage(const Step& p, u32 stage, u32 phase, const Layer* l, const Layer* before, const float* weight, u32 forms,
                                            const Shared& s, u32 cta, u32 grid, u32 warp, u32 lane) {
     const bool spread = p.flags & SPREAD, routes = stage == UP && (l->flags & ROUTED);
     u32 arrivals = spread ? p.tokens : p.experts;
@@ -105,10 +111,6 @@ __device__ __forceinline__ void norm_stage(const Step& p, u32 stage, u32 phase, 
     }
 }
 
-// How many tiles came before a stage.
-__device__ __forceinline__ u32 first_of(const Layer* l, u32 stage) {
-    return stage == HEAD ? 0 : l->first[stage == QKV ? 0 : stage == OUTPUT ? 1 : stage == UP ? 2 : 3];
-}
 // Until the router has spoken of this layer.
 __device__ __forceinline__ void wait_for_routing(const Step& p, u32 layer) {
     while (__shfl_sync(FULL, load_acquire(counter(p, COUNT_ROUTED)), 0) <= layer) relax();
@@ -117,8 +119,8 @@ __device__ __forceinline__ void wait_for_routing(const Step& p, u32 layer) {
 
 // Everything a stage of products does after its activations are there.
 template <int P>
-__device__ __forceinline__ void multiply_stage(Ring& ring, Cursor& cursor, const Step& p, u32 stage, u32 phase, const Layer* l, const Operands& o,
-                                               const Shared& s, const Place<1>& me) {
+__device__ __forceinline__ void multiply_stage(Feed<1>& feed, const Step& p, u32 stage, u32 phase, const Layer* l, const Operands& o, const Shared& s) {
+    const Place<1>& me = feed.me;
     const u32 current = layer_of(phase), step = me.step(stage);
     u32 item = me.first(stage, first_of(l, stage));
     u32 count = common_items(p, l, stage);
@@ -131,7 +133,7 @@ __device__ __forceinline__ void multiply_stage(Ring& ring, Cursor& cursor, const
             routed = false;
             wait_for_routing(p, current);
             count += routed_items(p, l, stage);
-            refill(ring, cursor, p, s.layers, me, current);
+            feed.refill();
             continue;
         }
         const Item i = item_at(p, l, stage, item, me.starts_up(stage));
@@ -143,9 +145,8 @@ __device__ __forceinline__ void multiply_stage(Ring& ring, Cursor& cursor, const
         for (int q = 0; q < P; q++) acc[q][0] = acc[q][1] = acc[q][2] = acc[q][3] = 0;
         float* scratch = s.exchange + me.warp * P * 128;
         if (is_packed(i.matrix->type)) {
-            do refill(ring, cursor, p, s.layers, me, current);
-            while (ring.ahead == 0);
-            packed_tile<P>(acc, ring, cursor, p, s.layers, me, current, *i.matrix, o, k);
+            feed.refill(true);
+            packed_tile<P>(acc, feed, *i.matrix, o, k);
         } else {
             plain_tile<P>(acc, scratch, p, i, o, k, me.lane);
         }
@@ -157,8 +158,8 @@ __device__ __forceinline__ void multiply_stage(Ring& ring, Cursor& cursor, const
 }
 
 // The same for one token, by teams.
-__device__ __forceinline__ void team_stage(Ring& ring, Cursor& cursor, const Step& p, u32 stage, u32 phase, const Layer* l, const Operands& o,
-                                           const Shared& s, const Place<TEAM_WARPS>& me) {
+__device__ __forceinline__ void team_stage(Feed<TEAM_WARPS>& feed, const Step& p, u32 stage, u32 phase, const Layer* l, const Operands& o, const Shared& s) {
+    const Place<TEAM_WARPS>& me = feed.me;
     const u32 current = layer_of(phase), step = me.step(stage);
     u8* terms = (u8*)s.exchange + me.warp / TEAM_WARPS * TERM_BYTES;
     u32 count = common_items(p, l, stage);
@@ -169,7 +170,7 @@ __device__ __forceinline__ void team_stage(Ring& ring, Cursor& cursor, const Ste
             routed = false;
             wait_for_routing(p, current);
             count += routed_items(p, l, stage);
-            refill(ring, cursor, p, s.layers, me, current);
+            feed.refill();
             continue;
         }
         float gate = 0;
@@ -184,10 +185,8 @@ __device__ __forceinline__ void team_stage(Ring& ring, Cursor& cursor, const Ste
             float v;
             if (is_packed(i.matrix->type)) {
                 // So that the first block is on its way; a warp without a block in this tile has none to wait for.
-                if (me.part() < units(i.matrix->columns))
-                    do refill(ring, cursor, p, s.layers, me, current);
-                    while (ring.ahead == 0);
-                v = team_tile(terms, ring, cursor, p, s.layers, me, current, *i.matrix, o, row, factor);
+                if (me.part() < units(i.matrix->columns)) feed.refill(true);
+                v = team_tile(terms, feed, *i.matrix, o, row, factor);
             } else {
                 v = team_plain((float*)terms, me, i, o, row, factor);
             }
@@ -208,18 +207,18 @@ template <int N>
 struct Variant {
     static const u32 TEAM = 1;
     static const u32 EXCHANGE = WARPS * N * 512;
-    static __device__ __forceinline__ void multiply(Ring& ring, Cursor& cursor, const Step& p, u32 stage, u32 phase, const Layer* l,
-                                                    const Operands& o, const Shared& s, const Place<1>& me) {
-        multiply_stage<N>(ring, cursor, p, stage, phase, l, o, s, me);
+    static __device__ __forceinline__ void multiply(Feed<1>& feed, const Step& p, u32 stage, u32 phase, const Layer* l, const Operands& o,
+                                                    const Shared& s) {
+        multiply_stage<N>(feed, p, stage, phase, l, o, s);
     }
 };
 template <>
 struct Variant<0> {
     static const u32 TEAM = TEAM_WARPS;
     static const u32 EXCHANGE = WARPS / TEAM_WARPS * TERM_BYTES;
-    static __device__ __forceinline__ void multiply(Ring& ring, Cursor& cursor, const Step& p, u32 stage, u32 phase, const Layer* l,
-                                                    const Operands& o, const Shared& s, const Place<TEAM_WARPS>& me) {
-        team_stage(ring, cursor, p, stage, phase, l, o, s, me);
+    static __device__ __forceinline__ void multiply(Feed<TEAM_WARPS>& feed, const Step& p, u32 stage, u32 phase, const Layer* l, const Operands& o,
+                                                    const Shared& s) {
+        team_stage(feed, p, stage, phase, l, o, s);
     }
 };
 
@@ -235,39 +234,40 @@ __device__ __forceinline__ void step(const Step& p, u8* memory) {
     s.layers = (Layer*)(full + WARPS * p.slot_count);
     s.reduce = (float*)(s.layers + 2);
     s.places = (uint2*)(s.reduce + 32);
-    s.words = (u32*)(s.places + 32);
-    Ring ring;
-    ring.init(memory + me.warp * ring_bytes, full + me.warp * p.slot_count, p.slot_bytes, p.slot_count, me.lane);
-    u32 current = layer_of(p.begin), round = 0;
-    load_layer(p, s.layers, current);
-    load_layer(p, s.layers, current + 1);
+    s.step = (Step*)(s.places + 32);
+    Cursor* cursors = (Cursor*)(s.step + 1);
+    s.words = (u32*)(cursors + WARPS);
+    Feed<V::TEAM> feed = {{}, cursors + me.warp, s.step, s.layers, me, layer_of(p.begin)};
+    feed.ring.init(memory + me.warp * ring_bytes, full + me.warp * p.slot_count, p.slot_bytes, p.slot_count, me.lane);
+    u32 round = 0;
+    load_layer(p, s.layers, feed.current);
+    load_layer(p, s.layers, feed.current + 1);
+    for (u32 i = threadIdx.x; i < sizeof(Step) / 4; i += THREADS) ((u32*)s.step)[i] = ((const u32*)&p)[i];
     if (threadIdx.x < 32) {
         s.reduce[threadIdx.x] = 0;
         if (threadIdx.x < p.tokens) s.places[threadIdx.x] = make_uint2(((const u32*)p.positions)[threadIdx.x], ((const u32*)p.starts)[threadIdx.x]);
     }
+    if (me.lane == 0) *feed.cursor = Cursor{p.begin, ALL};
     __syncthreads();
-    Cursor cursor = {};
-    cursor.phase = p.begin;
-    cursor.enter(p);
-    refill(ring, cursor, p, s.layers, me, current);
+    feed.refill();
 
     for (u32 phase = p.begin; phase < p.end; phase++) {
         const u32 stage = stage_of(p, phase);
-        if (layer_of(phase) != current) {
+        if (layer_of(phase) != feed.current) {
             // The other descriptor is that of the layer before: nobody needs it any more.
-            current = layer_of(phase);
-            load_layer(p, s.layers, current + 1);
+            load_layer(p, s.layers, layer_of(phase) + 1);
             __syncthreads();
+            feed.current = layer_of(phase);
         }
-        const Layer* l = s.layers + (current & 1);
-        if (p.times && me.cta == 0 && threadIdx.x == 0) ((u64*)p.times)[phase - p.begin] = nanoseconds();
+        const Layer* l = s.layers + (feed.current & 1);
+        note_time(p, phase, 0, me.cta);
         if (stage == ATTENTION) {
-            attend(p, l, s.stage, s.places, me.cta, me.grid, me.warp, me.lane);
+            attend(*s.step, l, s.stage, s.places, me.cta, me.grid, me.warp, me.lane);
         } else if (stage == CHUNKS) {
             for (u32 i = me.warp * me.grid + me.cta; i < p.tokens * p.chunks; i += WARPS * me.grid)
-                chunk_candidates(p, i / p.chunks, i % p.chunks, me.lane);
+                chunk_candidates(*s.step, i / p.chunks, i % p.chunks, me.lane);
         } else if (stage == CANDIDATES) {
-            for (u32 t = me.cta; t < p.tokens; t += me.grid) token_candidates(p, t, (u64*)s.stage, me.warp, me.lane);
+            for (u32 t = me.cta; t < p.tokens; t += me.grid) token_candidates(*s.step, t, (u64*)s.stage, me.warp, me.lane);
         } else {
             Operands o = {};
             const bool normed = stage == QKV || stage == UP || (stage == HEAD && !(p.flags & GIVEN));
@@ -275,7 +275,7 @@ __device__ __forceinline__ void step(const Step& p, u8* memory) {
                 const Layer* before = stage == UP ? l : phase >= STAGES ? (const Layer*)p.layers + (phase / STAGES - 1) : 0;
                 const float* weight = (const float*)(stage == QKV ? l->attn_norm : stage == UP ? l->ffn_norm : p.final_norm);
                 const u32 forms = stage == QKV ? l->qkv_forms : stage == UP ? l->up_forms : p.head_forms;
-                norm_stage(p, stage, phase, l, before, weight, forms, s, me.cta, me.grid, me.warp, me.lane);
+                norm_stage(*s.step, stage, phase, l, before, weight, forms, s, me.cta, me.grid, me.warp, me.lane);
                 if (p.flags & SPREAD) {
                     grid_barrier(p, me.grid, ++round);
                     operands(o, p.normed, p.tokens, forms, s, p.stage_bytes);
@@ -296,11 +296,13 @@ __device__ __forceinline__ void step(const Step& p, u8* memory) {
             o.out = (float*)(stage == QKV ? p.qkv : stage == OUTPUT ? p.attn_out : stage == UP ? p.inner_float : stage == DOWN ? p.mixed : p.logits);
             o.out_stride = stage == QKV ? qkv_columns(p) : stage == OUTPUT || stage == DOWN ? p.hidden : stage == UP ? p.inner_columns : p.vocab;
             __syncthreads();
-            V::multiply(ring, cursor, p, stage, phase, l, o, s, me);
+            note_time(p, phase, 1, me.cta);
+            V::multiply(feed, p, stage, phase, l, o, s);
         }
+        note_time(p, phase, 2, me.cta);
         if (phase + 1 < p.end) grid_barrier(p, me.grid, ++round);
     }
-    if (p.times && me.cta == 0 && threadIdx.x == 0) ((u64*)p.times)[p.end - p.begin] = nanoseconds();
+    note_time(p, p.end, 0, me.cta);
 }
 
 #ifndef EMULATED

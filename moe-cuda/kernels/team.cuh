@@ -32,8 +32,8 @@ __device__ __forceinline__ void fine_terms(float2* terms, const u8* w, u32 block
 }
 
 // A packed tile times the only token. In lanes 0..15 of the team's first warp the rows' results.
-__device__ __forceinline__ float team_tile(u8* terms, Ring& ring, Cursor& cursor, const Step& p, const Layer* layers, const Place<TEAM_WARPS>& me,
-                                           u32 current, const Matrix& m, const Operands& o, u32 row, float factor) {
+__device__ __forceinline__ float team_tile(u8* terms, Feed<TEAM_WARPS>& feed, const Matrix& m, const Operands& o, u32 row, float factor) {
+    const Place<TEAM_WARPS>& me = feed.me;
     const u32 g = me.lane >> 2, t = me.lane & 3, nb = units(m.columns), kp = nb * 256, type = m.type, part = me.part();
     const u32 bytes = term_bytes(type), segment = TERM_BYTES / bytes, barrier = 1 + me.warp / TEAM_WARPS;
     const u8* coarse = o.coarse + row * o.coarse_stride;
@@ -48,7 +48,7 @@ __device__ __forceinline__ float team_tile(u8* terms, Ring& ring, Cursor& cursor
                 const Fragment x = fragment_at(coarse, b, t);
                 const u32 sums = *(const u32*)(coarse + kp + (b * 4 + t) * 4);
                 const float by = __fmul_rn(*(const float*)(coarse + kp + nb * 16 + b * 4), factor);
-                const u8* w = ring.wait();
+                const u8* w = feed.ring.wait();
                 int whole[4];
                 if (type == Q4_K) {
                     int minima[4];
@@ -73,22 +73,22 @@ __device__ __forceinline__ float team_tile(u8* terms, Ring& ring, Cursor& cursor
                 const Fragment x = fragment_at(fine, b, t);
                 const float* scales = (const float*)(fine + kp) + b * 8;
                 const u32 blocks = b + 1 < nb || m.columns % 256 == 0 ? 8 : m.columns % 256 / 32;
-                const u8* w = ring.wait();
+                const u8* w = feed.ring.wait();
                 if (!free_) barrier_of(barrier, TEAM_WARPS * 32), free_ = true;
                 if (type == Q8_0)
                     fine_terms<Q8Block>((float2*)to, w, blocks, x, scales, factor, g, t);
                 else
                     fine_terms<Mxfp4Block>((float2*)to, w, blocks, x, scales, factor, g, t);
             }
-            ring.release();
-            refill(ring, cursor, p, layers, me, current);
+            feed.ring.release();
+            feed.refill();
         }
         if (!free_) barrier_of(barrier, TEAM_WARPS * 32);
         barrier_of(barrier, TEAM_WARPS * 32);
         if (part == 0 && me.lane < 16) {
             if (type == Q4_K) {
                 const float4* at = (const float4*)terms + me.lane;
-#pragma unroll 10
+#pragma unroll 4
                 for (u32 b = from; b < until; b++, at += 16) {
                     acc = fmaf(at->x, at->y, acc);
                     acc = fmaf(at->z, at->w, acc);
@@ -96,7 +96,7 @@ __device__ __forceinline__ float team_tile(u8* terms, Ring& ring, Cursor& cursor
             } else {
                 const u32 count = type == Q6_K ? until - from : (until == nb ? m.columns / 32 : until * 8) - from * 8;
                 const float2* at = (const float2*)terms + me.lane;
-#pragma unroll 10
+#pragma unroll 4
                 for (u32 i = 0; i < count; i++, at += 16) acc = fmaf(at->x, at->y, acc);
             }
         }

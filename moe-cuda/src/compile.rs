@@ -25,6 +25,7 @@ const HEADERS: &[(&CStr, &str)] = &[
     (c"quantise.cuh", include_str!("../kernels/quantise.cuh")),
     (c"ring.cuh", include_str!("../kernels/ring.cuh")),
     (c"route.cuh", include_str!("../kernels/route.cuh")),
+    (c"team.cuh", include_str!("../kernels/team.cuh")),
     (c"tiles.cuh", include_str!("../kernels/tiles.cuh")),
     (c"up.cuh", include_str!("../kernels/up.cuh")),
     (c"work.cuh", include_str!("../kernels/work.cuh")),

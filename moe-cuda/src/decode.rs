@@ -10,6 +10,9 @@ use crate::{
 /// How many sequences a step is compiled and laid out for.
 pub const BUCKETS: [usize; 6] = [1, 2, 4, 8, 16, 32];
 
+/// Bytes of a warp's cursor.
+pub const CURSOR_BYTES: u32 = 48;
+
 /// How a decoder is laid out.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -258,7 +261,8 @@ impl<'d, D: Device> Decoder<'d, D> {
         let (step, s) = (&self.step, &self.model.shape);
         let group = (s.heads / s.kv_heads) as u32;
         // Attention's mixtures lie over what products use otherwise.
-        let attention = PARTS as u32 * group * (s.head_dim as u32 + 2) * 4 + 128;
+        let dim = s.head_dim as u32;
+        let attention = (PARTS as u32 * group * (dim + 2) + (group + 1) * dim + 32) * 4;
         let exchange = self.exchange_bytes();
         let row = |rows: &Rows| {
             (if rows.coarse > 0 { rows.coarse_stride } else { 0 }) + if rows.fine > 0 { rows.fine_stride } else { 0 }
@@ -295,8 +299,9 @@ impl<'d, D: Device> Decoder<'d, D> {
     }
 
     fn fixed_shared_bytes(&self) -> u32 {
-        let words = 32 + 2 * 32 + 1 + 2 * layout::MOST_EXPERTS;
-        self.exchange_bytes() + 2 * size_of::<Layer>() as u32 + (words * 4) as u32 + 64
+        let words = 32 + 2 * 32 + 1 + 2 * layout::MOST_EXPERTS + size_of::<Step>() / 4;
+        let cursors = self.kernel().warps() * CURSOR_BYTES;
+        self.exchange_bytes() + 2 * size_of::<Layer>() as u32 + (words * 4) as u32 + cursors + 64
     }
 
     /// Slots of each warp's ring, their bytes, and the bytes of staged activations.

@@ -33,6 +33,9 @@ pub struct Stage {
     pub name: &'static str,
     /// Microseconds of one layer's stage, the barrier after it included.
     pub microseconds: f32,
+    /// Of them, in the first block: until its activations are there (norm, router, staging), and at the barrier.
+    pub before: f32,
+    pub barrier: f32,
     pub gigabytes_per_second: f64,
 }
 
@@ -51,7 +54,7 @@ pub fn time(gpu: &Gpu, model: &Model, options: Options, sequences: usize, steps:
     decoder.set_inputs(&tokens, &vec![last; sequences])?;
     decoder.fill_cache(7)?;
     let phases = decoder.phases();
-    let times = gpu.allocate((phases as usize + 1) * 8)?;
+    let times = gpu.allocate((phases as usize + 1) * 24)?;
     gpu.prepare(&[decoder.kernel()])?;
     let launch = |decoder: &Decoder<'_, Gpu>| {
         decoder.begin()?;
@@ -71,12 +74,14 @@ pub fn time(gpu: &Gpu, model: &Model, options: Options, sequences: usize, steps:
     let mut runs = Vec::new();
     for _ in 0..5 {
         launch(&decoder)?;
-        let at: Vec<u64> = gpu.read(times, phases as usize + 1)?;
-        let mut sums = [0.0_f32; 8];
-        for (phase, pair) in at.windows(2).enumerate() {
+        let at: Vec<u64> = gpu.read(times, (phases as usize + 1) * 3)?;
+        let mut sums = [[0.0_f32; 3]; 8];
+        for (phase, at) in at.windows(4).step_by(3).enumerate() {
             let layers = (phases - 3) as usize;
             let stage = if phase < layers { phase % STAGES as usize } else { STAGES as usize + phase - layers };
-            sums[stage] += pair[1].saturating_sub(pair[0]) as f32 / 1e3;
+            sums[stage][0] += at[3].saturating_sub(at[0]) as f32 / 1e3;
+            sums[stage][1] += at[1].saturating_sub(at[0]) as f32 / 1e3;
+            sums[stage][2] += at[3].saturating_sub(at[2]) as f32 / 1e3;
         }
         runs.push(sums);
     }
@@ -91,13 +96,17 @@ pub fn time(gpu: &Gpu, model: &Model, options: Options, sequences: usize, steps:
     let bytes = weights_read(model, used) + bytes_of[1];
     let median = measured[measured.len() / 2];
     let stages = NAMES.iter().enumerate().map(|(stage, name)| {
-        let mut all: Vec<f32> = runs.iter().map(|sums| sums[stage]).collect();
-        all.sort_by(f32::total_cmp);
         let layers = if stage < STAGES as usize { model.layers.len() as f32 } else { 1.0 };
-        let microseconds = all[all.len() / 2];
+        let [microseconds, before, barrier] = [0, 1, 2].map(|what| {
+            let mut all: Vec<f32> = runs.iter().map(|sums| sums[stage][what]).collect();
+            all.sort_by(f32::total_cmp);
+            all[all.len() / 2]
+        });
         Stage {
             name,
             microseconds: microseconds / layers,
+            before: if matches!(stage, 1 | 6 | 7) { 0.0 } else { before / layers },
+            barrier: barrier / layers,
             gigabytes_per_second: bytes_of[stage] / f64::from(microseconds) / 1e3,
         }
     });
