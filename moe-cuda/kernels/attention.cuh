@@ -211,7 +211,7 @@ __device__ __forceinline__ void combine(const Step& p, const Layer* l, u32 t, u3
         if (l->output_forms & FLOAT) *(float*)((u8*)p.attended.plain + t * p.attended.plain_stride + column * 4) = value;
     }
     shared[threadIdx.x] = value;
-    __syncthreads();
+    block_sync();
     if (active && in < 32) {
         float v[8];
 #pragma unroll
@@ -219,7 +219,7 @@ __device__ __forceinline__ void combine(const Step& p, const Layer* l, u32 t, u3
         quantise_unit(v, l->output_forms & COARSE ? (u8*)p.attended.coarse + t * p.attended.coarse_stride : 0,
                       l->output_forms & FINE ? (u8*)p.attended.fine + t * p.attended.fine_stride : 0, columns, unit, lane);
     }
-    __syncthreads();
+    block_sync();
 }
 
 // The stage. `shared` has room for PARTS * GROUP * (HEAD_DIM + 2) + (GROUP + 1) * HEAD_DIM floats and 32 words; `places` holds each token's position and
@@ -255,14 +255,14 @@ STAGE void attend(const Step& p, const Layer* l, u8* shared, const uint2* places
                 for (int j = 0; j < LANE_DIMS; j++) queries[h * HEAD_DIM + lane * LANE_DIMS + j] = q[j];
             }
         }
-        __syncthreads();
+        block_sync();
 #pragma unroll 1
         for (u32 part = warp; part < PARTS; part += WARPS) {
             const u32 at = (first + split) * SPLIT + part * PART;
             if (part != warp) load_part(loaded, p, l, t, kv_head, at, position, lane);
             attend_part(loaded, queries, newest, at, start, position, mixture + part * width, ml + part * GROUP, lane);
         }
-        __syncthreads();
+        block_sync();
         const u64 to = ((u64)(t * p.kv_heads + kv_head) * p.splits + split) * GROUP;
         for (u32 i = threadIdx.x; i < width; i += THREADS) {
             const u32 h = i / HEAD_DIM;
@@ -278,7 +278,7 @@ STAGE void attend(const Step& p, const Layer* l, u8* shared, const uint2* places
             ((float*)p.partial)[to * HEAD_DIM + i] = value;
             if (i % HEAD_DIM == 0) ((float2*)p.partial_ml)[to + h] = make_float2(most, sum);
         }
-        __syncthreads();
+        block_sync();
         const u32 from = kv_head * width / 256, count = (kv_head * width + width - 1) / 256 + 1 - from;
         if (threadIdx.x < count) {
             const u32 u = from + threadIdx.x, end = (u + 1) * 256 < query_columns(p) ? (u + 1) * 256 : query_columns(p);
@@ -289,7 +289,7 @@ STAGE void attend(const Step& p, const Layer* l, u8* shared, const uint2* places
             __threadfence();
             if (last[threadIdx.x]) *arrived = 0;
         }
-        __syncthreads();
+        block_sync();
         // A bit for each unit that this block counted last: each 256 threads take one in turn.
         u32 mine = 0;
         for (u32 i = 0; i < count; i++) mine |= last[i] << i;
@@ -302,6 +302,6 @@ STAGE void attend(const Step& p, const Layer* l, u8* shared, const uint2* places
                 }
             combine(p, l, t, unit, active, splits, mixture);
         }
-        __syncthreads();
+        block_sync();
     }
 }

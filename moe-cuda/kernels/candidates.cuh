@@ -77,7 +77,7 @@ STAGE void token_candidates(const Step& p, u32 t, u64* shared, u32 warp, u32 lan
         }
     }
     shared[warp * KEPT + lane] = best;
-    __syncthreads();
+    block_sync();
     if (warp == 0) {
         for (u32 w = 1; w < WARPS; w++) best = merge(best, shared[w * KEPT + lane], lane);
         ((u64*)p.candidates)[t * KEPT + lane] = best;
@@ -95,5 +95,5 @@ STAGE void token_candidates(const Step& p, u32 t, u64* shared, u32 warp, u32 lan
         finite = __ballot_sync(FULL, !finite) == 0;
         if (lane == 0) ((float2*)p.sums)[t] = make_float2(most + logf(sum), finite ? 1.f : 0.f);
     }
-    __syncthreads();
+    block_sync();
 }

@@ -13,6 +13,8 @@ typedef unsigned long long u64;
 #define WARPS 16
 #endif
 #define THREADS (WARPS * 32)
+// Of the threads that compute; a step has one more warp.
+#define block_sync() barrier_of(0, THREADS)
 
 #ifdef EMULATED
 #include "emulation.h"
@@ -124,6 +126,17 @@ __device__ __forceinline__ void copy_async(u8* to, const u8* from, u32 bytes, u6
 #define COPY_ARRIVALS 32
 #define COPY_BY_THREADS 1
 #endif
+__device__ __forceinline__ void mbarrier_arrive(u64* bar) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(bar)) : "memory");
+}
+__device__ __forceinline__ bool mbarrier_test(u64* bar, u32 parity) {
+    u32 done;
+    asm volatile("{.reg .pred p; mbarrier.test_wait.parity.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p;}"
+                 : "=r"(done)
+                 : "r"(shared_address(bar)), "r"(parity)
+                 : "memory");
+    return done;
+}
 __device__ __forceinline__ void mbarrier_wait(u64* bar, u32 parity) {
 #if __CUDA_ARCH__ >= 900
     asm volatile(

@@ -32,4 +32,4 @@ extern "C" int emulated_launch(u32 which, const void* parameters, const u32* gri
     Call call = {which, parameters};
     return emulation::run({grid[0], grid[1], grid[2]}, threads, shared_bytes, seed, enter, &call);
 }
-extern "C" void emulated_sizes(u32* sizes) { sizes[0] = sizeof(Matrix), sizes[1] = sizeof(Layer), sizes[2] = sizeof(Rows), sizes[3] = sizeof(Step), sizes[4] = sizeof(Cursor); }
+extern "C" void emulated_sizes(u32* sizes) { sizes[0] = sizeof(Matrix), sizes[1] = sizeof(Layer), sizes[2] = sizeof(Rows), sizes[3] = sizeof(Step); }

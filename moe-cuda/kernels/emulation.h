@@ -178,7 +178,7 @@ static bool run(Index grid, u32 threads, u32 shared_bytes, u32 seed, void (*f)(v
 #define gridDim (emulation::launch.grid)
 #define DYNAMIC_SHARED(name) u8* name = emulation::current->block->shared
 
-static inline void __syncthreads() { emulation::barrier(0, emulation::launch.threads); }
+static inline void __syncthreads() { emulation::barrier(15, emulation::launch.threads); }
 static inline void barrier_of(u32 id, u32 threads) { emulation::barrier(id, threads); }
 static inline void __syncwarp() { emulation::exchange(0); }
 template <class T>
@@ -240,6 +240,8 @@ static inline void mma(int (&c)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 
 #define COPY_BY_THREADS (WARPS == 8)
 static inline void mbarrier_init(u64* bar, u32) { *bar = 0; }
 static inline void mbarrier_init_fence() {}
+static inline void mbarrier_arrive(u64* bar) { ++*bar; }
+static inline bool mbarrier_test(u64* bar, u32 parity) { return (*bar & 1) != parity; }
 static inline void copy_async(u8* to, const u8* from, u32 bytes, u64* bar, u32 lane) {
     if (lane) return;
     if (bytes % 16 || (uintptr_t)from % 16 || (uintptr_t)to % 16) {

@@ -14,9 +14,9 @@ __device__ __forceinline__ float sum_of_units(const float (&v)[NORM_UNITS], floa
         const float sum = sum_of_warp(v[i]);
         if (lane == 0) shared[i * WARPS + warp] = sum;
     }
-    __syncthreads();
+    block_sync();
     const float sum = sum_of_warp(shared[lane]);
-    __syncthreads();
+    block_sync();
     return sum;
 }
 __device__ __forceinline__ void load8(float* v, const float* at) {
@@ -28,61 +28,67 @@ __device__ __forceinline__ void store8(float* at, const float* v) {
     *((float4*)at + 1) = make_float4(v[4], v[5], v[6], v[7]);
 }
 
-// What the stage before adds to token t's columns: attention's output, or the experts' outputs, added up as moe-kernels does.
-__device__ __forceinline__ void add_before(float* v, const Step& p, u32 stage, const Layer* before, u32 t, u32 column) {
-    float d[8];
-    if (stage == UP) {
-        load8(d, (const float*)p.attn_out + (u64)t * p.hidden + column);
-    } else {
-        const float* mixed = (const float*)p.mixed;
-#pragma unroll
-        for (int j = 0; j < 8; j++) d[j] = 0;
-        if (before->flags & SHARED) load8(d, mixed + (u64)t * p.hidden + column);
-        if (before->flags & ROUTED)
-            for (u32 r = 0; r < p.used; r++) {
-                float e[8];
-                load8(e, mixed + (u64)(p.tokens + t * p.used + r) * p.hidden + column);
-                const float w = p.flags & SOFTMAX_ON_OUTPUT ? load_l2((const float*)p.choice_weights + t * p.used + r) : 1.f;
-#pragma unroll
-                for (int j = 0; j < 8; j++) d[j] = __fadd_rn(d[j], __fmul_rn(e[j], w));
-            }
-    }
-#pragma unroll
-    for (int j = 0; j < 8; j++) v[j] = __fadd_rn(v[j], d[j]);
-}
-
-// Token t for `stage`: v becomes what is normed, thread by thread the columns (8 * warp + lane / 4 ..) of every eighth unit.
-// The block quantises to `coarse` and `fine`; where `writes`, it also stores the residual and, if wanted, plain floats.
-__device__ __forceinline__ void norm_token(float (&v)[NORM_UNITS][8], const Step& p, u32 stage, const Layer* before, const float* weight, u32 t,
-                                           bool writes, u8* coarse, u8* fine, float* plain, float* shared, u32 warp, u32 lane) {
+// Token t for `stage`: the residual stream plus what the stage before gave (attention's output, or the experts' outputs, added up
+// as moe-kernels does), normed, and quantised to `coarse` and `fine`. Warp w has the units w, w + WARPS, .. Where `writes`, the
+// stream is stored; where there is a `plain`, the normed floats. All loads are asked for before the first is used.
+__device__ __forceinline__ void norm_token(const Step& p, u32 stage, const Layer* before, const float* weight, u32 t, bool writes, u8* coarse,
+                                           u8* fine, float* plain, float* kept, float* shared, u32 warp, u32 lane) {
     const bool odd = stage == UP;
     const float* x = (const float*)p.x[odd] + (u64)t * p.hidden;
     float* to = (float*)p.x[!odd] + (u64)t * p.hidden;
-    float squares[NORM_UNITS];
+    const float* first = 0;
+    const float* second = 0;
+    u32 ranks = 0;
+    if (before) {
+        const float* mixed = (const float*)p.mixed;
+        if (odd) first = (const float*)p.attn_out + (u64)t * p.hidden;
+        else {
+            if (before->flags & SHARED) first = mixed + (u64)t * p.hidden;
+            if (before->flags & ROUTED) second = mixed + (u64)(p.tokens + t * p.used) * p.hidden, ranks = p.used;
+        }
+    }
+    const bool scaled = p.flags & SOFTMAX_ON_OUTPUT;
+    const float* by = (const float*)p.choice_weights + t * p.used;
+    float v[NORM_UNITS][8], d[NORM_UNITS][8], e[NORM_UNITS][8], w[NORM_UNITS][8], squares[NORM_UNITS];
 #pragma unroll
     for (int i = 0; i < NORM_UNITS; i++) {
         const u32 column = (i * WARPS + warp) * 256 + lane * 8;
 #pragma unroll
-        for (int j = 0; j < 8; j++) v[i][j] = 0;
+        for (int j = 0; j < 8; j++) v[i][j] = d[i][j] = e[i][j] = w[i][j] = 0;
         if (column < p.hidden) {
             load8(v[i], x + column);
-            if (before) add_before(v[i], p, stage, before, t, column);
-            if (writes) store8(to + column, v[i]);
+            load8(w[i], weight + column);
+            if (first) load8(d[i], first + column);
+            if (second) load8(e[i], second + column);
         }
+    }
 #pragma unroll
-        for (int j = 0; j < 8; j++) squares[i] = fmaf(v[i][j], v[i][j], j ? squares[i] : 0.f);
+    for (int i = 0; i < NORM_UNITS; i++) {
+        const u32 column = (i * WARPS + warp) * 256 + lane * 8;
+        for (u32 r = 0; r < ranks; r++) {
+            if (r && column < p.hidden) load8(e[i], second + r * p.hidden + column);
+            const float weight_of = scaled ? load_l2(by + r) : 1.f;
+#pragma unroll
+            for (int j = 0; j < 8; j++) d[i][j] = __fadd_rn(d[i][j], __fmul_rn(e[i][j], weight_of));
+        }
+        squares[i] = 0;
+#pragma unroll
+        for (int j = 0; j < 8; j++) {
+            if (before) v[i][j] = __fadd_rn(v[i][j], d[i][j]);
+            squares[i] = fmaf(v[i][j], v[i][j], squares[i]);
+        }
+        if (writes && column < p.hidden) store8(to + column, v[i]);
     }
     const float scale = 1.f / sqrtf(sum_of_units(squares, shared, warp, lane) / (float)p.hidden + p.eps);
 #pragma unroll
     for (int i = 0; i < NORM_UNITS; i++) {
         const u32 unit = i * WARPS + warp, column = unit * 256 + lane * 8;
         if (unit * 256 >= p.hidden) break;
-        if (column < p.hidden) {
-            float w[8];
-            load8(w, weight + column);
 #pragma unroll
-            for (int j = 0; j < 8; j++) v[i][j] = v[i][j] * scale * w[j];
+        for (int j = 0; j < 8; j++) v[i][j] = v[i][j] * scale * w[i][j];
+        if (column < p.hidden) {
             if (plain) store8(plain + column, v[i]);
+            if (kept) store8(kept + column, v[i]);
         }
         quantise_unit(v[i], coarse, fine, p.hidden, unit, lane);
     }
@@ -100,21 +106,26 @@ __device__ __forceinline__ void elements8(float* w, const u8* row, u32 type, u32
     }
 }
 
-// The router's logit of token t for expert e, of the normed values that the block holds.
-__device__ __forceinline__ void route_logit(const float (&v)[NORM_UNITS][8], const Step& p, const Layer* l, u32 t, u32 e, float* shared, u32 warp, u32 lane) {
+// The router's logit of token t for expert e by one warp, of the normed values in shared memory: unit by unit, then the units'
+// sums in one order.
+__device__ __forceinline__ void route_logit(const float* normed, const Step& p, const Layer* l, u32 t, u32 e, u32 lane) {
     const Matrix& m = l->router;
     const u8* row = (const u8*)m.at + (u64)e * m.columns * element_bytes(m.type);
-    float sums[NORM_UNITS];
+    float mine = 0;
+#pragma unroll 4
+    for (u32 u = 0; u < units(p.hidden); u++) {
+        const u32 column = u * 256 + lane * 8;
+        float w[8], sum = 0;
+        if (column < p.hidden) {
+            elements8(w, row, m.type, column);
+            const float4 a = *(const float4*)(normed + column), b = *(const float4*)(normed + column + 4);
+            const float x[8] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w};
 #pragma unroll
-    for (int i = 0; i < NORM_UNITS; i++) {
-        const u32 column = (i * WARPS + warp) * 256 + lane * 8;
-        sums[i] = 0;
-        if (column >= p.hidden) continue;
-        float w[8];
-        elements8(w, row, m.type, column);
-#pragma unroll
-        for (int j = 0; j < 8; j++) sums[i] = fmaf(w[j], v[i][j], sums[i]);
+            for (int j = 0; j < 8; j++) sum = fmaf(w[j], x[j], sum);
+        }
+        sum = sum_of_warp(sum);
+        if (lane == u) mine = sum;
     }
-    const float sum = sum_of_units(sums, shared, warp, lane);
-    if (threadIdx.x == 0) ((float*)p.router_logits)[t * p.experts + e] = sum;
+    mine = sum_of_warp(mine);
+    if (lane == 0) ((float*)p.router_logits)[t * p.experts + e] = mine;
 }

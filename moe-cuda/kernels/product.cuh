@@ -87,15 +87,15 @@ __device__ __forceinline__ By coarse_by(const Operands& o, const Tokens<P>& k, i
 
 // A packed tile out of the ring. Activations of the first panel are asked for before the weights are waited for.
 template <int P>
-__device__ __forceinline__ void packed_tile(float (&acc)[P][4], Feed<1>& feed, const Matrix& m, const Operands& o, const Tokens<P>& k) {
-    const u32 lane = feed.me.lane, g = lane >> 2, t = lane & 3, nb = units(m.columns), kp = nb * 256, type = m.type;
+__device__ __forceinline__ void packed_tile(float (&acc)[P][4], Ring& ring, u32 lane, const Matrix& m, const Operands& o, const Tokens<P>& k) {
+    const u32 g = lane >> 2, t = lane & 3, nb = units(m.columns), kp = nb * 256, type = m.type;
     for (u32 b = 0; b < nb; b++) {
         if (type <= Q6_K) {
             const u8* row = o.coarse + k.row[0] * o.coarse_stride;
             Fragment x = fragment_at(row, b, t);
             u32 sums = *(const u32*)(row + kp + (b * 4 + t) * 4);
             By by = coarse_by<P>(o, k, 0, kp + nb * 16 + b * 4);
-            const u8* w = feed.ring.wait();
+            const u8* w = ring.wait();
             if (type == Q4_K) {
                 Q4KBlock block;
                 block.load(w, g, t);
@@ -131,24 +131,27 @@ __device__ __forceinline__ void packed_tile(float (&acc)[P][4], Feed<1>& feed, c
                 }
             }
         } else {
-            const u8* w = feed.ring.wait();
+            const u8* w = ring.wait();
             const u32 blocks = b + 1 < nb || m.columns % 256 == 0 ? 8 : m.columns % 256 / 32;
             if (type == Q8_0)
                 fine_stage<Q8Block, P>(acc, w, blocks, o, k, kp, b, g, t);
             else
                 fine_stage<Mxfp4Block, P>(acc, w, blocks, o, k, kp, b, g, t);
         }
-        feed.ring.release();
-        feed.refill();
+        ring.release(lane);
     }
 }
 
+// Where an item's matrix lies.
+__device__ __forceinline__ const u8* expert_at(const Step& p, const Item& i) {
+    return (const u8*)i.matrix->at + (i.slot == ALL ? 0 : load_l2(slot_expert(p, i.slot))) * i.matrix->expert_bytes;
+}
 // 16 plain rows; the results change hands through `scratch` so that lanes hold what they hold of a packed tile.
 template <int P>
 __device__ __forceinline__ void plain_tile(float (&acc)[P][4], float* scratch, const Step& p, const Item& item, const Operands& o,
                                            const Tokens<P>& k, u32 lane) {
     const Matrix& m = *item.matrix;
-    const u8* rows = (const u8*)m.at + (u64)item.expert * m.expert_bytes;
+    const u8* rows = expert_at(p, item);
     for (u32 first = 0; first < k.count; first += 8) {
         const float* x[8];
         float factor[8];

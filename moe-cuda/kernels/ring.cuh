@@ -1,48 +1,27 @@
-// Each warp streams its own weights: a ring of slots in shared memory, one slot for a block of a tile, filled by asynchronous
-// copies that run ahead of the products, over the ends of stages too, since which weights come next does not depend on
-// results (but for routed experts, which wait for the router). So memory does not stand still where stages meet.
+// Weights stream through rings in shared memory: each warp has one, of slots that hold a block of a tile. One more warp, the
+// producer, fills them by asynchronous copies, ahead of the products and over the ends of stages, since which weights come next
+// does not depend on results (but for routed experts, which wait for the router). So memory does not stand still where stages
+// meet.
 //
-// Synchronisation: slot s is written by the copy engine and read by this warp alone. It is read after mbarrier full[s] has
-// completed in the use's phase; it is refilled by the same warp after __syncwarp(), which orders all lanes' reads before.
-// No other warp touches it.
+// Synchronisation: slot s is written by copies that the producer asks for, and read by its warp alone. It is read after
+// mbarrier full[s] has completed in the use's phase. It is refilled after empty[s] has: the warp's lane 0 arrives there after
+// __syncwarp(), which orders all lanes' reads before.
 #pragma once
 #include "layout.cuh"
 
 struct Ring {
     u8* slots;
-    u64* full;
+    u64 *full, *empty;
     u32 slot_bytes, count, take, parity;
-    // Of lane 0: slots filled and not yet taken, the next to fill, and what comes next of the tile that is fetched.
-    u32 ahead, fill, left, bytes, last_bytes, stride;
-    const u8* at;
 
-    __device__ __forceinline__ void init(u8* s, u64* f, u32 bytes_, u32 n, u32 lane) {
-        slots = s;
-        full = f;
-        slot_bytes = bytes_;
-        count = n;
-        ahead = fill = take = parity = left = 0;
-        if (lane == 0)
-            for (u32 i = 0; i < n; i++) mbarrier_init(f + i, COPY_ARRIVALS);
-        mbarrier_init_fence();
-        __syncwarp();
-    }
-    // By lane 0, where there is a slot and something left.
-    __device__ __forceinline__ void went() {
-        fill = fill + 1 == count ? 0 : fill + 1;
-        ahead++;
-        left--;
-        at += stride;
-    }
-    __device__ __forceinline__ const u8* wait() {
+    __device__ __forceinline__ const u8* wait() const {
         mbarrier_wait(full + take, parity);
         return slots + take * slot_bytes;
     }
-    __device__ __forceinline__ void release() {
+    __device__ __forceinline__ void release(u32 lane) {
         __syncwarp();
-        take++;
-        if (take == count) take = 0, parity ^= 1;
-        ahead--;
+        if (lane == 0) mbarrier_arrive(empty + take);
+        if (++take == count) take = 0, parity ^= 1;
     }
 };
 

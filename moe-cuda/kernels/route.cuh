@@ -64,13 +64,13 @@ __device__ __forceinline__ void choose(const Step& p, u32 t, u32 lane) {
 // read of it they read after the release of COUNT_ROUTED that follows.
 STAGE void route(const Step& p, u32* shared, u32 warp, u32 lane) {
     for (u32 t = warp; t < p.tokens; t += WARPS) choose(p, t, lane);
-    __syncthreads();
+    block_sync();
     const u32 e = threadIdx.x, all = p.tokens * p.used;
     u32 count = 0;
     if (e < p.experts)
         for (u32 i = 0; i < all; i++) count += load_l2((const u32*)p.choices + i) == e;
     if (e < MOST_EXPERTS) shared[e] = count;
-    __syncthreads();
+    block_sync();
     u32 slot = 0, used = 0;
     for (u32 i = 0; i < p.experts; i++) {
         if (i == e) slot = used;
@@ -84,5 +84,31 @@ STAGE void route(const Step& p, u32* shared, u32 warp, u32 lane) {
         for (u32 i = 0; i < all; i++)
             if (load_l2((const u32*)p.choices + i) == e) *slot_entry(p, slot, n++) = i;
     }
-    __syncthreads();
+    block_sync();
+}
+
+// The same for few tokens (tokens * used up to 32) by one warp: a lane an entry. The release is its last act.
+STAGE void route_few(const Step& p, u32 layer, u32 lane) {
+    for (u32 t = 0; t < p.tokens; t++) choose(p, t, lane);
+    __syncwarp();
+    const u32 all = p.tokens * p.used, expert = lane < all ? load_l2((const u32*)p.choices + lane) : 0xffffffffu;
+    u32 before = 0, same = 0, earlier = 0, used = 0;
+    for (u32 i = 0; i < all; i++) {
+        const u32 other = __shfl_sync(FULL, expert, i);
+        // Each expert counts once, by its first entry.
+        const bool leads = (u32)__ffs(__ballot_sync(FULL, expert == other)) - 1 == i;
+        before += leads && other < expert;
+        used += leads;
+        same += other == expert;
+        earlier += other == expert && i < lane;
+    }
+    if (lane == 0) *slot_word(p, 0) = used;
+    if (lane < all) {
+        *slot_expert(p, before) = expert;
+        *slot_tokens(p, before) = same;
+        *slot_entry(p, before, earlier) = lane;
+    }
+    __threadfence();
+    __syncwarp();
+    if (lane == 0) store_release(counter(p, COUNT_ROUTED), layer + 1);
 }

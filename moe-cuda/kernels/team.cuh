@@ -32,8 +32,7 @@ __device__ __forceinline__ void fine_terms(float2* terms, const u8* w, u32 block
 }
 
 // A packed tile times the only token. In lanes 0..15 of the team's first warp the rows' results.
-__device__ __forceinline__ float team_tile(u8* terms, Feed<TEAM_WARPS>& feed, const Matrix& m, const Operands& o, u32 row, float factor) {
-    const Place<TEAM_WARPS>& me = feed.me;
+__device__ __forceinline__ float team_tile(u8* terms, Ring& ring, const Place<TEAM_WARPS>& me, const Matrix& m, const Operands& o, u32 row, float factor) {
     const u32 g = me.lane >> 2, t = me.lane & 3, nb = units(m.columns), kp = nb * 256, type = m.type, part = me.part();
     const u32 bytes = term_bytes(type), segment = TERM_BYTES / bytes, barrier = 1 + me.warp / TEAM_WARPS;
     const u8* coarse = o.coarse + row * o.coarse_stride;
@@ -48,7 +47,7 @@ __device__ __forceinline__ float team_tile(u8* terms, Feed<TEAM_WARPS>& feed, co
                 const Fragment x = fragment_at(coarse, b, t);
                 const u32 sums = *(const u32*)(coarse + kp + (b * 4 + t) * 4);
                 const float by = __fmul_rn(*(const float*)(coarse + kp + nb * 16 + b * 4), factor);
-                const u8* w = feed.ring.wait();
+                const u8* w = ring.wait();
                 int whole[4];
                 if (type == Q4_K) {
                     int minima[4];
@@ -73,15 +72,14 @@ __device__ __forceinline__ float team_tile(u8* terms, Feed<TEAM_WARPS>& feed, co
                 const Fragment x = fragment_at(fine, b, t);
                 const float* scales = (const float*)(fine + kp) + b * 8;
                 const u32 blocks = b + 1 < nb || m.columns % 256 == 0 ? 8 : m.columns % 256 / 32;
-                const u8* w = feed.ring.wait();
+                const u8* w = ring.wait();
                 if (!free_) barrier_of(barrier, TEAM_WARPS * 32), free_ = true;
                 if (type == Q8_0)
                     fine_terms<Q8Block>((float2*)to, w, blocks, x, scales, factor, g, t);
                 else
                     fine_terms<Mxfp4Block>((float2*)to, w, blocks, x, scales, factor, g, t);
             }
-            feed.ring.release();
-            feed.refill();
+            ring.release(me.lane);
         }
         if (!free_) barrier_of(barrier, TEAM_WARPS * 32);
         barrier_of(barrier, TEAM_WARPS * 32);
@@ -106,11 +104,11 @@ __device__ __forceinline__ float team_tile(u8* terms, Feed<TEAM_WARPS>& feed, co
 }
 
 // A plain tile times the only token: each warp four rows. Results as of team_tile.
-__device__ __forceinline__ float team_plain(float* results, const Place<TEAM_WARPS>& me, const Item& item, const Operands& o, u32 row,
+__device__ __forceinline__ float team_plain(float* results, const Step& p, const Place<TEAM_WARPS>& me, const Item& item, const Operands& o, u32 row,
                                             float factor) {
     const Matrix& m = *item.matrix;
     const u32 barrier = 1 + me.warp / TEAM_WARPS, bytes = m.columns * element_bytes(m.type);
-    const u8* rows = (const u8*)m.at + (u64)item.expert * m.expert_bytes;
+    const u8* rows = expert_at(p, item);
     const float* x = (const float*)(o.plain + row * o.plain_stride);
     barrier_of(barrier, TEAM_WARPS * 32);
     for (u32 i = 0; i < 4; i += 2) {

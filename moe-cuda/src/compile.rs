@@ -22,6 +22,7 @@ const HEADERS: &[(&CStr, &str)] = &[
     (c"norm.cuh", include_str!("../kernels/norm.cuh")),
     (c"plain.cuh", include_str!("../kernels/plain.cuh")),
     (c"product.cuh", include_str!("../kernels/product.cuh")),
+    (c"producer.cuh", include_str!("../kernels/producer.cuh")),
     (c"quantise.cuh", include_str!("../kernels/quantise.cuh")),
     (c"ring.cuh", include_str!("../kernels/ring.cuh")),
     (c"route.cuh", include_str!("../kernels/route.cuh")),

@@ -10,9 +10,6 @@ use crate::{
 /// How many sequences a step is compiled and laid out for.
 pub const BUCKETS: [usize; 6] = [1, 2, 4, 8, 16, 32];
 
-/// Bytes of a warp's cursor.
-pub const CURSOR_BYTES: u32 = 48;
-
 /// How a decoder is laid out.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -268,24 +265,26 @@ impl<'d, D: Device> Decoder<'d, D> {
             (if rows.coarse > 0 { rows.coarse_stride } else { 0 }) + if rows.fine > 0 { rows.fine_stride } else { 0 }
         };
         let few = self.options.capacity.min(self.options.spread_from - 1) as u32;
+        // The router reads normed floats.
+        let kept = if self.model.layers.iter().any(|layer| layer.routed.is_some()) { s.hidden as u32 * 4 } else { 0 };
         let wanted = (row(&step.normed).max(row(&step.attended)) * self.options.capacity as u32)
             .max(row(&step.inner) * (self.options.capacity * (1 + s.used)) as u32)
             .min(STAGED);
-        let stage = attention.saturating_sub(exchange).max(row(&step.normed) * few).max(wanted).max(4096);
+        let stage = attention.saturating_sub(exchange).max(row(&step.normed) * few + kept).max(wanted).max(4096);
         let stage = stage.next_multiple_of(128);
         let slot = self.model.tensors().map(|tensor| tensor.weight_type.slot_bytes()).max().unwrap_or(0);
         let rest = self.fixed_shared_bytes() + stage;
         let limit = self.device.shared_bytes();
         let slots = match slot {
             0 => 0,
-            slot => limit.saturating_sub(rest) / (self.kernel().warps() * (slot + 8)),
+            slot => limit.saturating_sub(rest) / (self.kernel().warps() * (slot + 16)),
         }
         .min(self.options.ring);
         if slot > 0 && slots < 2 {
             return Err(Error::Model("its heads and rows leave too little of a multiprocessor's shared memory"));
         }
         (self.step.slot_bytes, self.step.slot_count, self.step.stage_bytes) = (slot, slots, stage);
-        self.shared_bytes = rest + self.kernel().warps() * slots * (slot + 8);
+        self.shared_bytes = rest + self.kernel().warps() * slots * (slot + 16);
         Ok(())
     }
 
@@ -300,8 +299,7 @@ impl<'d, D: Device> Decoder<'d, D> {
 
     fn fixed_shared_bytes(&self) -> u32 {
         let words = 32 + 2 * 32 + 1 + 2 * layout::MOST_EXPERTS + size_of::<Step>() / 4;
-        let cursors = self.kernel().warps() * CURSOR_BYTES;
-        self.exchange_bytes() + 2 * size_of::<Layer>() as u32 + (words * 4) as u32 + cursors + 64
+        self.exchange_bytes() + 4 * size_of::<Layer>() as u32 + (words * 4) as u32 + 1028 + 64
     }
 
     /// Slots of each warp's ring, their bytes, and the bytes of staged activations.
@@ -346,7 +344,8 @@ impl<'d, D: Device> Decoder<'d, D> {
         self.step.splits = (last / SPLIT + 1) as u32;
         let plain = [self.step.normed.plain, self.step.attended.plain].iter().any(|at| *at > 0);
         self.step.flags &= !layout::SPREAD;
-        if tokens.len() >= self.options.spread_from || plain {
+        let few = tokens.len() < self.options.spread_from && tokens.len() * s.used <= 32;
+        if !few || plain {
             self.step.flags |= layout::SPREAD;
         }
         Ok(())
@@ -383,7 +382,8 @@ impl<'d, D: Device> Decoder<'d, D> {
         self.device.launch(&Launch {
             kernel: self.kernel(),
             grid: [self.device.multiprocessors(), 1, 1],
-            threads: self.kernel().warps() * 32,
+            // One warp more: the producer.
+            threads: self.kernel().warps() * 32 + 32,
             shared_bytes: self.shared_bytes,
             cooperative: true,
             parameters: Parameters::Step(&step),

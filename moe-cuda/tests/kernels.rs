@@ -5,7 +5,7 @@ mod emulation;
 use emulation::Emulated;
 use moe_cuda::{
     check::{self, Report, Walk},
-    decode::{self, Options},
+    decode::Options,
     layout,
     model::{HeadNorm, Shape, WeightType},
     random::{self, Random, Recipe},
@@ -30,7 +30,6 @@ fn both_sides_have_the_same_structs() {
         size_of::<layout::Layer>(),
         size_of::<layout::Rows>(),
         size_of::<layout::Step>(),
-        decode::CURSOR_BYTES as usize,
     ];
     assert_eq!(device.sizes().map(|size| size as usize), sizes);
 }

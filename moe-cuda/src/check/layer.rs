@@ -306,13 +306,14 @@ impl<D: Device> Walker<'_, '_, D> {
             }
         }
         for (gated, expert, entries) in &uses {
-            self.gate_up(index, gated, *expert, entries)?;
+            self.gate_up(gated, *expert, entries)?;
         }
         self.run(index as u32 * STAGES + 4, index as u32 * STAGES + 5)?;
         for (gated, expert, entries) in &uses {
             let down = &gated.down;
             let form = down.weight_type.form();
             let rows = self.decoder.step.inner;
+            self.inner(index, down.columns, entries)?;
             let inputs = entries
                 .iter()
                 .map(|(_, entry, _)| read_row(self.device, &rows, form, down.columns, *entry))
@@ -347,7 +348,7 @@ impl<D: Device> Walker<'_, '_, D> {
         Ok(all)
     }
 
-    fn gate_up(&mut self, index: usize, gated: &Gated, expert: usize, entries: &[(usize, usize, f32)]) -> Result<(), Error> {
+    fn gate_up(&mut self, gated: &Gated, expert: usize, entries: &[(usize, usize, f32)]) -> Result<(), Error> {
         let rows = self.decoder.step.normed;
         let width = gated.gate.rows;
         let products = |tensor: &Tensor| {
@@ -366,11 +367,19 @@ impl<D: Device> Walker<'_, '_, D> {
             elementwise::swiglu(self.isa, &mut gate, &up);
             let got = self.floats(self.decoder.step.inner_float, entry * stride, width)?;
             self.report.bits("experts, silu(gate) · up", &got, &gate);
-            let inner = self.decoder.step.inner;
-            let forms = self.decoder.layers[index].down_forms;
+        }
+        Ok(())
+    }
+
+    /// What goes into the experts' second halves: that of the first halves, quantised.
+    fn inner(&mut self, index: usize, width: usize, entries: &[(usize, usize, f32)]) -> Result<(), Error> {
+        let (rows, stride) = (self.decoder.step.inner, self.decoder.step.inner_columns as usize);
+        let forms = self.decoder.layers[index].down_forms;
+        for (_, entry, _) in entries {
+            let values = self.floats(self.decoder.step.inner_float, entry * stride, width)?;
             for form in [COARSE, FINE].into_iter().filter(|form| forms & form > 0) {
-                let (row, expected) =
-                    (read_row(self.device, &inner, form, width, *entry)?, quantised(self.isa, form, &gate));
+                let row = read_row(self.device, &rows, form, width, *entry)?;
+                let expected = quantised(self.isa, form, &values);
                 self.report.equal("experts, quantised", &row.quants, &expected.quants);
                 self.report.bits("experts, quantised", &row.scales, &expected.scales);
             }

@@ -72,9 +72,9 @@ impl Emulated {
     }
 
     /// Sizes of the structs, as the kernels have them.
-    pub(crate) fn sizes(&self) -> [u32; 5] {
-        let mut sizes = [0; 5];
-        // SAFETY: the function writes five words.
+    pub(crate) fn sizes(&self) -> [u32; 4] {
+        let mut sizes = [0; 4];
+        // SAFETY: the function writes four words.
         unsafe {
             let get = self.libraries[0].get::<unsafe extern "C" fn(*mut u32)>(c"emulated_sizes").unwrap();
             get(sizes.as_mut_ptr());
