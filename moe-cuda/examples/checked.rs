@@ -8,8 +8,8 @@ fn main() -> Result<(), Error> {
     let begun = std::time::Instant::now();
     let gpu = Gpu::open(0, 128, 5)?;
     println!("{} driver {} memory {:?}", gpu.name(), gpu.driver(), gpu.memory()?);
-    let kernels: Vec<_> = [1, 2, 4].map(|panels| moe_cuda::device::Kernel::Step { panels }).into_iter().chain([moe_cuda::device::Kernel::Begin]).collect();
-    gpu.prepare(&kernels)?;
+
+    gpu.prepare()?;
     println!("compiled {:?}", begun.elapsed());
     let model = random::model(&gpu, &recipe, 1)?;
     gpu.wait()?;

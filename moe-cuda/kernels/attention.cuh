@@ -222,13 +222,12 @@ __device__ __forceinline__ void combine(const Step& p, const Layer* l, u32 t, u3
     block_sync();
 }
 
-// The stage. `shared` has room for PARTS * GROUP * (HEAD_DIM + 2) + (GROUP + 1) * HEAD_DIM floats and 32 words; `places` holds each token's position and
-// where its chunk starts.
+// The stage. `shared` has room for PARTS * GROUP * (HEAD_DIM + 2) + (GROUP + 1) * HEAD_DIM floats and 32 words.
 //
 // Synchronisation: a warp prepares a head and leaves it in shared memory, another the new token's key and value; the block's
 // barrier stands between them and those who attend. The cache's new entry is not read in this step. Partial results are written before the block's barrier, a fence and the
 // units' counts; the block that counts last reads them after a fence and a barrier, through L2.
-STAGE void attend(const Step& p, const Layer* l, u8* shared, const uint2* places, u32 cta, u32 grid, u32 warp, u32 lane) {
+__device__ __forceinline__ void attend(const Step& p, const Layer* l, u8* shared, u32 cta, u32 grid, u32 warp, u32 lane) {
     float* mixture = (float*)shared;
     float2* ml = (float2*)(mixture + PARTS * GROUP * HEAD_DIM);
     float* queries = (float*)(ml + PARTS * GROUP);
@@ -237,7 +236,7 @@ STAGE void attend(const Step& p, const Layer* l, u8* shared, const uint2* places
     const u32 items = p.tokens * p.kv_heads * p.splits, width = GROUP * HEAD_DIM, all_units = units(query_columns(p));
     for (u32 item = cta; item < items; item += grid) {
         const u32 split = item % p.splits, kv_head = item / p.splits % p.kv_heads, t = item / p.splits / p.kv_heads;
-        const u32 position = places[t].x, start = l->flags & CHUNKED ? places[t].y : 0, first = start / SPLIT;
+        const u32 position = ((const u32*)p.positions)[t], start = l->flags & CHUNKED ? ((const u32*)p.starts)[t] : 0, first = start / SPLIT;
         const u32 splits = position / SPLIT + 1 - first;
         if (split >= splits) continue;
         Loaded loaded;

@@ -29,7 +29,7 @@ __device__ __forceinline__ u64 merge(u64 a, u64 b, u32 lane) {
     return v;
 }
 
-STAGE void chunk_candidates(const Step& p, u32 t, u32 chunk, u32 lane) {
+__device__ __forceinline__ void chunk_candidates(const Step& p, u32 t, u32 chunk, u32 lane) {
     const float* logits = (const float*)p.logits + (u64)t * p.vocab;
     float v[CHUNK / 32];
     float most = bits_float(0xff800000u), sum = 0;
@@ -63,7 +63,7 @@ STAGE void chunk_candidates(const Step& p, u32 t, u32 chunk, u32 lane) {
 }
 
 // `shared` has room for WARPS * KEPT keys.
-STAGE void token_candidates(const Step& p, u32 t, u64* shared, u32 warp, u32 lane) {
+__device__ __forceinline__ void token_candidates(const Step& p, u32 t, u64* shared, u32 warp, u32 lane) {
     const u64* lists = (const u64*)p.chunk_candidates + (u64)t * p.chunks * KEPT;
     const float4* sums = (const float4*)p.chunk_sums + t * p.chunks;
     u64 best = 0;

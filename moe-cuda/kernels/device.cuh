@@ -8,20 +8,15 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 
 #define FULL 0xffffffffu
-// Warps of a block: as many as the products' registers allow.
-#ifndef WARPS
+// Warps of a block, but for products.
 #define WARPS 16
-#endif
 #define THREADS (WARPS * 32)
-// Of the threads that compute; a step has one more warp.
-#define block_sync() barrier_of(0, THREADS)
+#define block_sync() __syncthreads()
 
 #ifdef EMULATED
 #include "emulation.h"
 #else
 
-// Stages without a ring of their own are calls: their registers are then not the products'.
-#define STAGE __device__ __noinline__
 #define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) u8 name[]
 
 __device__ __forceinline__ float half_to_float(u32 bits) {
@@ -63,26 +58,6 @@ __device__ __forceinline__ u32 load_l2(const u32* p) {
     asm volatile("ld.global.cg.u32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
     return v;
 }
-__device__ __forceinline__ u32 load_acquire(const u32* p) {
-    u32 v;
-    asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
-    return v;
-}
-__device__ __forceinline__ void store_release(u32* p, u32 v) {
-    asm volatile("st.release.gpu.global.u32 [%0], %1;" ::"l"(p), "r"(v) : "memory");
-}
-__device__ __forceinline__ void add_release(u32* p, u32 v) {
-    asm volatile("red.release.gpu.global.add.u32 [%0], %1;" ::"l"(p), "r"(v) : "memory");
-}
-__device__ __forceinline__ void barrier_of(u32 id, u32 threads) {
-    asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
-}
-__device__ __forceinline__ void relax() {}
-__device__ __forceinline__ u64 nanoseconds() {
-    u64 t;
-    asm volatile("mov.u64 %0, %globaltimer;" : "=l"(t));
-    return t;
-}
 __device__ __forceinline__ u32 permute_bytes(u32 low, u32 high, u32 selector) { return __byte_perm(low, high, selector); }
 
 // m16n8k32 of signed bytes. a0: row lane/4, k 4*(lane%4)..; a1: row + 8; a2, a3: k + 16; b0, b1: column lane/4, the same k.
@@ -93,61 +68,32 @@ __device__ __forceinline__ void mma(int (&c)[4], u32 a0, u32 a1, u32 a2, u32 a3,
         : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
-__device__ __forceinline__ u32 shared_address(const void* p) { return (u32)__cvta_generic_to_shared(p); }
-__device__ __forceinline__ void mbarrier_init(u64* bar, u32 arrivals) {
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(bar)), "r"(arrivals) : "memory");
+// Weights: read once, so past the first cache.
+__device__ __forceinline__ uint2 stream2(const u8* p) {
+    uint2 v;
+    asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v2.u32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(p));
+    return v;
 }
-__device__ __forceinline__ void mbarrier_init_fence() {
+__device__ __forceinline__ u32 stream(const u8* p) {
+    u32 v;
+    asm volatile("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(v) : "l"(p));
+    return v;
+}
+__device__ __forceinline__ u32 stream_half(const u8* p) {
+    u16 v;
+    asm volatile("ld.global.nc.u16 %0, [%1];" : "=h"(v) : "l"(p));
+    return v;
+}
+// A kernel may begin while the one before ends (programmatic dependent launch): it says so at once, and waits before it touches
+// what others write.
+__device__ __forceinline__ void allow_next() {
 #if __CUDA_ARCH__ >= 900
-    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+    asm volatile("griddepcontrol.launch_dependents;");
 #endif
 }
-// Copies `bytes` (a multiple of 16) of weights into shared memory by the whole warp; `bar`, of one arrival where the copy
-// engine does it and of 32 where the threads do, completes when they are there.
-__device__ __forceinline__ void copy_async(u8* to, const u8* from, u32 bytes, u64* bar, u32 lane) {
+__device__ __forceinline__ void wait_for_last() {
 #if __CUDA_ARCH__ >= 900
-    if (lane == 0) {
-        asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(bar)), "r"(bytes) : "memory");
-        asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
-                         shared_address(to)),
-                     "l"(from), "r"(bytes), "r"(shared_address(bar))
-                     : "memory");
-    }
-#else
-    for (u32 at = lane * 16; at < bytes; at += 512)
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(to + at)), "l"(from + at) : "memory");
-    asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(shared_address(bar)) : "memory");
-#endif
-}
-#if __CUDA_ARCH__ >= 900
-#define COPY_ARRIVALS 1
-#define COPY_BY_THREADS 0
-#else
-#define COPY_ARRIVALS 32
-#define COPY_BY_THREADS 1
-#endif
-__device__ __forceinline__ void mbarrier_arrive(u64* bar) {
-    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(bar)) : "memory");
-}
-__device__ __forceinline__ bool mbarrier_test(u64* bar, u32 parity) {
-    u32 done;
-    asm volatile("{.reg .pred p; mbarrier.test_wait.parity.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p;}"
-                 : "=r"(done)
-                 : "r"(shared_address(bar)), "r"(parity)
-                 : "memory");
-    return done;
-}
-__device__ __forceinline__ void mbarrier_wait(u64* bar, u32 parity) {
-#if __CUDA_ARCH__ >= 900
-    asm volatile(
-        "{.reg .pred p;\nwait: mbarrier.try_wait.parity.shared::cta.b64 p, [%0], %1;\n@!p bra wait;}" ::"r"(shared_address(bar)),
-        "r"(parity)
-        : "memory");
-#else
-    asm volatile(
-        "{.reg .pred p;\nwait: mbarrier.test_wait.parity.shared::cta.b64 p, [%0], %1;\n@!p bra wait;}" ::"r"(shared_address(bar)),
-        "r"(parity)
-        : "memory");
+    asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
 #endif

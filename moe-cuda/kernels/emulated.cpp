@@ -1,34 +1,40 @@
-// The kernels behind plain functions, for the tests.
+// The kernels behind a plain function, for the tests.
 #define EMULATED
 #include "step.cu"
 #include "begin.cu"
 
+// Parameters in the order in which the kernel takes them.
 struct Call {
     u32 which;
-    const void* parameters;
+    const void* const* parameters;
 };
-struct Quantise {
-    Rows rows;
-    u64 from;
-    u32 columns, forms;
-};
+template <class T>
+static const T& parameter(const Call& c, int index) { return *(const T*)c.parameters[index]; }
 static void enter(void* argument) {
     const Call& c = *(const Call*)argument;
-    const Step& p = *(const Step*)c.parameters;
+#define STEP parameter<Step>(c, 0)
+#define LAYER parameter<Layer>(c, 1)
     switch (c.which) {
-    case 0: return step<0>(p, emulation::current->block->shared);
-    case 1: return step<1>(p, emulation::current->block->shared);
-    case 2: return step<2>(p, emulation::current->block->shared);
-    case 4: return step<4>(p, emulation::current->block->shared);
-    case 5: return begin(p);
-    case 6: return fill(*(const Fill*)c.parameters);
-    default: {
-        const Quantise& q = *(const Quantise*)c.parameters;
-        return quantise(q.rows, q.from, q.columns, q.forms);
-    }
+    case 0: return begin(STEP);
+    case 1: return fill(parameter<Fill>(c, 0));
+    case 2: return quantise(parameter<Rows>(c, 0), parameter<u64>(c, 1), parameter<u32>(c, 2), parameter<u32>(c, 3));
+    case 3: return norm_rows(STEP, LAYER, parameter<u32>(c, 2), parameter<u32>(c, 3));
+    case 4: return attention(STEP, LAYER);
+    case 5: return chunks(STEP);
+    case 6: return candidates(STEP);
+    case 10: return qkv_1(STEP, LAYER);
+    case 11: return output_1(STEP, LAYER);
+    case 12: return up_1(STEP, LAYER);
+    case 13: return down_1(STEP, LAYER);
+    case 14: return head_1(STEP, LAYER);
+    case 20: return qkv_8(STEP, LAYER);
+    case 21: return output_8(STEP, LAYER);
+    case 22: return up_8(STEP, LAYER);
+    case 23: return down_8(STEP, LAYER);
+    default: return head_8(STEP, LAYER);
     }
 }
-extern "C" int emulated_launch(u32 which, const void* parameters, const u32* grid, u32 threads, u32 shared_bytes, u32 seed) {
+extern "C" int emulated_launch(u32 which, const void* const* parameters, const u32* grid, u32 threads, u32 shared_bytes, u32 seed) {
     Call call = {which, parameters};
     return emulation::run({grid[0], grid[1], grid[2]}, threads, shared_bytes, seed, enter, &call);
 }

@@ -1,8 +1,7 @@
 // The same kernels on a processor, for tests: a fibre for each thread, all blocks of a launch alive at once.
 //
-// What it checks: results, deadlocks, reads of a slot before its copy was waited for, and writes to a slot that is still in
-// use (a copy fills its slot with a pattern when it is asked for, and arrives when it is waited for). What it cannot see: races
-// between warps, and time. Warps take turns in an order that a seed shuffles.
+// What it checks: results, barriers that not all come to, and what depends on the order of warps, which a seed shuffles. What it
+// cannot see: races in general, and time.
 #pragma once
 #include <csetjmp>
 #include <cmath>
@@ -17,7 +16,6 @@
 #define __global__
 #define __device__
 #define __forceinline__ inline
-#define STAGE
 #define __launch_bounds__(...)
 #define __align__(n)
 #define __nv_pure__
@@ -33,7 +31,6 @@ static inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
 namespace emulation {
 struct Index { unsigned x, y, z; };
 static const size_t STACK = 128 << 10;
-struct Copy { u8* to; const u8* from; u32 bytes; };
 struct Block;
 struct Warp {
     // Two sets in turn: nobody comes to the next but one before all have read.
@@ -56,7 +53,6 @@ struct Block {
     u8* shared;
     std::vector<Warp> warps;
     Named named[16];
-    std::vector<std::pair<u64*, Copy>> copies;
 };
 struct Launch {
     Index grid;
@@ -174,12 +170,12 @@ static bool run(Index grid, u32 threads, u32 shared_bytes, u32 seed, void (*f)(v
 }
 
 #define threadIdx (emulation::Index{emulation::current->thread, 0, 0})
+#define blockDim (emulation::Index{emulation::launch.threads, 1, 1})
 #define blockIdx (emulation::current->block->index)
 #define gridDim (emulation::launch.grid)
 #define DYNAMIC_SHARED(name) u8* name = emulation::current->block->shared
 
-static inline void __syncthreads() { emulation::barrier(15, emulation::launch.threads); }
-static inline void barrier_of(u32 id, u32 threads) { emulation::barrier(id, threads); }
+static inline void __syncthreads() { emulation::barrier(0, emulation::launch.threads); }
 static inline void __syncwarp() { emulation::exchange(0); }
 template <class T>
 static inline T __shfl_xor_sync(u32, T v, int mask) { return emulation::value_of<T>(emulation::exchange(v), (emulation::current->thread % 32) ^ mask); }
@@ -205,11 +201,11 @@ static inline float half_to_float(u32 bits) { const u16 b = (u16)bits; _Float16 
 static inline u32 float_to_half(float f) { const _Float16 h = (_Float16)f; u16 b; memcpy(&b, &h, 2); return b; }
 template <class T>
 static inline T load_l2(const T* p) { return *p; }
-static inline u32 load_acquire(const u32* p) { return *p; }
-static inline void store_release(u32* p, u32 v) { *p = v; }
-static inline void add_release(u32* p, u32 v) { *p += v; }
-static inline void relax() { emulation::pause(); }
-static inline u64 nanoseconds() { return 0; }
+static inline uint2 stream2(const u8* p) { return *(const uint2*)p; }
+static inline u32 stream(const u8* p) { return *(const u32*)p; }
+static inline u32 stream_half(const u8* p) { return *(const u16*)p; }
+static inline void allow_next() {}
+static inline void wait_for_last() {}
 static inline u32 permute_bytes(u32 low, u32 high, u32 selector) {
     const u64 all = (u64)high << 32 | low;
     u32 v = 0;
@@ -233,37 +229,4 @@ static inline void mma(int (&c)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 
         }
         c[i] += sum;
     }
-}
-
-#define COPY_ARRIVALS 1
-// Both ways of asking for copies are tested.
-#define COPY_BY_THREADS (WARPS == 8)
-static inline void mbarrier_init(u64* bar, u32) { *bar = 0; }
-static inline void mbarrier_init_fence() {}
-static inline void mbarrier_arrive(u64* bar) { ++*bar; }
-static inline bool mbarrier_test(u64* bar, u32 parity) { return (*bar & 1) != parity; }
-static inline void copy_async(u8* to, const u8* from, u32 bytes, u64* bar, u32 lane) {
-    if (lane) return;
-    if (bytes % 16 || (uintptr_t)from % 16 || (uintptr_t)to % 16) {
-        fprintf(stderr, "a copy that the engine could not do\n");
-        abort();
-    }
-    memset(to, 0xEE, bytes);
-    emulation::current->block->copies.push_back({bar, {to, from, bytes}});
-}
-// The barrier's word counts completed phases; the copy that the current one waits for is done here.
-static inline void mbarrier_wait(u64* bar, u32 parity) {
-    auto& copies = emulation::current->block->copies;
-    while ((*bar & 1) == parity) {
-        bool found = false;
-        for (size_t i = 0; i < copies.size() && !found; i++)
-            if (copies[i].first == bar) {
-                memcpy(copies[i].second.to, copies[i].second.from, copies[i].second.bytes);
-                copies.erase(copies.begin() + i);
-                ++*bar;
-                found = true;
-            }
-        if (!found) emulation::pause();
-    }
-    emulation::exchange(0);
 }

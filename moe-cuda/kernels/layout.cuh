@@ -14,9 +14,9 @@ enum Type { NONE, Q4_K, Q6_K, Q8_0, MXFP4, F16, BF16, F32 };
 // In which forms activations are wanted.
 enum Form { COARSE = 1, FINE = 2, FLOAT = 4 };
 enum LayerFlag { ROPE = 1, CHUNKED = 2, ROUTED = 4, SHARED = 8 };
-enum StepFlag { SOFTMAX_ON_OUTPUT = 1, ROPE_HALVES = 2, NORM_PLAIN = 4, NORM_WEIGHTED = 8, SPREAD = 16, GIVEN = 32 };
-// The stages of a layer; after the last layer come the head and two stages of candidates.
-enum Stage { QKV, ATTENTION, OUTPUT, UP, DOWN, STAGES, HEAD, CHUNKS, CANDIDATES };
+enum StepFlag { SOFTMAX_ON_OUTPUT = 1, ROPE_HALVES = 2, NORM_PLAIN = 4, NORM_WEIGHTED = 8 };
+// Products of a step.
+enum Stage { QKV, OUTPUT, UP, DOWN, HEAD };
 
 // Positions of a split of attention, logits of a chunk of candidates, candidates that are kept.
 #define SPLIT 128
@@ -31,9 +31,7 @@ struct Matrix {
 struct Layer {
     Matrix query, key, value, output, router, shared_gate, shared_up, shared_down, gate, up, down;
     u64 attn_norm, ffn_norm, query_norm, key_norm, keys, values;
-    u32 flags, qkv_forms, output_forms, up_forms, down_forms;
-    // Which warp takes a stage's first item, so that work goes round all of them: of qkv, output, up and down.
-    u32 first[4], pad;
+    u32 flags, qkv_forms, output_forms, up_forms, down_forms, pad;
 };
 // Rows of activations, `stride` bytes apart. Coarse: values, the sums of 32 in two bytes each, the scale of 256. Fine: values,
 // the scale of 32. Plain: as floats.
@@ -42,7 +40,6 @@ struct Rows {
     u32 coarse_stride, fine_stride, plain_stride, pad;
 };
 struct Step {
-    u64 layers;
     Matrix embedding, head;
     u64 final_norm;
     Rows normed, attended, inner;
@@ -50,17 +47,18 @@ struct Step {
     u64 tokens_in, positions, starts, rope, query_scale, tables;
     // Scratch and results.
     u64 x[2], qkv, partial, partial_ml, attn_out, router_logits, choices, choice_weights, slots, inner_float, mixed, logits;
-    u64 chunk_candidates, chunk_sums, candidates, sums, counters, barrier, times;
-    u32 layer_count, hidden, heads, kv_heads, experts, used, vocab, flags;
-    u32 tokens, capacity, splits, block_tokens, table_stride, head_forms, begin, end;
-    u32 slot_bytes, slot_count, stage_bytes, chunks, inner_columns, max_slots, counter_words;
+    u64 chunk_candidates, chunk_sums, candidates, sums, counters;
+    u32 hidden, heads, kv_heads, experts, used, vocab, flags;
+    u32 tokens, capacity, splits, block_tokens, table_stride, head_forms;
+    u32 chunks, inner_columns, max_slots, counter_words, term_bytes, pad;
     float eps;
 };
 
 // Words of `counters`. The inner products' units follow attention's.
 #define COUNT_ROUTER 0
-#define COUNT_ROUTED 1
 #define COUNT_ATTENTION 2
+// Tokens that a block multiplies at a time; more are chunks, each a block of its own.
+#define PANEL 8
 
 __device__ __forceinline__ u32 query_columns(const Step& p) { return p.heads * HEAD_DIM; }
 __device__ __forceinline__ u32 qkv_columns(const Step& p) { return (p.heads + 2 * p.kv_heads) * HEAD_DIM; }

@@ -2,9 +2,11 @@
 #pragma once
 #include "plain.cuh"
 #include "quantise.cuh"
-#include "work.cuh"
+#include "route.cuh"
 
 #define NORM_UNITS (32 / WARPS)
+// Words of shared memory: sums, a flag, and route's.
+#define NORM_WORDS (32 + 1 + 2 * MOST_EXPERTS)
 
 // The sum of units' sums, from the first unit to the last, however many warps there are. `shared` has room for 32 floats; it
 // may be used again at once.
@@ -29,23 +31,22 @@ __device__ __forceinline__ void store8(float* at, const float* v) {
 }
 
 // Token t for `stage`: the residual stream plus what the stage before gave (attention's output, or the experts' outputs, added up
-// as moe-kernels does), normed, and quantised to `coarse` and `fine`. Warp w has the units w, w + WARPS, .. Where `writes`, the
-// stream is stored; where there is a `plain`, the normed floats. All loads are asked for before the first is used.
-__device__ __forceinline__ void norm_token(const Step& p, u32 stage, const Layer* before, const float* weight, u32 t, bool writes, u8* coarse,
-                                           u8* fine, float* plain, float* kept, float* shared, u32 warp, u32 lane) {
+// as moe-kernels does), normed. Warp w has the units w, w + WARPS, .. and quantises those that are `block`'s of `blocks`; block 0
+// stores the stream. Normed floats go to `kept`, and to p.normed if wanted. All loads are asked for before the first is used.
+__device__ __forceinline__ void norm_token(const Step& p, u32 stage, u32 before, const float* weight, u32 forms, u32 t, u32 block, u32 blocks,
+                                           float* kept, float* shared, u32 warp, u32 lane) {
     const bool odd = stage == UP;
     const float* x = (const float*)p.x[odd] + (u64)t * p.hidden;
     float* to = (float*)p.x[!odd] + (u64)t * p.hidden;
     const float* first = 0;
     const float* second = 0;
     u32 ranks = 0;
-    if (before) {
-        const float* mixed = (const float*)p.mixed;
-        if (odd) first = (const float*)p.attn_out + (u64)t * p.hidden;
-        else {
-            if (before->flags & SHARED) first = mixed + (u64)t * p.hidden;
-            if (before->flags & ROUTED) second = mixed + (u64)(p.tokens + t * p.used) * p.hidden, ranks = p.used;
-        }
+    const float* mixed = (const float*)p.mixed;
+    if (odd) {
+        first = (const float*)p.attn_out + (u64)t * p.hidden;
+    } else {
+        if (before & SHARED) first = mixed + (u64)t * p.hidden;
+        if (before & ROUTED) second = mixed + (u64)(p.tokens + t * p.used) * p.hidden, ranks = p.used;
     }
     const bool scaled = p.flags & SOFTMAX_ON_OUTPUT;
     const float* by = (const float*)p.choice_weights + t * p.used;
@@ -74,10 +75,10 @@ __device__ __forceinline__ void norm_token(const Step& p, u32 stage, const Layer
         squares[i] = 0;
 #pragma unroll
         for (int j = 0; j < 8; j++) {
-            if (before) v[i][j] = __fadd_rn(v[i][j], d[i][j]);
+            if (odd || before) v[i][j] = __fadd_rn(v[i][j], d[i][j]);
             squares[i] = fmaf(v[i][j], v[i][j], squares[i]);
         }
-        if (writes && column < p.hidden) store8(to + column, v[i]);
+        if (block == 0 && column < p.hidden) store8(to + column, v[i]);
     }
     const float scale = 1.f / sqrtf(sum_of_units(squares, shared, warp, lane) / (float)p.hidden + p.eps);
 #pragma unroll
@@ -86,11 +87,11 @@ __device__ __forceinline__ void norm_token(const Step& p, u32 stage, const Layer
         if (unit * 256 >= p.hidden) break;
 #pragma unroll
         for (int j = 0; j < 8; j++) v[i][j] = v[i][j] * scale * w[i][j];
-        if (column < p.hidden) {
-            if (plain) store8(plain + column, v[i]);
-            if (kept) store8(kept + column, v[i]);
-        }
-        quantise_unit(v[i], coarse, fine, p.hidden, unit, lane);
+        if (kept && column < p.hidden) store8(kept + column, v[i]);
+        if (unit % blocks != block) continue;
+        if (forms & FLOAT && column < p.hidden) store8((float*)((u8*)p.normed.plain + t * p.normed.plain_stride) + column, v[i]);
+        quantise_unit(v[i], forms & COARSE ? (u8*)p.normed.coarse + t * p.normed.coarse_stride : 0,
+                      forms & FINE ? (u8*)p.normed.fine + t * p.normed.fine_stride : 0, p.hidden, unit, lane);
     }
 }
 
@@ -128,4 +129,38 @@ __device__ __forceinline__ void route_logit(const float* normed, const Step& p, 
     }
     mine = sum_of_warp(mine);
     if (lane == 0) ((float*)p.router_logits)[t * p.experts + e] = mine;
+}
+
+// A norm and, before experts, the router: block x of token y. `memory` has room for NORM_WORDS words and, with a router, the
+// normed floats.
+//
+// Synchronisation: logits are written before the block's barrier, a fence and the count; the block that counts last reads them
+// after a fence and a barrier, through L2.
+__device__ __forceinline__ void norm_block(const Step& p, const Layer& l, u32 stage, u32 before, float* memory) {
+    const u32 warp = threadIdx.x >> 5, lane = threadIdx.x & 31, t = blockIdx.y, block = blockIdx.x, blocks = gridDim.x;
+    const bool routes = stage == UP && (l.flags & ROUTED);
+    u32* words = (u32*)memory + 32;
+    float* kept = memory + (NORM_WORDS + 7) / 8 * 8;
+    const float* weight = (const float*)(stage == QKV ? l.attn_norm : stage == UP ? l.ffn_norm : p.final_norm);
+    const u32 forms = stage == QKV ? l.qkv_forms : stage == UP ? l.up_forms : p.head_forms;
+    if (threadIdx.x < 32) memory[threadIdx.x] = 0;
+    block_sync();
+    wait_for_last();
+    norm_token(p, stage, before, weight, forms, t, block, blocks, routes ? kept : 0, memory, warp, lane);
+    if (!routes) return;
+    block_sync();
+    for (u32 e = warp * blocks + block; e < p.experts; e += WARPS * blocks) route_logit(kept, p, &l, t, e, lane);
+    block_sync();
+    if (threadIdx.x == 0) {
+        __threadfence();
+        *words = atomicAdd(counter(p, COUNT_ROUTER), 1u) + 1 == blocks * gridDim.y;
+        __threadfence();
+        if (*words) *counter(p, COUNT_ROUTER) = 0;
+    }
+    block_sync();
+    if (!*words) return;
+    if (p.tokens * p.used > 32)
+        route(p, words + 1, warp, lane);
+    else if (warp == 0)
+        route_few(p, lane);
 }

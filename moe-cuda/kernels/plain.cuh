@@ -29,10 +29,3 @@ __device__ __forceinline__ void plain_row(float (&sum)[8], const u8* row, u32 ty
 #pragma unroll
     for (int k = 0; k < 8; k++) sum[k] = fold16(sum[k]);
 }
-// The same for one token.
-__device__ __forceinline__ float plain_row_once(const u8* row, u32 type, u32 columns, const float* x, float factor, u32 lane) {
-    float sum = 0;
-#pragma unroll 8
-    for (u32 i = lane & 15; i < columns; i += 16) sum = fmaf(element(row, type, i), __fmul_rn(x[i], factor), sum);
-    return fold16(sum);
-}

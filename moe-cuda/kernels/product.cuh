@@ -1,52 +1,73 @@
-// The products of a stage: each warp takes tile after tile, block after block, for all tokens that the tile is for.
+// Products: a block a tile of 16 rows (gate and up: a tile of each), for up to PANEL tokens. The warps take the tile's blocks in
+// turn and leave the integers in shared memory; then a thread an output adds them up in order.
+//
+// Synchronisation: each warp writes terms of its own blocks; the block's barrier stands before the chains that read them.
 #pragma once
 #include "plain.cuh"
+#include "quantise.cuh"
 #include "tiles.cuh"
-#include "work.cuh"
 
-// A stage's activations and where results go. Entries: token t is entry t, its use of a routed expert by rank r is entry
-// tokens + t * used + r.
-struct Operands {
-    const u8 *coarse, *fine;
-    const u8* plain;
-    u32 coarse_stride, fine_stride, plain_stride;
-    // Whether a routed entry has a row of its own (else it reads its token's).
-    bool own_rows;
-    // Whether the router's weight multiplies the scales of routed entries.
-    bool weighted;
-    float* out;
-    u32 out_stride;
+// A tile, and who it is for.
+struct Item {
+    const Matrix* matrix;
+    // ALL tokens, or a slot's.
+    u32 slot, tile, expert;
+    // Where the matrix' first row goes in an output row.
+    u32 column;
 };
-// What a lane needs of the tokens of one item: of token 8 * panel + g, and of 2t and 2t + 1.
-template <int P>
-struct Tokens {
-    u32 count;
-    u32 row[P], row0[P], row1[P], entry0[P], entry1[P];
-    float f0[P], f1[P];
-};
+#define ALL 0xffffffffu
 
+__device__ __forceinline__ u32 tiles_of(const Matrix& m) { return (m.rows + 15) / 16; }
+__device__ __forceinline__ bool is_packed(u32 type) { return type >= Q4_K && type <= MXFP4; }
+// Bytes of 256 columns of a tile.
+__device__ __forceinline__ u32 block_bytes(u32 type) { return type == Q4_K ? 2304 : type == Q6_K ? 3360 : type == Q8_0 ? 4352 : 2176; }
+__device__ __forceinline__ u64 tile_bytes(const Matrix& m) {
+    return m.type == Q4_K ? (u64)m.columns / 256 * 2304 : m.type == Q6_K ? (u64)m.columns / 256 * 3360 : (u64)m.columns / 32 * (m.type == Q8_0 ? 544 : 272);
+}
+
+// Entries: token t is entry t, its use of a routed expert by rank r is entry tokens + t * used + r.
 __device__ __forceinline__ u32 entry_of(const Step& p, u32 slot, u32 i) { return slot == ALL ? i : p.tokens + load_l2(slot_entry(p, slot, i)); }
-__device__ __forceinline__ u32 row_of(const Step& p, const Operands& o, u32 entry) {
-    return o.own_rows || entry < p.tokens ? entry : (entry - p.tokens) / p.used;
+// Only the experts' second halves have a row for each entry; others read their token's.
+template <int S>
+__device__ __forceinline__ u32 row_of(const Step& p, u32 entry) {
+    return S == DOWN || entry < p.tokens ? entry : (entry - p.tokens) / p.used;
 }
-__device__ __forceinline__ float factor_of(const Step& p, const Operands& o, u32 entry) {
-    return o.weighted && entry >= p.tokens ? load_l2((const float*)p.choice_weights + (entry - p.tokens)) : 1.f;
+// What multiplies an entry's scales.
+template <int S>
+__device__ __forceinline__ float factor_of(const Step& p, u32 entry) {
+    return S == UP && entry >= p.tokens && !(p.flags & SOFTMAX_ON_OUTPUT) ? load_l2((const float*)p.choice_weights + (entry - p.tokens)) : 1.f;
 }
-template <int P>
-__device__ __forceinline__ void find_tokens(Tokens<P>& k, const Step& p, const Operands& o, u32 slot, u32 g, u32 t) {
-    k.count = slot == ALL ? p.tokens : load_l2(slot_tokens(p, slot));
-    const u32 last = k.count - 1;
-#pragma unroll
-    for (int i = 0; i < P; i++) {
-        const u32 a = i * 8 + g, b = i * 8 + 2 * t, c = b + 1;
-        k.row[i] = row_of(p, o, entry_of(p, slot, a < last ? a : last));
-        k.entry0[i] = entry_of(p, slot, b < last ? b : last);
-        k.entry1[i] = entry_of(p, slot, c < last ? c : last);
-        k.row0[i] = row_of(p, o, k.entry0[i]);
-        k.row1[i] = row_of(p, o, k.entry1[i]);
-        k.f0[i] = factor_of(p, o, k.entry0[i]);
-        k.f1[i] = factor_of(p, o, k.entry1[i]);
+
+// Which item a block has: x is chunk + chunks * tile, y the slot after what all tokens go through. Slots beyond those in use are
+// for no one; that is known only after the router.
+template <int S>
+__device__ __forceinline__ Item item_at(const Step& p, const Layer& l, u32 index, u32 y, bool up) {
+    Item i = {0, ALL, index, 0, 0};
+    if (S == QKV) {
+        const u32 q = tiles_of(l.query), k = tiles_of(l.key);
+        i.matrix = index < q ? &l.query : index < q + k ? &l.key : &l.value;
+        i.tile = index < q ? index : index < q + k ? index - q : index - q - k;
+        i.column = index < q ? 0 : index < q + k ? l.query.rows : l.query.rows + l.key.rows;
+    } else if (S == UP || S == DOWN) {
+        const u32 common = l.flags & SHARED ? 1 : 0;
+        if (y < common)
+            i.matrix = S == DOWN ? &l.shared_down : up ? &l.shared_up : &l.shared_gate;
+        else
+            i.matrix = S == DOWN ? &l.down : up ? &l.up : &l.gate, i.slot = y - common;
+    } else {
+        i.matrix = S == OUTPUT ? &l.output : &p.head;
     }
+    return i;
+}
+template <int S>
+__device__ __forceinline__ const Rows& rows_of(const Step& p) { return S == OUTPUT ? p.attended : S == DOWN ? p.inner : p.normed; }
+
+// Where a block's terms stand: of each block of the tile and output an integer (two for Q4_K), and each row's factors. ONE token:
+// an output's integers and factors side by side.
+template <bool ONE>
+__device__ __forceinline__ u32 term_bytes(u32 type) {
+    return ONE ? (type == Q4_K ? 256 : type == Q6_K ? 128 : 1024)
+               : (type == Q4_K ? 2 : type == Q6_K ? 1 : 8) * (PANEL + 1) * 16 * 4;
 }
 
 __device__ __forceinline__ Fragment fragment_at(const u8* row, u32 block, u32 t) {
@@ -56,143 +77,125 @@ __device__ __forceinline__ Fragment fragment_at(const u8* row, u32 block, u32 t)
     return f;
 }
 
-// 256 columns in blocks of 32 (fewer at the end of a row), each with a scale of its own.
-template <class B, int P>
-__device__ __forceinline__ void fine_stage(float (&acc)[P][4], const u8* w, u32 blocks, const Operands& o, const Tokens<P>& k, u32 kp,
-                                           u32 index, u32 g, u32 t) {
-#pragma unroll
-    for (int i = 0; i < P; i++) {
-        if (i * 8 >= (int)k.count) break;
-        const Fragment x = fragment_at(o.fine + k.row[i] * o.fine_stride, index, t);
-        const float* s0 = (const float*)(o.fine + k.row0[i] * o.fine_stride + kp) + index * 8;
-        const float* s1 = (const float*)(o.fine + k.row1[i] * o.fine_stride + kp) + index * 8;
+// One kind of term of a block for a panel: integers [token][row] as floats, then the rows' factors.
+__device__ __forceinline__ void put_terms(float* at, const int (&c)[4], float d0, float d1, u32 g, u32 t) {
+    *(float2*)(at + (2 * t) * 16 + 2 * g) = make_float2((float)c[0], (float)c[2]);
+    *(float2*)(at + (2 * t + 1) * 16 + 2 * g) = make_float2((float)c[1], (float)c[3]);
+    if (t == 0) *(float2*)(at + PANEL * 16 + 2 * g) = make_float2(d0, d1);
+}
+
+// The terms of the blocks first, first + step, .. of a tile; `row` holds token g's activations in the grain of 256. The next
+// block is asked for before this one is used; the first was asked for by the caller.
+template <class Block, bool ONE>
+__device__ __forceinline__ void coarse_terms(u8* terms, const u8* tile, typename Block::Raw& raw, const u8* row, u32 columns, u32 first, u32 step,
+                                             float factor, u32 lane) {
+    const u32 g = lane >> 2, t = lane & 3, nb = units(columns), kp = nb * 256;
+    const bool q4 = sizeof(typename Block::Raw) == sizeof(RawQ4K);
+    const u32 type = q4 ? Q4_K : Q6_K, bytes = block_bytes(type), size = term_bytes<ONE>(type);
+    for (u32 b = first; b < nb; b += step) {
+        Block block;
+        block.take(raw, t);
+        if (b + step < nb) raw.load(tile + (u64)(b + step) * bytes, g, t);
+        const Fragment x = fragment_at(row, b, t);
+        int whole[4], least[4];
+        block.integers(whole, least, x, q4 ? *(const u32*)(row + kp + (b * 4 + t) * 4) : 0, lane);
+        u8* to = terms + b * size;
+        if (ONE) {
+            const float by = __fmul_rn(*(const float*)(row + kp + nb * 16 + b * 4), factor);
+            if (t == 0 && q4) {
+                ((float4*)to)[2 * g] = make_float4((float)whole[0], __fmul_rn(block.d.x, by), (float)least[0], __fmul_rn(-block.least.x, by));
+                ((float4*)to)[2 * g + 1] = make_float4((float)whole[2], __fmul_rn(block.d.y, by), (float)least[2], __fmul_rn(-block.least.y, by));
+            } else if (t == 0) {
+                ((float4*)to)[g] = make_float4((float)whole[0], __fmul_rn(block.d.x, by), (float)whole[2], __fmul_rn(block.d.y, by));
+            }
+        } else {
+            put_terms((float*)to, whole, block.d.x, block.d.y, g, t);
+            if (q4) put_terms((float*)to + (PANEL + 1) * 16, least, -block.least.x, -block.least.y, g, t);
+        }
+    }
+}
+// The same in the grain of 32.
+template <class Block, bool ONE>
+__device__ __forceinline__ void fine_terms(u8* terms, const u8* tile, const u8* row, u32 type, u32 columns, u32 first, u32 step, float factor, u32 lane) {
+    const u32 g = lane >> 2, t = lane & 3, nb = units(columns), kp = nb * 256, bytes = block_bytes(type), size = term_bytes<ONE>(type);
+    for (u32 b = first; b < nb; b += step) {
+        const Fragment x = fragment_at(row, b, t);
+        const u32 blocks = columns - b * 256 < 256 ? (columns - b * 256) / 32 : 8;
+        const u8* w = tile + (u64)b * bytes;
 #pragma unroll
         for (int sub = 0; sub < 8; sub++) {
             if (sub >= (int)blocks) break;
             float2 d;
-            const Weights4 a = B::load(w + sub * B::BYTES, g, t, d);
+            const Weights4 a = Block::load(w + sub * Block::BYTES, g, t, d);
             int c[4] = {0, 0, 0, 0};
             mma_sub(c, a, x, sub);
-            const By by = {__fmul_rn(s0[sub], k.f0[i]), __fmul_rn(s1[sub], k.f1[i])};
-            add(acc[i], c, d.x, d.y, by);
-        }
-    }
-}
-
-template <int P>
-__device__ __forceinline__ By coarse_by(const Operands& o, const Tokens<P>& k, int i, u32 at) {
-    return By{__fmul_rn(*(const float*)(o.coarse + k.row0[i] * o.coarse_stride + at), k.f0[i]),
-              __fmul_rn(*(const float*)(o.coarse + k.row1[i] * o.coarse_stride + at), k.f1[i])};
-}
-
-// A packed tile out of the ring. Activations of the first panel are asked for before the weights are waited for.
-template <int P>
-__device__ __forceinline__ void packed_tile(float (&acc)[P][4], Ring& ring, u32 lane, const Matrix& m, const Operands& o, const Tokens<P>& k) {
-    const u32 g = lane >> 2, t = lane & 3, nb = units(m.columns), kp = nb * 256, type = m.type;
-    for (u32 b = 0; b < nb; b++) {
-        if (type <= Q6_K) {
-            const u8* row = o.coarse + k.row[0] * o.coarse_stride;
-            Fragment x = fragment_at(row, b, t);
-            u32 sums = *(const u32*)(row + kp + (b * 4 + t) * 4);
-            By by = coarse_by<P>(o, k, 0, kp + nb * 16 + b * 4);
-            const u8* w = ring.wait();
-            if (type == Q4_K) {
-                Q4KBlock block;
-                block.load(w, g, t);
-#pragma unroll
-                for (int i = 0; i < P; i++) {
-                    if (i * 8 >= (int)k.count) break;
-                    Fragment next = x;
-                    u32 next_sums = sums;
-                    By next_by = by;
-                    if (i + 1 < P && (i + 1) * 8 < (int)k.count) {
-                        const u8* r = o.coarse + k.row[i + 1 < P ? i + 1 : 0] * o.coarse_stride;
-                        next = fragment_at(r, b, t);
-                        next_sums = *(const u32*)(r + kp + (b * 4 + t) * 4);
-                        next_by = coarse_by<P>(o, k, i + 1 < P ? i + 1 : 0, kp + nb * 16 + b * 4);
-                    }
-                    block.multiply(acc[i], x, sums, by, lane);
-                    x = next, sums = next_sums, by = next_by;
-                }
+            if (ONE) {
+                const float by = __fmul_rn(((const float*)(row + kp))[b * 8 + sub], factor);
+                if (t == 0)
+                    ((float4*)(terms + b * size))[sub * 8 + g] = make_float4((float)c[0], __fmul_rn(d.x, by), (float)c[2], __fmul_rn(d.y, by));
             } else {
-                Q6KBlock block;
-                block.load(w, g, t);
-#pragma unroll
-                for (int i = 0; i < P; i++) {
-                    if (i * 8 >= (int)k.count) break;
-                    Fragment next = x;
-                    By next_by = by;
-                    if (i + 1 < P && (i + 1) * 8 < (int)k.count) {
-                        next = fragment_at(o.coarse + k.row[i + 1 < P ? i + 1 : 0] * o.coarse_stride, b, t);
-                        next_by = coarse_by<P>(o, k, i + 1 < P ? i + 1 : 0, kp + nb * 16 + b * 4);
-                    }
-                    block.multiply(acc[i], x, by, t);
-                    x = next, by = next_by;
-                }
+                put_terms((float*)(terms + b * size) + sub * (PANEL + 1) * 16, c, d.x, d.y, g, t);
             }
-        } else {
-            const u8* w = ring.wait();
-            const u32 blocks = b + 1 < nb || m.columns % 256 == 0 ? 8 : m.columns % 256 / 32;
-            if (type == Q8_0)
-                fine_stage<Q8Block, P>(acc, w, blocks, o, k, kp, b, g, t);
-            else
-                fine_stage<Mxfp4Block, P>(acc, w, blocks, o, k, kp, b, g, t);
         }
-        ring.release(lane);
     }
 }
 
-// Where an item's matrix lies.
-__device__ __forceinline__ const u8* expert_at(const Step& p, const Item& i) {
-    return (const u8*)i.matrix->at + (i.slot == ALL ? 0 : load_l2(slot_expert(p, i.slot))) * i.matrix->expert_bytes;
+// The output of one row and token: all terms from the first to the last, each by fused multiply-add.
+template <bool ONE>
+__device__ __forceinline__ float chain(const u8* terms, u32 type, u32 columns, u32 row, u32 token, const u8* x, float factor) {
+    const u32 nb = units(columns), kp = nb * 256;
+    float acc = 0;
+    if (ONE && type == Q4_K) {
+        const float4* at = (const float4*)terms + row;
+#pragma unroll 4
+        for (u32 b = 0; b < nb; b++, at += 16) {
+            acc = fmaf(at->x, at->y, acc);
+            acc = fmaf(at->z, at->w, acc);
+        }
+    } else if (ONE) {
+        const float2* at = (const float2*)terms + row;
+        const u32 count = type == Q6_K ? nb : columns / 32;
+#pragma unroll 4
+        for (u32 b = 0; b < count; b++, at += 16) acc = fmaf(at->x, at->y, acc);
+    } else {
+        const bool coarse = type <= Q6_K;
+        const float* at = (const float*)terms;
+        const float* scales = (const float*)(x + kp + (coarse ? nb * 16 : 0));
+        const u32 count = coarse ? nb : columns / 32;
+#pragma unroll 4
+        for (u32 b = 0; b < count; b++) {
+            const float by = __fmul_rn(scales[b], factor);
+            acc = fmaf(at[token * 16 + row], __fmul_rn(at[PANEL * 16 + row], by), acc);
+            at += (PANEL + 1) * 16;
+            if (type == Q4_K) {
+                acc = fmaf(at[token * 16 + row], __fmul_rn(at[PANEL * 16 + row], by), acc);
+                at += (PANEL + 1) * 16;
+            }
+        }
+    }
+    return acc;
 }
-// 16 plain rows; the results change hands through `scratch` so that lanes hold what they hold of a packed tile.
-template <int P>
-__device__ __forceinline__ void plain_tile(float (&acc)[P][4], float* scratch, const Step& p, const Item& item, const Operands& o,
-                                           const Tokens<P>& k, u32 lane) {
+
+// Plain rows by half warps, as [token][row] of results.
+template <int S>
+__device__ __forceinline__ void plain_terms(float* results, const Step& p, const Item& item, const Rows& rows, u32 first, u32 tokens, u32 warp,
+                                            u32 warps, u32 lane) {
     const Matrix& m = *item.matrix;
-    const u8* rows = expert_at(p, item);
-    for (u32 first = 0; first < k.count; first += 8) {
-        const float* x[8];
-        float factor[8];
+    const u8* at = (const u8*)m.at + item.expert * m.expert_bytes;
+    const float* x[8];
+    float factor[8];
 #pragma unroll
-        for (u32 i = 0; i < 8; i++) {
-            const u32 index = first + i < k.count ? first + i : k.count - 1;
-            const u32 entry = entry_of(p, item.slot, index);
-            x[i] = (const float*)(o.plain + row_of(p, o, entry) * o.plain_stride);
-            factor[i] = factor_of(p, o, entry);
-        }
-        for (u32 r = lane >> 4; r < 16; r += 2) {
-            const u32 row = item.tile * 16 + r < m.rows ? item.tile * 16 + r : m.rows - 1;
-            float sum[8];
-            plain_row(sum, rows + (u64)row * m.columns * element_bytes(m.type), m.type, m.columns, x, factor, lane);
-#pragma unroll
-            for (int i = 0; i < 8; i++)
-                if ((lane & 15) == (u32)i) scratch[(first + i) * 16 + r] = sum[i];
-        }
+    for (u32 i = 0; i < 8; i++) {
+        const u32 entry = entry_of(p, item.slot, first + (i < tokens ? i : tokens - 1));
+        x[i] = (const float*)((const u8*)rows.plain + row_of<S>(p, entry) * rows.plain_stride);
+        factor[i] = factor_of<S>(p, entry);
     }
-    __syncwarp();
-    const u32 g = lane >> 2, t = lane & 3;
+    for (u32 r = 2 * warp + (lane >> 4); r < 16; r += 2 * warps) {
+        const u32 row = item.tile * 16 + r < m.rows ? item.tile * 16 + r : m.rows - 1;
+        float sum[8];
+        plain_row(sum, at + (u64)row * m.columns * element_bytes(m.type), m.type, m.columns, x, factor, lane);
 #pragma unroll
-    for (int i = 0; i < P; i++) {
-        if (i * 8 >= (int)k.count) break;
-        const float* at = scratch + (i * 8 + 2 * t) * 16 + 2 * g;
-        acc[i][0] = at[0], acc[i][1] = at[16], acc[i][2] = at[1], acc[i][3] = at[17];
-    }
-    __syncwarp();
-}
-
-// Writes what is there of a tile's rows and tokens.
-template <int P>
-__device__ __forceinline__ void store_tile(const float (&acc)[P][4], const Item& item, const Operands& o, const Tokens<P>& k, u32 lane) {
-    const u32 g = lane >> 2, t = lane & 3, row = item.tile * 16 + 2 * g;
-#pragma unroll
-    for (int i = 0; i < P; i++) {
-#pragma unroll
-        for (int j = 0; j < 4; j++) {
-            const u32 token = i * 8 + 2 * t + (j & 1);
-            if (token < k.count && row + (j >> 1) < item.matrix->rows)
-                o.out[(u64)(j & 1 ? k.entry1[i] : k.entry0[i]) * o.out_stride + item.column + row + (j >> 1)] = acc[i][j];
-        }
+        for (int i = 0; i < 8; i++)
+            if ((lane & 15) == (u32)i) results[i * 16 + r] = sum[i];
     }
 }

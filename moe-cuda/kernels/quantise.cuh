@@ -27,8 +27,7 @@ __device__ __forceinline__ int quant_of(float v, const Scale& s) {
 }
 
 // Unit `unit` (256 columns) of one row; `columns` is the row's length. All 32 lanes call; those beyond the end hold zeros.
-STAGE void quantise_unit(const float4 v0, const float4 v1, u8* coarse, u8* fine, u32 columns, u32 unit, u32 lane) {
-    const float v[8] = {v0.x, v0.y, v0.z, v0.w, v1.x, v1.y, v1.z, v1.w};
+__device__ __forceinline__ void quantise_unit(const float (&v)[8], u8* coarse, u8* fine, u32 columns, u32 unit, u32 lane) {
     u32 most = 0;
 #pragma unroll
     for (int j = 0; j < 8; j++) {
@@ -76,7 +75,4 @@ STAGE void quantise_unit(const float4 v0, const float4 v1, u8* coarse, u8* fine,
                 (u32)(s0 & 127) | (u32)(s1 & 127) << 8 | (u32)((s0 >> 7) & 255) << 16 | (u32)((s1 >> 7) & 255) << 24;
         if (lane == 0) *(float*)(coarse + kp + nb * 16 + unit * 4) = s.stored;
     }
-}
-__device__ __forceinline__ void quantise_unit(const float (&v)[8], u8* coarse, u8* fine, u32 columns, u32 unit, u32 lane) {
-    quantise_unit(make_float4(v[0], v[1], v[2], v[3]), make_float4(v[4], v[5], v[6], v[7]), coarse, fine, columns, unit, lane);
 }

@@ -60,9 +60,9 @@ __device__ __forceinline__ void choose(const Step& p, u32 t, u32 lane) {
         for (u32 r = 0; r < p.used; r++) ((float*)p.choice_weights)[t * p.used + r] /= sum;
 }
 
-// All of it. `shared` has room for 2 * MOST_EXPERTS words. The block's barriers stand between the steps; what other blocks
-// read of it they read after the release of COUNT_ROUTED that follows.
-STAGE void route(const Step& p, u32* shared, u32 warp, u32 lane) {
+// All of it. `shared` has room for 2 * MOST_EXPERTS words. The block's barriers stand between the steps; others read
+// its results in later launches.
+__device__ __forceinline__ void route(const Step& p, u32* shared, u32 warp, u32 lane) {
     for (u32 t = warp; t < p.tokens; t += WARPS) choose(p, t, lane);
     block_sync();
     const u32 e = threadIdx.x, all = p.tokens * p.used;
@@ -87,8 +87,8 @@ STAGE void route(const Step& p, u32* shared, u32 warp, u32 lane) {
     block_sync();
 }
 
-// The same for few tokens (tokens * used up to 32) by one warp: a lane an entry. The release is its last act.
-STAGE void route_few(const Step& p, u32 layer, u32 lane) {
+// The same for few tokens (tokens * used up to 32) by one warp: a lane an entry.
+__device__ __forceinline__ void route_few(const Step& p, u32 lane) {
     for (u32 t = 0; t < p.tokens; t++) choose(p, t, lane);
     __syncwarp();
     const u32 all = p.tokens * p.used, expert = lane < all ? load_l2((const u32*)p.choices + lane) : 0xffffffffu;
@@ -108,7 +108,4 @@ STAGE void route_few(const Step& p, u32 layer, u32 lane) {
         *slot_tokens(p, before) = same;
         *slot_entry(p, before, earlier) = lane;
     }
-    __threadfence();
-    __syncwarp();
-    if (lane == 0) store_release(counter(p, COUNT_ROUTED), layer + 1);
 }

@@ -2,7 +2,7 @@
 //
 // m16n8k32 runs straight on the tile's words: lane 4g + t holds rows 2g and 2g + 1 and, of each 32 columns, 8t..8t+7. What is
 // inside a block are exact integers, and blocks are added from the first to the last by fused multiply-add, as moe-kernels
-// does; so the bits are the same. acc: rows 2g (0, 1) and 2g + 1 (2, 3), tokens 2t (0, 2) and 2t + 1 (1, 3).
+// does; so the bits are the same. Integers: rows 2g (0, 1) and 2g + 1 (2, 3), tokens 2t (0, 2) and 2t + 1 (1, 3).
 #pragma once
 #include "layout.cuh"
 
@@ -17,9 +17,33 @@ struct Fragment {
 struct Weights4 {
     u32 a0, a1, a2, a3;
 };
-__device__ __forceinline__ uint2 word2(const u8* at) { return *(const uint2*)at; }
-__device__ __forceinline__ u32 half2_at(const u8* at) { return *(const u32*)at; }
-__device__ __forceinline__ u32 bytes2(const u8* at) { return *(const u16*)at; }
+// A block's bytes as a lane loads them, before anything is done to them.
+struct RawQ4K {
+    uint2 q[8];
+    u32 s[3], d, least;
+    __device__ __forceinline__ void load(const u8* block, u32 g, u32 t) {
+#pragma unroll
+        for (int i = 0; i < 8; i++) q[i] = stream2(block + i * 256 + t * 64 + g * 8);
+#pragma unroll
+        for (int i = 0; i < 3; i++) s[i] = stream_half(block + 2048 + (t + 4 * i) * 16 + 2 * g);
+        d = stream(block + 2240 + 4 * g);
+        least = stream(block + 2272 + 4 * g);
+    }
+};
+struct RawQ6K {
+    uint2 low[8], high[8];
+    u32 scales[8], d;
+    __device__ __forceinline__ void load(const u8* block, u32 g, u32 t) {
+#pragma unroll
+        for (int s = 0; s < 8; s++) {
+            const u8* sub = block + (2 * s + (t >> 1)) * 192 + 8 * g;
+            low[s] = stream2(sub + (t & 1) * 64);
+            high[s] = stream2(sub + 128);
+            scales[s] = stream_half(block + 3072 + 2 * s * 16 + 2 * g) | stream_half(block + 3072 + (2 * s + 1) * 16 + 2 * g) << 16;
+        }
+        d = stream(block + 3328 + 4 * g);
+    }
+};
 
 __device__ __forceinline__ u32 fragment_word(const Fragment& x, int sub, int half) {
     const uint4& v = x.q[sub >> 1];
@@ -29,41 +53,30 @@ __device__ __forceinline__ void mma_sub(int (&c)[4], const Weights4& w, const Fr
     mma(c, w.a0, w.a1, w.a2, w.a3, fragment_word(x, sub, 0), fragment_word(x, sub, 1));
 }
 
-// The scales of the tokens 2t and 2t + 1, multiplied by their factors.
-struct By {
-    float s0, s1;
-};
-__device__ __forceinline__ void add(float (&acc)[4], const int (&c)[4], float d0, float d1, const By& by) {
-    acc[0] = fmaf((float)c[0], __fmul_rn(d0, by.s0), acc[0]);
-    acc[1] = fmaf((float)c[1], __fmul_rn(d0, by.s1), acc[1]);
-    acc[2] = fmaf((float)c[2], __fmul_rn(d1, by.s0), acc[2]);
-    acc[3] = fmaf((float)c[3], __fmul_rn(d1, by.s1), acc[3]);
-}
-
 struct Q4KBlock {
     Weights4 w[8];
     u32 scales, more_scales, a0, a1;
     float2 d, least;
 
-    __device__ __forceinline__ void load(const u8* block, u32 g, u32 t) {
+    typedef RawQ4K Raw;
+    __device__ __forceinline__ void take(const Raw& raw, u32) {
 #pragma unroll
         for (int s = 0; s < 8; s++) {
-            const uint2 v = word2(block + s * 256 + t * 64 + g * 8);
+            const uint2 v = raw.q[s];
             w[s].a0 = v.x & LOW_NIBBLES;
             w[s].a1 = v.y & LOW_NIBBLES;
             w[s].a2 = (v.x >> 4) & LOW_NIBBLES;
             w[s].a3 = (v.y >> 4) & LOW_NIBBLES;
         }
         // ggml's twelve bytes: this lane's of sub-blocks t and t + 4, for both rows.
-        const u32 a = bytes2(block + 2048 + t * 16 + 2 * g), b = bytes2(block + 2048 + (t + 4) * 16 + 2 * g),
-                  c = bytes2(block + 2048 + (t + 8) * 16 + 2 * g);
+        const u32 a = raw.s[0], b = raw.s[1], c = raw.s[2];
         scales = a & 0x3f3f;
         more_scales = (c & 0x0f0f) | ((a >> 2) & 0x3030);
         const u32 mins = b & 0x3f3f, more_mins = ((c >> 4) & 0x0f0f) | ((b >> 2) & 0x3030);
         a0 = (mins & 255) | (more_mins & 255) << 8;
         a1 = (mins >> 8) | (more_mins >> 8) << 8;
-        d = halves(half2_at(block + 2240 + 4 * g));
-        least = halves(half2_at(block + 2272 + 4 * g));
+        d = halves(raw.d);
+        least = halves(raw.least);
     }
     // The block's integers: products, and what the minima take off. `sums` is the word of the sums of sub-blocks t and t + 4
     // of token g.
@@ -87,37 +100,32 @@ struct Q4KBlock {
 #pragma unroll
         for (int i = 0; i < 4; i++) minima[i] = low[i] + 128 * high[i];
     }
-    __device__ __forceinline__ void multiply(float (&acc)[4], const Fragment& x, u32 sums, const By& by, u32 lane) const {
-        int whole[4], minima[4];
-        integers(whole, minima, x, sums, lane);
-        add(acc, whole, d.x, d.y, by);
-        add(acc, minima, -least.x, -least.y, by);
-    }
 };
 
 struct Q6KBlock {
     // Of each 32 columns lanes with t < 2 hold the first 16, which have a scale of their own.
     Weights4 w[8];
     u32 scales[8];
-    float2 d;
+    float2 d, least;
 
-    __device__ __forceinline__ void load(const u8* block, u32 g, u32 t) {
+    typedef RawQ6K Raw;
+    __device__ __forceinline__ void take(const Raw& raw, u32 t) {
 #pragma unroll
         for (int s = 0; s < 8; s++) {
-            const u8* sub = block + (2 * s + (t >> 1)) * 192 + 8 * g;
-            const uint2 low = word2(sub + (t & 1) * 64), bits = word2(sub + 128);
+            const uint2 low = raw.low[s], bits = raw.high[s];
             const u32 h0 = bits.x >> 4 * (t & 1), h1 = bits.y >> 4 * (t & 1);
             w[s].a0 = minus32((low.x & LOW_NIBBLES) | ((h0 << 4) & 0x30303030u));
             w[s].a1 = minus32((low.y & LOW_NIBBLES) | ((h1 << 4) & 0x30303030u));
             w[s].a2 = minus32(((low.x >> 4) & LOW_NIBBLES) | ((h0 << 2) & 0x30303030u));
             w[s].a3 = minus32(((low.y >> 4) & LOW_NIBBLES) | ((h1 << 2) & 0x30303030u));
-            scales[s] = bytes2(block + 3072 + 2 * s * 16 + 2 * g) | bytes2(block + 3072 + (2 * s + 1) * 16 + 2 * g) << 16;
+            scales[s] = raw.scales[s];
         }
-        d = halves(half2_at(block + 3328 + 4 * g));
+        d = halves(raw.d);
     }
     // Each byte less 32; none borrows from the next.
     static __device__ __forceinline__ u32 minus32(u32 v) { return ((v | 0x80808080u) - 0x20202020u) ^ 0x80808080u; }
-    __device__ __forceinline__ void integers(int (&whole)[4], const Fragment& x, u32 t) const {
+    __device__ __forceinline__ void integers(int (&whole)[4], int (&)[4], const Fragment& x, u32, u32 lane) const {
+        const u32 t = lane & 3;
         whole[0] = whole[1] = whole[2] = whole[3] = 0;
 #pragma unroll
         for (int s = 0; s < 8; s++) {
@@ -136,19 +144,14 @@ struct Q6KBlock {
             }
         }
     }
-    __device__ __forceinline__ void multiply(float (&acc)[4], const Fragment& x, const By& by, u32 t) const {
-        int whole[4];
-        integers(whole, x, t);
-        add(acc, whole, d.x, d.y, by);
-    }
 };
 
 struct Q8Block {
     static const u32 BYTES = 544;
     __device__ __forceinline__ static Weights4 load(const u8* block, u32 g, u32 t, float2& d) {
-        const uint2 a = word2(block + 2 * t * 64 + 8 * g), b = word2(block + (2 * t + 1) * 64 + 8 * g);
+        const uint2 a = stream2(block + 2 * t * 64 + 8 * g), b = stream2(block + (2 * t + 1) * 64 + 8 * g);
         const u32 offset = 0x80808080u;
-        d = halves(half2_at(block + 512 + 4 * g));
+        d = halves(stream(block + 512 + 4 * g));
         return Weights4{a.x ^ offset, a.y ^ offset, b.x ^ offset, b.y ^ offset};
     }
 };
@@ -156,8 +159,8 @@ struct Q8Block {
 struct Mxfp4Block {
     static const u32 BYTES = 272;
     __device__ __forceinline__ static Weights4 load(const u8* block, u32 g, u32 t, float2& d) {
-        const uint2 v = word2(block + t * 64 + 8 * g);
-        const u32 exponents = bytes2(block + 256 + 2 * g);
+        const uint2 v = stream2(block + t * 64 + 8 * g);
+        const u32 exponents = stream_half(block + 256 + 2 * g);
         d = make_float2(half_e8m0(exponents & 255), half_e8m0(exponents >> 8));
         return Weights4{values(v.x & LOW_NIBBLES), values(v.y & LOW_NIBBLES), values((v.x >> 4) & LOW_NIBBLES),
                         values((v.y >> 4) & LOW_NIBBLES)};

@@ -11,7 +11,10 @@ use std::{
 use libloading::Library;
 use sha2::{Digest, Sha256};
 
-use crate::{Error, device::Kernel};
+use crate::{
+    Error,
+    device::{Kernel, Stage},
+};
 
 /// `kernels/*.cuh`, under the names they include each other by.
 const HEADERS: &[(&CStr, &str)] = &[
@@ -22,14 +25,9 @@ const HEADERS: &[(&CStr, &str)] = &[
     (c"norm.cuh", include_str!("../kernels/norm.cuh")),
     (c"plain.cuh", include_str!("../kernels/plain.cuh")),
     (c"product.cuh", include_str!("../kernels/product.cuh")),
-    (c"producer.cuh", include_str!("../kernels/producer.cuh")),
     (c"quantise.cuh", include_str!("../kernels/quantise.cuh")),
-    (c"ring.cuh", include_str!("../kernels/ring.cuh")),
     (c"route.cuh", include_str!("../kernels/route.cuh")),
-    (c"team.cuh", include_str!("../kernels/team.cuh")),
     (c"tiles.cuh", include_str!("../kernels/tiles.cuh")),
-    (c"up.cuh", include_str!("../kernels/up.cuh")),
-    (c"work.cuh", include_str!("../kernels/work.cuh")),
 ];
 const STEP: &str = include_str!("../kernels/step.cu");
 const BEGIN: &str = include_str!("../kernels/begin.cu");
@@ -52,31 +50,59 @@ impl Kernel {
     #[must_use]
     pub fn name(self) -> &'static CStr {
         match self {
-            Self::Step { .. } => c"step",
             Self::Begin => c"begin",
-            Self::Quantise => c"quantise",
             Self::Fill => c"fill",
+            Self::Quantise => c"quantise",
+            Self::Norm => c"norm_rows",
+            Self::Attention => c"attention",
+            Self::Chunks => c"chunks",
+            Self::Candidates => c"candidates",
+            Self::Product { stage, one } => match (stage, one) {
+                (Stage::Qkv, true) => c"qkv_1",
+                (Stage::Qkv, false) => c"qkv_8",
+                (Stage::Output, true) => c"output_1",
+                (Stage::Output, false) => c"output_8",
+                (Stage::Up, true) => c"up_1",
+                (Stage::Up, false) => c"up_8",
+                (Stage::Down, true) => c"down_1",
+                (Stage::Down, false) => c"down_8",
+                (Stage::Head, true) => c"head_1",
+                (Stage::Head, false) => c"head_8",
+            },
         }
     }
 
-    fn source(self) -> (&'static CStr, &'static str) {
-        match self {
-            Self::Step { .. } => (c"step.cu", STEP),
-            Self::Begin | Self::Quantise | Self::Fill => (c"begin.cu", BEGIN),
-        }
-    }
-
-    /// Kernels of one source with the same options are one module.
+    /// Which source it is in.
     #[must_use]
-    pub fn module(self) -> Self {
+    pub fn source(self) -> Source {
         match self {
-            Self::Step { .. } => self,
-            Self::Begin | Self::Quantise | Self::Fill => Self::Begin,
+            Self::Begin | Self::Fill | Self::Quantise => Source::Begin,
+            _ => Source::Step,
         }
     }
 }
 
-fn options(kernel: Kernel, target: &Target) -> Vec<String> {
+/// `kernels/*.cu`: each is compiled to a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    Begin,
+    Step,
+}
+
+impl Source {
+    pub const ALL: [Self; 2] = [Self::Begin, Self::Step];
+
+    /// Its name, and its text.
+    #[must_use]
+    pub fn text(self) -> (&'static CStr, &'static str) {
+        match self {
+            Self::Begin => (c"begin.cu", BEGIN),
+            Self::Step => (c"step.cu", STEP),
+        }
+    }
+}
+
+fn options(target: &Target) -> Vec<String> {
     let mut options = vec![
         format!("--gpu-architecture={}", target.architecture),
         "--std=c++17".to_owned(),
@@ -85,10 +111,6 @@ fn options(kernel: Kernel, target: &Target) -> Vec<String> {
         format!("-DHEAD_DIM={}", target.head_dim),
         format!("-DGROUP={}", target.group),
     ];
-    if let Kernel::Step { panels } = kernel {
-        options.push(format!("-DPANELS={panels}"));
-    }
-    options.push(format!("-DWARPS={}", kernel.warps()));
     // For whoever tries variants of the kernels.
     options.extend(env::var("MOE_NVRTC_OPTIONS").iter().flat_map(|more| more.split_whitespace().map(str::to_owned)));
     options
@@ -160,15 +182,15 @@ impl Compiler {
 
     /// # Errors
     /// [`Error::Compile`] with what NVRTC says.
-    pub fn compile(&self, kernel: Kernel, target: &Target) -> Result<Compiled, Error> {
+    pub fn compile(&self, source: Source, target: &Target) -> Result<Compiled, Error> {
         let fail = |log: String| Error::Compile { architecture: target.architecture.clone(), log };
-        let (name, source) = kernel.source();
+        let (name, source) = source.text();
         let text = |text: &str| CString::new(text).map_err(|_| fail("a source holds a zero byte".to_owned()));
         let source = text(source)?;
         let headers = HEADERS.iter().map(|(_, header)| text(header)).collect::<Result<Vec<_>, _>>()?;
         let headers: Vec<*const c_char> = headers.iter().map(|header| header.as_ptr()).collect();
         let names: Vec<*const c_char> = HEADERS.iter().map(|(name, _)| name.as_ptr()).collect();
-        let options = options(kernel, target).iter().map(|o| text(o)).collect::<Result<Vec<_>, _>>()?;
+        let options = options(target).iter().map(|o| text(o)).collect::<Result<Vec<_>, _>>()?;
         let options: Vec<*const c_char> = options.iter().map(|option| option.as_ptr()).collect();
         let missing = |error: libloading::Error| fail(error.to_string());
         // SAFETY: the symbols' types are those of NVRTC's header; strings and arrays live until the program is destroyed,
@@ -237,25 +259,25 @@ fn cache() -> Option<PathBuf> {
     Some(base.join("moegate/kernels"))
 }
 
-/// The machine code of a kernel's module: out of the cache, or compiled now and put there. `driver` is the driver's version.
+/// The machine code of a source: out of the cache, or compiled now and put there. `driver` is the driver's version.
 ///
 /// # Errors
 /// As [`Compiler::load`] and [`Compiler::compile`].
-pub fn cubin(kernel: Kernel, target: &Target, driver: i32) -> Result<Vec<u8>, Error> {
+pub fn cubin(source: Source, target: &Target, driver: i32) -> Result<Vec<u8>, Error> {
     let mut hash = Sha256::new();
     for (name, text) in HEADERS {
         hash.update(name.to_bytes_with_nul());
         hash.update(text);
     }
-    hash.update(kernel.source().1);
-    hash.update(options(kernel, target).join(" "));
+    hash.update(source.text().1);
+    hash.update(options(target).join(" "));
     hash.update(driver.to_le_bytes());
     let name: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     let kept = cache().map(|folder| folder.join(format!("{name}.cubin")));
     if let Some(found) = kept.as_ref().and_then(|path| fs::read(path).ok()).filter(|bytes| !bytes.is_empty()) {
         return Ok(found);
     }
-    let compiled = Compiler::load()?.compile(kernel, target)?.cubin;
+    let compiled = Compiler::load()?.compile(source, target)?.cubin;
     if let Some(path) = kept {
         // A cache that cannot be written costs seconds at the next start, no more. Renamed, so that none is half there.
         let partial = path.with_extension(format!("{}.partial", std::process::id()));

@@ -2,13 +2,17 @@
 
 use crate::{
     Error,
-    device::{Device, Kernel, Launch, Parameters},
-    layout::{self, COARSE, CHUNK, FINE, KEPT, Layer, Rows, PARTS, SPLIT, STAGES, Step, row_stride},
+    device::{Device, Kernel, Launch, Parameter, Stage},
+    layout::{self, CHUNK, COARSE, FINE, FLOAT, KEPT, Layer, PANEL, PARTS, Rows, SPLIT, Step, THREADS, row_stride},
     model::{Gated, HeadNorm, Model, Tensor, WeightType},
 };
 
 /// How many sequences a step is compiled and laid out for.
 pub const BUCKETS: [usize; 6] = [1, 2, 4, 8, 16, 32];
+
+/// Phases of a layer: queries, keys and values with the norm before; attention; its output; the experts' first halves with norm
+/// and router before; their second halves.
+pub const STAGES: u32 = 5;
 
 /// How a decoder is laid out.
 #[derive(Debug, Clone, Copy)]
@@ -19,17 +23,16 @@ pub struct Options {
     pub context: usize,
     /// Positions of a block of KV; a multiple of 16.
     pub block_tokens: usize,
-    /// Slots of each warp's ring at most.
-    pub ring: u32,
-    /// From so many tokens on, a block norms a token; below, each block norms all for itself.
-    pub spread_from: usize,
+    /// From so many tokens on, one block norms a token; below, a block for each 256 columns.
+    pub whole_from: usize,
+    /// Whether kernels begin while those before end.
+    pub overlaps: bool,
 }
 
 impl Options {
     #[must_use]
     pub fn new(capacity: usize, context: usize) -> Self {
-        let ring = if capacity > 8 { 4 } else { 16 };
-        Self { capacity, context, block_tokens: 64, ring, spread_from: 3 }
+        Self { capacity, context, block_tokens: 64, whole_from: 9, overlaps: true }
     }
 }
 
@@ -58,7 +61,6 @@ pub struct Decoder<'d, D: Device> {
     pub(crate) options: Options,
     pub(crate) step: Step,
     pub(crate) layers: Vec<Layer>,
-    shared_bytes: u32,
     buffers: Vec<u64>,
     /// Blocks of KV of each sequence.
     blocks: usize,
@@ -81,13 +83,11 @@ impl<'d, D: Device> Decoder<'d, D> {
             options,
             step: Step::default(),
             layers,
-            shared_bytes: 0,
             buffers: Vec::new(),
             blocks,
         };
         decoder.describe_layers()?;
         decoder.describe_step()?;
-        decoder.divide_shared_memory()?;
         Ok(decoder)
     }
 
@@ -100,8 +100,6 @@ impl<'d, D: Device> Decoder<'d, D> {
     fn describe_layers(&mut self) -> Result<(), Error> {
         let s = &self.model.shape;
         let kv = self.options.capacity * self.blocks * self.options.block_tokens * s.kv_heads * s.head_dim * 2;
-        // Tiles so far: each stage begins where the one before ended.
-        let mut tiles = 0;
         for index in 0..self.layers.len() {
             let (keys, values) = (self.room(kv)?, self.room(kv)?);
             let from = &self.model.layers[index];
@@ -133,15 +131,6 @@ impl<'d, D: Device> Decoder<'d, D> {
             to.output_forms = forms([&from.output]);
             to.up_forms = forms(networks.iter().flat_map(|gated| [&gated.gate, &gated.up]));
             to.down_forms = forms(networks.iter().map(|gated| &gated.down));
-            let count = |tensor: &Tensor| tensor.rows.div_ceil(16);
-            to.first[0] = tiles as u32;
-            tiles += count(&from.query) + count(&from.key) + count(&from.value);
-            to.first[1] = tiles as u32;
-            tiles += count(&from.output);
-            to.first[2] = tiles as u32;
-            tiles += networks.iter().map(|gated| 2 * count(&gated.gate)).sum::<usize>();
-            to.first[3] = tiles as u32;
-            tiles += networks.iter().map(|gated| count(&gated.down)).sum::<usize>();
         }
         Ok(())
     }
@@ -159,7 +148,7 @@ impl<'d, D: Device> Decoder<'d, D> {
         if forms & FINE > 0 {
             rows.fine = self.room(rows.fine_stride as usize * count)?;
         }
-        if forms & layout::FLOAT > 0 {
+        if forms & FLOAT > 0 {
             rows.plain = self.room(rows.plain_stride as usize * count)?;
         }
         Ok(rows)
@@ -180,10 +169,11 @@ impl<'d, D: Device> Decoder<'d, D> {
         let chunks = s.vocab.div_ceil(CHUNK);
         let max_slots = s.experts.min(capacity * s.used);
         let attention_counts = capacity * queries.div_ceil(256);
-        let counter_words = 2 + attention_counts + (max_slots + 1) * inner.div_ceil(256);
+        let counter_words =
+            2 + attention_counts + (max_slots + 1) * capacity.div_ceil(PANEL) * inner.div_ceil(256);
+        let term_bytes = self.term_bytes()?;
 
         let mut step = Step {
-            layer_count: self.layers.len() as u32,
             hidden: s.hidden as u32,
             heads: s.heads as u32,
             kv_heads: s.kv_heads as u32,
@@ -198,6 +188,7 @@ impl<'d, D: Device> Decoder<'d, D> {
             inner_columns: inner as u32,
             max_slots: max_slots as u32,
             counter_words: counter_words as u32,
+            term_bytes,
             eps: s.eps,
             head_forms,
             embedding: model.embedding.matrix(),
@@ -216,8 +207,6 @@ impl<'d, D: Device> Decoder<'d, D> {
         step.attended = self.rows(queries, capacity, attended_forms)?;
         step.inner = self.rows(inner, rows, inner_forms)?;
         let f = 4;
-        step.layers = self.device.place(&self.layers)?;
-        self.buffers.push(step.layers);
         step.tokens_in = self.room(capacity * f)?;
         step.positions = self.room(capacity * f)?;
         step.starts = self.room(capacity * f)?;
@@ -240,72 +229,39 @@ impl<'d, D: Device> Decoder<'d, D> {
         step.candidates = self.room(capacity * KEPT * 8)?;
         step.sums = self.room(capacity * 2 * f)?;
         step.counters = self.room(counter_words * f)?;
-        step.barrier = self.room(128)?;
         // Each sequence has blocks of its own, in order.
         let tables: Vec<u32> = (0..(capacity * self.blocks) as u32).collect();
         step.tables = self.device.place(&tables)?;
         self.buffers.push(step.tables);
-        // So that a first launch of some phases only finds counters at zero.
+        // So that launches without a beginning find counters at zero.
         self.device.write(step.counters, &vec![0_u32; counter_words])?;
-        self.device.write(step.barrier, &[0_u32; 32])?;
         self.step = step;
         Ok(())
     }
 
-    /// Ring, staged activations and the rest: what a block's shared memory holds.
-    fn divide_shared_memory(&mut self) -> Result<(), Error> {
-        const STAGED: u32 = 48 << 10;
-        let (step, s) = (&self.step, &self.model.shape);
-        let group = (s.heads / s.kv_heads) as u32;
-        // Attention's mixtures lie over what products use otherwise.
-        let dim = s.head_dim as u32;
-        let attention = (PARTS as u32 * group * (dim + 2) + (group + 1) * dim + 32) * 4;
-        let exchange = self.exchange_bytes();
-        let row = |rows: &Rows| {
-            (if rows.coarse > 0 { rows.coarse_stride } else { 0 }) + if rows.fine > 0 { rows.fine_stride } else { 0 }
+    /// Room for the terms of the widest tile, in a product's shared memory: twice that for gate and up.
+    fn term_bytes(&self) -> Result<u32, Error> {
+        let one = self.is_one();
+        let terms = |tensor: &Tensor| {
+            let units = tensor.columns.div_ceil(256) as u32;
+            let each = match (tensor.weight_type.slot_bytes(), tensor.weight_type.form()) {
+                (_, FLOAT) => return (16 * PANEL * 4) as u32,
+                (2304, COARSE) => 2,
+                (_, COARSE) => 1,
+                _ => 8,
+            };
+            units * each * if one { 128 } else { ((PANEL + 1) * 16 * 4) as u32 }
         };
-        let few = self.options.capacity.min(self.options.spread_from - 1) as u32;
-        // The router reads normed floats.
-        let kept = if self.model.layers.iter().any(|layer| layer.routed.is_some()) { s.hidden as u32 * 4 } else { 0 };
-        let wanted = (row(&step.normed).max(row(&step.attended)) * self.options.capacity as u32)
-            .max(row(&step.inner) * (self.options.capacity * (1 + s.used)) as u32)
-            .min(STAGED);
-        let stage = attention.saturating_sub(exchange).max(row(&step.normed) * few + kept).max(wanted).max(4096);
-        let stage = stage.next_multiple_of(128);
-        let slot = self.model.tensors().map(|tensor| tensor.weight_type.slot_bytes()).max().unwrap_or(0);
-        let rest = self.fixed_shared_bytes() + stage;
-        let limit = self.device.shared_bytes();
-        let slots = match slot {
-            0 => 0,
-            slot => limit.saturating_sub(rest) / (self.kernel().warps() * (slot + 16)),
+        let most = self.model.tensors().map(terms).max().unwrap_or(0).next_multiple_of(128);
+        if 2 * most + 1024 > self.device.shared_bytes() {
+            return Err(Error::Model("its rows leave too little of a multiprocessor's shared memory"));
         }
-        .min(self.options.ring);
-        if slot > 0 && slots < 2 {
-            return Err(Error::Model("its heads and rows leave too little of a multiprocessor's shared memory"));
-        }
-        (self.step.slot_bytes, self.step.slot_count, self.step.stage_bytes) = (slot, slots, stage);
-        self.shared_bytes = rest + self.kernel().warps() * slots * (slot + 16);
-        Ok(())
+        Ok(most)
     }
 
-    /// What warps hand each other: results of pairs, or the terms of teams.
-    fn exchange_bytes(&self) -> u32 {
-        match self.kernel() {
-            Kernel::Step { panels: 0 } => self.kernel().warps() / 4 * 8192,
-            Kernel::Step { panels } => self.kernel().warps() * panels * 512,
-            _ => 0,
-        }
-    }
-
-    fn fixed_shared_bytes(&self) -> u32 {
-        let words = 32 + 2 * 32 + 1 + 2 * layout::MOST_EXPERTS + size_of::<Step>() / 4;
-        self.exchange_bytes() + 4 * size_of::<Layer>() as u32 + (words * 4) as u32 + 1028 + 64
-    }
-
-    /// Slots of each warp's ring, their bytes, and the bytes of staged activations.
-    #[must_use]
-    pub fn shared_memory(&self) -> (u32, u32, u32) {
-        (self.step.slot_count, self.step.slot_bytes, self.step.stage_bytes)
+    /// Whether its products are those of one token.
+    fn is_one(&self) -> bool {
+        self.options.capacity == 1
     }
 
     /// Says which token of each sequence is computed next, and where it stands.
@@ -342,19 +298,25 @@ impl<'d, D: Device> Decoder<'d, D> {
         self.step.tokens = tokens.len() as u32;
         let last = positions.iter().copied().max().unwrap_or(0) as usize;
         self.step.splits = (last / SPLIT + 1) as u32;
-        let plain = [self.step.normed.plain, self.step.attended.plain].iter().any(|at| *at > 0);
-        self.step.flags &= !layout::SPREAD;
-        let few = tokens.len() < self.options.spread_from && tokens.len() * s.used <= 32;
-        if !few || plain {
-            self.step.flags |= layout::SPREAD;
-        }
         Ok(())
     }
 
-    /// Phases of a whole step: [`STAGES`] a layer, the head, two of candidates.
+    /// Phases of a whole step: [`STAGES`] a layer, the head, and the candidates.
     #[must_use]
     pub fn phases(&self) -> u32 {
-        self.step.layer_count * STAGES + 3
+        self.layers.len() as u32 * STAGES + 2
+    }
+
+    fn launch(
+        &self,
+        kernel: Kernel,
+        grid: [u32; 3],
+        threads: u32,
+        shared_bytes: u32,
+        parameters: &[Parameter<'_>],
+    ) -> Result<(), Error> {
+        let overlaps = self.options.overlaps && kernel != Kernel::Begin;
+        self.device.launch(&Launch { kernel, grid, threads, shared_bytes, overlaps, parameters })
     }
 
     /// Zeroes counters and looks up the tokens' embeddings.
@@ -362,50 +324,111 @@ impl<'d, D: Device> Decoder<'d, D> {
     /// # Errors
     /// As [`Device::launch`].
     pub fn begin(&self) -> Result<(), Error> {
-        self.device.launch(&Launch {
-            kernel: Kernel::Begin,
-            grid: [self.step.tokens.max(1), 1, 1],
-            threads: Kernel::Begin.warps() * 32,
-            shared_bytes: 0,
-            cooperative: false,
-            parameters: Parameters::Step(&self.step),
-        })
+        let grid = [self.step.tokens.max(1), 1, 1];
+        self.launch(Kernel::Begin, grid, THREADS, 0, &[Parameter::Step(&self.step)])
     }
 
-    /// Phases `begin..end`, after [`Self::begin`] or those before. A launch's grid barrier counts from zero, so where a step
-    /// is divided, [`Self::reset_barrier`] comes before each part.
+    /// Phases `begin..end`, after [`Self::begin`] or those before.
     ///
     /// # Errors
     /// As [`Device::launch`].
     pub fn run(&self, begin: u32, end: u32) -> Result<(), Error> {
-        let step = Step { begin, end, ..self.step };
-        self.device.launch(&Launch {
-            kernel: self.kernel(),
-            grid: [self.device.multiprocessors(), 1, 1],
-            // One warp more: the producer.
-            threads: self.kernel().warps() * 32 + 32,
-            shared_bytes: self.shared_bytes,
-            cooperative: true,
-            parameters: Parameters::Step(&step),
-        })
+        let count = self.layers.len();
+        for phase in begin..end {
+            let (index, stage) = ((phase / STAGES) as usize, phase % STAGES);
+            let Some(layer) = self.layers.get(index) else {
+                if index == count && stage == 0 {
+                    self.norm(Stage::Head, &Layer::default(), count)?;
+                    self.product(Stage::Head, &Layer::default())?;
+                } else {
+                    self.candidates()?;
+                }
+                continue;
+            };
+            match stage {
+                0 => {
+                    self.norm(Stage::Qkv, layer, index)?;
+                    self.product(Stage::Qkv, layer)?;
+                }
+                1 => self.attention(layer)?,
+                2 => self.product(Stage::Output, layer)?,
+                3 => {
+                    self.norm(Stage::Up, layer, index)?;
+                    self.product(Stage::Up, layer)?;
+                }
+                _ => self.product(Stage::Down, layer)?,
+            }
+        }
+        Ok(())
     }
 
-    /// The kernel of its bucket.
-    #[must_use]
-    pub fn kernel(&self) -> Kernel {
-        let panels = (self.options.capacity.div_ceil(8) as u32).next_power_of_two();
-        Kernel::Step { panels: if self.options.capacity == 1 { 0 } else { panels } }
+    /// The norm before a product; before experts with the router. `index` is the layer's.
+    pub(crate) fn norm(&self, stage: Stage, layer: &Layer, index: usize) -> Result<(), Error> {
+        let number = match stage {
+            Stage::Up => 2,
+            Stage::Head => 4,
+            _ => 0,
+        };
+        let before = index.checked_sub(1).map_or(0, |before| self.layers[before].flags);
+        let units = self.step.hidden.div_ceil(256);
+        let blocks = if self.step.tokens as usize >= self.options.whole_from { 1 } else { units };
+        let words = (32 + 1 + 2 * layout::MOST_EXPERTS).next_multiple_of(8) as u32;
+        let shared = (words + if stage == Stage::Up { self.step.hidden.next_multiple_of(8) } else { 0 }) * 4;
+        let parameters = [
+            Parameter::Step(&self.step),
+            Parameter::Layer(layer),
+            Parameter::Number(&number),
+            Parameter::Number(&before),
+        ];
+        self.launch(Kernel::Norm, [blocks, self.step.tokens, 1], THREADS, shared, &parameters)
     }
 
-    /// # Errors
-    /// As [`Device::write`].
-    pub fn reset_barrier(&self) -> Result<(), Error> {
-        self.device.write(self.step.barrier, &[0_u32])
+    /// One of a layer's products, or the head's.
+    pub(crate) fn product(&self, stage: Stage, layer: &Layer) -> Result<(), Error> {
+        let tiles = |matrix: &layout::Matrix| matrix.rows.div_ceil(16);
+        let (common, routed) = (layer.flags & layout::SHARED > 0, layer.flags & layout::ROUTED > 0);
+        let (count, columns) = match stage {
+            Stage::Qkv => (tiles(&layer.query) + tiles(&layer.key) + tiles(&layer.value), layer.query.columns),
+            Stage::Output => (tiles(&layer.output), layer.output.columns),
+            Stage::Up => (tiles(&layer.shared_gate).max(tiles(&layer.gate)), layer.gate.columns.max(layer.shared_gate.columns)),
+            Stage::Down => (tiles(&layer.shared_down).max(tiles(&layer.down)), layer.down.columns.max(layer.shared_down.columns)),
+            Stage::Head => (tiles(&self.step.head), self.step.head.columns),
+        };
+        let slots = match stage {
+            Stage::Up | Stage::Down => {
+                u32::from(common) + if routed { self.step.experts.min(self.step.tokens * self.step.used) } else { 0 }
+            }
+            _ => 1,
+        };
+        // As many warps as divide the blocks of a tile well; for gate and up so many for each.
+        let warps = if stage == Stage::Up || columns.div_ceil(256).is_multiple_of(8) { 8 } else { 4 };
+        let chunks = if self.is_one() { 1 } else { self.step.tokens.div_ceil(PANEL as u32) };
+        let shared = if stage == Stage::Up {
+            2 * self.step.term_bytes + (16 * PANEL * 4) as u32 + 16
+        } else {
+            self.step.term_bytes
+        };
+        let kernel = Kernel::Product { stage, one: self.is_one() };
+        let parameters = [Parameter::Step(&self.step), Parameter::Layer(layer)];
+        self.launch(kernel, [count * chunks, slots, 1], warps * 32, shared, &parameters)
     }
 
-    /// Has the phases' beginnings written down, in the GPU's nanoseconds, at `times`; 0 for no longer.
-    pub fn record_times(&mut self, times: u64) {
-        self.step.times = times;
+    pub(crate) fn attention(&self, layer: &Layer) -> Result<(), Error> {
+        let s = &self.model.shape;
+        let (group, dim) = ((s.heads / s.kv_heads) as u32, s.head_dim as u32);
+        let shared = (PARTS as u32 * group * (dim + 2) + (group + 1) * dim + 32) * 4;
+        let items = self.step.tokens * self.step.kv_heads * self.step.splits;
+        let parameters = [Parameter::Step(&self.step), Parameter::Layer(layer)];
+        self.launch(Kernel::Attention, [items, 1, 1], THREADS, shared, &parameters)
+    }
+
+    pub(crate) fn candidates(&self) -> Result<(), Error> {
+        let warps = THREADS / 32;
+        let parameters = [Parameter::Step(&self.step)];
+        let grid = [(self.step.tokens * self.step.chunks).div_ceil(warps), 1, 1];
+        self.launch(Kernel::Chunks, grid, THREADS, 0, &parameters)?;
+        let shared = warps * KEPT as u32 * 8;
+        self.launch(Kernel::Candidates, [self.step.tokens, 1, 1], THREADS, shared, &parameters)
     }
 
     /// Random keys and values for all positions, for checks and timing.

@@ -1,25 +1,35 @@
 //! What the decoder needs of a GPU.
 
-use crate::{Error, layout::Plain};
+use crate::{
+    Error,
+    layout::{self, Plain},
+};
 
-/// A kernel, by its name in the sources. Steps are compiled for so many panels of eight tokens, 0 for one token.
+/// A product's place in a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kernel {
-    Step { panels: u32 },
-    Begin,
-    Quantise,
-    Fill,
+pub enum Stage {
+    Qkv,
+    Output,
+    Up,
+    Down,
+    Head,
 }
 
-impl Kernel {
-    /// Warps of a block: fewer where the registers of four panels leave room for no more.
-    #[must_use]
-    pub const fn warps(self) -> u32 {
-        match self {
-            Self::Step { panels: 4.. } => 8,
-            _ => 16,
-        }
-    }
+/// A kernel, by its name in the sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kernel {
+    Begin,
+    Fill,
+    Quantise,
+    Norm,
+    Attention,
+    Chunks,
+    Candidates,
+    /// For one token, or for up to eight at a time.
+    Product {
+        stage: Stage,
+        one: bool,
+    },
 }
 
 /// One launch.
@@ -27,26 +37,41 @@ impl Kernel {
 pub struct Launch<'a> {
     pub kernel: Kernel,
     pub grid: [u32; 3],
-    /// Threads of a block: of all warps, or of one.
     pub threads: u32,
     pub shared_bytes: u32,
-    /// Whether all blocks must be there at once.
-    pub cooperative: bool,
-    /// The kernel's parameter struct.
-    pub parameters: Parameters<'a>,
+    /// Whether it may begin while the kernel before ends. Those that may wait by themselves.
+    pub overlaps: bool,
+    pub parameters: &'a [Parameter<'a>],
 }
 
-/// The parameter structs of the kernels.
+/// What a kernel takes, in its order.
 #[derive(Debug, Clone, Copy)]
-pub enum Parameters<'a> {
-    Step(&'a crate::layout::Step),
-    Quantise(&'a crate::layout::Quantise),
-    Fill(&'a crate::layout::Fill),
+pub enum Parameter<'a> {
+    Step(&'a layout::Step),
+    Layer(&'a layout::Layer),
+    Rows(&'a layout::Rows),
+    Fill(&'a layout::Fill),
+    Address(&'a u64),
+    Number(&'a u32),
+}
+
+impl Parameter<'_> {
+    /// Where its bytes are.
+    #[must_use]
+    pub fn pointer(self) -> *const u8 {
+        match self {
+            Self::Step(step) => std::ptr::from_ref(step).cast(),
+            Self::Layer(layer) => std::ptr::from_ref(layer).cast(),
+            Self::Rows(rows) => std::ptr::from_ref(rows).cast(),
+            Self::Fill(fill) => std::ptr::from_ref(fill).cast(),
+            Self::Address(address) => std::ptr::from_ref(address).cast(),
+            Self::Number(number) => std::ptr::from_ref(number).cast(),
+        }
+    }
 }
 
 /// Memory and launches. Addresses are the device's; everything is freed with the device.
 pub trait Device {
-    /// Blocks that run at once.
     fn multiprocessors(&self) -> u32;
 
     /// Shared memory that a block may have.
@@ -76,14 +101,14 @@ pub trait Device {
     /// # Errors
     /// As [`Self::write_bytes`].
     fn write<T: Plain>(&self, at: u64, values: &[T]) -> Result<(), Error> {
-        self.write_bytes(at, crate::layout::bytes_of(values))
+        self.write_bytes(at, layout::bytes_of(values))
     }
 
     /// # Errors
     /// As [`Self::read_bytes`].
     fn read<T: Plain + Default>(&self, at: u64, count: usize) -> Result<Vec<T>, Error> {
         let mut values = vec![T::default(); count];
-        self.read_bytes(at, crate::layout::bytes_of_mut(&mut values))?;
+        self.read_bytes(at, layout::bytes_of_mut(&mut values))?;
         Ok(values)
     }
 

@@ -11,8 +11,8 @@ use cudarc::driver::sys;
 
 use crate::{
     Error,
-    compile::{self, Target},
-    device::{Device, Kernel, Launch, Parameters},
+    compile::{self, Source, Target},
+    device::{Device, Kernel, Launch},
 };
 
 /// The oldest driver with all that is called here: CUDA 12.0.
@@ -31,7 +31,7 @@ pub struct Gpu {
     shared_bytes: u32,
     target: Target,
     functions: RefCell<HashMap<Kernel, sys::CUfunction>>,
-    modules: RefCell<HashMap<Kernel, sys::CUmodule>>,
+    modules: RefCell<HashMap<Source, sys::CUmodule>>,
     allocated: RefCell<HashMap<u64, usize>>,
 }
 
@@ -130,9 +130,6 @@ impl Gpu {
             let why = "its architecture is older than Ampere (compute capability 8.0)";
             return Err(Error::Unsupported { device: name, why });
         }
-        if attribute(A::CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH)? == 0 {
-            return Err(Error::Unsupported { device: name, why: "it has no cooperative launches" });
-        }
         let multiprocessors = attribute(A::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as u32;
         let shared_bytes = attribute(A::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as u32;
         // SAFETY: as above; the context stays retained until the value is dropped.
@@ -188,27 +185,27 @@ impl Gpu {
         Ok((free, all))
     }
 
-    /// Compiles and loads kernels ahead, side by side.
+    /// Compiles and loads all kernels ahead, side by side.
     ///
     /// # Errors
     /// As [`compile::cubin`], and what the driver says.
-    pub fn prepare(&self, kernels: &[Kernel]) -> Result<(), Error> {
-        let missing: Vec<Kernel> =
-            kernels.iter().map(|k| k.module()).filter(|k| !self.modules.borrow().contains_key(k)).collect();
+    pub fn prepare(&self) -> Result<(), Error> {
+        let missing: Vec<Source> =
+            Source::ALL.into_iter().filter(|source| !self.modules.borrow().contains_key(source)).collect();
         let (target, driver) = (&self.target, self.driver);
         let cubins: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = missing
                 .iter()
-                .map(|kernel| scope.spawn(move || compile::cubin(*kernel, target, driver)))
+                .map(|source| scope.spawn(move || compile::cubin(*source, target, driver)))
                 .collect();
             threads.into_iter().map(|thread| thread.join()).collect()
         });
-        for (kernel, cubin) in missing.into_iter().zip(cubins) {
+        for (source, cubin) in missing.into_iter().zip(cubins) {
             let cubin = cubin.map_err(|_| Error::Driver { doing: "compiling", why: "a thread died".into() })??;
             let mut module = null_mut();
             // SAFETY: the image is a whole cubin and is copied.
             ok("loading kernels", unsafe { sys::cuModuleLoadData(&raw mut module, cubin.as_ptr().cast()) })?;
-            self.modules.borrow_mut().insert(kernel, module);
+            self.modules.borrow_mut().insert(source, module);
         }
         Ok(())
     }
@@ -217,13 +214,13 @@ impl Gpu {
         if let Some(found) = self.functions.borrow().get(&kernel) {
             return Ok(*found);
         }
-        self.prepare(&[kernel])?;
-        let module = self.modules.borrow().get(&kernel.module()).copied().unwrap_or(null_mut());
+        self.prepare()?;
+        let module = self.modules.borrow().get(&kernel.source()).copied().unwrap_or(null_mut());
         let mut function = null_mut();
         // SAFETY: the module is loaded and the name ends with a zero; so for the attribute.
         unsafe {
             ok("finding a kernel", sys::cuModuleGetFunction(&raw mut function, module, kernel.name().as_ptr()))?;
-            if matches!(kernel, Kernel::Step { .. }) {
+            if matches!(kernel, Kernel::Product { .. } | Kernel::Attention | Kernel::Norm) {
                 let which =
                     sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
                 let bytes = self.shared_bytes as c_int;
@@ -364,21 +361,12 @@ impl Device for Gpu {
 
     fn launch(&self, launch: &Launch<'_>) -> Result<(), Error> {
         let function = self.function(launch.kernel)?;
-        // Each kernel takes its struct, `quantise` its fields.
-        let mut parameters: Vec<*mut c_void> = match launch.parameters {
-            Parameters::Step(step) => vec![std::ptr::from_ref(step).cast_mut().cast()],
-            Parameters::Fill(fill) => vec![std::ptr::from_ref(fill).cast_mut().cast()],
-            Parameters::Quantise(q) => vec![
-                (&raw const q.rows).cast_mut().cast(),
-                (&raw const q.from).cast_mut().cast(),
-                (&raw const q.columns).cast_mut().cast(),
-                (&raw const q.forms).cast_mut().cast(),
-            ],
-        };
+        let mut parameters: Vec<*mut c_void> =
+            launch.parameters.iter().map(|parameter| parameter.pointer().cast_mut().cast()).collect();
         // SAFETY: an attribute is plain data, and zeros are one that is ignored.
         let mut attribute: sys::CUlaunchAttribute = unsafe { std::mem::zeroed() };
-        attribute.id = sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_COOPERATIVE;
-        attribute.value.cooperative = 1;
+        attribute.id = sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+        attribute.value.programmaticStreamSerializationAllowed = 1;
         let [x, y, z] = launch.grid;
         let config = sys::CUlaunchConfig {
             gridDimX: x,
@@ -389,8 +377,8 @@ impl Device for Gpu {
             blockDimZ: 1,
             sharedMemBytes: launch.shared_bytes,
             hStream: self.stream,
-            attrs: if launch.cooperative { &raw mut attribute } else { without_provenance_mut(0) },
-            numAttrs: u32::from(launch.cooperative),
+            attrs: if launch.overlaps && self.capability.0 >= 9 { &raw mut attribute } else { without_provenance_mut(0) },
+            numAttrs: u32::from(launch.overlaps && self.capability.0 >= 9),
         };
         // SAFETY: the parameters are what the kernel takes, and are copied before the call returns.
         let status = unsafe {

@@ -27,11 +27,11 @@ pub const SOFTMAX_ON_OUTPUT: u32 = 1;
 pub const ROPE_HALVES: u32 = 2;
 pub const NORM_PLAIN: u32 = 4;
 pub const NORM_WEIGHTED: u32 = 8;
-pub const SPREAD: u32 = 16;
-pub const GIVEN: u32 = 32;
 
-/// Stages of a layer.
-pub const STAGES: u32 = 5;
+/// Tokens that a block multiplies at a time.
+pub const PANEL: usize = 8;
+/// Threads of a block, but for products.
+pub const THREADS: u32 = 512;
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
@@ -69,7 +69,6 @@ pub struct Layer {
     pub output_forms: u32,
     pub up_forms: u32,
     pub down_forms: u32,
-    pub first: [u32; 4],
     pub pad: u32,
 }
 
@@ -88,7 +87,6 @@ pub struct Rows {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Step {
-    pub layers: u64,
     pub embedding: Matrix,
     pub head: Matrix,
     pub final_norm: u64,
@@ -118,9 +116,6 @@ pub struct Step {
     pub candidates: u64,
     pub sums: u64,
     pub counters: u64,
-    pub barrier: u64,
-    pub times: u64,
-    pub layer_count: u32,
     pub hidden: u32,
     pub heads: u32,
     pub kv_heads: u32,
@@ -134,26 +129,13 @@ pub struct Step {
     pub block_tokens: u32,
     pub table_stride: u32,
     pub head_forms: u32,
-    pub begin: u32,
-    pub end: u32,
-    pub slot_bytes: u32,
-    pub slot_count: u32,
-    pub stage_bytes: u32,
     pub chunks: u32,
     pub inner_columns: u32,
     pub max_slots: u32,
     pub counter_words: u32,
+    pub term_bytes: u32,
+    pub pad: u32,
     pub eps: f32,
-}
-
-/// Parameters of the kernel `quantise`.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Quantise {
-    pub rows: Rows,
-    pub from: u64,
-    pub columns: u32,
-    pub forms: u32,
 }
 
 /// Parameters of the kernel `fill`.
@@ -221,7 +203,7 @@ mod tests {
 
     #[test]
     fn structs_have_no_gaps_and_places_are_a_permutation() {
-        assert_eq!(size_of::<Layer>(), 11 * size_of::<Matrix>() + 6 * 8 + 10 * 4);
+        assert_eq!(size_of::<Layer>(), 11 * size_of::<Matrix>() + 6 * 8 + 6 * 4);
         let mut places: Vec<usize> = (0..256).map(quant_place).collect();
         places.sort_unstable();
         assert!(places.into_iter().eq(0..256));

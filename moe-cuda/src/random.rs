@@ -4,8 +4,8 @@ use moe_kernels::packed::PackedType;
 
 use crate::{
     Error,
-    device::{Device, Kernel, Launch, Parameters},
-    layout::Fill,
+    device::{Device, Kernel, Launch, Parameter},
+    layout::{Fill, THREADS},
     model::{Gated, HeadNorm, Layer, Model, Shape, Tensor, WeightType, tensor},
 };
 
@@ -114,10 +114,10 @@ pub(crate) fn fill(device: &impl Device, made: &Tensor, amplitude: f32, seed: u3
     device.launch(&Launch {
         kernel: Kernel::Fill,
         grid: [device.multiprocessors() * 8, 1, 1],
-        threads: Kernel::Fill.warps() * 32,
+        threads: THREADS,
         shared_bytes: 0,
-        cooperative: false,
-        parameters: Parameters::Fill(&parameters),
+        overlaps: false,
+        parameters: &[Parameter::Fill(&parameters)],
     })
 }
 

@@ -6,8 +6,8 @@ use super::Report;
 use crate::{
     Error,
     decode::{Decoder, Options},
-    device::{Device, Kernel, Launch, Parameters},
-    layout::{COARSE, FINE, GIVEN, Quantise, Rows, row_stride},
+    device::{Device, Kernel, Launch, Parameter},
+    layout::{COARSE, FINE, Layer, Rows, row_stride},
     model::{HeadNorm, Model, Shape, Tensor, WeightType},
     random::{Random, random_tensor},
     reference::{multiply, quantised, read_row},
@@ -37,14 +37,19 @@ fn activations(random: &mut Random, columns: usize, odd: bool) -> Vec<f32> {
 fn quantise_on(device: &impl Device, rows: &Rows, x: &[Vec<f32>], forms: u32) -> Result<(), Error> {
     let columns = x.first().map_or(0, Vec::len);
     let from = device.place(&x.concat())?;
-    let parameters = Quantise { rows: *rows, from, columns: columns as u32, forms };
+    let width = columns as u32;
     let done = device.launch(&Launch {
         kernel: Kernel::Quantise,
         grid: [columns.div_ceil(256) as u32, x.len() as u32, 1],
         threads: 32,
         shared_bytes: 0,
-        cooperative: false,
-        parameters: Parameters::Quantise(&parameters),
+        overlaps: false,
+        parameters: &[
+            Parameter::Rows(rows),
+            Parameter::Address(&from),
+            Parameter::Number(&width),
+            Parameter::Number(&forms),
+        ],
     });
     // Freeing waits for the launch.
     device.read::<u32>(from, 1)?;
@@ -136,10 +141,9 @@ pub fn products(
         }
     }
     decoder.set_inputs(&vec![0; tokens], &vec![0; tokens])?;
-    decoder.step.flags |= GIVEN;
     // So that what is not written is seen.
     device.write(decoder.step.logits, &vec![f32::NAN; tokens * rows])?;
-    decoder.run(0, 1)?;
+    decoder.product(crate::device::Stage::Head, &Layer::default())?;
     let got: Vec<f32> = device.read(decoder.step.logits, tokens * rows)?;
     let inputs: Vec<_> = x.iter().map(|x| quantised(isa, form, x)).collect();
     let expected = multiply(device, isa, &head, 0, (0, rows), &inputs)?;

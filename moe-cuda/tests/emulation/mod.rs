@@ -13,30 +13,29 @@ use std::{
 use libloading::Library;
 use moe_cuda::{
     Error,
-    device::{Device, Kernel, Launch, Parameters},
+    device::{Device, Kernel, Launch, Stage},
 };
 
-type Run = unsafe extern "C" fn(u32, *const u8, *const u32, u32, u32, u32) -> i32;
+type Run = unsafe extern "C" fn(u32, *const *const u8, *const u32, u32, u32, u32) -> i32;
 
 /// Fibres are the library's: one launch at a time.
 static RUNNING: Mutex<()> = Mutex::new(());
 
 pub(crate) struct Emulated {
-    /// With 8 warps to a block, and with 16.
-    libraries: [Library; 2],
+    library: Library,
     multiprocessors: u32,
     allocated: RefCell<HashMap<u64, Layout>>,
     seed: RefCell<u32>,
 }
 
 /// What was built in this process.
-static BUILT: Mutex<Vec<[usize; 3]>> = Mutex::new(Vec::new());
+static BUILT: Mutex<Vec<[usize; 2]>> = Mutex::new(Vec::new());
 
 /// The kernels for heads of `head_dim`, `group` to a KV head, built once.
-fn build(head_dim: usize, group: usize, warps: usize) -> PathBuf {
+fn build(head_dim: usize, group: usize) -> PathBuf {
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kernels-{head_dim}-{group}-{warps}.so"));
-    let what = [head_dim, group, warps];
+    let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kernels-{head_dim}-{group}.so"));
+    let what = [head_dim, group];
     if !built.contains(&what) {
         compile(what, &to);
         built.push(what);
@@ -44,7 +43,7 @@ fn build(head_dim: usize, group: usize, warps: usize) -> PathBuf {
     to
 }
 
-fn compile([head_dim, group, warps]: [usize; 3], to: &Path) {
+fn compile([head_dim, group]: [usize; 2], to: &Path) {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
     let partial = to.with_extension(format!("{}.so", std::process::id()));
     let compiler = env::var("CXX").unwrap_or_else(|_| "g++".to_owned());
@@ -52,7 +51,7 @@ fn compile([head_dim, group, warps]: [usize; 3], to: &Path) {
         .args(["-std=c++17", "-O1", "-ffp-contract=off", "-fno-strict-aliasing", "-shared", "-fPIC"])
         // The processor's own fused multiply-add, where it has one: without it each is a call.
         .args(if cfg!(target_arch = "x86_64") { &["-march=native"][..] } else { &[] })
-        .args(["-w", &format!("-DHEAD_DIM={head_dim}"), &format!("-DGROUP={group}"), &format!("-DWARPS={warps}")])
+        .args(["-w", &format!("-DHEAD_DIM={head_dim}"), &format!("-DGROUP={group}")])
         .arg(sources.join("emulated.cpp"))
         .arg("-o")
         .arg(&partial)
@@ -67,8 +66,8 @@ fn compile([head_dim, group, warps]: [usize; 3], to: &Path) {
 impl Emulated {
     pub(crate) fn new(multiprocessors: u32, head_dim: usize, group: usize) -> Self {
         // SAFETY: the library's initialisers are those of C++'s runtime.
-        let libraries = [8, 16].map(|warps| unsafe { Library::new(build(head_dim, group, warps)) }.unwrap());
-        Self { libraries, multiprocessors, allocated: RefCell::default(), seed: RefCell::new(1) }
+        let library = unsafe { Library::new(build(head_dim, group)) }.unwrap();
+        Self { library, multiprocessors, allocated: RefCell::default(), seed: RefCell::new(1) }
     }
 
     /// Sizes of the structs, as the kernels have them.
@@ -76,7 +75,7 @@ impl Emulated {
         let mut sizes = [0; 4];
         // SAFETY: the function writes four words.
         unsafe {
-            let get = self.libraries[0].get::<unsafe extern "C" fn(*mut u32)>(c"emulated_sizes").unwrap();
+            let get = self.library.get::<unsafe extern "C" fn(*mut u32)>(c"emulated_sizes").unwrap();
             get(sizes.as_mut_ptr());
         }
         sizes
@@ -125,24 +124,33 @@ impl Device for Emulated {
 
     fn launch(&self, launch: &Launch<'_>) -> Result<(), Error> {
         let which = match launch.kernel {
-            Kernel::Step { panels } => panels,
-            Kernel::Begin => 5,
-            Kernel::Fill => 6,
-            Kernel::Quantise => 7,
+            Kernel::Begin => 0,
+            Kernel::Fill => 1,
+            Kernel::Quantise => 2,
+            Kernel::Norm => 3,
+            Kernel::Attention => 4,
+            Kernel::Chunks => 5,
+            Kernel::Candidates => 6,
+            Kernel::Product { stage, one } => {
+                let stage = match stage {
+                    Stage::Qkv => 0,
+                    Stage::Output => 1,
+                    Stage::Up => 2,
+                    Stage::Down => 3,
+                    Stage::Head => 4,
+                };
+                if one { 10 + stage } else { 20 + stage }
+            }
         };
-        let parameters: *const u8 = match launch.parameters {
-            Parameters::Step(step) => std::ptr::from_ref(step).cast(),
-            Parameters::Quantise(quantise) => std::ptr::from_ref(quantise).cast(),
-            Parameters::Fill(fill) => std::ptr::from_ref(fill).cast(),
-        };
+        let parameters: Vec<*const u8> = launch.parameters.iter().map(|parameter| parameter.pointer()).collect();
         assert!(launch.shared_bytes <= self.shared_bytes(), "shared memory");
         *self.seed.borrow_mut() += 1;
         let _alone = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        // SAFETY: the parameters are the kernel's struct; addresses in them are this process' own.
+        // SAFETY: the parameters are what the kernel takes; addresses in them are this process' own.
         let done = unsafe {
-            let run = self.libraries[usize::from(launch.kernel.warps() > 8)].get::<Run>(c"emulated_launch").unwrap();
+            let run = self.library.get::<Run>(c"emulated_launch").unwrap();
             let seed = *self.seed.borrow();
-            run(which, parameters, launch.grid.as_ptr(), launch.threads, launch.shared_bytes, seed)
+            run(which, parameters.as_ptr(), launch.grid.as_ptr(), launch.threads, launch.shared_bytes, seed)
         };
         assert!(done == 1, "{:?} stands still", launch.kernel);
         Ok(())
