@@ -198,14 +198,27 @@ __device__ __forceinline__ void combine(const Step& p, const Layer* l, u32 t, u3
         const float2* ml = (const float2*)p.partial_ml + first;
         const float* part = (const float*)p.partial + first * HEAD_DIM + column % HEAD_DIM;
         float most = -1e30f, sum = 0;
-#pragma unroll 8
-        for (u32 s = 0; s < splits; s++) most = fmaxf(most, load_l2(ml + s * GROUP).x);
-#pragma unroll 8
-        for (u32 s = 0; s < splits; s++) {
-            const float2 m = load_l2(ml + s * GROUP);
-            const float by = __expf(m.x - most);
-            sum = fmaf(by, m.y, sum);
-            value = fmaf(by, load_l2(part + (u64)s * GROUP * HEAD_DIM), value);
+        for (u32 from = 0; from < splits; from += 16) {
+            // Sixteen at a time, all asked for before the first is used.
+            float2 m[16];
+            float v[16];
+#pragma unroll
+            for (u32 s = 0; s < 16; s++) {
+                const bool there = from + s < splits;
+                m[s] = there ? load_l2(ml + (from + s) * GROUP) : make_float2(-1e30f, 0);
+                v[s] = there ? load_l2(part + (u64)(from + s) * GROUP * HEAD_DIM) : 0;
+            }
+            float larger = most;
+#pragma unroll
+            for (u32 s = 0; s < 16; s++) larger = fmaxf(larger, m[s].x);
+            const float before = __expf(most - larger);
+            sum *= before, value *= before, most = larger;
+#pragma unroll
+            for (u32 s = 0; s < 16; s++) {
+                const float by = __expf(m[s].x - most);
+                sum = fmaf(by, m[s].y, sum);
+                value = fmaf(by, v[s], value);
+            }
         }
         value /= sum;
         if (l->output_forms & FLOAT) *(float*)((u8*)p.attended.plain + t * p.attended.plain_stride + column * 4) = value;
@@ -222,85 +235,85 @@ __device__ __forceinline__ void combine(const Step& p, const Layer* l, u32 t, u3
     block_sync();
 }
 
-// The stage. `shared` has room for PARTS * GROUP * (HEAD_DIM + 2) + (GROUP + 1) * HEAD_DIM floats and 32 words.
+// A block: one split of one KV head of one token. `shared` has room for PARTS * GROUP * (HEAD_DIM + 2) + (GROUP + 1) * HEAD_DIM floats and 32 words.
 //
 // Synchronisation: a warp prepares a head and leaves it in shared memory, another the new token's key and value; the block's
-// barrier stands between them and those who attend. The cache's new entry is not read in this step. Partial results are written before the block's barrier, a fence and the
+// barrier stands between them and those who attend. The cache's new entry is not read in this step, and older ones are of earlier
+// steps: they may be read before the kernel before has ended. Partial results are written before the block's barrier, a fence and the
 // units' counts; the block that counts last reads them after a fence and a barrier, through L2.
-__device__ __forceinline__ void attend(const Step& p, const Layer* l, u8* shared, u32 cta, u32 grid, u32 warp, u32 lane) {
+__device__ __forceinline__ void attend(const Step& p, const Layer* l, u8* shared, u32 warp, u32 lane) {
     float* mixture = (float*)shared;
     float2* ml = (float2*)(mixture + PARTS * GROUP * HEAD_DIM);
     float* queries = (float*)(ml + PARTS * GROUP);
     u32* newest = (u32*)(queries + GROUP * HEAD_DIM);
     u32* last = newest + HEAD_DIM;
-    const u32 items = p.tokens * p.kv_heads * p.splits, width = GROUP * HEAD_DIM, all_units = units(query_columns(p));
-    for (u32 item = cta; item < items; item += grid) {
-        const u32 split = item % p.splits, kv_head = item / p.splits % p.kv_heads, t = item / p.splits / p.kv_heads;
-        const u32 position = ((const u32*)p.positions)[t], start = l->flags & CHUNKED ? ((const u32*)p.starts)[t] : 0, first = start / SPLIT;
-        const u32 splits = position / SPLIT + 1 - first;
-        if (split >= splits) continue;
-        Loaded loaded;
-        load_part(loaded, p, l, t, kv_head, (first + split) * SPLIT + warp * PART, position, lane);
-        for (u32 h = warp; h <= GROUP; h += WARPS) {
-            if (h == GROUP) {
-                if (split + 1 == splits) store_new(p, l, t, position, kv_head, newest, lane);
-                break;
-            }
-            float q[LANE_DIMS];
-            load_head(q, (const float*)p.qkv + (u64)t * qkv_columns(p) + (kv_head * GROUP + h) * HEAD_DIM, lane);
-            prepare(q, p, l, (const float*)l->query_norm, t, ((const float*)p.query_scale)[t * 2 + (l->flags & ROPE ? 0 : 1)], lane);
-            if (lane < 16) {
+    const u32 width = GROUP * HEAD_DIM, all_units = units(query_columns(p)), item = blockIdx.x;
+    const u32 split = item % p.splits, kv_head = item / p.splits % p.kv_heads, t = item / p.splits / p.kv_heads;
+    const u32 position = ((const u32*)p.positions)[t], start = l->flags & CHUNKED ? ((const u32*)p.starts)[t] : 0, first = start / SPLIT;
+    const u32 splits = position / SPLIT + 1 - first;
+    if (split >= splits) return;
+    Loaded loaded;
+    load_part(loaded, p, l, t, kv_head, (first + split) * SPLIT + warp * PART, position, lane);
+    const float scale = ((const float*)p.query_scale)[t * 2 + (l->flags & ROPE ? 0 : 1)];
+    wait_for_last();
+    for (u32 h = warp; h <= GROUP; h += WARPS) {
+        if (h == GROUP) {
+            if (split + 1 == splits) store_new(p, l, t, position, kv_head, newest, lane);
+            break;
+        }
+        float q[LANE_DIMS];
+        load_head(q, (const float*)p.qkv + (u64)t * qkv_columns(p) + (kv_head * GROUP + h) * HEAD_DIM, lane);
+        prepare(q, p, l, (const float*)l->query_norm, t, scale, lane);
+        if (lane < 16) {
 #pragma unroll
-                for (int j = 0; j < LANE_DIMS; j++) queries[h * HEAD_DIM + lane * LANE_DIMS + j] = q[j];
-            }
+            for (int j = 0; j < LANE_DIMS; j++) queries[h * HEAD_DIM + lane * LANE_DIMS + j] = q[j];
         }
-        block_sync();
+    }
+    block_sync();
 #pragma unroll 1
-        for (u32 part = warp; part < PARTS; part += WARPS) {
-            const u32 at = (first + split) * SPLIT + part * PART;
-            if (part != warp) load_part(loaded, p, l, t, kv_head, at, position, lane);
-            attend_part(loaded, queries, newest, at, start, position, mixture + part * width, ml + part * GROUP, lane);
+    for (u32 part = warp; part < PARTS; part += WARPS) {
+        const u32 at = (first + split) * SPLIT + part * PART;
+        if (part != warp) load_part(loaded, p, l, t, kv_head, at, position, lane);
+        attend_part(loaded, queries, newest, at, start, position, mixture + part * width, ml + part * GROUP, lane);
+    }
+    block_sync();
+    const u64 to = ((u64)(t * p.kv_heads + kv_head) * p.splits + split) * GROUP;
+    for (u32 i = threadIdx.x; i < width; i += THREADS) {
+        const u32 h = i / HEAD_DIM;
+        float most = ml[h].x, sum = 0, value = 0;
+#pragma unroll 4
+        for (int w = 1; w < PARTS; w++) most = fmaxf(most, ml[w * GROUP + h].x);
+#pragma unroll 4
+        for (int w = 0; w < PARTS; w++) {
+            const float by = __expf(ml[w * GROUP + h].x - most);
+            sum = fmaf(by, ml[w * GROUP + h].y, sum);
+            value = fmaf(by, mixture[w * width + i], value);
         }
-        block_sync();
-        const u64 to = ((u64)(t * p.kv_heads + kv_head) * p.splits + split) * GROUP;
-        for (u32 i = threadIdx.x; i < width; i += THREADS) {
-            const u32 h = i / HEAD_DIM;
-            float most = ml[h].x, sum = 0, value = 0;
-#pragma unroll 4
-            for (int w = 1; w < PARTS; w++) most = fmaxf(most, ml[w * GROUP + h].x);
-#pragma unroll 4
-            for (int w = 0; w < PARTS; w++) {
-                const float by = __expf(ml[w * GROUP + h].x - most);
-                sum = fmaf(by, ml[w * GROUP + h].y, sum);
-                value = fmaf(by, mixture[w * width + i], value);
+        ((float*)p.partial)[to * HEAD_DIM + i] = value;
+        if (i % HEAD_DIM == 0) ((float2*)p.partial_ml)[to + h] = make_float2(most, sum);
+    }
+    block_sync();
+    const u32 from = kv_head * width / 256, count = (kv_head * width + width - 1) / 256 + 1 - from;
+    if (threadIdx.x < count) {
+        const u32 u = from + threadIdx.x, end = (u + 1) * 256 < query_columns(p) ? (u + 1) * 256 : query_columns(p);
+        const u32 expected = ((end - 1) / width - u * 256 / width + 1) * splits;
+        u32* arrived = counter(p, COUNT_ATTENTION + t * all_units + u);
+        __threadfence();
+        last[threadIdx.x] = atomicAdd(arrived, 1u) + 1 == expected;
+        __threadfence();
+        if (last[threadIdx.x]) *arrived = 0;
+    }
+    block_sync();
+    // A bit for each unit that this block counted last: each 256 threads take one in turn.
+    u32 mine = 0;
+    for (u32 i = 0; i < count; i++) mine |= last[i] << i;
+    while (mine) {
+        u32 unit = 0, active = 0;
+        for (u32 group = 0; group < THREADS / 256; group++)
+            if (mine) {
+                if (group == threadIdx.x / 256) unit = from + __ffs(mine) - 1, active = 1;
+                mine &= mine - 1;
             }
-            ((float*)p.partial)[to * HEAD_DIM + i] = value;
-            if (i % HEAD_DIM == 0) ((float2*)p.partial_ml)[to + h] = make_float2(most, sum);
-        }
-        block_sync();
-        const u32 from = kv_head * width / 256, count = (kv_head * width + width - 1) / 256 + 1 - from;
-        if (threadIdx.x < count) {
-            const u32 u = from + threadIdx.x, end = (u + 1) * 256 < query_columns(p) ? (u + 1) * 256 : query_columns(p);
-            const u32 expected = ((end - 1) / width - u * 256 / width + 1) * splits;
-            u32* arrived = counter(p, COUNT_ATTENTION + t * all_units + u);
-            __threadfence();
-            last[threadIdx.x] = atomicAdd(arrived, 1u) + 1 == expected;
-            __threadfence();
-            if (last[threadIdx.x]) *arrived = 0;
-        }
-        block_sync();
-        // A bit for each unit that this block counted last: each 256 threads take one in turn.
-        u32 mine = 0;
-        for (u32 i = 0; i < count; i++) mine |= last[i] << i;
-        while (mine) {
-            u32 unit = 0, active = 0;
-            for (u32 group = 0; group < THREADS / 256; group++)
-                if (mine) {
-                    if (group == threadIdx.x / 256) unit = from + __ffs(mine) - 1, active = 1;
-                    mine &= mine - 1;
-                }
-            combine(p, l, t, unit, active, splits, mixture);
-        }
-        block_sync();
+        combine(p, l, t, unit, active, splits, mixture);
     }
 }

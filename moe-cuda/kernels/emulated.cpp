@@ -31,7 +31,18 @@ static void enter(void* argument) {
     case 21: return output_8(STEP, LAYER);
     case 22: return up_8(STEP, LAYER);
     case 23: return down_8(STEP, LAYER);
-    default: return head_8(STEP, LAYER);
+    case 24: return head_8(STEP, LAYER);
+    case 30: return qkv_1_six(STEP, LAYER);
+    case 31: return output_1_six(STEP, LAYER);
+    case 32: return up_1_six(STEP, LAYER);
+    case 33: return down_1_six(STEP, LAYER);
+    case 34: return head_1_six(STEP, LAYER);
+    case 40: return qkv_8_six(STEP, LAYER);
+    case 41: return output_8_six(STEP, LAYER);
+    case 42: return up_8_six(STEP, LAYER);
+    case 43: return down_8_six(STEP, LAYER);
+    case 44: return head_8_six(STEP, LAYER);
+    default: abort();
     }
 }
 extern "C" int emulated_launch(u32 which, const void* const* parameters, const u32* grid, u32 threads, u32 shared_bytes, u32 seed) {

@@ -32,9 +32,9 @@ __device__ __forceinline__ void store8(float* at, const float* v) {
 
 // Token t for `stage`: the residual stream plus what the stage before gave (attention's output, or the experts' outputs, added up
 // as moe-kernels does), normed. Warp w has the units w, w + WARPS, .. and quantises those that are `block`'s of `blocks`; block 0
-// stores the stream. Normed floats go to `kept`, and to p.normed if wanted. All loads are asked for before the first is used.
-__device__ __forceinline__ void norm_token(const Step& p, u32 stage, u32 before, const float* weight, u32 forms, u32 t, u32 block, u32 blocks,
-                                           float* kept, float* shared, u32 warp, u32 lane) {
+// stores the stream. Normed floats are left in `v`, and go to p.normed if wanted. All loads are asked for before the first is used.
+__device__ __forceinline__ void norm_token(float (&v)[NORM_UNITS][8], const Step& p, u32 stage, u32 before, const float* weight, u32 forms, u32 t, u32 block, u32 blocks,
+                                           float* shared, u32 warp, u32 lane) {
     const bool odd = stage == UP;
     const float* x = (const float*)p.x[odd] + (u64)t * p.hidden;
     float* to = (float*)p.x[!odd] + (u64)t * p.hidden;
@@ -50,7 +50,7 @@ __device__ __forceinline__ void norm_token(const Step& p, u32 stage, u32 before,
     }
     const bool scaled = p.flags & SOFTMAX_ON_OUTPUT;
     const float* by = (const float*)p.choice_weights + t * p.used;
-    float v[NORM_UNITS][8], d[NORM_UNITS][8], e[NORM_UNITS][8], w[NORM_UNITS][8], squares[NORM_UNITS];
+    float d[NORM_UNITS][8], e[NORM_UNITS][8], w[NORM_UNITS][8], squares[NORM_UNITS];
 #pragma unroll
     for (int i = 0; i < NORM_UNITS; i++) {
         const u32 column = (i * WARPS + warp) * 256 + lane * 8;
@@ -87,7 +87,6 @@ __device__ __forceinline__ void norm_token(const Step& p, u32 stage, u32 before,
         if (unit * 256 >= p.hidden) break;
 #pragma unroll
         for (int j = 0; j < 8; j++) v[i][j] = v[i][j] * scale * w[i][j];
-        if (kept && column < p.hidden) store8(kept + column, v[i]);
         if (unit % blocks != block) continue;
         if (forms & FLOAT && column < p.hidden) store8((float*)((u8*)p.normed.plain + t * p.normed.plain_stride) + column, v[i]);
         quantise_unit(v[i], forms & COARSE ? (u8*)p.normed.coarse + t * p.normed.coarse_stride : 0,
@@ -107,32 +106,19 @@ __device__ __forceinline__ void elements8(float* w, const u8* row, u32 type, u32
     }
 }
 
-// The router's logit of token t for expert e by one warp, of the normed values in shared memory: unit by unit, then the units'
-// sums in one order.
-__device__ __forceinline__ void route_logit(const float* normed, const Step& p, const Layer* l, u32 t, u32 e, u32 lane) {
-    const Matrix& m = l->router;
-    const u8* row = (const u8*)m.at + (u64)e * m.columns * element_bytes(m.type);
-    float mine = 0;
-#pragma unroll 4
-    for (u32 u = 0; u < units(p.hidden); u++) {
-        const u32 column = u * 256 + lane * 8;
-        float w[8], sum = 0;
-        if (column < p.hidden) {
-            elements8(w, row, m.type, column);
-            const float4 a = *(const float4*)(normed + column), b = *(const float4*)(normed + column + 4);
-            const float x[8] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w};
+// A router's row of weights as the block holds normed values.
+__device__ __forceinline__ void load_router(float (&w)[NORM_UNITS][8], const Matrix& m, u32 expert, u32 warp, u32 lane) {
+    const u8* row = (const u8*)m.at + (u64)expert * m.columns * element_bytes(m.type);
 #pragma unroll
-            for (int j = 0; j < 8; j++) sum = fmaf(w[j], x[j], sum);
-        }
-        sum = sum_of_warp(sum);
-        if (lane == u) mine = sum;
+    for (int i = 0; i < NORM_UNITS; i++) {
+        const u32 column = (i * WARPS + warp) * 256 + lane * 8;
+#pragma unroll
+        for (int j = 0; j < 8; j++) w[i][j] = 0;
+        if (column < m.columns) elements8(w[i], row, m.type, column);
     }
-    mine = sum_of_warp(mine);
-    if (lane == 0) ((float*)p.router_logits)[t * p.experts + e] = mine;
 }
 
-// A norm and, before experts, the router: block x of token y. `memory` has room for NORM_WORDS words and, with a router, the
-// normed floats.
+// A norm and, before experts, the router: block x of token y; experts go round the blocks. `memory` has room for NORM_WORDS words.
 //
 // Synchronisation: logits are written before the block's barrier, a fence and the count; the block that counts last reads them
 // after a fence and a barrier, through L2.
@@ -140,17 +126,27 @@ __device__ __forceinline__ void norm_block(const Step& p, const Layer& l, u32 st
     const u32 warp = threadIdx.x >> 5, lane = threadIdx.x & 31, t = blockIdx.y, block = blockIdx.x, blocks = gridDim.x;
     const bool routes = stage == UP && (l.flags & ROUTED);
     u32* words = (u32*)memory + 32;
-    float* kept = memory + (NORM_WORDS + 7) / 8 * 8;
+    float v[NORM_UNITS][8], w[NORM_UNITS][8];
     const float* weight = (const float*)(stage == QKV ? l.attn_norm : stage == UP ? l.ffn_norm : p.final_norm);
     const u32 forms = stage == QKV ? l.qkv_forms : stage == UP ? l.up_forms : p.head_forms;
     if (threadIdx.x < 32) memory[threadIdx.x] = 0;
     block_sync();
+    if (routes && block < p.experts) load_router(w, l.router, block, warp, lane);
     wait_for_last();
-    norm_token(p, stage, before, weight, forms, t, block, blocks, routes ? kept : 0, memory, warp, lane);
+    norm_token(v, p, stage, before, weight, forms, t, block, blocks, memory, warp, lane);
     if (!routes) return;
-    block_sync();
-    for (u32 e = warp * blocks + block; e < p.experts; e += WARPS * blocks) route_logit(kept, p, &l, t, e, lane);
-    block_sync();
+    for (u32 e = block; e < p.experts; e += blocks) {
+        float sums[NORM_UNITS];
+#pragma unroll
+        for (int i = 0; i < NORM_UNITS; i++) {
+            sums[i] = 0;
+#pragma unroll
+            for (int j = 0; j < 8; j++) sums[i] = fmaf(w[i][j], v[i][j], sums[i]);
+        }
+        if (e + blocks < p.experts) load_router(w, l.router, e + blocks, warp, lane);
+        const float sum = sum_of_units(sums, memory, warp, lane);
+        if (threadIdx.x == 0) ((float*)p.router_logits)[t * p.experts + e] = sum;
+    }
     if (threadIdx.x == 0) {
         __threadfence();
         *words = atomicAdd(counter(p, COUNT_ROUTER), 1u) + 1 == blocks * gridDim.y;

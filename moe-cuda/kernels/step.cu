@@ -50,7 +50,8 @@ __device__ __forceinline__ void finish_unit(const Step& p, const Layer& l, const
     }
 }
 
-template <int S, bool ONE>
+// SIX: some of the stage's matrices are Q6_K, which wants more registers.
+template <int S, bool ONE, bool SIX>
 __device__ __forceinline__ void product_block(const Step& p, const Layer& l, u8* memory) {
     const u32 warp = threadIdx.x >> 5, lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3, chunks = ONE ? 1 : (p.tokens + PANEL - 1) / PANEL;
     // Gate and up: half the warps each.
@@ -66,7 +67,7 @@ __device__ __forceinline__ void product_block(const Step& p, const Layer& l, u8*
     RawQ6K raw6;
     const bool early = item.slot == ALL && mine < units(m.columns);
     if (early && m.type == Q4_K) raw4.load(tile + mine * 2304, g, t);
-    if (early && m.type == Q6_K) raw6.load(tile + mine * 3360, g, t);
+    if (SIX && early && m.type == Q6_K) raw6.load(tile + mine * 3360, g, t);
     allow_next();
     wait_for_last();
     u32 count = p.tokens;
@@ -77,7 +78,7 @@ __device__ __forceinline__ void product_block(const Step& p, const Layer& l, u8*
         tile = (const u8*)m.at + item.expert * m.expert_bytes + tile_at;
         if (mine < units(m.columns)) {
             if (m.type == Q4_K) raw4.load(tile + mine * 2304, g, t);
-            if (m.type == Q6_K) raw6.load(tile + mine * 3360, g, t);
+            if (SIX && m.type == Q6_K) raw6.load(tile + mine * 3360, g, t);
         }
     }
     const u32 first = chunk * PANEL;
@@ -90,7 +91,7 @@ __device__ __forceinline__ void product_block(const Step& p, const Layer& l, u8*
     const float factor_g = ONE ? factor_of<S>(p, entry_g) : 1.f;
     if (m.type == Q4_K)
         coarse_terms<Q4KBlock, ONE>(terms, tile, raw4, (const u8*)rows.coarse + row_g * rows.coarse_stride, m.columns, mine, warps, factor_g, lane);
-    else if (m.type == Q6_K)
+    else if (SIX && m.type == Q6_K)
         coarse_terms<Q6KBlock, ONE>(terms, tile, raw6, (const u8*)rows.coarse + row_g * rows.coarse_stride, m.columns, mine, warps, factor_g, lane);
     else if (m.type == Q8_0)
         fine_terms<Q8Block, ONE>(terms, tile, (const u8*)rows.fine + row_g * rows.fine_stride, m.type, m.columns, mine, warps, factor_g, lane);
@@ -124,14 +125,15 @@ __device__ __forceinline__ void product_block(const Step& p, const Layer& l, u8*
     }
 }
 
-// Blocks of 256 threads on a multiprocessor at least, which bounds the registers.
-#ifndef BLOCKS
-#define BLOCKS 3
-#endif
-#define PRODUCT(name, stage, one)                                                                                                   \
-    extern "C" __global__ void __launch_bounds__(256, BLOCKS) name(PARAMETER(Step, p), PARAMETER(Layer, l)) {                               \
-        DYNAMIC_SHARED(memory);                                                                                                     \
-        product_block<stage, one>(p, l, memory);                                                                                    \
+// The last number bounds the registers: blocks of 256 threads on a multiprocessor at least.
+#define PRODUCT(name, stage, one)                                                                                              \
+    extern "C" __global__ void __launch_bounds__(256, 3) name(PARAMETER(Step, p), PARAMETER(Layer, l)) {                        \
+        DYNAMIC_SHARED(memory);                                                                                                \
+        product_block<stage, one, false>(p, l, memory);                                                                        \
+    }                                                                                                                          \
+    extern "C" __global__ void __launch_bounds__(256, 2) name##_six(PARAMETER(Step, p), PARAMETER(Layer, l)) {                  \
+        DYNAMIC_SHARED(memory);                                                                                                \
+        product_block<stage, one, true>(p, l, memory);                                                                         \
     }
 PRODUCT(qkv_1, QKV, true)
 PRODUCT(qkv_8, QKV, false)
@@ -148,8 +150,7 @@ PRODUCT(head_8, HEAD, false)
 extern "C" __global__ void __launch_bounds__(THREADS) attention(PARAMETER(Step, p), PARAMETER(Layer, l)) {
     DYNAMIC_SHARED(memory);
     allow_next();
-    wait_for_last();
-    attend(p, &l, memory, blockIdx.x, gridDim.x, threadIdx.x >> 5, threadIdx.x & 31);
+    attend(p, &l, memory, threadIdx.x >> 5, threadIdx.x & 31);
 }
 extern "C" __global__ void __launch_bounds__(THREADS) chunks(PARAMETER(Step, p)) {
     allow_next();

@@ -1,5 +1,7 @@
 //! A decode step: buffers, inputs, and launches for up to a bucket of sequences.
 
+use moe_kernels::packed::PackedType;
+
 use crate::{
     Error,
     device::{Device, Kernel, Launch, Parameter, Stage},
@@ -373,7 +375,7 @@ impl<'d, D: Device> Decoder<'d, D> {
         let units = self.step.hidden.div_ceil(256);
         let blocks = if self.step.tokens as usize >= self.options.whole_from { 1 } else { units };
         let words = (32 + 1 + 2 * layout::MOST_EXPERTS).next_multiple_of(8) as u32;
-        let shared = (words + if stage == Stage::Up { self.step.hidden.next_multiple_of(8) } else { 0 }) * 4;
+        let shared = words * 4;
         let parameters = [
             Parameter::Step(&self.step),
             Parameter::Layer(layer),
@@ -408,7 +410,16 @@ impl<'d, D: Device> Decoder<'d, D> {
         } else {
             self.step.term_bytes
         };
-        let kernel = Kernel::Product { stage, one: self.is_one() };
+        let matrices: &[&layout::Matrix] = match stage {
+            Stage::Qkv => &[&layer.query, &layer.key, &layer.value],
+            Stage::Output => &[&layer.output],
+            Stage::Up => &[&layer.shared_gate, &layer.shared_up, &layer.gate, &layer.up],
+            Stage::Down => &[&layer.shared_down, &layer.down],
+            Stage::Head => &[&self.step.head],
+        };
+        let q6_k = WeightType::Packed(PackedType::Q6_K).kind();
+        let six = matrices.iter().any(|matrix| matrix.kind == q6_k);
+        let kernel = Kernel::Product { stage, one: self.is_one(), six };
         let parameters = [Parameter::Step(&self.step), Parameter::Layer(layer)];
         self.launch(kernel, [count * chunks, slots, 1], warps * 32, shared, &parameters)
     }

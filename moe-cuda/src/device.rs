@@ -25,10 +25,11 @@ pub enum Kernel {
     Attention,
     Chunks,
     Candidates,
-    /// For one token, or for up to eight at a time.
+    /// For one token, or for up to eight at a time; with Q6_K among the weights, or without.
     Product {
         stage: Stage,
         one: bool,
+        six: bool,
     },
 }
 

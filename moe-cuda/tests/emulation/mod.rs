@@ -131,7 +131,7 @@ impl Device for Emulated {
             Kernel::Attention => 4,
             Kernel::Chunks => 5,
             Kernel::Candidates => 6,
-            Kernel::Product { stage, one } => {
+            Kernel::Product { stage, one, six } => {
                 let stage = match stage {
                     Stage::Qkv => 0,
                     Stage::Output => 1,
@@ -139,7 +139,7 @@ impl Device for Emulated {
                     Stage::Down => 3,
                     Stage::Head => 4,
                 };
-                if one { 10 + stage } else { 20 + stage }
+                stage + if one { 10 } else { 20 } + if six { 20 } else { 0 }
             }
         };
         let parameters: Vec<*const u8> = launch.parameters.iter().map(|parameter| parameter.pointer()).collect();
