@@ -127,7 +127,7 @@ __device__ __forceinline__ void product_block(const Step& p, const Layer& l, u8*
 
 // The last number bounds the registers: blocks of 256 threads on a multiprocessor at least.
 #define PRODUCT(name, stage, one)                                                                                              \
-    extern "C" __global__ void __launch_bounds__(256, 3) name(PARAMETER(Step, p), PARAMETER(Layer, l)) {                        \
+    extern "C" __global__ void __launch_bounds__(256, stage == UP || stage == DOWN ? 3 : 2) name(PARAMETER(Step, p), PARAMETER(Layer, l)) { \
         DYNAMIC_SHARED(memory);                                                                                                \
         product_block<stage, one, false>(p, l, memory);                                                                        \
     }                                                                                                                          \
