@@ -67,14 +67,14 @@ __device__ __forceinline__ void token_candidates(const Step& p, u32 t, u64* shar
     const u64* lists = (const u64*)p.chunk_candidates + (u64)t * p.chunks * KEPT;
     const float4* sums = (const float4*)p.chunk_sums + t * p.chunks;
     u64 best = 0;
-    for (u32 c = warp; c < p.chunks; c += WARPS * 32) {
-        // The heads of 32 lists at once; most cannot add anything.
-        const u32 mine = c + lane * WARPS;
-        const u64 head = mine < p.chunks ? lists[(u64)mine * KEPT] : 0;
-        for (u32 i = 0; i < 32; i++) {
-            const u64 its = __shfl_sync(FULL, head, i);
-            if (its > __shfl_sync(FULL, best, 31)) best = merge(best, lists[(u64)(c + i * WARPS) * KEPT + lane], lane);
-        }
+    for (u32 c = warp; c < p.chunks; c += WARPS * 8) {
+        // Eight lists at once, all asked for before the first is used.
+        u64 list[8];
+#pragma unroll
+        for (u32 i = 0; i < 8; i++) list[i] = c + i * WARPS < p.chunks ? lists[(u64)(c + i * WARPS) * KEPT + lane] : 0;
+#pragma unroll
+        for (u32 i = 0; i < 8; i++)
+            if (__shfl_sync(FULL, list[i], 0) > __shfl_sync(FULL, best, 31)) best = merge(best, list[i], lane);
     }
     shared[warp * KEPT + lane] = best;
     block_sync();

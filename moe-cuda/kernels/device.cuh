@@ -84,6 +84,12 @@ __device__ __forceinline__ u32 stream_half(const u8* p) {
     asm volatile("ld.global.nc.u16 %0, [%1];" : "=h"(v) : "l"(p));
     return v;
 }
+// Asks for bytes to be brought into the second cache; nobody waits for them.
+__device__ __forceinline__ void prefetch_l2(const u8* at, u32 bytes) {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(at), "r"(bytes) : "memory");
+#endif
+}
 // A kernel may begin while the one before ends (programmatic dependent launch): it says so at once, and waits before it touches
 // what others write.
 __device__ __forceinline__ void allow_next() {

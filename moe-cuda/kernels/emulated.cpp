@@ -20,6 +20,7 @@ static void enter(void* argument) {
     case 2: return quantise(parameter<Rows>(c, 0), parameter<u64>(c, 1), parameter<u32>(c, 2), parameter<u32>(c, 3));
     case 3: return norm_rows(STEP, LAYER, parameter<u32>(c, 2), parameter<u32>(c, 3));
     case 4: return attention(STEP, LAYER);
+    case 7: return attention_many(STEP, LAYER);
     case 5: return chunks(STEP);
     case 6: return candidates(STEP);
     case 10: return qkv_1(STEP, LAYER);

@@ -204,6 +204,7 @@ static inline T load_l2(const T* p) { return *p; }
 static inline uint2 stream2(const u8* p) { return *(const uint2*)p; }
 static inline u32 stream(const u8* p) { return *(const u32*)p; }
 static inline u32 stream_half(const u8* p) { return *(const u16*)p; }
+static inline void prefetch_l2(const u8*, u32) {}
 static inline void allow_next() {}
 static inline void wait_for_last() {}
 static inline u32 permute_bytes(u32 low, u32 high, u32 selector) {

@@ -14,7 +14,7 @@ enum Type { NONE, Q4_K, Q6_K, Q8_0, MXFP4, F16, BF16, F32 };
 // In which forms activations are wanted.
 enum Form { COARSE = 1, FINE = 2, FLOAT = 4 };
 enum LayerFlag { ROPE = 1, CHUNKED = 2, ROUTED = 4, SHARED = 8 };
-enum StepFlag { SOFTMAX_ON_OUTPUT = 1, ROPE_HALVES = 2, NORM_PLAIN = 4, NORM_WEIGHTED = 8 };
+enum StepFlag { SOFTMAX_ON_OUTPUT = 1, ROPE_HALVES = 2, NORM_PLAIN = 4, NORM_WEIGHTED = 8, PREFETCH = 16 };
 // Products of a step.
 enum Stage { QKV, OUTPUT, UP, DOWN, HEAD };
 

@@ -25,6 +25,14 @@ __device__ __forceinline__ u64 tile_bytes(const Matrix& m) {
     return m.type == Q4_K ? (u64)m.columns / 256 * 2304 : m.type == Q6_K ? (u64)m.columns / 256 * 3360 : (u64)m.columns / 32 * (m.type == Q8_0 ? 544 : 272);
 }
 
+// Brings a matrix' first `most` bytes towards the product that comes next, while memory has little else to do: the blocks of a
+// grid share them, and a warp asks.
+__device__ __forceinline__ void prefetch_matrix(const Matrix& m, u64 most, u32 block, u32 blocks, u32 lane) {
+    const u64 all = is_packed(m.type) ? tiles_of(m) * tile_bytes(m) : 0, bytes = all < most ? all : most;
+    for (u64 at = ((u64)block * 32 + lane) * 8192; at < bytes; at += (u64)blocks * 32 * 8192)
+        prefetch_l2((const u8*)m.at + at, bytes - at < 8192 ? (u32)(bytes - at) & ~15u : 8192);
+}
+
 // Entries: token t is entry t, its use of a routed expert by rank r is entry tokens + t * used + r.
 __device__ __forceinline__ u32 entry_of(const Step& p, u32 slot, u32 i) { return slot == ALL ? i : p.tokens + load_l2(slot_entry(p, slot, i)); }
 // Only the experts' second halves have a row for each entry; others read their token's.

@@ -20,6 +20,12 @@
 extern "C" __global__ void __launch_bounds__(THREADS) norm_rows(PARAMETER(Step, p), PARAMETER(Layer, l), u32 stage, u32 before) {
     DYNAMIC_SHARED(memory);
     allow_next();
+    if (p.flags & PREFETCH && threadIdx.x < 32 && blockIdx.y == 0) {
+        const u64 most = 8 << 20;
+        prefetch_matrix(stage == QKV ? l.query : l.shared_gate, most, blockIdx.x, gridDim.x, threadIdx.x);
+        prefetch_matrix(stage == QKV ? l.key : l.shared_up, most, blockIdx.x, gridDim.x, threadIdx.x);
+        if (stage == QKV) prefetch_matrix(l.value, most, blockIdx.x, gridDim.x, threadIdx.x);
+    }
     norm_block(p, l, stage, before, (float*)memory);
 }
 
@@ -148,6 +154,13 @@ PRODUCT(head_8, HEAD, false)
 
 // A block an item: a split of a KV head of a token.
 extern "C" __global__ void __launch_bounds__(THREADS) attention(PARAMETER(Step, p), PARAMETER(Layer, l)) {
+    DYNAMIC_SHARED(memory);
+    allow_next();
+    if (p.flags & PREFETCH && threadIdx.x < 32) prefetch_matrix(l.output, 16 << 20, blockIdx.x, gridDim.x, threadIdx.x);
+    attend(p, &l, memory, threadIdx.x >> 5, threadIdx.x & 31);
+}
+// For more items than multiprocessors: two blocks on each.
+extern "C" __global__ void __launch_bounds__(THREADS, 2) attention_many(PARAMETER(Step, p), PARAMETER(Layer, l)) {
     DYNAMIC_SHARED(memory);
     allow_next();
     attend(p, &l, memory, threadIdx.x >> 5, threadIdx.x & 31);

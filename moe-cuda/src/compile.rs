@@ -54,7 +54,8 @@ impl Kernel {
             Self::Fill => c"fill",
             Self::Quantise => c"quantise",
             Self::Norm => c"norm_rows",
-            Self::Attention => c"attention",
+            Self::Attention { many: false } => c"attention",
+            Self::Attention { many: true } => c"attention_many",
             Self::Chunks => c"chunks",
             Self::Candidates => c"candidates",
             Self::Product { stage, one, six } => match (stage, one, six) {
@@ -118,6 +119,8 @@ fn options(target: &Target) -> Vec<String> {
         "--std=c++17".to_owned(),
         "-default-device".to_owned(),
         "--ptxas-options=-v".to_owned(),
+        // Multiplications and additions are fused where the sources say so, and nowhere else.
+        "--fmad=false".to_owned(),
         format!("-DHEAD_DIM={}", target.head_dim),
         format!("-DGROUP={}", target.group),
     ];

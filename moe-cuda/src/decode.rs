@@ -29,12 +29,14 @@ pub struct Options {
     pub whole_from: usize,
     /// Whether kernels begin while those before end.
     pub overlaps: bool,
+    /// Whether weights of the next product are asked for while memory has little to do.
+    pub prefetches: bool,
 }
 
 impl Options {
     #[must_use]
     pub fn new(capacity: usize, context: usize) -> Self {
-        Self { capacity, context, block_tokens: 64, whole_from: 9, overlaps: true }
+        Self { capacity, context, block_tokens: 64, whole_from: 9, overlaps: true, prefetches: true }
     }
 }
 
@@ -198,6 +200,7 @@ impl<'d, D: Device> Decoder<'d, D> {
             final_norm: model.final_norm,
             ..Step::default()
         };
+        step.flags |= if options.prefetches { layout::PREFETCH } else { 0 };
         step.flags |= if s.softmax_on_output { layout::SOFTMAX_ON_OUTPUT } else { 0 };
         step.flags |= if s.rope_halves { layout::ROPE_HALVES } else { 0 };
         step.flags |= match s.head_norm {
@@ -430,7 +433,8 @@ impl<'d, D: Device> Decoder<'d, D> {
         let shared = (PARTS as u32 * group * (dim + 2) + (group + 1) * dim + 32) * 4;
         let items = self.step.tokens * self.step.kv_heads * self.step.splits;
         let parameters = [Parameter::Step(&self.step), Parameter::Layer(layer)];
-        self.launch(Kernel::Attention, [items, 1, 1], THREADS, shared, &parameters)
+        let many = items > self.device.multiprocessors();
+        self.launch(Kernel::Attention { many }, [items, 1, 1], THREADS, shared, &parameters)
     }
 
     pub(crate) fn candidates(&self) -> Result<(), Error> {

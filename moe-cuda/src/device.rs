@@ -22,7 +22,10 @@ pub enum Kernel {
     Fill,
     Quantise,
     Norm,
-    Attention,
+    Attention {
+        /// For more items than multiprocessors.
+        many: bool,
+    },
     Chunks,
     Candidates,
     /// For one token, or for up to eight at a time; with Q6_K among the weights, or without.

@@ -220,7 +220,7 @@ impl Gpu {
         // SAFETY: the module is loaded and the name ends with a zero; so for the attribute.
         unsafe {
             ok("finding a kernel", sys::cuModuleGetFunction(&raw mut function, module, kernel.name().as_ptr()))?;
-            if matches!(kernel, Kernel::Product { .. } | Kernel::Attention | Kernel::Norm) {
+            if matches!(kernel, Kernel::Product { .. } | Kernel::Attention { .. } | Kernel::Norm) {
                 let which =
                     sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
                 let bytes = self.shared_bytes as c_int;

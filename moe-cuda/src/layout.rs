@@ -27,6 +27,7 @@ pub const SOFTMAX_ON_OUTPUT: u32 = 1;
 pub const ROPE_HALVES: u32 = 2;
 pub const NORM_PLAIN: u32 = 4;
 pub const NORM_WEIGHTED: u32 = 8;
+pub const PREFETCH: u32 = 16;
 
 /// Tokens that a block multiplies at a time.
 pub const PANEL: usize = 8;

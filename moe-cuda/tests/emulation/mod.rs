@@ -128,7 +128,8 @@ impl Device for Emulated {
             Kernel::Fill => 1,
             Kernel::Quantise => 2,
             Kernel::Norm => 3,
-            Kernel::Attention => 4,
+            Kernel::Attention { many: false } => 4,
+            Kernel::Attention { many: true } => 7,
             Kernel::Chunks => 5,
             Kernel::Candidates => 6,
             Kernel::Product { stage, one, six } => {

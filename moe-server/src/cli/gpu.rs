@@ -24,6 +24,7 @@ kernels (some twenty seconds) and keeps them. A minute in all. The exit status i
 
   --device N    which GPU (0)
   --layers N    layers of the model (48, or as many as fit)
+  --small       a small model and no timing: for compute-sanitizer
   --json        one line of JSON on the standard output
   --help
 ";
@@ -40,6 +41,7 @@ const SPARE: usize = 6 << 30;
 pub(crate) struct Options {
     device: u16,
     layers: Option<usize>,
+    small: bool,
     json: bool,
 }
 
@@ -49,7 +51,7 @@ pub(crate) struct Options {
 /// [`UsageError`].
 pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Option<Options>, UsageError> {
     let mut parser = Parser::from_args(args);
-    let mut options = Options { device: 0, layers: None, json: false };
+    let mut options = Options { device: 0, layers: None, small: false, json: false };
     let mut said = false;
     while let Some(arg) = parser.next()? {
         match arg {
@@ -57,6 +59,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Option<Optio
             Arg::Short('h') | Arg::Long("help") => return Ok(None),
             Arg::Long("device") => options.device = number(&mut parser, "device", 0)?,
             Arg::Long("layers") => options.layers = Some(number(&mut parser, "layers", 1)?),
+            Arg::Long("small") => options.small = true,
             Arg::Long("json") => options.json = true,
             other => return Err(other.unexpected().into()),
         }
@@ -72,6 +75,7 @@ struct Findings {
     driver: String,
     capability: String,
     layers: usize,
+    hidden: usize,
     context: usize,
     right: bool,
     checks: Report,
@@ -114,6 +118,9 @@ fn said(error: impl Display) -> String {
 fn run(options: &Options) -> Result<Findings, String> {
     let begun = Instant::now();
     let mut recipe = scout();
+    if options.small {
+        (recipe.shape.hidden, recipe.ff, recipe.shape.vocab, recipe.layers) = (1024, 1024, 4096, 4);
+    }
     let shape = &recipe.shape;
     let gpu = Gpu::open(i32::from(options.device), shape.head_dim, shape.heads / shape.kv_heads).map_err(said)?;
     let say = |what: &str| {
@@ -122,12 +129,12 @@ fn run(options: &Options) -> Result<Findings, String> {
     say(&format!("{}: compiling the kernels, or taking them from the cache", gpu.name()));
     gpu.prepare().map_err(said)?;
     recipe.layers = layers(&gpu, &recipe, options).map_err(said)?;
-    say(&format!("random weights of {} layers of Llama 4 Scout's shape", recipe.layers));
+    say(&format!("random weights of {} layers, hidden size {}", recipe.layers, recipe.shape.hidden));
     let model: Model = model(&gpu, &recipe, 1).map_err(said)?;
     gpu.wait().map_err(said)?;
     let checks = card(&gpu, &model, 1, say).map_err(said)?;
     let mut steps = Vec::new();
-    for sequences in BUCKETS {
+    for sequences in BUCKETS.into_iter().filter(|_| !options.small) {
         say(&format!("steps of {sequences} sequences with {CONTEXT} tokens each"));
         steps.push(time(&gpu, &model, Layout::new(sequences, CONTEXT), sequences, STEPS).map_err(said)?);
     }
@@ -137,6 +144,7 @@ fn run(options: &Options) -> Result<Findings, String> {
         driver: format!("{}.{}", gpu.driver() / 1000, gpu.driver() % 1000 / 10),
         capability: format!("{major}.{minor}"),
         layers: recipe.layers,
+        hidden: recipe.shape.hidden,
         context: CONTEXT,
         right: checks.is_right(),
         checks,
@@ -159,10 +167,13 @@ fn layers(gpu: &Gpu, recipe: &Recipe, options: &Options) -> Result<usize, moe_cu
 
 fn text(result: &Findings) -> String {
     let mut lines = vec![format!(
-        "{} (compute capability {}), driver for CUDA {}; Llama 4 Scout's shape, {} layers, random weights",
-        result.device, result.capability, result.driver, result.layers
+        "{} (compute capability {}), driver for CUDA {}; {} layers of hidden size {}, random weights",
+        result.device, result.capability, result.driver, result.layers, result.hidden
     )];
     lines.extend(result.checks.verdicts.iter().map(ToString::to_string));
+    if result.steps.is_empty() {
+        return lines.join("\n");
+    }
     lines.push(String::new());
     lines.push(format!("steps with {} tokens of context (median, least and most of {STEPS})", result.context));
     lines.push(" sequences        ms  least   most  tokens/s   GB/s".to_owned());
@@ -199,9 +210,9 @@ mod tests {
 
     #[test]
     fn the_command_line_is_read() {
-        assert_eq!(line("check"), Ok(Some(Options { device: 0, layers: None, json: false })));
-        let all = Options { device: 1, layers: Some(4), json: true };
-        assert_eq!(line("check --device 1 --json --layers 4"), Ok(Some(all)));
+        assert_eq!(line("check"), Ok(Some(Options { device: 0, layers: None, small: false, json: false })));
+        let all = Options { device: 1, layers: Some(4), small: true, json: true };
+        assert_eq!(line("check --device 1 --json --small --layers 4"), Ok(Some(all)));
         assert_eq!(line("--help"), Ok(None));
         for wrong in ["", "chek", "check --device x", "check --layers 0", "check check"] {
             assert!(line(wrong).is_err(), "{wrong}");
