@@ -42,10 +42,15 @@ fn table() -> Result<String, String> {
         let parts: Vec<_> = (0..workers)
             .map(|worker| {
                 let (jobs, compile) = (&jobs, &compile);
-                scope.spawn(move || jobs.iter().skip(worker).step_by(workers).map(|job| compile(*job)).collect::<Vec<_>>())
+                scope.spawn(move || {
+                    jobs.iter().skip(worker).step_by(workers).map(|job| compile(*job)).collect::<Vec<_>>()
+                })
             })
             .collect();
-        parts.into_iter().flat_map(|part| part.join().unwrap_or_else(|_| vec![Err("a thread died".to_owned())])).collect()
+        parts
+            .into_iter()
+            .flat_map(|part| part.join().unwrap_or_else(|_| vec![Err("a thread died".to_owned())]))
+            .collect()
     });
     let mut all = Vec::new();
     for result in results {

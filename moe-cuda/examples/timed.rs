@@ -8,7 +8,7 @@ fn main() -> Result<(), Error> {
     let gpu = Gpu::open(0, recipe.shape.head_dim, recipe.shape.heads / recipe.shape.kv_heads)?;
     let model = random::model(&gpu, &recipe, 1)?;
     gpu.wait()?;
-    let (mut overlaps, mut prefetches, mut whole_from) = (true, true, None);
+    let (mut overlaps, mut prefetches, mut whole_from) = (true, false, None);
     for argument in std::env::args().skip(1) {
         if let Some((name, value)) = argument.split_once('=') {
             match name {
@@ -26,7 +26,10 @@ fn main() -> Result<(), Error> {
         options.whole_from = whole_from.unwrap_or(options.whole_from);
         let t = table::time(&gpu, &model, options, sequences, 15)?;
         let [median, least, most] = t.step_ms;
-        print!("{sequences:2} overlaps {overlaps} prefetch {prefetches} whole {} | {median:.3} ms ({least:.3}..{most:.3}; queued {:.3}) ", options.whole_from, t.queued_ms);
+        print!(
+            "{sequences:2} overlaps {overlaps} prefetch {prefetches} whole {} | {median:.3} ms ({least:.3}..{most:.3}; queued {:.3}) ",
+            options.whole_from, t.queued_ms
+        );
         print!("{:.1} tok/s {:.0} GB/s |", t.tokens_per_second, t.gigabytes_per_second);
         for k in &t.kernels {
             print!(" {} {:.1} us {:.0};", k.name, k.microseconds, k.gigabytes_per_second);

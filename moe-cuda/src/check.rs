@@ -1,6 +1,7 @@
 //! Every kernel against moe-kernels: products, what is quantised and sums by their bytes, the rest within a bound.
 
 mod card;
+mod experts;
 mod layer;
 mod report;
 mod single;

@@ -125,7 +125,9 @@ fn options(target: &Target) -> Vec<String> {
         format!("-DGROUP={}", target.group),
     ];
     // For whoever tries variants of the kernels.
-    options.extend(env::var("MOE_NVRTC_OPTIONS").iter().flat_map(|more| more.split_whitespace().map(str::to_owned)));
+    options.extend(
+        env::var("MOE_NVRTC_OPTIONS").iter().flat_map(|more| more.split_whitespace().map(str::to_owned)),
+    );
     options
 }
 
@@ -173,12 +175,12 @@ impl Compiler {
             let Ok(library) = (unsafe { Library::new(name) }) else { continue };
             // SAFETY: the symbol's type is that of NVRTC's header.
             let found = unsafe {
-                library
-                    .get::<unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int>(c"nvrtcVersion")
-                    .map(|version| {
+                library.get::<unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int>(c"nvrtcVersion").map(
+                    |version| {
                         let mut numbers = (0, 0);
                         (version(&raw mut numbers.0, &raw mut numbers.1) == 0).then_some(numbers)
-                    })
+                    },
+                )
             };
             if let Ok(Some(version)) = found {
                 return Ok(Self { library, version });
@@ -224,7 +226,9 @@ impl Compiler {
             let create = self.library.get::<Create>(c"nvrtcCreateProgram").map_err(missing)?;
             let run = self
                 .library
-                .get::<unsafe extern "C" fn(Program, c_int, *const *const c_char) -> c_int>(c"nvrtcCompileProgram")
+                .get::<unsafe extern "C" fn(Program, c_int, *const *const c_char) -> c_int>(
+                    c"nvrtcCompileProgram",
+                )
                 .map_err(missing)?;
             let destroy = self
                 .library
@@ -258,7 +262,11 @@ impl Compiler {
             let log = String::from_utf8_lossy(&log).trim_end_matches('\0').to_owned();
             let cubin = if status == 0 { fetch(&cubin_size, &cubin) } else { Vec::new() };
             destroy(&raw mut program);
-            if status == 0 { Ok(Compiled { cubin, log }) } else { Err(fail(format!("status {status}: {log}"))) }
+            if status == 0 {
+                Ok(Compiled { cubin, log })
+            } else {
+                Err(fail(format!("status {status}: {log}")))
+            }
         }
     }
 }
@@ -287,7 +295,8 @@ pub fn cubin(source: Source, target: &Target, driver: i32) -> Result<Vec<u8>, Er
     hash.update(driver.to_le_bytes());
     let name: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     let kept = cache().map(|folder| folder.join(format!("{name}.cubin")));
-    if let Some(found) = kept.as_ref().and_then(|path| fs::read(path).ok()).filter(|bytes| !bytes.is_empty()) {
+    if let Some(found) = kept.as_ref().and_then(|path| fs::read(path).ok()).filter(|bytes| !bytes.is_empty())
+    {
         return Ok(found);
     }
     let compiled = Compiler::load()?.compile(source, target)?.cubin;

@@ -1,5 +1,7 @@
 //! A GPU through the driver's library, which is loaded when it is first asked for.
 
+mod status;
+
 use std::{
     cell::RefCell,
     collections::HashMap,
@@ -9,14 +11,13 @@ use std::{
 
 use cudarc::driver::sys;
 
+use status::{initialise, ok};
+
 use crate::{
     Error,
     compile::{self, Source, Target},
     device::{Device, Kernel, Launch},
 };
-
-/// The oldest driver with all that is called here: CUDA 12.0.
-const NEEDED: i32 = 12000;
 
 /// A GPU, its context and a stream. Work is in order.
 #[derive(Debug)]
@@ -42,59 +43,6 @@ pub struct Graph<'g> {
     gpu: &'g Gpu,
 }
 
-/// What the driver calls it.
-fn text(status: sys::CUresult) -> String {
-    let mut name = std::ptr::null();
-    // SAFETY: the driver is loaded, as a status came from it; the name is a static string.
-    unsafe {
-        if sys::cuGetErrorName(status, &raw mut name) == sys::CUresult::CUDA_SUCCESS && !name.is_null() {
-            return CStr::from_ptr(name).to_string_lossy().into_owned();
-        }
-    }
-    format!("{status:?}")
-}
-
-fn ok(doing: &'static str, status: sys::CUresult) -> Result<(), Error> {
-    use sys::CUresult as R;
-    match status {
-        R::CUDA_SUCCESS => Ok(()),
-        R::CUDA_ERROR_ILLEGAL_ADDRESS
-        | R::CUDA_ERROR_LAUNCH_FAILED
-        | R::CUDA_ERROR_LAUNCH_TIMEOUT
-        | R::CUDA_ERROR_HARDWARE_STACK_ERROR
-        | R::CUDA_ERROR_ILLEGAL_INSTRUCTION
-        | R::CUDA_ERROR_MISALIGNED_ADDRESS
-        | R::CUDA_ERROR_INVALID_ADDRESS_SPACE
-        | R::CUDA_ERROR_INVALID_PC
-        | R::CUDA_ERROR_ECC_UNCORRECTABLE
-        | R::CUDA_ERROR_NVLINK_UNCORRECTABLE
-        | R::CUDA_ERROR_CONTEXT_IS_DESTROYED => Err(Error::Lost { doing, why: text(status) }),
-        _ => Err(Error::Driver { doing, why: text(status) }),
-    }
-}
-
-/// The driver's version, if a driver and a GPU are there.
-fn initialise() -> Result<i32, Error> {
-    // SAFETY: looks whether the library can be loaded.
-    if !unsafe { sys::is_culib_present() } {
-        return Err(Error::NoDriver);
-    }
-    let mut version = 0;
-    // SAFETY: the library is there, and these are in every version of it.
-    let status = unsafe {
-        let status = sys::cuInit(0);
-        sys::cuDriverGetVersion(&raw mut version);
-        status
-    };
-    if version < NEEDED {
-        return Err(Error::DriverTooOld { found: version, needed: NEEDED });
-    }
-    match status {
-        sys::CUresult::CUDA_ERROR_NO_DEVICE => Err(Error::NoDevice),
-        status => ok("cuInit", status).map(|()| version),
-    }
-}
-
 impl Gpu {
     /// GPU number `ordinal`, for models with such heads.
     ///
@@ -116,7 +64,9 @@ impl Gpu {
             ok("finding the GPU", sys::cuDeviceGet(&raw mut device, ordinal))?;
             ok("asking for its name", sys::cuDeviceGetName(name.as_mut_ptr().cast(), 256, device))?;
         }
-        let name = CStr::from_bytes_until_nul(&name).map_or_else(|_| "a GPU".into(), CStr::to_string_lossy).into_owned();
+        let name = CStr::from_bytes_until_nul(&name)
+            .map_or_else(|_| "a GPU".into(), CStr::to_string_lossy)
+            .into_owned();
         let attribute = |which: sys::CUdevice_attribute| {
             let mut value: c_int = 0;
             // SAFETY: as above.
@@ -201,7 +151,8 @@ impl Gpu {
             threads.into_iter().map(|thread| thread.join()).collect()
         });
         for (source, cubin) in missing.into_iter().zip(cubins) {
-            let cubin = cubin.map_err(|_| Error::Driver { doing: "compiling", why: "a thread died".into() })??;
+            let cubin =
+                cubin.map_err(|_| Error::Driver { doing: "compiling", why: "a thread died".into() })??;
             let mut module = null_mut();
             // SAFETY: the image is a whole cubin and is copied.
             ok("loading kernels", unsafe { sys::cuModuleLoadData(&raw mut module, cubin.as_ptr().cast()) })?;
@@ -219,10 +170,12 @@ impl Gpu {
         let mut function = null_mut();
         // SAFETY: the module is loaded and the name ends with a zero; so for the attribute.
         unsafe {
-            ok("finding a kernel", sys::cuModuleGetFunction(&raw mut function, module, kernel.name().as_ptr()))?;
+            ok(
+                "finding a kernel",
+                sys::cuModuleGetFunction(&raw mut function, module, kernel.name().as_ptr()),
+            )?;
             if matches!(kernel, Kernel::Product { .. } | Kernel::Attention { .. } | Kernel::Norm) {
-                let which =
-                    sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+                let which = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
                 let bytes = self.shared_bytes as c_int;
                 ok("asking for shared memory", sys::cuFuncSetAttribute(function, which, bytes))?;
             }
@@ -377,7 +330,11 @@ impl Device for Gpu {
             blockDimZ: 1,
             sharedMemBytes: launch.shared_bytes,
             hStream: self.stream,
-            attrs: if launch.overlaps && self.capability.0 >= 9 { &raw mut attribute } else { without_provenance_mut(0) },
+            attrs: if launch.overlaps && self.capability.0 >= 9 {
+                &raw mut attribute
+            } else {
+                without_provenance_mut(0)
+            },
             numAttrs: u32::from(launch.overlaps && self.capability.0 >= 9),
         };
         // SAFETY: the parameters are what the kernel takes, and are copied before the call returns.

@@ -102,7 +102,10 @@ mod tests {
             (Error::NoDevice, "nvidia-smi"),
             (Error::DriverTooOld { found: 11080, needed: 12000 }, "CUDA 11.8, and 12.0"),
             (Error::NoCompiler { looked_for: vec!["libnvrtc.so.13".into()] }, "libnvrtc.so.13"),
-            (Error::OutOfMemory { wanted: 3 << 20, free: 1 << 20 }, "3 MiB of GPU memory are wanted and 1 MiB"),
+            (
+                Error::OutOfMemory { wanted: 3 << 20, free: 1 << 20 },
+                "3 MiB of GPU memory are wanted and 1 MiB",
+            ),
             (Error::Lost { doing: "waiting", why: "CUDA_ERROR_LAUNCH_FAILED".into() }, "Xid"),
         ] {
             let line = error.to_string();

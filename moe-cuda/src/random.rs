@@ -56,11 +56,13 @@ impl Recipe {
     pub fn bytes(&self) -> (usize, usize) {
         let s = &self.shape;
         let [most, some, head, router] = self.types;
-        let of = |kind: WeightType, rows: usize, columns: usize| kind.matrix_bytes(rows, columns).unwrap_or(0);
+        let of =
+            |kind: WeightType, rows: usize, columns: usize| kind.matrix_bytes(rows, columns).unwrap_or(0);
         let (queries, kv) = (s.heads * s.head_dim, s.kv_heads * s.head_dim);
         let experts = s.experts + usize::from(self.shared);
         let gated = 2 * of(most, self.ff, s.hidden) + of(some, s.hidden, self.ff);
-        let attention = of(most, queries + kv, s.hidden) + of(some, kv, s.hidden) + of(most, s.hidden, queries);
+        let attention =
+            of(most, queries + kv, s.hidden) + of(some, kv, s.hidden) + of(most, s.hidden, queries);
         let layer = attention + experts * gated + of(router, s.experts, s.hidden);
         (layer, of(head, s.vocab, s.hidden) + of(self.embedding, s.vocab, s.hidden))
     }

@@ -115,13 +115,21 @@ pub(crate) fn multiply(
             }
             let mut out = vec![0.0; count * inputs.len()];
             matmul(isa, &matrix, 0..count, &Activations::new(&x, inputs.len(), tensor.columns), &mut out);
-            Ok((0..inputs.len()).map(|t| out.iter().skip(t).step_by(inputs.len()).copied().collect()).collect())
+            Ok((0..inputs.len())
+                .map(|t| out.iter().skip(t).step_by(inputs.len()).copied().collect())
+                .collect())
         }
     }
 }
 
 /// A head's values after its norm and rope, in double precision.
-pub(crate) fn turned(s: &Shape, values: &[f32], weight: Option<&[f32]>, has_rope: bool, position: u32) -> Vec<f64> {
+pub(crate) fn turned(
+    s: &Shape,
+    values: &[f32],
+    weight: Option<&[f32]>,
+    has_rope: bool,
+    position: u32,
+) -> Vec<f64> {
     let mut v: Vec<f64> = values.iter().map(|v| f64::from(*v)).collect();
     let norm = |v: &mut [f64]| {
         let mean = v.iter().map(|v| v * v).sum::<f64>() / v.len() as f64;

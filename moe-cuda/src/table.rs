@@ -41,9 +41,16 @@ pub struct KernelTime {
 /// # Errors
 /// What the GPU says.
 #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
-pub fn time(gpu: &Gpu, model: &Model, options: Options, sequences: usize, steps: usize) -> Result<Timing, Error> {
+pub fn time(
+    gpu: &Gpu,
+    model: &Model,
+    options: Options,
+    sequences: usize,
+    steps: usize,
+) -> Result<Timing, Error> {
     let mut decoder = Decoder::new(gpu, model, options)?;
-    let tokens: Vec<u32> = (0..sequences).map(|t| (t * 9973 + 17) as u32 % model.shape.vocab as u32).collect();
+    let tokens: Vec<u32> =
+        (0..sequences).map(|t| (t * 9973 + 17) as u32 % model.shape.vocab as u32).collect();
     let last = options.context as u32 - 1;
     decoder.set_inputs(&tokens, &vec![last; sequences])?;
     decoder.fill_cache(7)?;

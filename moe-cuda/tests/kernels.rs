@@ -1,5 +1,7 @@
 //! The kernels, on the processor, against moe-kernels.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod emulation;
 
 use emulation::Emulated;
@@ -168,7 +170,8 @@ fn a_token_gets_the_same_logits_whatever_else_is_in_the_batch() {
     let recipe = Recipe { layers: 2, ..recipe([Q4, Q4, Q6, WeightType::F32]) };
     let model = random::model(&device, &recipe, 3).unwrap();
     let logits = |tokens: &[u32]| {
-        let mut decoder = Decoder::new(&device, &model, Options::new(tokens.len().next_power_of_two(), 128)).unwrap();
+        let mut decoder =
+            Decoder::new(&device, &model, Options::new(tokens.len().next_power_of_two(), 128)).unwrap();
         decoder.set_inputs(tokens, &vec![100; tokens.len()]).unwrap();
         decoder.fill_cache(9).unwrap();
         decoder.begin().unwrap();

@@ -36,7 +36,13 @@ pub fn card(gpu: &Gpu, model: &Model, seed: u64, mut progress: impl FnMut(&str))
         report.append(embeddings(gpu, weight_type, 1024, random.bits())?);
     }
     let last = model.layers.len() - 1;
-    for (sequences, layers) in [(1, vec![0, last]), (2, vec![last]), (8, vec![3.min(last)]), (16, vec![1.min(last)]), (32, vec![last])] {
+    for (sequences, layers) in [
+        (1, vec![0, last]),
+        (2, vec![last]),
+        (8, vec![3.min(last)]),
+        (16, vec![1.min(last)]),
+        (32, vec![last]),
+    ] {
         progress("steps of the model, stage by stage");
         let context = 2048;
         let walked = Walk {

@@ -8,9 +8,8 @@ use crate::{
     decode::{Decoder, Options, STAGES},
     device::Device,
     layout::{COARSE, FINE, FLOAT, KEPT},
-
-    model::{Gated, Layer, Model, Tensor},
-    reference::{Input, choose, multiply, quantised, read_row, turned},
+    model::{Layer, Model, Tensor},
+    reference::{Input, multiply, read_row, turned},
 };
 
 /// What is walked through.
@@ -29,13 +28,13 @@ pub struct Walk {
 /// How far norms and attention may be from moe-kernels', in quanta beyond the half that rounding may cost.
 const QUANTA: f64 = 0.02;
 
-struct Walker<'w, 'd, D: Device> {
-    device: &'d D,
-    isa: Isa,
-    model: &'d Model,
-    decoder: &'w mut Decoder<'d, D>,
-    positions: &'w [u32],
-    report: Report,
+pub(super) struct Walker<'w, 'd, D: Device> {
+    pub(super) device: &'d D,
+    pub(super) isa: Isa,
+    pub(super) model: &'d Model,
+    pub(super) decoder: &'w mut Decoder<'d, D>,
+    pub(super) positions: &'w [u32],
+    pub(super) report: Report,
 }
 
 /// Computes a step and compares it.
@@ -87,20 +86,26 @@ fn whole<D: Device>(device: &D, decoder: &mut Decoder<'_, D>) -> Result<Report, 
 }
 
 impl<D: Device> Walker<'_, '_, D> {
-    fn run(&mut self, begin: u32, end: u32) -> Result<(), Error> {
+    pub(super) fn run(&mut self, begin: u32, end: u32) -> Result<(), Error> {
         self.decoder.run(begin, end)
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.positions.len()
     }
 
-    fn floats(&self, at: u64, from: usize, count: usize) -> Result<Vec<f32>, Error> {
+    pub(super) fn floats(&self, at: u64, from: usize, count: usize) -> Result<Vec<f32>, Error> {
         self.device.read(at + (from * 4) as u64, count)
     }
 
     /// A norm's results: near what moe-kernels makes of `x`.
-    fn normed(&mut self, what: &str, x: &[Vec<f32>], weight: u64, forms: u32) -> Result<Vec<Vec<f32>>, Error> {
+    pub(super) fn normed(
+        &mut self,
+        what: &str,
+        x: &[Vec<f32>],
+        weight: u64,
+        forms: u32,
+    ) -> Result<Vec<Vec<f32>>, Error> {
         let hidden = self.model.shape.hidden;
         let weight: Vec<f32> = self.device.read(weight, hidden)?;
         let mut all = Vec::new();
@@ -135,7 +140,7 @@ impl<D: Device> Walker<'_, '_, D> {
     }
 
     /// `rows × inputs` products by their bytes. `got(t)` reads the device's.
-    fn multiplied(
+    pub(super) fn multiplied(
         &mut self,
         what: &str,
         tensor: &Tensor,
@@ -151,7 +156,12 @@ impl<D: Device> Walker<'_, '_, D> {
     }
 
     /// The residual stream after a stage's norm: what it was, plus what the stage before gave, by its bytes.
-    fn residual(&mut self, odd: bool, added: &[Vec<f32>], before: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, Error> {
+    pub(super) fn residual(
+        &mut self,
+        odd: bool,
+        added: &[Vec<f32>],
+        before: &[Vec<f32>],
+    ) -> Result<Vec<Vec<f32>>, Error> {
         let hidden = self.model.shape.hidden;
         let mut all = Vec::new();
         for (t, (added, before)) in added.iter().zip(before).enumerate() {
@@ -163,7 +173,7 @@ impl<D: Device> Walker<'_, '_, D> {
         Ok(all)
     }
 
-    fn stream(&self, odd: bool) -> Result<Vec<Vec<f32>>, Error> {
+    pub(super) fn stream(&self, odd: bool) -> Result<Vec<Vec<f32>>, Error> {
         let hidden = self.model.shape.hidden;
         let at = self.decoder.step.x[usize::from(odd)];
         (0..self.count()).map(|t| self.floats(at, t * hidden, hidden)).collect()
@@ -215,7 +225,12 @@ impl<D: Device> Walker<'_, '_, D> {
     }
 
     /// The normed (or attended) rows of all tokens in a tensor's form.
-    fn inputs(&self, tensor: &Tensor, attended: bool, row: impl Fn(usize) -> usize) -> Result<Vec<Input>, Error> {
+    fn inputs(
+        &self,
+        tensor: &Tensor,
+        attended: bool,
+        row: impl Fn(usize) -> usize,
+    ) -> Result<Vec<Input>, Error> {
         let rows = if attended { self.decoder.step.attended } else { self.decoder.step.normed };
         let form = tensor.weight_type.form();
         (0..self.count()).map(|t| read_row(self.device, &rows, form, tensor.columns, row(t))).collect()
@@ -235,7 +250,8 @@ impl<D: Device> Walker<'_, '_, D> {
         let (query_norm, key_norm) = norms.as_ref().map(|(q, k)| (&q[..], &k[..])).unzip();
         for (t, position) in self.positions.iter().copied().enumerate() {
             let row = self.floats(self.decoder.step.qkv, t * width, width)?;
-            let chunk = s.chunk.filter(|_| layer.is_chunked).map_or(0, |chunk| position as usize / chunk * chunk);
+            let chunk =
+                s.chunk.filter(|_| layer.is_chunked).map_or(0, |chunk| position as usize / chunk * chunk);
             let scales = self.floats(self.decoder.step.query_scale, t * 2, 2)?;
             let scale = f64::from(scales[usize::from(!layer.has_rope)]);
             let mut expected = vec![0.0; queries];
@@ -245,7 +261,8 @@ impl<D: Device> Walker<'_, '_, D> {
                 let key = turned(s, &row[at..at + s.head_dim], key_norm, layer.has_rope, position);
                 let value = &row[at + s.kv_heads * s.head_dim..][..s.head_dim];
                 let last = position as usize * s.head_dim;
-                let errors = keys[last..].iter().zip(&key).map(|(a, b)| (f64::from(*a) - b).abs() / b.abs().max(1e-2));
+                let errors =
+                    keys[last..].iter().zip(&key).map(|(a, b)| (f64::from(*a) - b).abs() / b.abs().max(1e-2));
                 self.report.within("new keys", 1e-3, errors);
                 let pairs = values[last..].iter().zip(value);
                 let errors = pairs.map(|(a, b)| f64::from((a - b).abs() / b.abs().max(1e-2)));
@@ -273,118 +290,6 @@ impl<D: Device> Walker<'_, '_, D> {
         self.multiplied("attention's output", &layer.output, 0, &inputs, |t| {
             device.read(at + (t * hidden * 4) as u64, hidden)
         })
-    }
-
-    fn experts(&mut self, index: usize, layer: &Layer) -> Result<(), Error> {
-        let s = &self.model.shape;
-        let before = self.stream(true)?;
-        let hidden = s.hidden;
-        let at = self.decoder.step.attn_out;
-        let added = (0..self.count()).map(|t| self.floats(at, t * hidden, hidden)).collect::<Result<Vec<_>, _>>()?;
-        self.run(index as u32 * STAGES + 3, index as u32 * STAGES + 4)?;
-        let x = self.residual(true, &added, &before)?;
-        let forms = self.decoder.layers[index].up_forms;
-        let normed = self.normed("norms", &x, layer.ffn_norm, forms)?;
-        let all: Vec<usize> = (0..self.count()).collect();
-        let mut uses = Vec::new();
-        if let Some(common) = layer.common {
-            uses.push((common, 0, all.iter().map(|t| (*t, *t, 1.0)).collect::<Vec<_>>()));
-        }
-        if let Some((router, experts)) = layer.routed {
-            let chosen = self.routing(&router, &normed)?;
-            for expert in 0..s.experts {
-                let mut entries = Vec::new();
-                for (t, choices) in chosen.iter().enumerate() {
-                    for (rank, (_, weight)) in choices.iter().enumerate().filter(|(_, (e, _))| *e as usize == expert) {
-                        let factor = if s.softmax_on_output { 1.0 } else { *weight };
-                        entries.push((t, self.count() + t * s.used + rank, factor));
-                    }
-                }
-                if !entries.is_empty() {
-                    uses.push((experts, expert, entries));
-                }
-            }
-        }
-        for (gated, expert, entries) in &uses {
-            self.gate_up(gated, *expert, entries)?;
-        }
-        self.run(index as u32 * STAGES + 4, index as u32 * STAGES + 5)?;
-        for (gated, expert, entries) in &uses {
-            let down = &gated.down;
-            let form = down.weight_type.form();
-            let rows = self.decoder.step.inner;
-            self.inner(index, down.columns, entries)?;
-            let inputs = entries
-                .iter()
-                .map(|(_, entry, _)| read_row(self.device, &rows, form, down.columns, *entry))
-                .collect::<Result<Vec<_>, _>>()?;
-            let (device, at) = (self.device, self.decoder.step.mixed);
-            self.multiplied("experts, down", down, *expert, &inputs, |i| {
-                device.read(at + (entries[i].1 * hidden * 4) as u64, hidden)
-            })?;
-        }
-        Ok(())
-    }
-
-    /// The router's logits within a bound, then what follows from the device's own logits by its bytes.
-    fn routing(&mut self, router: &Tensor, normed: &[Vec<f32>]) -> Result<Vec<Vec<(u32, f32)>>, Error> {
-        let s = &self.model.shape;
-        let inputs: Vec<Input> =
-            normed.iter().map(|x| Input { plain: x.clone(), factor: 1.0, ..Input::default() }).collect();
-        let expected = multiply(self.device, self.isa, router, 0, (0, s.experts), &inputs)?;
-        let step = &self.decoder.step;
-        let mut all = Vec::new();
-        for (t, expected) in expected.iter().enumerate() {
-            let logits = self.floats(step.router_logits, t * s.experts, s.experts)?;
-            let errors = logits.iter().zip(expected).map(|(a, b)| f64::from((a - b).abs() / b.abs().max(1.0)));
-            self.report.within("router's logits", 1e-4, errors);
-            let choices: Vec<u32> = self.device.read(step.choices + (t * s.used * 4) as u64, s.used)?;
-            let weights = self.floats(step.choice_weights, t * s.used, s.used)?;
-            let (chosen, by): (Vec<u32>, Vec<f32>) = choose(s, &logits).into_iter().unzip();
-            self.report.equal("experts chosen", &choices, &chosen);
-            self.report.bits("experts' weights", &weights, &by);
-            all.push(choices.into_iter().zip(weights).collect());
-        }
-        Ok(all)
-    }
-
-    fn gate_up(&mut self, gated: &Gated, expert: usize, entries: &[(usize, usize, f32)]) -> Result<(), Error> {
-        let rows = self.decoder.step.normed;
-        let width = gated.gate.rows;
-        let products = |tensor: &Tensor| {
-            let inputs = entries
-                .iter()
-                .map(|(t, _, factor)| {
-                    let row = read_row(self.device, &rows, tensor.weight_type.form(), tensor.columns, *t)?;
-                    Ok(Input { factor: *factor, ..row })
-                })
-                .collect::<Result<Vec<_>, Error>>()?;
-            multiply(self.device, self.isa, tensor, expert, (0, width), &inputs)
-        };
-        let (gates, ups) = (products(&gated.gate)?, products(&gated.up)?);
-        let stride = self.decoder.step.inner_columns as usize;
-        for ((mut gate, up), (_, entry, _)) in gates.into_iter().zip(ups).zip(entries) {
-            elementwise::swiglu(self.isa, &mut gate, &up);
-            let got = self.floats(self.decoder.step.inner_float, entry * stride, width)?;
-            self.report.bits("experts, silu(gate) · up", &got, &gate);
-        }
-        Ok(())
-    }
-
-    /// What goes into the experts' second halves: that of the first halves, quantised.
-    fn inner(&mut self, index: usize, width: usize, entries: &[(usize, usize, f32)]) -> Result<(), Error> {
-        let (rows, stride) = (self.decoder.step.inner, self.decoder.step.inner_columns as usize);
-        let forms = self.decoder.layers[index].down_forms;
-        for (_, entry, _) in entries {
-            let values = self.floats(self.decoder.step.inner_float, entry * stride, width)?;
-            for form in [COARSE, FINE].into_iter().filter(|form| forms & form > 0) {
-                let row = read_row(self.device, &rows, form, width, *entry)?;
-                let expected = quantised(self.isa, form, &values);
-                self.report.equal("experts, quantised", &row.quants, &expected.quants);
-                self.report.bits("experts, quantised", &row.scales, &expected.scales);
-            }
-        }
-        Ok(())
     }
 
     fn head(&mut self, head_rows: usize) -> Result<(), Error> {
@@ -419,7 +324,11 @@ impl<D: Device> Walker<'_, '_, D> {
             let most = f64::from(values[0]);
             let sum: f64 = logits.iter().map(|l| (f64::from(*l) - most).exp()).sum();
             let exact = most + sum.ln();
-            self.report.within("log of sum of exps", 1e-5, [(f64::from(outcome.log_sum_exp) - exact).abs() / exact.abs().max(1.0)]);
+            self.report.within(
+                "log of sum of exps",
+                1e-5,
+                [(f64::from(outcome.log_sum_exp) - exact).abs() / exact.abs().max(1.0)],
+            );
             self.report.equal("finite", &[outcome.is_finite], &[logits.iter().all(|l| l.is_finite())]);
         }
         Ok(())

@@ -42,7 +42,12 @@ impl Report {
     }
 
     /// Errors that may be up to `bound`; NaN is beyond any.
-    pub(crate) fn within(&mut self, what: impl Into<String>, bound: f64, errors: impl IntoIterator<Item = f64>) {
+    pub(crate) fn within(
+        &mut self,
+        what: impl Into<String>,
+        bound: f64,
+        errors: impl IntoIterator<Item = f64>,
+    ) {
         let (mut of, mut wrong, mut most) = (0, 0, 0.0_f64);
         for error in errors {
             of += 1;

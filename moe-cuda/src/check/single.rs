@@ -162,7 +162,12 @@ pub fn products(
 ///
 /// # Errors
 /// What the device says.
-pub fn embeddings(device: &impl Device, weight_type: WeightType, columns: usize, seed: u64) -> Result<Report, Error> {
+pub fn embeddings(
+    device: &impl Device,
+    weight_type: WeightType,
+    columns: usize,
+    seed: u64,
+) -> Result<Report, Error> {
     use moe_kernels::{packed::PackedMatrix, weights};
     let mut random = Random::new(seed);
     let rows = 40;

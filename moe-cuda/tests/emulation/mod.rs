@@ -143,7 +143,8 @@ impl Device for Emulated {
                 stage + if one { 10 } else { 20 } + if six { 20 } else { 0 }
             }
         };
-        let parameters: Vec<*const u8> = launch.parameters.iter().map(|parameter| parameter.pointer()).collect();
+        let parameters: Vec<*const u8> =
+            launch.parameters.iter().map(|parameter| parameter.pointer()).collect();
         assert!(launch.shared_bytes <= self.shared_bytes(), "shared memory");
         *self.seed.borrow_mut() += 1;
         let _alone = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);

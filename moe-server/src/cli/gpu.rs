@@ -64,7 +64,11 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Option<Optio
             other => return Err(other.unexpected().into()),
         }
     }
-    if said { Ok(Some(options)) } else { Err(UsageError("say what to do: `moe-server gpu check`".to_owned())) }
+    if said {
+        Ok(Some(options))
+    } else {
+        Err(UsageError("say what to do: `moe-server gpu check`".to_owned()))
+    }
 }
 
 /// All that is said of a card.
@@ -95,7 +99,9 @@ pub(super) fn check(options: &Options) -> Result<(), String> {
             let shown = if options.json { json(result) } else { Ok(text(result)) };
             // Whoever reads it may have read enough.
             let _ = writeln!(out, "{}", shown?);
-            (!result.right).then(|| "the GPU computes something else than the processor; see what is WRONG above".to_owned())
+            (!result.right).then(|| {
+                "the GPU computes something else than the processor; see what is WRONG above".to_owned()
+            })
         }
         Err(error) => {
             if options.json {
@@ -122,7 +128,8 @@ fn run(options: &Options) -> Result<Findings, String> {
         (recipe.shape.hidden, recipe.ff, recipe.shape.vocab, recipe.layers) = (1024, 1024, 4096, 4);
     }
     let shape = &recipe.shape;
-    let gpu = Gpu::open(i32::from(options.device), shape.head_dim, shape.heads / shape.kv_heads).map_err(said)?;
+    let gpu =
+        Gpu::open(i32::from(options.device), shape.head_dim, shape.heads / shape.kv_heads).map_err(said)?;
     let say = |what: &str| {
         let _ = writeln!(io::stderr(), "{:6.1} s  {what}", begun.elapsed().as_secs_f32());
     };
@@ -175,7 +182,8 @@ fn text(result: &Findings) -> String {
         return lines.join("\n");
     }
     lines.push(String::new());
-    lines.push(format!("steps with {} tokens of context (median, least and most of {STEPS})", result.context));
+    lines
+        .push(format!("steps with {} tokens of context (median, least and most of {STEPS})", result.context));
     lines.push(" sequences        ms  least   most  tokens/s   GB/s".to_owned());
     for step in &result.steps {
         let [median, least, most] = step.step_ms;
@@ -188,7 +196,9 @@ fn text(result: &Findings) -> String {
     lines.push("kernels, µs (GB/s)".to_owned());
     let counts: Vec<String> = result.steps.iter().map(|step| format!("{:>14}", step.sequences)).collect();
     lines.push(format!("{:22}{}", "", counts.concat()));
-    for (index, kernel) in result.steps.first().map(|step| &step.kernels[..]).unwrap_or_default().iter().enumerate() {
+    for (index, kernel) in
+        result.steps.first().map(|step| &step.kernels[..]).unwrap_or_default().iter().enumerate()
+    {
         let cells = result.steps.iter().map(|step| &step.kernels[index]);
         let cells: Vec<String> =
             cells.map(|k| format!("{:>8.1} ({:4.0})", k.microseconds, k.gigabytes_per_second)).collect();
