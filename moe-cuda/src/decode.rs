@@ -245,9 +245,3 @@ pub fn weights_read(model: &Model, experts_used: f64) -> f64 {
     };
     model.layers.iter().map(of).sum::<f64>() + bytes(&model.head)
 }
-
-/// Whether a weight type is multiplied out of a ring.
-#[must_use]
-pub fn is_packed(weight_type: WeightType) -> bool {
-    matches!(weight_type, WeightType::Packed(_))
-}

@@ -52,9 +52,9 @@ impl WeightType {
         }
     }
 
-    /// Bytes of 256 columns of a tile, which is what a slot of a ring must hold; 0 for plain rows.
+    /// Bytes of 256 columns of a tile; 0 for plain rows.
     #[must_use]
-    pub fn slot_bytes(self) -> u32 {
+    pub fn block_bytes(self) -> u32 {
         match self {
             Self::Packed(packed) => (packed.tile_bytes(256)) as u32,
             _ => 0,

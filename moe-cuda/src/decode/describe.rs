@@ -162,7 +162,7 @@ impl<D: Device> Decoder<'_, D> {
         let one = self.is_one();
         let terms = |tensor: &Tensor| {
             let units = tensor.columns.div_ceil(256) as u32;
-            let each = match (tensor.weight_type.slot_bytes(), tensor.weight_type.form()) {
+            let each = match (tensor.weight_type.block_bytes(), tensor.weight_type.form()) {
                 (_, FLOAT) => return (16 * PANEL * 4) as u32,
                 (2304, COARSE) => 2,
                 (_, COARSE) => 1,
