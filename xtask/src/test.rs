@@ -24,6 +24,11 @@ const SUITES: &[Suite] = &[
         checks: faults,
     },
     Suite {
+        name: "gpu",
+        what: "the GPU kernels, emulated on the processor and compiled for every architecture",
+        checks: gpu,
+    },
+    Suite {
         name: "clients",
         what: "real SDKs against the gateway, in workerd and in the Spin host, and moe-server",
         checks: clients,
@@ -92,6 +97,9 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
                 "contract",
                 "--exclude",
                 "spin-host",
+                // Its tests are the suite gpu.
+                "--exclude",
+                "moe-cuda",
                 "--no-fail-fast",
             ]),
             counting: Counting::Lines,
@@ -159,6 +167,20 @@ fn faults(setup: &Setup) -> Result<Vec<Check>> {
     hosts.env("MOEGATE_FAULTS_SPIN", build::spin(setup, &setup.root.join("build/faults-spin"), &FAULTS)?);
     hosts.env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
     Ok(vec![Check { name: "faults on every host", command: hosts, counting: Counting::Lines }])
+}
+
+fn gpu(setup: &Setup) -> Result<Vec<Check>> {
+    let nvrtc = setup.nvrtc()?;
+    let mut kernels = setup.cargo("test");
+    kernels.args(["--quiet", "--package", "moe-cuda", "--lib", "--tests", "--no-fail-fast"]);
+    let mut resources = setup.cargo("run");
+    resources.args(["--quiet", "--package", "moe-cuda", "--example", "resources", "--"]);
+    resources.args(["--check", "moe-cuda/kernels/resources.tsv"]);
+    nvrtc.lend(&mut resources)?;
+    Ok(vec![
+        Check { name: "kernels on the processor", command: kernels, counting: Counting::Lines },
+        Check { name: "kernels for every architecture", command: resources, counting: Counting::Status },
+    ])
 }
 
 fn clients(setup: &Setup) -> Result<Vec<Check>> {

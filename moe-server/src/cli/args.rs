@@ -1,6 +1,6 @@
 //! The command line.
 
-use super::{bench, pack};
+use super::{bench, gpu, pack};
 use lexopt::{Arg, Parser, ValueExt};
 use moe_server::engine::cpu::KvType;
 use std::ffi::OsString;
@@ -16,6 +16,7 @@ usage: moe-server serve MODEL.gguf [options]
        moe-server pack MODEL.gguf [--output FILE] [--threads N]
        moe-server pack --verify MODEL.packed.gguf
        moe-server bench MODEL.gguf [options]    how fast it is here; see `moe-server bench --help`
+       moe-server gpu check [options]           whether and how fast the GPU kernels compute; see `moe-server gpu --help`
 
 The bearer key that clients must send comes from --api-key-file or from the environment variable MOE_API_KEY.
 
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Pack(PackArgs),
     /// None where its help is asked for.
     Bench(Option<Box<bench::Options>>),
+    /// None where its help is asked for.
+    Gpu(Option<gpu::Options>),
 }
 
 /// The options of `pack`; see [`HELP`].
@@ -137,6 +140,9 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
     let mut args = args.into_iter().map(Into::into).peekable();
     if args.next_if(|word: &OsString| word == "bench").is_some() {
         return Ok(Command::Bench(bench::parse(args)?.map(Box::new)));
+    }
+    if args.next_if(|word: &OsString| word == "gpu").is_some() {
+        return Ok(Command::Gpu(gpu::parse(args)?));
     }
     let mut parser = Parser::from_args(args);
     let mut options = Options::new(PathBuf::new());

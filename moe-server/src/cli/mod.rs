@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod bench;
+mod gpu;
 mod key;
 mod pack;
 mod serve;
@@ -35,6 +36,14 @@ pub(crate) fn run() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(1, &error),
         },
+        Ok(Command::Gpu(Some(options))) => match gpu::check(&options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(1, &error),
+        },
+        Ok(Command::Gpu(None)) => {
+            let _ = write!(std::io::stdout(), "{}", gpu::HELP);
+            ExitCode::SUCCESS
+        }
         Ok(Command::Pack(args)) => match pack::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err((code, error)) => fail(code, &error),

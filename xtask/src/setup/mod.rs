@@ -4,6 +4,7 @@
 mod cargo_deny;
 mod debian;
 mod node;
+mod nvrtc;
 mod peer;
 mod python;
 mod wasm;
@@ -17,6 +18,7 @@ use crate::failure::{Failure, Result};
 use crate::pins::Pins;
 
 pub(crate) use node::Node;
+pub(crate) use nvrtc::Nvrtc;
 pub(crate) use peer::{Peer, compiler};
 pub(crate) use wasm::Wasm;
 
@@ -67,6 +69,11 @@ impl Setup {
 
     pub(crate) fn llama4_vocabulary(&self) -> Result<PathBuf> {
         peer::tokenizer(self)
+    }
+
+    /// What compiles the GPU kernels.
+    pub(crate) fn nvrtc(&self) -> Result<Nvrtc> {
+        nvrtc::set_up(self)
     }
 
     pub(crate) fn cargo_deny(&self) -> Result<PathBuf> {

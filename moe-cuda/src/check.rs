@@ -1,0 +1,12 @@
+//! Every kernel against moe-kernels: products, what is quantised and sums by their bytes, the rest within a bound.
+
+mod card;
+mod experts;
+mod layer;
+mod report;
+mod single;
+
+pub use card::card;
+pub use layer::{Walk, walk};
+pub use report::{Report, Verdict};
+pub use single::{embeddings, products, quantiser};

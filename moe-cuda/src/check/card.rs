@@ -1,0 +1,59 @@
+//! The whole check of a card.
+
+use moe_kernels::{Isa, packed::PackedType};
+
+use super::{Report, Walk, embeddings, products, quantiser, walk};
+use crate::{
+    Error,
+    decode::Options,
+    driver::Gpu,
+    model::{Model, WeightType},
+    random::Random,
+};
+
+/// Every kernel by itself, then steps of `model` at several batch sizes with some of its layers compared. `progress` is told
+/// what is next.
+///
+/// # Errors
+/// What the GPU says.
+#[allow(clippy::cast_possible_truncation)]
+pub fn card(gpu: &Gpu, model: &Model, seed: u64, mut progress: impl FnMut(&str)) -> Result<Report, Error> {
+    let isa = Isa::detect();
+    let mut random = Random::new(seed);
+    let mut report = Report::default();
+    progress("the quantiser");
+    for columns in [256, 2880, 5120, 8192] {
+        report.append(quantiser(gpu, isa, columns, random.bits())?);
+    }
+    let packed = PackedType::ALL.map(WeightType::Packed);
+    for weight_type in packed.into_iter().chain([WeightType::F16, WeightType::BF16, WeightType::F32]) {
+        progress("products and embeddings of each type");
+        let block = if weight_type.form() == crate::layout::COARSE { 256 } else { 32 };
+        for tokens in [1, 7, 16, 32] {
+            let shape = [3001 + random.below(3000), block * (1 + random.below(5120 / block)), tokens];
+            report.append(products(gpu, isa, weight_type, shape, random.bits())?);
+        }
+        report.append(embeddings(gpu, weight_type, 1024, random.bits())?);
+    }
+    let last = model.layers.len() - 1;
+    for (sequences, layers) in [
+        (1, vec![0, last]),
+        (2, vec![last]),
+        (8, vec![3.min(last)]),
+        (16, vec![1.min(last)]),
+        (32, vec![last]),
+    ] {
+        progress("steps of the model, stage by stage");
+        let context = 2048;
+        let walked = Walk {
+            options: Options::new(sequences, context),
+            tokens: (0..sequences).map(|_| random.below(model.shape.vocab) as u32).collect(),
+            positions: (0..sequences).map(|_| random.below(context) as u32).collect(),
+            layers,
+            head_rows: 4096,
+            seed: random.bits(),
+        };
+        report.append(walk(gpu, isa, model, &walked)?);
+    }
+    Ok(report)
+}

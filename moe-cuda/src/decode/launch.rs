@@ -1,0 +1,156 @@
+//! A step's launches, in order.
+
+use moe_kernels::packed::PackedType;
+
+use super::{Decoder, STAGES};
+use crate::{
+    Error,
+    device::{Device, Kernel, Launch, Parameter, Stage},
+    layout::{self, KEPT, Layer, PANEL, PARTS, THREADS},
+    model::WeightType,
+};
+
+impl<D: Device> Decoder<'_, D> {
+    fn launch(
+        &self,
+        kernel: Kernel,
+        grid: [u32; 3],
+        threads: u32,
+        shared_bytes: u32,
+        parameters: &[Parameter<'_>],
+    ) -> Result<(), Error> {
+        let overlaps = self.options.overlaps && kernel != Kernel::Begin;
+        self.device.launch(&Launch { kernel, grid, threads, shared_bytes, overlaps, parameters })
+    }
+
+    /// Zeroes counters and looks up the tokens' embeddings.
+    ///
+    /// # Errors
+    /// As [`Device::launch`].
+    pub fn begin(&self) -> Result<(), Error> {
+        let grid = [self.step.tokens.max(1), 1, 1];
+        self.launch(Kernel::Begin, grid, THREADS, 0, &[Parameter::Step(&self.step)])
+    }
+
+    /// Phases `begin..end`, after [`Self::begin`] or those before.
+    ///
+    /// # Errors
+    /// As [`Device::launch`].
+    pub fn run(&self, begin: u32, end: u32) -> Result<(), Error> {
+        let count = self.layers.len();
+        for phase in begin..end {
+            let (index, stage) = ((phase / STAGES) as usize, phase % STAGES);
+            let Some(layer) = self.layers.get(index) else {
+                if index == count && stage == 0 {
+                    self.norm(Stage::Head, &Layer::default(), count)?;
+                    self.product(Stage::Head, &Layer::default())?;
+                } else {
+                    self.candidates()?;
+                }
+                continue;
+            };
+            match stage {
+                0 => {
+                    self.norm(Stage::Qkv, layer, index)?;
+                    self.product(Stage::Qkv, layer)?;
+                }
+                1 => self.attention(layer)?,
+                2 => self.product(Stage::Output, layer)?,
+                3 => {
+                    self.norm(Stage::Up, layer, index)?;
+                    self.product(Stage::Up, layer)?;
+                }
+                _ => self.product(Stage::Down, layer)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The norm before a product; before experts with the router. `index` is the layer's.
+    pub(crate) fn norm(&self, stage: Stage, layer: &Layer, index: usize) -> Result<(), Error> {
+        let number = match stage {
+            Stage::Up => 2,
+            Stage::Head => 4,
+            _ => 0,
+        };
+        let before = index.checked_sub(1).map_or(0, |before| self.layers[before].flags);
+        let units = self.step.hidden.div_ceil(256);
+        let blocks = if self.step.tokens as usize >= self.options.whole_from { 1 } else { units };
+        let words = (32 + 1 + 2 * layout::MOST_EXPERTS).next_multiple_of(8) as u32;
+        let shared = words * 4;
+        let parameters = [
+            Parameter::Step(&self.step),
+            Parameter::Layer(layer),
+            Parameter::Number(&number),
+            Parameter::Number(&before),
+        ];
+        self.launch(Kernel::Norm, [blocks, self.step.tokens, 1], THREADS, shared, &parameters)
+    }
+
+    /// One of a layer's products, or the head's.
+    pub(crate) fn product(&self, stage: Stage, layer: &Layer) -> Result<(), Error> {
+        let tiles = |matrix: &layout::Matrix| matrix.rows.div_ceil(16);
+        let (common, routed) = (layer.flags & layout::SHARED > 0, layer.flags & layout::ROUTED > 0);
+        let (count, columns) = match stage {
+            Stage::Qkv => {
+                (tiles(&layer.query) + tiles(&layer.key) + tiles(&layer.value), layer.query.columns)
+            }
+            Stage::Output => (tiles(&layer.output), layer.output.columns),
+            Stage::Up => (
+                tiles(&layer.shared_gate).max(tiles(&layer.gate)),
+                layer.gate.columns.max(layer.shared_gate.columns),
+            ),
+            Stage::Down => (
+                tiles(&layer.shared_down).max(tiles(&layer.down)),
+                layer.down.columns.max(layer.shared_down.columns),
+            ),
+            Stage::Head => (tiles(&self.step.head), self.step.head.columns),
+        };
+        let slots = match stage {
+            Stage::Up | Stage::Down => {
+                u32::from(common)
+                    + if routed { self.step.experts.min(self.step.tokens * self.step.used) } else { 0 }
+            }
+            _ => 1,
+        };
+        // As many warps as divide the blocks of a tile well; for gate and up so many for each.
+        let warps = if stage == Stage::Up || columns.div_ceil(256).is_multiple_of(8) { 8 } else { 4 };
+        let chunks = if self.is_one() { 1 } else { self.step.tokens.div_ceil(PANEL as u32) };
+        let shared = if stage == Stage::Up {
+            2 * self.step.term_bytes + (16 * PANEL * 4) as u32 + 16
+        } else {
+            self.step.term_bytes
+        };
+        let matrices: &[&layout::Matrix] = match stage {
+            Stage::Qkv => &[&layer.query, &layer.key, &layer.value],
+            Stage::Output => &[&layer.output],
+            Stage::Up => &[&layer.shared_gate, &layer.shared_up, &layer.gate, &layer.up],
+            Stage::Down => &[&layer.shared_down, &layer.down],
+            Stage::Head => &[&self.step.head],
+        };
+        let q6_k = WeightType::Packed(PackedType::Q6_K).kind();
+        let six = matrices.iter().any(|matrix| matrix.kind == q6_k);
+        let kernel = Kernel::Product { stage, one: self.is_one(), six };
+        let parameters = [Parameter::Step(&self.step), Parameter::Layer(layer)];
+        self.launch(kernel, [count * chunks, slots, 1], warps * 32, shared, &parameters)
+    }
+
+    pub(crate) fn attention(&self, layer: &Layer) -> Result<(), Error> {
+        let s = &self.model.shape;
+        let (group, dim) = ((s.heads / s.kv_heads) as u32, s.head_dim as u32);
+        let shared = (PARTS as u32 * group * (dim + 2) + (group + 1) * dim + 32) * 4;
+        let items = self.step.tokens * self.step.kv_heads * self.step.splits;
+        let parameters = [Parameter::Step(&self.step), Parameter::Layer(layer)];
+        let many = items > self.device.multiprocessors();
+        self.launch(Kernel::Attention { many }, [items, 1, 1], THREADS, shared, &parameters)
+    }
+
+    pub(crate) fn candidates(&self) -> Result<(), Error> {
+        let warps = THREADS / 32;
+        let parameters = [Parameter::Step(&self.step)];
+        let grid = [(self.step.tokens * self.step.chunks).div_ceil(warps), 1, 1];
+        self.launch(Kernel::Chunks, grid, THREADS, 0, &parameters)?;
+        let shared = warps * KEPT as u32 * 8;
+        self.launch(Kernel::Candidates, [self.step.tokens, 1, 1], THREADS, shared, &parameters)
+    }
+}

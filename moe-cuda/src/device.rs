@@ -1,0 +1,126 @@
+//! What the decoder needs of a GPU.
+
+use crate::{
+    Error,
+    layout::{self, Plain},
+};
+
+/// A product's place in a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    Qkv,
+    Output,
+    Up,
+    Down,
+    Head,
+}
+
+/// A kernel, by its name in the sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kernel {
+    Begin,
+    Fill,
+    Quantise,
+    Norm,
+    Attention {
+        /// For more items than multiprocessors.
+        many: bool,
+    },
+    Chunks,
+    Candidates,
+    /// For one token, or for up to eight at a time; with Q6_K among the weights, or without.
+    Product {
+        stage: Stage,
+        one: bool,
+        six: bool,
+    },
+}
+
+/// One launch.
+#[derive(Debug, Clone, Copy)]
+pub struct Launch<'a> {
+    pub kernel: Kernel,
+    pub grid: [u32; 3],
+    pub threads: u32,
+    pub shared_bytes: u32,
+    /// Whether it may begin while the kernel before ends. Those that may wait by themselves.
+    pub overlaps: bool,
+    pub parameters: &'a [Parameter<'a>],
+}
+
+/// What a kernel takes, in its order.
+#[derive(Debug, Clone, Copy)]
+pub enum Parameter<'a> {
+    Step(&'a layout::Step),
+    Layer(&'a layout::Layer),
+    Rows(&'a layout::Rows),
+    Fill(&'a layout::Fill),
+    Address(&'a u64),
+    Number(&'a u32),
+}
+
+impl Parameter<'_> {
+    /// Where its bytes are.
+    #[must_use]
+    pub fn pointer(self) -> *const u8 {
+        match self {
+            Self::Step(step) => std::ptr::from_ref(step).cast(),
+            Self::Layer(layer) => std::ptr::from_ref(layer).cast(),
+            Self::Rows(rows) => std::ptr::from_ref(rows).cast(),
+            Self::Fill(fill) => std::ptr::from_ref(fill).cast(),
+            Self::Address(address) => std::ptr::from_ref(address).cast(),
+            Self::Number(number) => std::ptr::from_ref(number).cast(),
+        }
+    }
+}
+
+/// Memory and launches. Addresses are the device's; everything is freed with the device.
+pub trait Device {
+    fn multiprocessors(&self) -> u32;
+
+    /// Shared memory that a block may have.
+    fn shared_bytes(&self) -> u32;
+
+    /// # Errors
+    /// [`Error::OutOfMemory`], or what the driver says.
+    fn allocate(&self, bytes: usize) -> Result<u64, Error>;
+
+    /// Gives back what [`Self::allocate`] gave; nothing may use it any more.
+    fn free(&self, at: u64);
+
+    /// # Errors
+    /// What the driver says.
+    fn write_bytes(&self, at: u64, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Waits for what was launched, then reads.
+    ///
+    /// # Errors
+    /// What the driver says, of earlier launches too.
+    fn read_bytes(&self, at: u64, bytes: &mut [u8]) -> Result<(), Error>;
+
+    /// # Errors
+    /// What the driver says.
+    fn launch(&self, launch: &Launch<'_>) -> Result<(), Error>;
+
+    /// # Errors
+    /// As [`Self::write_bytes`].
+    fn write<T: Plain>(&self, at: u64, values: &[T]) -> Result<(), Error> {
+        self.write_bytes(at, layout::bytes_of(values))
+    }
+
+    /// # Errors
+    /// As [`Self::read_bytes`].
+    fn read<T: Plain + Default>(&self, at: u64, count: usize) -> Result<Vec<T>, Error> {
+        let mut values = vec![T::default(); count];
+        self.read_bytes(at, layout::bytes_of_mut(&mut values))?;
+        Ok(values)
+    }
+
+    /// # Errors
+    /// As [`Self::allocate`] and [`Self::write_bytes`].
+    fn place<T: Plain>(&self, values: &[T]) -> Result<u64, Error> {
+        let at = self.allocate(size_of_val(values))?;
+        self.write(at, values)?;
+        Ok(at)
+    }
+}

@@ -1,0 +1,364 @@
+//! A GPU through the driver's library, which is loaded when it is first asked for.
+
+mod status;
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    ffi::{CStr, c_int, c_void},
+    ptr::{null_mut, without_provenance_mut},
+};
+
+use cudarc::driver::sys;
+
+use status::{initialise, ok};
+
+use crate::{
+    Error,
+    compile::{self, Source, Target},
+    device::{Device, Kernel, Launch},
+};
+
+/// A GPU, its context and a stream. Work is in order.
+#[derive(Debug)]
+pub struct Gpu {
+    device: sys::CUdevice,
+    context: sys::CUcontext,
+    stream: sys::CUstream,
+    name: String,
+    driver: i32,
+    capability: (i32, i32),
+    multiprocessors: u32,
+    shared_bytes: u32,
+    target: Target,
+    functions: RefCell<HashMap<Kernel, sys::CUfunction>>,
+    modules: RefCell<HashMap<Source, sys::CUmodule>>,
+    allocated: RefCell<HashMap<u64, usize>>,
+}
+
+/// A captured sequence of launches.
+#[derive(Debug)]
+pub struct Graph<'g> {
+    executable: sys::CUgraphExec,
+    gpu: &'g Gpu,
+}
+
+impl Gpu {
+    /// GPU number `ordinal`, for models with such heads.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn open(ordinal: i32, head_dim: usize, group: usize) -> Result<Self, Error> {
+        let driver = initialise()?;
+        let mut device: sys::CUdevice = 0;
+        let mut context = null_mut();
+        let mut stream = null_mut();
+        let mut name = [0_u8; 256];
+        let mut count = 0;
+        // SAFETY: every pointer is to a variable of the type that the driver writes, and the buffer is as long as is said.
+        unsafe {
+            ok("counting GPUs", sys::cuDeviceGetCount(&raw mut count))?;
+            if ordinal >= count {
+                return Err(Error::NoDevice);
+            }
+            ok("finding the GPU", sys::cuDeviceGet(&raw mut device, ordinal))?;
+            ok("asking for its name", sys::cuDeviceGetName(name.as_mut_ptr().cast(), 256, device))?;
+        }
+        let name = CStr::from_bytes_until_nul(&name)
+            .map_or_else(|_| "a GPU".into(), CStr::to_string_lossy)
+            .into_owned();
+        let attribute = |which: sys::CUdevice_attribute| {
+            let mut value: c_int = 0;
+            // SAFETY: as above.
+            ok("asking what it can do", unsafe { sys::cuDeviceGetAttribute(&raw mut value, which, device) })?;
+            Ok::<_, Error>(value)
+        };
+        use sys::CUdevice_attribute as A;
+        let major = attribute(A::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
+        let minor = attribute(A::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+        if major < 8 {
+            let why = "its architecture is older than Ampere (compute capability 8.0)";
+            return Err(Error::Unsupported { device: name, why });
+        }
+        let multiprocessors = attribute(A::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as u32;
+        let shared_bytes = attribute(A::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as u32;
+        // SAFETY: as above; the context stays retained until the value is dropped.
+        unsafe {
+            ok("making a context", sys::cuDevicePrimaryCtxRetain(&raw mut context, device))?;
+            ok("entering the context", sys::cuCtxSetCurrent(context))?;
+            let plain = sys::CUstream_flags::CU_STREAM_NON_BLOCKING as u32;
+            ok("making a stream", sys::cuStreamCreate(&raw mut stream, plain))?;
+        }
+        // Hopper's own instructions are in code for it alone.
+        let suffix = if (major, minor) == (9, 0) { "a" } else { "" };
+        let target = Target { architecture: format!("sm_{major}{minor}{suffix}"), head_dim, group };
+        Ok(Self {
+            device,
+            context,
+            stream,
+            name,
+            driver,
+            capability: (major, minor),
+            multiprocessors,
+            shared_bytes,
+            target,
+            functions: RefCell::default(),
+            modules: RefCell::default(),
+            allocated: RefCell::default(),
+        })
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// CUDA's version that the driver speaks, as 13000 for 13.0.
+    #[must_use]
+    pub fn driver(&self) -> i32 {
+        self.driver
+    }
+
+    #[must_use]
+    pub fn capability(&self) -> (i32, i32) {
+        self.capability
+    }
+
+    /// Bytes free and in all.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn memory(&self) -> Result<(usize, usize), Error> {
+        let (mut free, mut all) = (0, 0);
+        // SAFETY: two variables to be written.
+        ok("asking for memory", unsafe { sys::cuMemGetInfo_v2(&raw mut free, &raw mut all) })?;
+        Ok((free, all))
+    }
+
+    /// Compiles and loads all kernels ahead, side by side.
+    ///
+    /// # Errors
+    /// As [`compile::cubin`], and what the driver says.
+    pub fn prepare(&self) -> Result<(), Error> {
+        let missing: Vec<Source> =
+            Source::ALL.into_iter().filter(|source| !self.modules.borrow().contains_key(source)).collect();
+        let (target, driver) = (&self.target, self.driver);
+        let cubins: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = missing
+                .iter()
+                .map(|source| scope.spawn(move || compile::cubin(*source, target, driver)))
+                .collect();
+            threads.into_iter().map(|thread| thread.join()).collect()
+        });
+        for (source, cubin) in missing.into_iter().zip(cubins) {
+            let cubin =
+                cubin.map_err(|_| Error::Driver { doing: "compiling", why: "a thread died".into() })??;
+            let mut module = null_mut();
+            // SAFETY: the image is a whole cubin and is copied.
+            ok("loading kernels", unsafe { sys::cuModuleLoadData(&raw mut module, cubin.as_ptr().cast()) })?;
+            self.modules.borrow_mut().insert(source, module);
+        }
+        Ok(())
+    }
+
+    fn function(&self, kernel: Kernel) -> Result<sys::CUfunction, Error> {
+        if let Some(found) = self.functions.borrow().get(&kernel) {
+            return Ok(*found);
+        }
+        self.prepare()?;
+        let module = self.modules.borrow().get(&kernel.source()).copied().unwrap_or(null_mut());
+        let mut function = null_mut();
+        // SAFETY: the module is loaded and the name ends with a zero; so for the attribute.
+        unsafe {
+            ok(
+                "finding a kernel",
+                sys::cuModuleGetFunction(&raw mut function, module, kernel.name().as_ptr()),
+            )?;
+            if matches!(kernel, Kernel::Product { .. } | Kernel::Attention { .. } | Kernel::Norm) {
+                let which = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+                let bytes = self.shared_bytes as c_int;
+                ok("asking for shared memory", sys::cuFuncSetAttribute(function, which, bytes))?;
+            }
+        }
+        self.functions.borrow_mut().insert(kernel, function);
+        Ok(function)
+    }
+
+    /// # Errors
+    /// What the driver says of everything launched.
+    pub fn wait(&self) -> Result<(), Error> {
+        // SAFETY: the stream lives.
+        ok("waiting for the GPU", unsafe { sys::cuStreamSynchronize(self.stream) })
+    }
+
+    /// Captures what `launches` launches.
+    ///
+    /// # Errors
+    /// What the driver or `launches` says.
+    pub fn capture(&self, launches: impl FnOnce() -> Result<(), Error>) -> Result<Graph<'_>, Error> {
+        let mut graph = null_mut();
+        let mut executable = null_mut();
+        // SAFETY: the stream lives; capture is ended whatever happens inside.
+        unsafe {
+            let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+            ok("beginning a capture", sys::cuStreamBeginCapture_v2(self.stream, mode))?;
+            let launched = launches();
+            let ended = sys::cuStreamEndCapture(self.stream, &raw mut graph);
+            launched?;
+            ok("ending a capture", ended)?;
+            let made = sys::cuGraphInstantiateWithFlags(&raw mut executable, graph, 0);
+            sys::cuGraphDestroy(graph);
+            ok("making a graph", made)?;
+        }
+        Ok(Graph { executable, gpu: self })
+    }
+
+    /// How long each of `count` runs of `work` took, in milliseconds, by the GPU's events.
+    ///
+    /// # Errors
+    /// What the driver or `work` says.
+    pub fn time(&self, count: usize, mut work: impl FnMut() -> Result<(), Error>) -> Result<Vec<f32>, Error> {
+        let mut events = [null_mut(); 2];
+        let mut times = Vec::with_capacity(count);
+        // SAFETY: events and stream live; each is recorded before it is asked.
+        unsafe {
+            for event in &mut events {
+                ok("making an event", sys::cuEventCreate(event, 0))?;
+            }
+            for _ in 0..count {
+                ok("recording an event", sys::cuEventRecord(events[0], self.stream))?;
+                work()?;
+                ok("recording an event", sys::cuEventRecord(events[1], self.stream))?;
+                ok("waiting for the GPU", sys::cuEventSynchronize(events[1]))?;
+                let mut time = 0.0;
+                ok("reading a time", sys::cuEventElapsedTime(&raw mut time, events[0], events[1]))?;
+                times.push(time);
+            }
+            for event in events {
+                sys::cuEventDestroy_v2(event);
+            }
+        }
+        Ok(times)
+    }
+}
+
+impl Graph<'_> {
+    /// # Errors
+    /// What the driver says.
+    pub fn launch(&self) -> Result<(), Error> {
+        // SAFETY: graph and stream live.
+        ok("launching a graph", unsafe { sys::cuGraphLaunch(self.executable, self.gpu.stream) })
+    }
+}
+
+impl Drop for Graph<'_> {
+    fn drop(&mut self) {
+        // SAFETY: made by this GPU, and destroyed once.
+        unsafe {
+            sys::cuGraphExecDestroy(self.executable);
+        }
+    }
+}
+
+impl Device for Gpu {
+    fn multiprocessors(&self) -> u32 {
+        self.multiprocessors
+    }
+
+    fn shared_bytes(&self) -> u32 {
+        self.shared_bytes
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<u64, Error> {
+        let mut at = 0;
+        // SAFETY: a variable to be written.
+        match unsafe { sys::cuMemAlloc_v2(&raw mut at, bytes.max(1)) } {
+            sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
+                Err(Error::OutOfMemory { wanted: bytes, free: self.memory()?.0 })
+            }
+            status => {
+                ok("allocating memory", status)?;
+                self.allocated.borrow_mut().insert(at, bytes);
+                Ok(at)
+            }
+        }
+    }
+
+    fn free(&self, at: u64) {
+        if self.allocated.borrow_mut().remove(&at).is_some() {
+            // SAFETY: allocated here and not freed yet. An error would be an earlier launch's, which is told elsewhere.
+            unsafe {
+                sys::cuMemFree_v2(at);
+            }
+        }
+    }
+
+    fn write_bytes(&self, at: u64, bytes: &[u8]) -> Result<(), Error> {
+        // In order with what was launched before.
+        // SAFETY: pageable memory is copied before the call returns.
+        unsafe {
+            let status = sys::cuMemcpyHtoDAsync_v2(at, bytes.as_ptr().cast(), bytes.len(), self.stream);
+            ok("writing to the GPU", status)?;
+        }
+        self.wait()
+    }
+
+    fn read_bytes(&self, at: u64, bytes: &mut [u8]) -> Result<(), Error> {
+        // SAFETY: the buffer is written before the wait ends, and lives beyond it.
+        unsafe {
+            let status = sys::cuMemcpyDtoHAsync_v2(bytes.as_mut_ptr().cast(), at, bytes.len(), self.stream);
+            ok("reading from the GPU", status)?;
+        }
+        self.wait()
+    }
+
+    fn launch(&self, launch: &Launch<'_>) -> Result<(), Error> {
+        let function = self.function(launch.kernel)?;
+        let mut parameters: Vec<*mut c_void> =
+            launch.parameters.iter().map(|parameter| parameter.pointer().cast_mut().cast()).collect();
+        // SAFETY: an attribute is plain data, and zeros are one that is ignored.
+        let mut attribute: sys::CUlaunchAttribute = unsafe { std::mem::zeroed() };
+        attribute.id = sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+        attribute.value.programmaticStreamSerializationAllowed = 1;
+        let [x, y, z] = launch.grid;
+        let config = sys::CUlaunchConfig {
+            gridDimX: x,
+            gridDimY: y,
+            gridDimZ: z,
+            blockDimX: launch.threads,
+            blockDimY: 1,
+            blockDimZ: 1,
+            sharedMemBytes: launch.shared_bytes,
+            hStream: self.stream,
+            attrs: if launch.overlaps && self.capability.0 >= 9 {
+                &raw mut attribute
+            } else {
+                without_provenance_mut(0)
+            },
+            numAttrs: u32::from(launch.overlaps && self.capability.0 >= 9),
+        };
+        // SAFETY: the parameters are what the kernel takes, and are copied before the call returns.
+        let status = unsafe {
+            sys::cuLaunchKernelEx(&raw const config, function, parameters.as_mut_ptr(), null_mut())
+        };
+        ok("launching a kernel", status)
+    }
+}
+
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        // SAFETY: all was made here, and nothing of it is used any more. Errors would be those of earlier launches.
+        unsafe {
+            sys::cuStreamSynchronize(self.stream);
+            for at in self.allocated.get_mut().keys() {
+                sys::cuMemFree_v2(*at);
+            }
+            for module in self.modules.get_mut().values() {
+                sys::cuModuleUnload(*module);
+            }
+            sys::cuStreamDestroy_v2(self.stream);
+            sys::cuDevicePrimaryCtxRelease_v2(self.device);
+        }
+        let _ = self.context;
+    }
+}

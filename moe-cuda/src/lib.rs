@@ -1,0 +1,23 @@
+//! The arithmetic of MoE inference on NVIDIA GPUs, alone.
+//!
+//! The kernels are CUDA C++ (`kernels/`), compiled by NVRTC on the machine and cached. They read moe-kernels' packed tiles
+//! as they lie. Products and what is quantised equal moe-kernels' **to the bit**: a block's products are exact integers, and
+//! blocks are added in one order. Norms, attention and the router's logits keep orders of their own, within a bound, and do
+//! not depend on the batch either.
+//!
+//! [`device`] is what the rest needs of a GPU: the driver's library ([`driver`]), or in tests a processor that emulates the
+//! kernels. [`decode`] runs a step of a [`model`]; [`check`] compares it with moe-kernels, [`table`] times it.
+
+pub mod check;
+pub mod compile;
+pub mod decode;
+pub mod device;
+pub mod driver;
+pub mod error;
+pub mod layout;
+pub mod model;
+pub mod random;
+mod reference;
+pub mod table;
+
+pub use error::Error;
