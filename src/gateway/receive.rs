@@ -131,12 +131,18 @@ async fn collect<P: Platform>(
     })
 }
 
+/// What is larger is not made another form of: all of it would be in memory several times.
+const LARGEST_CONVERTED: usize = 8 * 1024 * 1024;
+
 /// A stream as the one answer that was asked for.
 fn gather<P: Platform>(
     exchange: &dyn Exchange,
     headers: HeaderMap,
     body: &[u8],
 ) -> Result<Exchanged<P>, SendError> {
+    if body.len() > LARGEST_CONVERTED {
+        return Err(SendError::TooLarge);
+    }
     match exchange.gathered(body) {
         Gathered::Answer(bytes) | Gathered::Error(bytes) => {
             Ok(Exchanged::Whole { status: 200, headers, body: WholeBody::Own(bytes) })
@@ -260,7 +266,8 @@ fn taken<B: Deref<Target = [u8]>>(
 /// One answer to who asked for a stream: as a stream, if it is one.
 fn unstreamed<P: Platform>(headers: HeaderMap, body: Vec<u8>, reading: Reading<'_>) -> Exchanged<P> {
     let Reading { exchange, options, mode, timeouts, .. } = reading;
-    let streamed = if mode == StreamMode::Pump { exchange.streamed(&body) } else { None };
+    let fits = mode == StreamMode::Pump && body.len() <= LARGEST_CONVERTED;
+    let streamed = if fits { exchange.streamed(&body) } else { None };
     if let Some(events) = streamed {
         let mut scanner = Scanner::new(exchange.stream(options));
         let first = taken(&mut scanner, Payload::Own(events), mode).into_iter().collect();
