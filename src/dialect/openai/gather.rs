@@ -187,51 +187,48 @@ mod tests {
         answer_of(stream.as_bytes())
     }
 
-    fn answer(events: &[&str]) -> String {
-        match gathered(events) {
-            Gathered::Answer(answer) => String::from_utf8(answer).unwrap(),
-            other => panic!("{other:?}"),
-        }
+    /// Compared as JSON: the order of members depends on features that others choose for serde_json.
+    fn expect(events: &[&str], expected: &str) {
+        let Gathered::Answer(answer) = gathered(events) else { panic!("{events:?}") };
+        let value = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap();
+        assert_eq!(value(&answer), value(expected.as_bytes()));
     }
 
     #[test]
     fn texts_are_joined_and_the_last_counts_hold() {
-        let text = answer(&[
-            r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}],"usage":null}"#,
-            r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"Hel","reasoning_content":"a"},"finish_reason":null}],"usage":{"prompt_tokens":1}}"#,
-            r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"lo","reasoning_content":"b"},"finish_reason":"stop"}]}"#,
-            r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
-            "[DONE]",
-        ]);
-        assert_eq!(
-            text,
-            r#"{"choices":[{"finish_reason":"stop","index":0,"message":{"content":"Hello","reasoning_content":"ab","role":"assistant"}}],"id":"c","model":"m","object":"chat.completion","usage":{"completion_tokens":2,"prompt_tokens":1}}"#
+        expect(
+            &[
+                r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}],"usage":null}"#,
+                r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"Hel","reasoning_content":"a"},"finish_reason":null}],"usage":{"prompt_tokens":1}}"#,
+                r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"lo","reasoning_content":"b"},"finish_reason":"stop"}]}"#,
+                r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+                "[DONE]",
+            ],
+            r#"{"choices":[{"finish_reason":"stop","index":0,"message":{"content":"Hello","reasoning_content":"ab","role":"assistant"}}],"id":"c","model":"m","object":"chat.completion","usage":{"completion_tokens":2,"prompt_tokens":1}}"#,
         );
     }
 
     #[test]
     fn calls_are_put_together_by_their_index() {
-        let text = answer(&[
-            r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"{\"x\""}}]}}]}"#,
-            r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"id":"b","type":"function","function":{"name":"g","arguments":"{}"}}]}}]}"#,
-            r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":":1}"}}]}}]}"#,
-            r#"{"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#,
-        ]);
-        assert_eq!(
-            text,
-            r#"{"choices":[{"finish_reason":"tool_calls","index":0,"message":{"content":null,"role":"assistant","tool_calls":[{"function":{"arguments":"{\"x\":1}","name":"f"},"id":"a","type":"function"},{"function":{"arguments":"{}","name":"g"},"id":"b","type":"function"}]}}]}"#
+        expect(
+            &[
+                r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"{\"x\""}}]}}]}"#,
+                r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"id":"b","type":"function","function":{"name":"g","arguments":"{}"}}]}}]}"#,
+                r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":":1}"}}]}}]}"#,
+                r#"{"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#,
+            ],
+            r#"{"choices":[{"finish_reason":"tool_calls","index":0,"message":{"content":null,"role":"assistant","tool_calls":[{"function":{"arguments":"{\"x\":1}","name":"f"},"id":"a","type":"function"},{"function":{"arguments":"{}","name":"g"},"id":"b","type":"function"}]}}]}"#,
         );
     }
 
     #[test]
     fn logprobs_and_texts_of_old_completions_are_joined() {
-        let text = answer(&[
-            r#"{"object":"text_completion","choices":[{"index":0,"text":"a","logprobs":{"tokens":["a"]},"finish_reason":null}]}"#,
-            r#"{"object":"text_completion","choices":[{"index":0,"text":"b","logprobs":{"tokens":["b"]},"finish_reason":"length"}]}"#,
-        ]);
-        assert_eq!(
-            text,
-            r#"{"choices":[{"finish_reason":"length","index":0,"logprobs":{"tokens":["a","b"]},"text":"ab"}],"object":"text_completion"}"#
+        expect(
+            &[
+                r#"{"object":"text_completion","choices":[{"index":0,"text":"a","logprobs":{"tokens":["a"]},"finish_reason":null}]}"#,
+                r#"{"object":"text_completion","choices":[{"index":0,"text":"b","logprobs":{"tokens":["b"]},"finish_reason":"length"}]}"#,
+            ],
+            r#"{"choices":[{"finish_reason":"length","index":0,"logprobs":{"tokens":["a","b"]},"text":"ab"}],"object":"text_completion"}"#,
         );
     }
 

@@ -70,20 +70,25 @@ mod tests {
     #[test]
     fn an_answer_becomes_deltas_a_reason_counts_and_an_end() {
         let body = r#"{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hi","reasoning":"r"},"finish_reason":"stop","logprobs":null}],"usage":{"prompt_tokens":1},"x":[1]}"#;
-        let base = r#""created":1,"id":"c","model":"m","object":"chat.completion.chunk""#;
-        assert_eq!(
-            events(body).unwrap(),
-            [
-                format!(
-                    r#"{{"choices":[{{"delta":{{"content":"Hi","reasoning":"r","role":"assistant"}},"finish_reason":null,"index":0,"logprobs":null}}],{base},"x":[1]}}"#
-                ),
-                format!(
-                    r#"{{"choices":[{{"delta":{{}},"finish_reason":"stop","index":0}}],{base},"x":[1]}}"#
-                ),
-                format!(r#"{{"choices":[],{base},"usage":{{"prompt_tokens":1}},"x":[1]}}"#),
-                "[DONE]".to_owned(),
-            ]
-        );
+        let chunk = |choices: Value, usage: Option<Value>| {
+            let mut chunk =
+                json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "x": [1] });
+            chunk["choices"] = choices;
+            if let Some(usage) = usage {
+                chunk["usage"] = usage;
+            }
+            chunk
+        };
+        let delta = json!({ "role": "assistant", "content": "Hi", "reasoning": "r" });
+        let expected = [
+            chunk(json!([{ "index": 0, "delta": delta, "finish_reason": null, "logprobs": null }]), None),
+            chunk(json!([{ "index": 0, "delta": {}, "finish_reason": "stop" }]), None),
+            chunk(json!([]), Some(json!({ "prompt_tokens": 1 }))),
+        ];
+        let events = events(body).unwrap();
+        assert_eq!(events.last().unwrap(), "[DONE]");
+        let values = events[..3].iter().map(|event| serde_json::from_str::<Value>(event).unwrap());
+        assert!(values.eq(expected), "{events:?}");
     }
 
     #[test]
