@@ -1,6 +1,7 @@
 //! A client's dialect towards an origin's: how answers are read and what the client gets of them.
 
 use super::answer::{AnswerFacts, OriginError};
+use super::counts::Counts;
 use super::event::{Output, StreamEvent};
 use super::partial::Partial;
 use crate::config::Failure;
@@ -42,8 +43,8 @@ pub trait Exchange: Sync {
 pub enum Gathered {
     Answer(Vec<u8>),
     Error(Vec<u8>),
-    /// It broke off.
-    Truncated,
+    /// It broke off: what it had told of its counts, and how many events had content.
+    Truncated(Option<Counts>, u64),
     /// It is not of the dialect.
     Malformed,
 }

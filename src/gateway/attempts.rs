@@ -233,6 +233,10 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                 attempt.status = told.status;
                 attempt.ending = Ending::Error;
                 attempt.failure = error.failure();
+                if let SendError::Truncated(counts, events) = error {
+                    attempt.counts = Some(self.cut_counts(&attempt.target, counts, events));
+                    attempt.counted = false;
+                }
                 let Some(failure) = attempt.failure else {
                     attempt.ending = Ending::Cancelled;
                     return Outcome::Found(Found::ClientLeft);

@@ -162,7 +162,7 @@ pub(super) fn no_answer(target: &Target<'_>, error: &SendError) -> ApiError {
             "origin_timeout",
             format!("origin `{origin}` did not answer within {} s", target.first_byte_ms() / 1000),
         ),
-        SendError::Broken => ApiError::upstream(
+        SendError::Broken | SendError::Truncated(..) => ApiError::upstream(
             502,
             "origin_broke_off",
             format!("origin `{origin}` broke the connection before its answer was whole"),

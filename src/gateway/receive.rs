@@ -41,6 +41,7 @@ impl<P: Platform> WholeBody<P> {
         match self {
             Self::Received(bytes) if edits.is_empty() => Payload::Passed(bytes),
             Self::Received(bytes) => Payload::Edited(bytes, edits),
+            Self::Own(bytes) if edits.is_empty() => Payload::Own(bytes),
             Self::Own(bytes) => Payload::Own(crate::payload::edited(&bytes, edits)),
         }
     }
@@ -147,7 +148,7 @@ fn gather<P: Platform>(
         Gathered::Answer(bytes) | Gathered::Error(bytes) => {
             Ok(Exchanged::Whole { status: 200, headers, body: WholeBody::Own(bytes) })
         }
-        Gathered::Truncated => Err(SendError::Broken),
+        Gathered::Truncated(counts, events) => Err(SendError::Truncated(counts, events)),
         Gathered::Malformed => Err(SendError::BadStream),
     }
 }
@@ -209,6 +210,9 @@ async fn open<P: Platform>(
         Start::Whole(mut bytes, ended) => {
             if !ended {
                 let rest = collect(platform, watch, incoming, &reading).await?;
+                if bytes.len() + rest.len() > reading.limit {
+                    return Err(SendError::TooLarge);
+                }
                 bytes.extend_from_slice(&rest);
             }
             reading.tell_time(platform);
@@ -271,7 +275,9 @@ fn unstreamed<P: Platform>(headers: HeaderMap, body: Vec<u8>, reading: Reading<'
     if let Some(events) = streamed {
         let mut scanner = Scanner::new(exchange.stream(options));
         let first = taken(&mut scanner, Payload::Own(events), mode).into_iter().collect();
-        if scanner.phase() == Phase::Begun {
+        // An answer that failed is judged as it is.
+        let seen = scanner.seen();
+        if scanner.phase() == Phase::Begun && seen.done && !seen.error {
             return Exchanged::Stream(OpenStream { incoming: None, first, scanner: Some(scanner), timeouts });
         }
     }

@@ -7,6 +7,7 @@ use super::receive::OpenStream;
 use super::reply::{self, header_text};
 use super::stream::{Pumped, finish, pump, relay};
 use crate::config::{ErrorDetail, Failure, Kind, StreamMode, StreamUsage};
+use crate::dialect::counts::Counts;
 use crate::dialect::partial::Partial;
 use crate::dialect::{ClientRequest, StreamOptions};
 use crate::error::{ApiError, shown_text};
@@ -214,6 +215,8 @@ impl<P: Platform> RequestContext<'_, P> {
         let ended_ms = self.platform.now_ms();
         let seen = scanner.seen();
         let ending = pumped_ending(connection, Some(seen));
+        let Some(target) = self.attempts.last().map(|attempt| attempt.target) else { return };
+        let estimate = self.cut_counts(&target, seen.usage, seen.events);
         let Some(attempt) = self.attempts.last_mut() else { return };
         attempt.ending = ending;
         attempt.ended_ms = ended_ms;
@@ -221,8 +224,13 @@ impl<P: Platform> RequestContext<'_, P> {
         // the receipt tells.
         let cut = ending != Ending::Complete && attempt.target.origin.kind == Kind::Openai;
         let estimated = cut || attempt.target.origin.stream_usage == StreamUsage::Estimate;
-        attempt.counts = seen.usage.or_else(|| estimated.then(|| self.facts.size.counts(seen.events)));
         attempt.counted = seen.finished || seen.done;
+        attempt.counts = match seen.usage {
+            // Told on the way: they may be those of the first event.
+            Some(_) if cut && !attempt.counted => Some(estimate),
+            None if estimated => Some(estimate),
+            told => told,
+        };
         let kind = attempt.target.origin.kind;
         let failure = match (ending, close) {
             (Ending::Truncated, Some(Close::Idle)) => Failure::Timeout,
@@ -238,6 +246,22 @@ impl<P: Platform> RequestContext<'_, P> {
         if close != Some(Close::Late) {
             self.stream_broken(failure);
         }
+    }
+
+    /// Counts of what was cut: what was told of them holds where it is more than the estimate, which no prompt over the model's
+    /// context enters (an image is text to it).
+    pub(super) fn cut_counts(&self, target: &Target<'_>, told: Option<Counts>, events: u64) -> Counts {
+        let mut estimate = self.facts.size.counts(events);
+        let most = target.model.context_tokens.map_or(u64::MAX, u64::from);
+        estimate.usage.prompt = estimate.usage.prompt.min(most);
+        let Some(mut counts) = told else { return estimate };
+        if counts.usage.prompt == 0 {
+            (counts.usage.prompt, counts.inferred) = (estimate.usage.prompt, true);
+        }
+        if counts.usage.completion < events {
+            (counts.usage.completion, counts.inferred) = (events, true);
+        }
+        counts
     }
 
     /// How a stream from there is read.

@@ -3,6 +3,7 @@
 use super::stream::Interrupt;
 use crate::config::{Failure, Kind, StreamMode};
 use crate::dialect::ClientRequest;
+use crate::dialect::counts::Counts;
 use crate::dialect::partial::Partial;
 use crate::dialect::request::{CannotEncode, Changes, EncodedBody, Resume};
 use crate::platform::Payload;
@@ -42,6 +43,8 @@ pub(super) enum SendError {
     Timeout,
     /// The connection broke before the answer was whole (before its first content, for a stream).
     Broken,
+    /// The same of a stream to who asked for one answer: the counts that it had told, and how many events had content.
+    Truncated(Option<Counts>, u64),
     /// What came is no stream of the dialect's events, or one that ended before it had begun.
     BadStream,
     /// An unstreamed answer over the limit for bodies.
@@ -58,7 +61,7 @@ impl SendError {
         match self {
             Self::Connect => Some(Failure::Connect),
             Self::Timeout => Some(Failure::Timeout),
-            Self::Broken => Some(Failure::Broken),
+            Self::Broken | Self::Truncated(..) => Some(Failure::Broken),
             Self::BadStream | Self::Encoded(_) => Some(Failure::BadAnswer),
             // Another origin's answer would be as large.
             Self::TooLarge => Some(Failure::Refused),

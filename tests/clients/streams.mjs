@@ -160,7 +160,9 @@ function check(name, who, direct, through) {
   const { worse, fails } = FIXTURES[name];
   const what = `${name}, ${who}: at the origin ${JSON.stringify(direct)}, through the gateway ${JSON.stringify(through)}`;
   if (worse !== undefined) return assert.equal(through.content, worse, what);
-  if (fails) return assert.deepEqual([through.failed, direct.status ?? through.status], [true, through.status], what);
+  // A gateway's 502 is an origin's 500: of one class.
+  const hundreds = (status) => Math.floor(status / 100);
+  if (fails) return assert.ok(through.failed && (!direct.status || hundreds(direct.status) === hundreds(through.status)), what);
   // A stream that was cut ends clean for clients of the origin; through the gateway they are told.
   if (FIXTURES[name].cut) return assert.ok(through.failed, what);
   if (direct.failed && !through.failed) return undefined;

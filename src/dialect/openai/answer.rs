@@ -12,8 +12,15 @@ use std::borrow::Cow;
 /// Choices over this are not looked into for counts: a list of many small things would fill the instance's memory.
 const LARGEST: usize = 1024 * 1024;
 
+/// An answer over this that is not UTF-8 passes unread.
+const LARGEST_MENDED: usize = 4 * 1024 * 1024;
+
 /// `None` where it is no JSON object.
 pub(super) fn read(body: &[u8], price: &Price) -> Option<AnswerFacts> {
+    // A large one is not copied to mend a byte of it.
+    if body.len() > LARGEST_MENDED && std::str::from_utf8(body).is_err() {
+        return body.trim_ascii_start().starts_with(b"{").then(AnswerFacts::default);
+    }
     let text = String::from_utf8_lossy(body);
     // What is not UTF-8 passes as it is, as to the client's own reader; only the cost cannot be put in.
     let as_is = matches!(text, Cow::Owned(_));

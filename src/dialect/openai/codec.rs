@@ -22,6 +22,8 @@ pub(super) struct Codec {
     failed: bool,
     /// So far.
     counts: Option<Counts>,
+    /// The client has seen counts.
+    told: bool,
     /// The answers, by their index: those that have begun, and those that have their finish reason.
     begun: Answers,
     finished: Answers,
@@ -39,7 +41,7 @@ impl Answers {
 
 impl Codec {
     pub(super) fn new(options: StreamOptions) -> Self {
-        Self { options, failed: false, counts: None, begun: Answers(0), finished: Answers(0) }
+        Self { options, failed: false, counts: None, told: false, begun: Answers(0), finished: Answers(0) }
     }
 
     fn read(&mut self, event: &[u8], begun: bool) -> (StreamEvent, Output) {
@@ -127,6 +129,7 @@ impl Codec {
                 Some(at) if &line[..at] == b"error" => return self.wrapped(line[at + 1..].trim_ascii()),
                 Some(_) => {}
                 // Fields and comments have a colon; anything else is not this format.
+                None if matches!(line, b"data" | b"event" | b"id" | b"retry") => {}
                 None => return (StreamEvent { malformed: true, ..StreamEvent::default() }, Output::Pass),
             }
         }
@@ -136,10 +139,7 @@ impl Codec {
 
     /// What an event says that is an error by its name only.
     fn wrapped(&mut self, said: &[u8]) -> (StreamEvent, Output) {
-        let text = String::from_utf8_lossy(said);
-        let is_json = serde_json::from_str::<&RawValue>(&text).is_ok();
-        let inner = if is_json { text.into_owned() } else { form::to_json(&text) };
-        let data = format!("{{\"error\":{inner}}}").into_bytes();
+        let data = form::wrapped_error(said);
         self.failed = true;
         let output = Output::Replace(self.origin_error_event(&data).into_bytes());
         (StreamEvent { error: Some(data), ..StreamEvent::default() }, output)
@@ -159,7 +159,7 @@ impl Codec {
 
     /// What the client gets of an event, by what it asked for.
     fn output(
-        &self,
+        &mut self,
         event: &[u8],
         data: &[u8],
         chunk: &Chunk<'_>,
@@ -172,10 +172,12 @@ impl Codec {
         }
         let mut edits = match (found, self.counts) {
             (Some(found), Some(counts)) if found.usual => {
+                self.told = true;
                 usage::cost_edits(data, &found.reading, self.options.price.cost(&counts.usage))
             }
             // What the client asked for, which this origin puts elsewhere.
-            (Some(_), Some(counts)) if self.options.include_usage && chunk.usage.is_none() => {
+            (Some(_), Some(counts)) if self.options.include_usage && chunk.usage.is_none() && !self.told => {
+                self.told = true;
                 let brace = data.iter().position(|&b| b == b'{').unwrap_or(0) + 1;
                 let cost = self.options.price.cost(&counts.usage);
                 let text = format!("{},", usage::member(&counts.usage, cost));

@@ -5,6 +5,7 @@ use crate::dialect::answer::OriginError;
 use crate::dialect::{AttemptEntry, AttemptNote, ModelInfo};
 use crate::error::{ApiError, shown_text};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 // Structs rather than `json!`: their order of fields is the same in every build.
@@ -95,6 +96,14 @@ pub(super) fn note_member(note: &AttemptNote) -> String {
     let AttemptNote { asked_model, model, origin, attempts } = note;
     let note = Note { model_asked: asked_model, model, origin, attempts };
     format!(",\"moegate\":{}", to_json(&note))
+}
+
+/// What is an error by its event's name or its line's, as the data of one.
+pub(super) fn wrapped_error(said: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(said);
+    let is_json = serde_json::from_str::<&RawValue>(&text).is_ok();
+    let inner = if is_json { text.into_owned() } else { to_json(&text) };
+    format!("{{\"error\":{inner}}}").into_bytes()
 }
 
 pub(super) fn to_json(value: &impl Serialize) -> String {

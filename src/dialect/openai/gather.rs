@@ -1,8 +1,10 @@
 //! A whole stream as the one answer that was asked for.
 
 use super::form::to_json;
-use super::{chunk::Chunk, classify};
+use super::split::{MOST_CHOICES, is_simple};
+use super::{chunk::Chunk, classify, form, usage};
 use crate::dialect::Gathered;
+use crate::dialect::counts::Counts;
 use crate::stream::sse;
 use serde_json::{Map, Value};
 
@@ -15,8 +17,12 @@ pub(super) fn answer_of(stream: &[u8]) -> Gathered {
     while !done && start < bytes.len() {
         // The last event may have no blank line after it; half an event has no whole data.
         let end = sse::end(bytes, start).unwrap_or(bytes.len());
-        let data = sse::data(&bytes[start..end]);
+        let event = &bytes[start..end];
         start = end;
+        if let Some(line) = sse::other_lines(event).find_map(|line| line.strip_prefix(b"error:")) {
+            return Gathered::Error(form::wrapped_error(line.trim_ascii()));
+        }
+        let data = sse::data(event);
         let Some(data) = data.filter(|data| !data.trim_ascii().is_empty()) else { continue };
         done = data.trim_ascii() == b"[DONE]";
         if done {
@@ -25,19 +31,26 @@ pub(super) fn answer_of(stream: &[u8]) -> Gathered {
         if is_error(&data) {
             return Gathered::Error(data.into_owned());
         }
-        match serde_json::from_slice(&data) {
-            Ok(chunk) => answer.add(chunk),
-            Err(_) if answer.is_empty() => return Gathered::Malformed,
-            Err(_) => return Gathered::Truncated,
+        if sse::other_lines(event).any(|line| matches!(line, b"event: error" | b"event:error")) {
+            return Gathered::Error(form::wrapped_error(data.trim_ascii()));
+        }
+        let chunk = if is_simple(&data) { serde_json::from_slice(&data).ok() } else { None };
+        match chunk {
+            Some(chunk) => {
+                answer.count(&data);
+                answer.add(chunk);
+            }
+            None if answer.is_empty() => return Gathered::Malformed,
+            None => return Gathered::Truncated(answer.counts, answer.events),
         }
     }
-    if answer.is_empty() {
+    if answer.is_empty() || answer.too_large {
         return Gathered::Malformed;
     }
     if done || answer.is_finished() {
         Gathered::Answer(answer.text().into_bytes())
     } else {
-        Gathered::Truncated
+        Gathered::Truncated(answer.counts, answer.events)
     }
 }
 
@@ -52,6 +65,11 @@ fn is_error(data: &[u8]) -> bool {
 struct Answer {
     members: Map<String, Value>,
     choices: Vec<Map<String, Value>>,
+    counts: Option<Counts>,
+    /// Events with choices: about as many tokens.
+    events: u64,
+    /// More answers, calls or elements than any answer has.
+    too_large: bool,
 }
 
 impl Answer {
@@ -67,6 +85,16 @@ impl Answer {
                 .is_some_and(|reason| !matches!(reason, "" | "null"))
         };
         self.choices.iter().all(reason)
+    }
+
+    /// Counts only grow: zeros that come last take nothing away.
+    fn count(&mut self, data: &[u8]) {
+        let Some(chunk) = Chunk::read(data) else { return };
+        let choices = chunk.choices.as_deref().unwrap_or_default();
+        self.events += u64::from(!choices.is_empty());
+        if let Some(found) = usage::find(chunk.usage, chunk.counts, choices) {
+            self.counts.get_or_insert_default().grow(found.reading.counts);
+        }
     }
 
     fn add(&mut self, chunk: Map<String, Value>) {
@@ -89,6 +117,10 @@ impl Answer {
         let Value::Object(choice) = choice else { return };
         let index = choice.get("index").cloned().unwrap_or_else(|| 0.into());
         let at = self.choices.iter().position(|own| own.get("index") == Some(&index));
+        if at.is_none() && self.choices.len() >= MOST_CHOICES {
+            self.too_large = true;
+            return;
+        }
         let at = at.unwrap_or_else(|| {
             self.choices.push(Map::from_iter([("index".to_owned(), index)]));
             self.choices.len() - 1
@@ -105,6 +137,7 @@ impl Answer {
                 }
                 ("finish_reason", Value::Null) if own.contains_key("finish_reason") => {}
                 ("text" | "logprobs", value) => join(own, name, value),
+                (_, Value::Null) if own.contains_key(&name) => {}
                 (_, value) => {
                     own.insert(name, value);
                 }
@@ -113,7 +146,16 @@ impl Answer {
     }
 
     fn text(self) -> String {
-        let Self { mut members, mut choices } = self;
+        let Self { mut members, mut choices, counts, .. } = self;
+        // Where several events told parts of them, or zeros came last.
+        let told = members.get("usage").map(to_json);
+        let told =
+            told.as_deref().and_then(|told| usage::find(serde_json::from_str(told).ok(), [None; 4], &[]));
+        if let Some(counts) = counts
+            && told.is_none_or(|told| told.reading.counts.usage != counts.usage)
+        {
+            members.insert("usage".to_owned(), usage::object(&counts.usage));
+        }
         let chunk = members.get("object").and_then(Value::as_str) == Some("chat.completion.chunk");
         if chunk {
             members.insert("object".to_owned(), "chat.completion".into());
@@ -158,10 +200,13 @@ fn merge(message: &mut Map<String, Value>, delta: Map<String, Value>) {
 /// A piece of a call goes to the one of its index; a call without one is new.
 fn add_call(own: &mut Vec<Value>, call: Value) {
     let index = call.get("index").cloned();
+    let is_full = own.len() >= MOST_CHOICES;
     let known = own.iter_mut().find(|known| index.is_some() && known.get("index") == index.as_ref());
     match (known, call) {
         (Some(Value::Object(known)), Value::Object(call)) => merge(known, call),
-        (_, call) => own.push(call),
+        // More calls than that are in no answer.
+        (_, call) if !is_full => own.push(call),
+        _ => {}
     }
 }
 
@@ -222,6 +267,36 @@ mod tests {
     }
 
     #[test]
+    fn counts_only_grow() {
+        expect(
+            &[
+                r#"{"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":9,"completion_tokens":0}}"#,
+                r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":0,"completion_tokens":5}}"#,
+                r#"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}"#,
+            ],
+            r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"a"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":5,"total_tokens":14,"prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0}}}"#,
+        );
+        let cut = r#"{"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":9,"completion_tokens":1}}"#;
+        let Gathered::Truncated(Some(counts), 1) = gathered(&[cut]) else { panic!() };
+        assert_eq!((counts.usage.prompt, counts.usage.completion), (9, 1));
+    }
+
+    #[test]
+    fn more_answers_than_anybody_asks_for_are_none() {
+        let choices: Vec<_> =
+            (0..200).map(|index| format!(r#"{{"index":{index},"delta":{{"content":"a"}}}}"#)).collect();
+        let chunk = format!(r#"{{"choices":[{}]}}"#, choices.join(","));
+        assert_eq!(gathered(&[&chunk, "[DONE]"]), Gathered::Malformed);
+    }
+
+    #[test]
+    fn errors_by_name() {
+        let expected = Gathered::Error(br#"{"error":"gone"}"#.to_vec());
+        assert_eq!(answer_of(b"event: error\ndata: gone\n\n"), expected);
+        assert_eq!(answer_of(b"error: \"gone\"\n\n"), expected);
+    }
+
+    #[test]
     fn logprobs_and_texts_of_old_completions_are_joined() {
         expect(
             &[
@@ -236,15 +311,15 @@ mod tests {
     fn what_is_no_whole_stream() {
         let one = r#"{"choices":[{"index":0,"delta":{"content":"a"}}]}"#;
         let error = r#"{"error":{"message":"m"}}"#;
-        assert_eq!(gathered(&[one]), Gathered::Truncated);
-        assert_eq!(gathered(&[one, "{\"cho"]), Gathered::Truncated);
+        assert_eq!(gathered(&[one]), Gathered::Truncated(None, 1));
+        assert_eq!(gathered(&[one, "{\"cho"]), Gathered::Truncated(None, 1));
         assert_eq!(gathered(&[one, error]), Gathered::Error(error.into()));
         assert_eq!(gathered(&["[DONE]"]), Gathered::Malformed);
         assert_eq!(gathered(&["text"]), Gathered::Malformed);
         assert_eq!(gathered(&[]), Gathered::Malformed);
         // One index is finished, the other is cut.
         let two = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"},{"index":1,"delta":{"content":"a"}}]}"#;
-        assert_eq!(gathered(&[two]), Gathered::Truncated);
+        assert_eq!(gathered(&[two]), Gathered::Truncated(None, 1));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(in crate::gateway) async fn pump<P: Platform>(
             payload.pieces(|piece| transcript.add(piece));
         }
         // All that has come is written before more is read; after the end mark nothing is read any more.
-        let more = pending.len() > 0 || scanner.is_over();
+        let more = pending.len() > 0 || scanner.is_over() || incoming.is_none();
         let step = match (next.take(), more) {
             (Some(payload), true) => {
                 written(platform, watch, outgoing, payload, timeouts).await.map(|()| None)

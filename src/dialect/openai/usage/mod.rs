@@ -12,6 +12,7 @@ use crate::dialect::counts::Counts;
 use crate::dialect::json::span;
 use crate::payload::Edit;
 use moegate_wire::{Nanodollars, Usage};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use told::Told;
 
@@ -119,6 +120,19 @@ pub(super) fn cost_edits(body: &[u8], reading: &Reading<'_>, cost: Nanodollars) 
             edits
         }
     }
+}
+
+/// The counts as OpenAI's object.
+#[must_use]
+pub(super) fn object(usage: &Usage) -> Value {
+    let Usage { prompt, cached, completion, reasoning } = usage;
+    serde_json::json!({
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": { "cached_tokens": cached },
+        "completion_tokens_details": { "reasoning_tokens": reasoning },
+    })
 }
 
 /// The member `usage` in OpenAI's form.

@@ -25,6 +25,11 @@ pub(super) const ALL: &[Behaviour] = &[
         finish_reason_error,
     ),
     Behaviour::new(
+        "answer_finish_reason_error",
+        "the same of a whole answer: it is an error with a status, to who asked for a stream too",
+        failed_answers,
+    ),
+    Behaviour::new(
         "stream_empty_finish_reason",
         "an empty finish reason, or the text `null`, on every chunk is none",
         empty_finish_reason,
@@ -79,6 +84,17 @@ fn finish_reason_error(stage: &mut Stage<'_>) {
     let reply = stage.play(always(stream(&[failed])), &streamed("far-model"));
     assert_eq!(error_of(&reply).0, 502, "{reply:?}");
     assert_eq!(stage.settled().ending, Ending::Error);
+}
+
+fn failed_answers(stage: &mut Stage<'_>) {
+    // Of a whole answer too, whatever form was asked for.
+    let body =
+        r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"error"}]}"#;
+    for call in [chat("far-model"), streamed("far-model")] {
+        let reply = stage.play(always(json(200, body)), &call);
+        assert_eq!((error_of(&reply).0, reply.ended), (502, Ended::Whole), "{reply:?}");
+        assert_eq!(stage.settled().ending, Ending::Error);
+    }
 }
 
 fn empty_finish_reason(stage: &mut Stage<'_>) {

@@ -291,11 +291,20 @@ fn cut_is_estimated(stage: &mut Stage<'_>) {
     let script: Script = Scripted { end: End::Endless, ..paced(&chunks, End::Stall) }.into();
     stage.play(always(script), &call);
     check(&stage.settled(), Ending::Cancelled);
-    // Counts that came before hold.
+    // Counts that came before hold, unless more has come since.
     let counted = [delta("a"), usage_event(USAGE_JSON), delta("b")];
     stage.play(always(paced(&counted, End::Reset)), &streamed_with_usage("far-model"));
     let record = stage.settled();
     assert_eq!((record.usage, record.inferred), (USAGE, false));
+    let early = usage_event(r#"{"prompt_tokens":1000,"completion_tokens":1,"total_tokens":1001}"#);
+    let counted = [delta("a"), early, delta("b"), delta("c")];
+    stage.play(always(paced(&counted, End::Reset)), &streamed_with_usage("far-model"));
+    let record = stage.settled();
+    assert_eq!((record.usage.prompt, record.usage.completion, record.inferred), (1000, 3, true));
+    // A stream to who asked for one answer that was cut.
+    stage.play(always(stream(&chunks)), &chat("far-model"));
+    let record = stage.settled();
+    assert_eq!((record.usage.completion, record.inferred, record.metered), (3, true, false));
 }
 
 fn prompt() -> u64 {
