@@ -72,6 +72,12 @@ pub fn other_lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
     lines.filter(|line| !line.is_empty() && !line.starts_with(b"data:"))
 }
 
+/// Whether its name says that it is an error.
+#[must_use]
+pub fn is_named_error(event: &[u8]) -> bool {
+    other_lines(event).any(|line| matches!(line, b"event: error" | b"event:error"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

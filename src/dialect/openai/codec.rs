@@ -18,8 +18,6 @@ use serde_json::value::RawValue;
 
 pub(super) struct Codec {
     options: StreamOptions,
-    /// An error came: its end mark is none.
-    failed: bool,
     /// So far.
     counts: Option<Counts>,
     /// The client has seen counts.
@@ -41,7 +39,7 @@ impl Answers {
 
 impl Codec {
     pub(super) fn new(options: StreamOptions) -> Self {
-        Self { options, failed: false, counts: None, told: false, begun: Answers(0), finished: Answers(0) }
+        Self { options, counts: None, told: false, begun: Answers(0), finished: Answers(0) }
     }
 
     fn read(&mut self, event: &[u8], begun: bool) -> (StreamEvent, Output) {
@@ -74,7 +72,7 @@ impl Codec {
         if trimmed == b"[DONE]" {
             return (StreamEvent { end: true, ..StreamEvent::default() }, Output::Pass);
         }
-        let named = sse::other_lines(event).any(|line| matches!(line, b"event: error" | b"event:error"));
+        let named = sse::is_named_error(event);
         let Some(chunk) = Chunk::read(&data) else {
             return match self.error(trimmed).or_else(|| named.then(|| self.wrapped(trimmed))) {
                 // Gemini's error is an array of one.
@@ -120,7 +118,7 @@ impl Codec {
     }
 
     /// An event of other fields and comments.
-    fn without_data(&mut self, event: &[u8]) -> (StreamEvent, Output) {
+    fn without_data(&self, event: &[u8]) -> (StreamEvent, Output) {
         let mut comments = event.iter().all(|byte| matches!(byte, b'\n' | b'\r'));
         for line in sse::other_lines(event) {
             match memchr(b':', line) {
@@ -138,17 +136,15 @@ impl Codec {
     }
 
     /// What an event says that is an error by its name only.
-    fn wrapped(&mut self, said: &[u8]) -> (StreamEvent, Output) {
+    fn wrapped(&self, said: &[u8]) -> (StreamEvent, Output) {
         let data = form::wrapped_error(said);
-        self.failed = true;
         let output = Output::Replace(self.origin_error_event(&data).into_bytes());
         (StreamEvent { error: Some(data), ..StreamEvent::default() }, output)
     }
 
     /// The event of an error, if it is one.
-    fn error(&mut self, data: &[u8]) -> Option<(StreamEvent, Output)> {
+    fn error(&self, data: &[u8]) -> Option<(StreamEvent, Output)> {
         let OriginError { readable, .. } = classify::error_of(200, data)?;
-        self.failed = true;
         let output = if readable && self.options.plain_errors.is_none() {
             Output::Pass
         } else {

@@ -31,7 +31,7 @@ pub(super) fn answer_of(stream: &[u8]) -> Gathered {
         if is_error(&data) {
             return Gathered::Error(data.into_owned());
         }
-        if sse::other_lines(event).any(|line| matches!(line, b"event: error" | b"event:error")) {
+        if sse::is_named_error(event) {
             return Gathered::Error(form::wrapped_error(data.trim_ascii()));
         }
         let chunk = if is_simple(&data) { serde_json::from_slice(&data).ok() } else { None };
