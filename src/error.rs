@@ -219,6 +219,18 @@ impl ApiError {
         }
     }
 
+    /// 400: a member of the request would choose where it goes, or with whose key.
+    #[must_use]
+    pub fn endpoint_override(field: &str) -> Self {
+        let message = format!(
+            "the field `{field}` is not taken from clients, at any depth: origins and their keys stand in moegate.toml only; leave it out"
+        );
+        Self {
+            param: Some(Cow::Owned(field.to_owned())),
+            ..Self::new(400, "invalid_request_error", "field_not_allowed", message)
+        }
+    }
+
     /// 400: an origin's API has no words for members of the request.
     #[must_use]
     pub fn unsupported(params: &[String], origin: &str) -> Self {

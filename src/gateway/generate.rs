@@ -3,7 +3,7 @@
 use super::context::RequestContext;
 use super::idempotency::{self, Claimed};
 use super::reply::{self, bytes_of};
-use super::{Gateway, IDEMPOTENCY_KEY, admit, authenticate};
+use super::{Gateway, IDEMPOTENCY_KEY, admit, authenticate, overrides};
 use crate::config::ErrorDetail;
 use crate::dialect::{Call, ClientDialect};
 use crate::error::ApiError;
@@ -52,6 +52,7 @@ async fn pipeline<P: Platform>(
     // Admit.
     let body = admit::body(platform, config, head.headers()).await?;
     let request = dialect.parse(&call, &body.bytes)?;
+    overrides::refuse(&body.bytes)?;
     let facts = request.facts().clone();
     let route = routing::find(config, key, &facts.model)?;
     let window_s = config.gateway.idempotency_s;

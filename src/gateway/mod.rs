@@ -1,6 +1,7 @@
 //! The way of a request, top to bottom: authenticate → admit → plan → attempt* → respond → settle.
 //!
 //! - [`generate`]: that way, step by step. [`authenticate`], [`admit`], [`idempotency`]: before the first attempt.
+//! - [`overrides`]: what no client may choose.
 //! - [`context`]: one request and what has come of it. [`attempts`]: the loop. [`send`]: one exchange with an origin, up to
 //!   the commit point. [`judge`]: what a whole answer means.
 //! - [`cors`]: what browsers have to be told.
@@ -18,6 +19,7 @@ mod cors;
 mod generate;
 mod idempotency;
 mod judge;
+mod overrides;
 mod pages;
 mod receipts;
 mod receive;
