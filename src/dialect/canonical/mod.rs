@@ -19,6 +19,10 @@ pub(in crate::dialect) mod request;
 pub(in crate::dialect) mod stop;
 pub(in crate::dialect) mod unsupported;
 
+/// The tool that a model is made to call where its API has no other way to an answer of a schema: what it is called with is
+/// the answer's text.
+pub(in crate::dialect) const ANSWER_TOOL: &str = "answer_as_json";
+
 /// Whose signature of a thought it is: no other provider takes it. The names are OpenRouter's (`reasoning_details[].format`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::dialect) enum Signer {
