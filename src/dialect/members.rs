@@ -157,6 +157,26 @@ impl<'a> Members<'a> {
         Some(Edit { span: at..at, text: format!("{comma}{element}") })
     }
 
+    /// Elements of an array go; not all of them do. Both in their order.
+    pub(super) fn without(&self, all: &[&RawValue], gone: &[&RawValue], edits: &mut Vec<Edit>) {
+        let is_gone = |raw: &RawValue| gone.iter().any(|own| std::ptr::eq(*own, raw));
+        let mut kept = false;
+        for (at, raw) in all.iter().enumerate() {
+            if !is_gone(raw) {
+                kept = true;
+                continue;
+            }
+            let own = span(self.bytes, raw);
+            // With the comma before it, where something stands before; otherwise with the one behind it.
+            let span = match (kept, all.get(at + 1)) {
+                (true, _) => span(self.bytes, all[at - 1]).end..own.end,
+                (false, Some(next)) => own.start..span(self.bytes, next).start,
+                (false, None) => own,
+            };
+            edits.push(Edit { span, text: String::new() });
+        }
+    }
+
     /// What has to go whatever the API: a byte order mark, which many parsers refuse, and the members that the origin is
     /// not to get.
     ///

@@ -33,11 +33,13 @@ pub(super) fn encode(
     changes: &Changes<'_>,
     format: &dyn OriginFormat,
 ) -> Result<Encoded, CannotEncode> {
+    let to = Destination { origin: changes.origin, model: changes.model, ask_usage: changes.ask_usage };
     match changes.resume {
         None => {}
         // Nothing but thoughts so far, if anything: the answer begins anew.
         Some(Resume::Text(partial, _) | Resume::Tokens(partial)) if partial.text.is_empty() => {}
         Some(Resume::Text(_, Prefill::None) | Resume::Tokens(_)) => return Err(CannotEncode::Resume),
+        Some(Resume::Text(..)) if !format.can_resume(&to) => return Err(CannotEncode::Resume),
         Some(Resume::Text(partial, prefill)) => {
             let text = Content::Text(Cow::Owned(partial.text.clone()));
             request.messages.push(Message { role: Role::Assistant, parts: vec![text.into()] });
@@ -47,7 +49,6 @@ pub(super) fn encode(
             *most = most.map(|most| most.saturating_sub(partial.events).max(1));
         }
     }
-    let to = Destination { origin: changes.origin, model: changes.model, ask_usage: changes.ask_usage };
     let mut unsupported = Unsupported::default();
     unsupported.extend(&request.others);
     let body = format.encode(&request, &to, &mut unsupported);
