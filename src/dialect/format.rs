@@ -33,6 +33,11 @@ pub(in crate::dialect) trait OriginFormat: Sync {
         true
     }
 
+    /// Whether it is told that beginning without the white space at its end.
+    fn trims_prefill(&self) -> bool {
+        false
+    }
+
     /// What a whole answer says, in its order. `None` where it is none: not of this API, or an error.
     fn answer<'b>(&self, body: &'b str) -> Option<Vec<Delta<'b>>>;
 

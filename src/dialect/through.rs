@@ -188,6 +188,8 @@ pub(super) struct ThroughCodec {
     finished: bool,
     /// The client's end has been written.
     ended: bool,
+    /// White space that the client has got, but that the origin which goes on was not told of: it may say it again.
+    known: String,
 }
 
 impl ThroughCodec {
@@ -207,7 +209,11 @@ impl ThroughCodec {
                 writer
             }
         };
-        Self { origin, reader: origin.reader(), writer, options, counts: None, finished: false, ended: false }
+        let resumed = options.partial.as_ref().filter(|partial| partial.resumed && origin.trims_prefill());
+        let text = resumed.map_or("", |partial| &partial.text);
+        let known = text[text.trim_end().len()..].to_owned();
+        let reader = origin.reader();
+        Self { origin, reader, writer, options, counts: None, finished: false, ended: false, known }
     }
 
     fn end(&mut self, out: &mut String) {
@@ -218,8 +224,13 @@ impl ThroughCodec {
 
     fn deltas(&mut self, deltas: &[Delta<'_>], read: &mut StreamEvent, out: &mut String) {
         for delta in deltas {
-            let content = delta.is_content();
-            read.content |= content;
+            read.content |= delta.is_content();
+            let rest = match delta {
+                Delta::Text(text) if !self.known.is_empty() => Some(self.unknown(text)),
+                _ => None,
+            };
+            let rest = rest.map(|rest| Delta::Text(rest.into()));
+            let delta = rest.as_ref().unwrap_or(delta);
             match delta {
                 Delta::Usage(counts) => self.counts.get_or_insert_default().grow(*counts),
                 Delta::Stop(_) => self.finished = true,
@@ -230,6 +241,18 @@ impl ThroughCodec {
             }
             self.writer.delta(delta, out);
         }
+    }
+
+    /// What of a text the client has not got yet.
+    fn unknown<'t>(&mut self, text: &'t str) -> &'t str {
+        let same = self.known.chars().zip(text.chars()).take_while(|(own, new)| own == new);
+        let length = same.map(|(c, _)| c.len_utf8()).sum();
+        if length == text.len() {
+            self.known.drain(..length);
+        } else {
+            self.known.clear();
+        }
+        &text[length..]
     }
 
     fn error_of_origin(&self, data: &[u8]) -> ApiError {

@@ -11,6 +11,8 @@ mod blocks;
 mod content;
 mod count;
 mod encode;
+#[cfg(test)]
+mod fixtures;
 mod form;
 mod models;
 mod parse;
@@ -157,6 +159,10 @@ impl OriginFormat for Messages {
 
     fn can_resume(&self, to: &Destination<'_>) -> bool {
         models::Abilities::of(&to.model.name).prefill
+    }
+
+    fn trims_prefill(&self) -> bool {
+        true
     }
 
     fn encode(
