@@ -12,7 +12,7 @@ mod client;
 pub mod counts;
 pub mod event;
 mod exchange;
-mod json;
+pub(crate) mod json;
 mod openai;
 pub mod partial;
 pub mod registry;
