@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use moegate_wire::sign::to_hex;
 use sha2::{Digest, Sha256};
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::ops::Deref;
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
@@ -116,14 +116,15 @@ fn sign_hashed(
     }
     let (canonical, signed_headers) = canonical(request, &added, body).ok_or(Unsignable::Url)?;
 
-    let within = format!("{day}/{}/{}/aws4_request", scope.region, scope.service);
-    let text = format!("AWS4-HMAC-SHA256\n{time}\n{within}\n{}", to_hex(&Sha256::digest(&canonical)));
-    let mut key = credentials.secret_access_key.sign_with(|secret| mac(&[b"AWS4", secret].concat(), day));
-    for part in [scope.region, scope.service, "aws4_request"] {
+    let within = [day, scope.region, scope.service, "aws4_request"].join("/");
+    let hash = to_hex(&Sha256::digest(&canonical));
+    let text = ["AWS4-HMAC-SHA256", &time, &within, &hash].join("\n");
+    let mut key = credentials.secret_access_key.sign_with(|secret| [b"AWS4", secret].concat());
+    for part in [day, scope.region, scope.service, "aws4_request", &text] {
         key = mac(&key, part);
     }
-    let signature = to_hex(&mac(&key, &text));
-    let rest = format!("/{within}, SignedHeaders={signed_headers}, Signature={signature}");
+    let signature = to_hex(&key);
+    let rest = ["/", &within, ", SignedHeaders=", &signed_headers, ", Signature=", &signature].concat();
     let authorization = credentials.access_key_id.sign_with(|id| {
         HeaderValue::try_from([b"AWS4-HMAC-SHA256 Credential=", id, rest.as_bytes()].concat())
     });
@@ -141,32 +142,70 @@ fn canonical(request: &Request<'_>, added: &HeaderMap, body: &[u8; 32]) -> Optio
     let own_port = if scheme == "https" { ":443" } else { ":80" };
     let host = authority.strip_suffix(own_port).unwrap_or(authority);
 
-    let mut headers = vec![("host", host.as_bytes().to_vec())];
-    let ours =
-        |name: &HeaderName| added.contains_key(name) || [header::HOST, header::AUTHORIZATION].contains(name);
-    let theirs = request.headers.keys().filter(|name| !ours(name)).map(|name| (name, request.headers));
-    for (name, map) in theirs.chain(added.keys().map(|name| (name, added))) {
-        let values: Vec<_> = map.get_all(name).iter().map(trimmed).collect();
-        headers.push((name.as_str(), values.join(&b',')));
+    let mut headers = Pairs::default();
+    headers.put("host", host.as_bytes().to_vec());
+    for map in [request.headers, added] {
+        for name in map.keys() {
+            let is_ours = added.contains_key(name) || name == header::HOST || name == header::AUTHORIZATION;
+            if std::ptr::eq(map, added) || !is_ours {
+                headers.put(name.as_str(), values(map, name));
+            }
+        }
     }
-    headers.sort_unstable();
-    let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
-
+    let mut names = String::with_capacity(64);
     let mut out = Vec::with_capacity(1024);
-    let mut line = |parts: &[&[u8]]| {
-        parts.iter().for_each(|part| out.extend_from_slice(part));
+    out.extend_from_slice(request.method.as_bytes());
+    out.push(b'\n');
+    out.extend_from_slice(canonical_path(path).as_bytes());
+    out.push(b'\n');
+    out.extend_from_slice(&canonical_query(query));
+    out.push(b'\n');
+    for (at, (name, value)) in headers.0.iter().enumerate() {
+        if at > 0 {
+            names.push(';');
+        }
+        names.push_str(name);
+        out.extend_from_slice(name.as_bytes());
+        out.push(b':');
+        out.extend_from_slice(value);
         out.push(b'\n');
-    };
-    line(&[request.method.as_bytes()]);
-    line(&[canonical_path(path).as_bytes()]);
-    line(&[canonical_query(query).as_bytes()]);
-    for (name, value) in &headers {
-        line(&[name.as_bytes(), b":", value]);
     }
-    line(&[]);
-    line(&[names.as_bytes()]);
+    out.push(b'\n');
+    out.extend_from_slice(names.as_bytes());
+    out.push(b'\n');
     out.extend_from_slice(to_hex(body).as_bytes());
     Some((out, names))
+}
+
+/// Names and values, sorted by name, then by value. There are few, so each is put in its place; a sort of the standard
+/// library would be as large as the rest of this file.
+#[derive(Default)]
+struct Pairs<'a>(Vec<(&'a str, Vec<u8>)>);
+
+impl<'a> Pairs<'a> {
+    fn put(&mut self, name: &'a str, value: Vec<u8>) {
+        let at = self.0.partition_point(|(other, held)| (*other, held) <= (name, &value));
+        self.0.insert(at, (name, value));
+    }
+}
+
+/// A header's values: without blanks around each, one blank for several, a comma between two values.
+fn values(map: &HeaderMap, name: &HeaderName) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (at, value) in map.get_all(name).iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        let mut is_first = true;
+        for word in value.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+            if !is_first {
+                out.push(b' ');
+            }
+            is_first = false;
+            out.extend_from_slice(word);
+        }
+    }
+    out
 }
 
 /// Without dot segments and doubled slashes, and escaped once more than it is sent, as every service but S3 wants it.
@@ -190,34 +229,40 @@ fn canonical_path(path: &str) -> String {
     out
 }
 
-/// The pairs, sorted by name, then by value. They are escaped already; what is not yet (outside ASCII) becomes so.
-fn canonical_query(query: &str) -> String {
+/// The pairs, sorted. They are escaped already; what is not yet (outside ASCII) becomes so.
+fn canonical_query(query: &str) -> Vec<u8> {
     let mut escaped = String::with_capacity(query.len() + 8);
     escape(query, "%&=+!$'()*,;:@/?", &mut escaped);
-    let mut pairs: Vec<_> = escaped
-        .split('&')
-        .filter(|_| !query.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .collect();
-    pairs.sort_unstable();
-    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
+    let mut pairs = Pairs::default();
+    for pair in escaped.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        pairs.put(name, value.as_bytes().to_vec());
+    }
+    let mut out = Vec::with_capacity(escaped.len() + 1);
+    if escaped.is_empty() {
+        return out;
+    }
+    for (at, (name, value)) in pairs.0.iter().enumerate() {
+        if at > 0 {
+            out.push(b'&');
+        }
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'=');
+        out.extend_from_slice(value);
+    }
+    out
 }
 
 fn escape(text: &str, kept: &str, out: &mut String) {
-    for byte in text.bytes() {
+    for &byte in text.as_bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.as_bytes().contains(&byte) {
             out.push(char::from(byte));
         } else {
-            // Writing to a text cannot fail.
-            let _ = write!(out, "%{byte:02X}");
+            const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+            let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+            out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
         }
     }
-}
-
-/// Without blanks around it, and with one blank for several.
-fn trimmed(value: &HeaderValue) -> Vec<u8> {
-    let words = value.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    words.collect::<Vec<_>>().join(&b' ')
 }
 
 /// `20150830T123600Z`.
@@ -227,11 +272,11 @@ fn timestamp(ms: u64) -> String {
     format!("{}T{hour:02}{minute:02}{second:02}Z", record::day(ms).replace('-', ""))
 }
 
-fn mac(key: &[u8], message: &str) -> [u8; 32] {
+fn mac(key: &[u8], message: &str) -> Vec<u8> {
     #[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104)")]
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any key length");
     mac.update(message.as_bytes());
-    mac.finalize().into_bytes().into()
+    mac.finalize().into_bytes().to_vec()
 }
 
 fn sensitive(mut value: HeaderValue) -> HeaderValue {
