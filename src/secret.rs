@@ -180,6 +180,9 @@ mod tests {
             stream_usage: Default::default(),
             models: vec![],
             fields: Default::default(),
+            responses: None,
+            api_version: None,
+            aws: None,
         }
     }
 

@@ -135,10 +135,7 @@ fn planned(text: &mut String, plan: &Plan<'_>, context: &RouteContext<'_>) -> st
         writeln!(text, "  no origin: such a request is answered 503 `no_origin`")?;
     }
     for (number, target) in (1..).zip(&plan.targets) {
-        let kind = match target.origin.kind {
-            Kind::Moegate => "moegate",
-            Kind::Openai => "openai",
-        };
+        let kind = target.origin.kind.name();
         writeln!(text, "  {number}. {} ({kind}), model `{}`", target.origin.name, target.model.name)?;
         let cost = estimate(context.size, target);
         let dear = plan.route.budget.dollars.is_some_and(|limit| cost > limit.nanodollars());

@@ -10,6 +10,7 @@
 pub mod answer;
 mod client;
 pub mod counts;
+mod errors;
 pub mod event;
 mod exchange;
 mod json;
@@ -17,6 +18,7 @@ mod openai;
 pub mod partial;
 pub mod registry;
 pub mod request;
+mod usage;
 
 pub use client::{ClientDialect, ClientRequest, Endpoint, ModelInfo, Operation};
 pub use exchange::{AttemptEntry, AttemptNote, Exchange, Gathered, StreamCodec, StreamOptions};

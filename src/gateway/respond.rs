@@ -222,7 +222,7 @@ impl<P: Platform> RequestContext<'_, P> {
         attempt.ended_ms = ended_ms;
         // What was cut has no counts, but was computed: a client that stops does not get it for nothing. Of our own origin
         // the receipt tells.
-        let cut = ending != Ending::Complete && attempt.target.origin.kind == Kind::Openai;
+        let cut = ending != Ending::Complete && attempt.target.origin.kind != Kind::Moegate;
         let estimated = cut || attempt.target.origin.stream_usage == StreamUsage::Estimate;
         attempt.counted = seen.finished || seen.done;
         attempt.counts = match seen.usage {

@@ -111,7 +111,7 @@ impl Outgoing<'_, '_> {
             ask_usage: self.ask_usage && self.mode == StreamMode::Pump,
             resume: self.partial.map(|partial| match own {
                 true => Resume::Tokens(partial),
-                false => Resume::Text(partial, target.origin.prefill),
+                false => Resume::Text(partial, target.origin.prefill()),
             }),
         })?;
         let url = format!("{}{}", target.origin.url, encoded.path);

@@ -24,7 +24,7 @@ fn with(options: StreamOptions) -> Scanner {
 
 fn options(keep_usage: bool) -> StreamOptions {
     StreamOptions {
-        price: Price { input: 1_000_000_000, cached_input: 0, output: 2_000_000_000 },
+        price: Price { input: 1_000_000_000, cached_input: 0, cache_write: 0, output: 2_000_000_000 },
         include_usage: keep_usage,
         several: false,
         note: None,

@@ -1,8 +1,8 @@
 //! Whole answers.
 
-use super::usage;
 use crate::dialect::answer::AnswerFacts;
 use crate::dialect::json::{list, pick};
+use crate::dialect::usage;
 use crate::payload::Edit;
 use memchr::memmem;
 use moegate_wire::Price;

@@ -1,15 +1,15 @@
 //! One stream of OpenAI's chunks, passed on to clients that speak the same.
 
 use super::chunk::Chunk;
+use super::form;
 use super::partial::{Edited, take_in, with_data};
 use super::prefilter::is_interesting;
-use super::{classify, form, usage};
 use crate::dialect::answer::OriginError;
 use crate::dialect::counts::Counts;
 use crate::dialect::event::{Output, StreamEvent};
 use crate::dialect::json::{pick, says_something, whole_number};
 use crate::dialect::partial::Partial;
-use crate::dialect::{AttemptNote, StreamCodec, StreamOptions};
+use crate::dialect::{AttemptNote, StreamCodec, StreamOptions, errors, usage};
 use crate::error::ApiError;
 use crate::payload::{Edit, edited};
 use crate::stream::sse;
@@ -144,7 +144,7 @@ impl Codec {
 
     /// The event of an error, if it is one.
     fn error(&self, data: &[u8]) -> Option<(StreamEvent, Output)> {
-        let OriginError { readable, .. } = classify::error_of(200, data)?;
+        let OriginError { readable, .. } = errors::error_of(200, data)?;
         let output = if readable && self.options.plain_errors.is_none() {
             Output::Pass
         } else {
@@ -223,7 +223,7 @@ impl StreamCodec for Codec {
             );
             return form::error_event(&ApiError::upstream(502, "provider_error", text));
         }
-        match classify::error_of(200, data) {
+        match errors::error_of(200, data) {
             Some(error) if !error.readable => form::error_event(&form::origin_error(error, 502)),
             _ => format!("data: {}\n\n", String::from_utf8_lossy(data)),
         }

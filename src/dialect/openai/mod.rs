@@ -1,18 +1,13 @@
 //! OpenAI's API: chat completions and completions, in and out.
 //!
 //! - [`request`]: what a body says and what has to change; [`resume`]: going on with a partial answer.
-//! - [`answer`], [`codec`] of [`chunk`]s, [`partial`]: what comes back, whole and as a stream. [`usage`]: counts.
+//! - [`answer`], [`codec`] of [`chunk`]s, [`partial`]: what comes back, whole and as a stream.
 //!   [`gather`], [`split`]: a stream for one answer, and the other way round, where an origin sends what was not asked for.
-//! - [`error_body`]: what an error's body says, whatever its shape. [`error_words`]: what origins call their errors.
-//!   [`classify`]: what kind of failure that is.
 //! - [`form`]: what the gateway itself says in this form.
 
 mod answer;
 mod chunk;
-mod classify;
 mod codec;
-mod error_body;
-mod error_words;
 mod form;
 mod gather;
 mod partial;
@@ -20,11 +15,11 @@ mod prefilter;
 mod request;
 mod resume;
 mod split;
-mod usage;
 
 use super::answer::{AnswerFacts, OriginError};
 use super::{
     ClientDialect, ClientRequest, Exchange, Gathered, ModelInfo, Operation, StreamCodec, StreamOptions,
+    errors,
 };
 use crate::config::Kind;
 use crate::error::ApiError;
@@ -87,9 +82,7 @@ impl ClientDialect for OpenAi {
     }
 
     fn exchange(&self, kind: Kind) -> Option<&'static dyn Exchange> {
-        match kind {
-            Kind::Moegate | Kind::Openai => Some(&Same),
-        }
+        kind.is_openai_compatible().then_some(&Same)
     }
 
     fn error_body(&self, error: &ApiError) -> String {
@@ -118,7 +111,7 @@ impl Exchange for Same {
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Option<OriginError> {
-        classify::error_of(status, body)
+        errors::error_of(status, body)
     }
 
     fn told(&self, error: OriginError, status: u16) -> ApiError {
@@ -126,7 +119,7 @@ impl Exchange for Same {
     }
 
     fn refuses_usage(&self, status: u16, body: &[u8]) -> bool {
-        classify::refuses_stream_options(status, body)
+        errors::refuses_stream_options(status, body)
     }
 
     fn streamed(&self, body: &[u8]) -> Option<Vec<u8>> {

@@ -1,9 +1,12 @@
 //! What kind of failure an answer is: codes beat types, types beat statuses, statuses beat words.
 
-use super::error_body::{self, ErrorBody};
-use super::error_words::{CODES, PHRASES};
+mod body;
+mod words;
+
 use crate::config::Failure;
 use crate::dialect::answer::OriginError;
+use body::ErrorBody;
+use words::{CODES, PHRASES};
 
 /// What a page shows of itself at most.
 const PAGE_BYTES: usize = 2048;
@@ -12,7 +15,7 @@ const PAGE_BYTES: usize = 2048;
 #[must_use]
 pub(super) fn error_of(status: u16, body: &[u8]) -> Option<OriginError> {
     let succeeded = (200..300).contains(&status);
-    match error_body::read(body, succeeded) {
+    match body::read(body, succeeded) {
         Some(error) => {
             let known = error.message.is_some();
             let error = of_error(status, error);
@@ -85,7 +88,7 @@ pub(super) fn refuses_stream_options(status: u16, body: &[u8]) -> bool {
         return false;
     }
     // In its texts only: elsewhere the body may hold the request, as FastAPI's `input` does.
-    let Some(error) = error_body::read(body, false) else { return false };
+    let Some(error) = body::read(body, false) else { return false };
     let mut said = error.texts.iter().map(String::as_str).chain(error.param.as_deref());
     said.any(|text| text.contains("stream_options") || text.contains("include_usage"))
 }
@@ -131,5 +134,5 @@ fn of_status(status: u16) -> Failure {
 }
 
 #[cfg(test)]
-#[path = "classify_tests.rs"]
+#[path = "tests.rs"]
 mod tests;
