@@ -98,7 +98,8 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
             Long("model") => models.push(arguments.value()?.string()?),
             Long("provider") => {
                 let text = arguments.value()?.string()?;
-                let (slug, name) = text.split_once('=').ok_or("--provider wants SLUG=NAME, such as main-258f4d=openai")?;
+                let (slug, name) =
+                    text.split_once('=').ok_or("--provider wants SLUG=NAME, such as main-258f4d=openai")?;
                 providers.insert(slug.to_owned(), name.to_owned());
             }
             other => return Err(other.unexpected()),
@@ -120,9 +121,12 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
             explain,
         }));
     }
-    if let (["import", from, file], None, None, None, None) = (&words[..], &name, &platform, &manifest, &explain) {
-        let from = import::From::of(from)
-            .ok_or_else(|| format!("cannot import from `{from}`: there are portkey, litellm and openrouter"))?;
+    if let (["import", from, file], None, None, None, None) =
+        (&words[..], &name, &platform, &manifest, &explain)
+    {
+        let from = import::From::of(from).ok_or_else(|| {
+            format!("cannot import from `{from}`: there are portkey, litellm and openrouter")
+        })?;
         return Ok(Command::Import(Import { from, file: file.into(), models, providers }));
     }
     if !models.is_empty() || !providers.is_empty() {

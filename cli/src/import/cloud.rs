@@ -10,7 +10,12 @@ use moegate_config::Problem;
 ///
 /// # Errors
 /// `base` is no URL.
-pub(super) fn azure(draft: &mut Draft, path: &str, base: &str, api_version: Option<String>) -> Result<Place, Problem> {
+pub(super) fn azure(
+    draft: &mut Draft,
+    path: &str,
+    base: &str,
+    api_version: Option<String>,
+) -> Result<Place, Problem> {
     let url = plain_url(draft, path, base)?;
     let base = url.find("/openai").filter(|at| *at > "https://".len()).map_or(&url[..], |at| &url[..at]);
     // `latest` and `preview` belong to the v1 API, which needs none (Azure's API lifecycle).
@@ -65,7 +70,13 @@ pub(super) struct AwsKeys {
 }
 
 /// The origin's `secret`, and what signs.
-pub(super) fn aws(draft: &mut Draft, path: &str, region: &str, url: &str, keys: AwsKeys) -> (String, Option<Aws>) {
+pub(super) fn aws(
+    draft: &mut Draft,
+    path: &str,
+    region: &str,
+    url: &str,
+    keys: AwsKeys,
+) -> (String, Option<Aws>) {
     let AwsKeys { access_key_id, secret_access_key, session_token, api_key } = keys;
     if let Some(key) = api_key {
         return (draft.secret(path, key, url, "BEDROCK_API_KEY"), None);
@@ -93,8 +104,16 @@ mod tests {
         for (base, version, expected) in [
             ("https://x.openai.azure.com/", None, "https://x.openai.azure.com/openai/v1"),
             ("https://x.openai.azure.com", old.clone(), "https://x.openai.azure.com/openai/deployments"),
-            ("https://x.openai.azure.com/openai/deployments/a", old, "https://x.openai.azure.com/openai/deployments"),
-            ("https://x.openai.azure.com/openai/v1/", Some("preview".to_owned()), "https://x.openai.azure.com/openai/v1"),
+            (
+                "https://x.openai.azure.com/openai/deployments/a",
+                old,
+                "https://x.openai.azure.com/openai/deployments",
+            ),
+            (
+                "https://x.openai.azure.com/openai/v1/",
+                Some("preview".to_owned()),
+                "https://x.openai.azure.com/openai/v1",
+            ),
         ] {
             assert_eq!(azure(&mut draft, "x", base, version).unwrap().url, expected);
         }

@@ -3,7 +3,7 @@
 use super::decimal::Decimal;
 use super::value::problem;
 use moegate_config::{Action, Authority, Failure, Problem};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the person has to know about one place in the source file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,12 +114,19 @@ pub(super) struct Route {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rule {
     /// An origin's name, and the model's there; `None`: the route's.
-    To { origin: String, model: Option<String> },
+    To {
+        origin: String,
+        model: Option<String>,
+    },
     Order(Vec<Rule>),
     /// Each with its weight.
     Split(Vec<(u32, Rule)>),
     Cheapest(Vec<Rule>),
-    When { when: Condition, then: Box<Rule>, otherwise: Option<Box<Rule>> },
+    When {
+        when: Condition,
+        then: Box<Rule>,
+        otherwise: Option<Box<Rule>>,
+    },
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -172,14 +179,19 @@ impl Draft {
         let is_free = |name: &str| self.secrets.iter().all(|secret| secret.name != name);
         let name = unused(&wanted, '_', is_free);
         let what = match &key {
-            Key::Variable(variable) | Key::Usual(variable) if *variable == name => {
+            Key::Usual(variable) => {
+                format!("the provider's key, elsewhere the environment variable `{variable}`")
+            }
+            Key::Variable(variable) if *variable == name => {
                 format!("the value of the environment variable `{variable}`")
             }
-            Key::Variable(variable) | Key::Usual(variable) => format!(
-                "the value of the environment variable `{variable}` (a name of its own, for a secret goes to one host only)"
+            Key::Variable(variable) => format!(
+                "the value of the environment variable `{variable}` (another name, for a secret goes to one host only)"
             ),
             Key::Vault(slug) => {
-                format!("the provider's key behind `{slug}`, which only the provider's console or your records show")
+                format!(
+                    "the provider's key behind `{slug}`, which only the provider's console or your records show"
+                )
             }
             Key::Literal(_) => "the key that stands there, which is not copied".to_owned(),
         };
@@ -225,10 +237,45 @@ impl Draft {
         match price.shifted(factor).price() {
             Some(Price::Exact(text)) => Ok(text),
             Some(Price::Rounded(text)) => {
-                self.differs(path, format!("{text} dollars per million tokens: finer than a nano-dollar, so rounded up"));
+                self.differs(
+                    path,
+                    format!("{text} dollars per million tokens: finer than a nano-dollar, so rounded up"),
+                );
                 Ok(text)
             }
             None => Err(problem(path, "is more than any price of a token")),
+        }
+    }
+
+    /// Takes out what no route leads to: a target of Portkey may be open to models that never get there.
+    pub(super) fn prune(&mut self) {
+        let mut used = BTreeSet::new();
+        for route in &self.routes {
+            route.rule.visit(&mut |origin, model| {
+                used.insert((origin.to_owned(), model.unwrap_or(&route.model).to_owned()));
+            });
+        }
+        for origin in &mut self.origins {
+            origin.models.retain(|model| used.contains(&(origin.name.clone(), model.name.clone())));
+        }
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.origins).into_iter().partition(|one| !one.models.is_empty());
+        self.origins = kept;
+        for origin in gone {
+            let secret = origin
+                .secret
+                .filter(|secret| self.origins.iter().all(|other| other.secret.as_ref() != Some(secret)));
+            if let Some(secret) = secret {
+                let text = format!("set `{secret}`:");
+                self.notes.retain(|note| note.sort != Sort::Secret || !note.text.starts_with(&text));
+            }
+            self.missing(
+                "(top)",
+                format!(
+                    "no request comes to `{}` at {} by these routes, so the origin is left out",
+                    origin.name, origin.place.url
+                ),
+            );
         }
     }
 
@@ -238,7 +285,8 @@ impl Draft {
         for origin in &self.origins {
             for model in &origin.models {
                 let missing = [("input", &model.price.input), ("output", &model.price.output)];
-                let missing: Vec<_> = missing.iter().filter(|(_, price)| price.is_none()).map(|(name, _)| *name).collect();
+                let missing: Vec<_> =
+                    missing.iter().filter(|(_, price)| price.is_none()).map(|(name, _)| *name).collect();
                 if !missing.is_empty() {
                     let text = format!(
                         "the source has no {} price of `{}` at origin `{}`: 0 is written, so its requests count as free until you fill it in",
@@ -266,6 +314,31 @@ impl Draft {
 }
 
 impl Rule {
+    /// Rules within rules, itself included.
+    pub(super) fn depth(&self) -> usize {
+        1 + match self {
+            Self::To { .. } => 0,
+            Self::Order(rules) | Self::Cheapest(rules) => rules.iter().map(Self::depth).max().unwrap_or(0),
+            Self::Split(parts) => parts.iter().map(|(_, rule)| rule.depth()).max().unwrap_or(0),
+            Self::When { then, otherwise, .. } => {
+                then.depth().max(otherwise.as_ref().map_or(0, |rule| rule.depth()))
+            }
+        }
+    }
+
+    /// Calls `visitor` with each leaf's origin and model.
+    pub(super) fn visit(&self, visitor: &mut impl FnMut(&str, Option<&str>)) {
+        match self {
+            Self::To { origin, model } => visitor(origin, model.as_deref()),
+            Self::Order(rules) | Self::Cheapest(rules) => rules.iter().for_each(|rule| rule.visit(visitor)),
+            Self::Split(parts) => parts.iter().for_each(|(_, rule)| rule.visit(visitor)),
+            Self::When { then, otherwise, .. } => {
+                then.visit(visitor);
+                otherwise.iter().for_each(|rule| rule.visit(visitor));
+            }
+        }
+    }
+
     /// How many origins a request may go to by it, in one plan or another.
     pub(super) fn leaves(&self) -> usize {
         match self {
@@ -324,9 +397,14 @@ fn unused(name: &str, mark: char, is_free: impl Fn(&str) -> bool) -> String {
 
 /// A name as secrets have them: capitals, digits and `_`, no digit first.
 pub(super) fn secret_name(text: &str) -> String {
-    let name: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let name: String =
+        text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
     let name = name.trim_matches('_');
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) { format!("KEY_{name}") } else { name.to_owned() }
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("KEY_{name}")
+    } else {
+        name.to_owned()
+    }
 }
 
 /// A name as origins and keys have them: letters, digits, `-` and `_`, at most 60 for a number to follow.

@@ -38,7 +38,9 @@ fn value(path: &str, raw: &RawValue, left: usize) -> Result<Value, Problem> {
             let items: Vec<&RawValue> = serde_json::from_str(text).map_err(wrong)?;
             let items = items.iter().enumerate();
             Value::List(
-                items.map(|(i, raw)| value(&format!("{path}[{i}]"), raw, left - 1)).collect::<Result<_, _>>()?,
+                items
+                    .map(|(i, raw)| value(&format!("{path}[{i}]"), raw, left - 1))
+                    .collect::<Result<_, _>>()?,
             )
         }
         Some(b'"') => Value::Text(serde_json::from_str(text).map_err(wrong)?),
@@ -80,7 +82,8 @@ mod tests {
 
     #[test]
     fn numbers_stay_as_written() {
-        let Value::Map(members) = read(r#" { "a": [1e-7, 0.10], "b": "x\u0041", "c": null } "#).unwrap() else {
+        let Value::Map(members) = read(r#" { "a": [1e-7, 0.10], "b": "x\u0041", "c": null } "#).unwrap()
+        else {
             panic!("no table")
         };
         let numbers = ["1e-7", "0.10"].map(|text| Value::Number(text.to_owned()));
@@ -92,7 +95,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_its_place() {
         for (text, expected) in [
-            ("{\"a\": 1,}", "(top): is not JSON: trailing comma at line 1 column 9"),
+            ("{\"a\": 1,}", "(top): is not JSON: key must be a string at line 1 column 9"),
             ("{\"a\": {\"b\": 1, \"b\": 2}}", "a.b: stands there twice: which is meant?"),
             ("", "(top): is not JSON: EOF while parsing a value at line 1 column 0"),
         ] {

@@ -13,6 +13,9 @@ mod source;
 mod value;
 mod yaml;
 
+#[cfg(test)]
+mod tests;
+
 use draft::{Draft, Sort};
 use moegate_config::{Problem, authoring};
 use source::Item;
@@ -20,7 +23,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
-use value::problem;
+use value::{Value, problem};
 
 /// Whose configuration it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +72,11 @@ pub(crate) struct Imported {
 /// # Errors
 /// The file cannot be read, is not what it should be, or gives no configuration that `moegate check` takes.
 pub(crate) fn run(import: &Import) -> Result<Imported, String> {
-    let name = if import.file.as_os_str() == "-" { "standard input".into() } else { import.file.display().to_string() };
+    let name = if import.file.as_os_str() == "-" {
+        "standard input".into()
+    } else {
+        import.file.display().to_string()
+    };
     let text = read(import).map_err(|error| format!("cannot read {name}: {error}"))?;
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let options = Options { models: &import.models, providers: &import.providers, variable: &variable };
@@ -80,8 +87,17 @@ pub(crate) fn run(import: &Import) -> Result<Imported, String> {
         let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
         format!("{name} gives no valid moegate.toml:\n{}", lines.join("\n"))
     })?;
-    let counts = format!("origins: {}, routes: {}, keys: {}", draft.origins.len(), draft.routes.len(), draft.keys.len());
-    let notes = format!("{name}: imported from {} ({counts}).\n{}", import.from.name(), output::list(&draft.notes, ""));
+    let counts = format!(
+        "origins: {}, routes: {}, keys: {}",
+        draft.origins.len(),
+        draft.routes.len(),
+        draft.keys.len()
+    );
+    let notes = format!(
+        "{name}: imported from {} ({counts}).\n{}",
+        import.from.name(),
+        output::list(&draft.notes, "")
+    );
     Ok(Imported { toml, notes })
 }
 
@@ -95,11 +111,20 @@ fn read(import: &Import) -> std::io::Result<String> {
 }
 
 fn convert(from: From, text: &str, options: &Options<'_>) -> Result<Draft, Problem> {
-    let mut draft = match from {
-        From::Portkey => portkey::import(&json::read(text)?, options)?,
-        From::Litellm => litellm::import(&yaml::read(text)?, options)?,
-        From::Openrouter => openrouter::import(&json::read(text)?, options)?,
+    let source = match from {
+        From::Litellm => yaml::read(text)?,
+        From::Portkey | From::Openrouter => json::read(text)?,
     };
+    convert_tree(from, &source, options)
+}
+
+fn convert_tree(from: From, source: &Value, options: &Options<'_>) -> Result<Draft, Problem> {
+    let mut draft = match from {
+        From::Portkey => portkey::import(source, options)?,
+        From::Litellm => litellm::import(source, options)?,
+        From::Openrouter => openrouter::import(source, options)?,
+    };
+    draft.prune();
     draft.list_open_prices();
     Ok(draft)
 }
@@ -123,11 +148,16 @@ impl Options<'_> {
         let text = item.word()?;
         let Some(name) = text.strip_prefix("os.environ/") else { return Ok(text) };
         if let Some(value) = self.variable(name) {
-            draft.differs(&item.path, format!("the value that {name} has now is written: addresses are compiled in"));
+            draft.differs(
+                &item.path,
+                format!("the value that {name} has now is written: addresses are compiled in"),
+            );
             return Ok(value);
         }
-        let label: String =
-            name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+        let label: String = name
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+            .collect();
         let label = format!("fill-in-{}", label.trim_matches('-'));
         draft.note(
             Sort::FillIn,
@@ -143,7 +173,11 @@ impl Options<'_> {
 fn add_key(draft: &mut Draft) {
     let name = "CLIENT_KEY_SHA256";
     draft.keys.push(("app".to_owned(), name.to_owned()));
-    draft.note(Sort::Secret, "[[keys]]", format!("set `{name}`: the hash of a key for your clients, from `moegate keys new`"));
+    draft.note(
+        Sort::Secret,
+        "[[keys]]",
+        format!("set `{name}`: the hash of a key for your clients, from `moegate keys new`"),
+    );
 }
 
 /// Names of models that become routes.
@@ -154,5 +188,8 @@ fn model_name(path: &str, name: &str) -> Result<(), Problem> {
     if draft::is_model_name(name) {
         return Ok(());
     }
-    Err(problem(path, "must be 1 to 200 visible ASCII characters without blanks: clients and headers carry it"))
+    Err(problem(
+        path,
+        "must be 1 to 200 visible ASCII characters without blanks: clients and headers carry it",
+    ))
 }

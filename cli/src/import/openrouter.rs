@@ -25,7 +25,8 @@ pub(super) fn import(source: &Value, options: &Options<'_>) -> Result<Draft, Pro
         }
     }
     let models = models(&mut draft, &mut body, options)?;
-    let secret = draft.secret("(top)", Key::Usual("OPENROUTER_API_KEY".to_owned()), URL, "OPENROUTER_API_KEY");
+    let secret =
+        draft.secret("(top)", Key::Usual("OPENROUTER_API_KEY".to_owned()), URL, "OPENROUTER_API_KEY");
     let place = Place { kind: "openrouter", url: URL.to_owned(), api_version: None };
     let mut leaves = Vec::new();
     for (path, name) in &models {
@@ -37,7 +38,8 @@ pub(super) fn import(source: &Value, options: &Options<'_>) -> Result<Draft, Pro
             limits: Limits::default(),
             models: Vec::new(),
         };
-        let model = Model { path: path.clone(), name: name.clone(), price: Prices::default(), ..Model::default() };
+        let model =
+            Model { path: path.clone(), name: name.clone(), price: Prices::default(), ..Model::default() };
         let origin = draft.origin(path, origin, model)?;
         leaves.push(Rule::To { origin, model: Some(name.clone()) });
     }
@@ -69,7 +71,11 @@ pub(super) fn import(source: &Value, options: &Options<'_>) -> Result<Draft, Pro
 }
 
 /// `model`, then `models`, each once.
-fn models(draft: &mut Draft, body: &mut Table<'_>, options: &Options<'_>) -> Result<Vec<(String, String)>, Problem> {
+fn models(
+    draft: &mut Draft,
+    body: &mut Table<'_>,
+    options: &Options<'_>,
+) -> Result<Vec<(String, String)>, Problem> {
     let mut names = Vec::new();
     if let Some(item) = body.take("model") {
         names.push((item.path.clone(), item.text()?.to_owned()));
@@ -93,8 +99,13 @@ fn models(draft: &mut Draft, body: &mut Table<'_>, options: &Options<'_>) -> Res
             continue;
         }
         super::model_name(&path, &name)?;
-        if let Some((_, variant)) = name.rsplit_once(':').filter(|(_, variant)| matches!(*variant, "nitro" | "floor")) {
-            draft.differs(&path, format!("`:{variant}` goes on to OpenRouter, which sorts its providers by it"));
+        if let Some((_, variant)) =
+            name.rsplit_once(':').filter(|(_, variant)| matches!(*variant, "nitro" | "floor"))
+        {
+            draft.differs(
+                &path,
+                format!("`:{variant}` goes on to OpenRouter, which sorts its providers by it"),
+            );
         }
         if name.starts_with("openrouter/auto") {
             draft.differs(&path, "which model answers is OpenRouter's choice, at that model's price: no price that you fill in is exact");
@@ -106,7 +117,10 @@ fn models(draft: &mut Draft, body: &mut Table<'_>, options: &Options<'_>) -> Res
     if models.is_empty() {
         let known: Vec<_> = options.models.iter().map(|name| ("--model".to_owned(), name.clone())).collect();
         if known.is_empty() {
-            return Err(problem("model", "is missing, and `models` too: say with --model NAME what OpenRouter is to be asked for"));
+            return Err(problem(
+                "model",
+                "is missing, and `models` too: say with --model NAME what OpenRouter is to be asked for",
+            ));
         }
         return Ok(known);
     }
@@ -119,8 +133,9 @@ fn provider(draft: &mut Draft, item: &Item<'_>) -> Result<(), Problem> {
             "max_price" => {
                 "no rule goes by a provider's price: fill the prices in, limit a request by `budget.dollars` of the route, order origins by `cheapest`"
             }
-            "allow_fallbacks" => "OpenRouter's own fallback between providers: set it in the request (see below), or in the account's settings",
-            _ => "which of its providers OpenRouter takes is said in the request or in the account's settings (openrouter.ai/settings): let clients send `provider`, with `fields = { allow = [\"provider\"] }` at the origin, if all of them may choose",
+            _ => {
+                "which provider serves a model is OpenRouter's choice: say it in the account's settings there, or let clients send `provider` (`fields = { allow = [\"provider\"] }` at the origin)"
+            }
         };
         draft.missing(item.path, text);
     }
@@ -134,12 +149,18 @@ fn leftovers(draft: &mut Draft, body: &Table<'_>) {
             // What `order` in the rule does.
             "route" if matches!(item.value, Value::Text(text) if text == "fallback") => continue,
             "route" => "only `fallback` has a counterpart: the rule's `order`",
-            "transforms" => "prompts are not shortened: after the error a model with more `context_tokens` is tried",
-            "plugins" => "let clients send it, with `fields = { allow = [\"plugins\"] }` at the origin, if all of them may",
-            "messages" | "prompt" | "stream" | "tools" | "user" => "belongs to a request, not to a configuration",
+            "transforms" => {
+                "prompts are not shortened: after the error a model with more `context_tokens` is tried"
+            }
+            "plugins" => {
+                "let clients send it, with `fields = { allow = [\"plugins\"] }` at the origin, if all of them may"
+            }
+            "messages" | "prompt" | "stream" | "tools" | "user" => {
+                "belongs to a request, not to a configuration"
+            }
             "system_prompt" => "the gateway adds no messages: let clients send it",
-            "name" | "slug" | "id" | "description" | "created_at" | "updated_at" | "version" | "status" | "creator_user_id"
-            | "workspace_id" => "nothing is decided by it here",
+            "name" | "slug" | "id" | "description" | "created_at" | "updated_at" | "version" | "status"
+            | "creator_user_id" | "workspace_id" => "nothing is decided by it here",
             _ => "the gateway adds no parameters: let clients send it",
         };
         draft.missing(item.path, text);

@@ -30,12 +30,15 @@ pub(super) fn list(notes: &[Note], margin: &str) -> String {
 
 /// Control characters escaped: a path may hold any text, and a comment must not end early.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
 }
 
 /// Writing to a String cannot fail.
 pub(super) fn toml(draft: &Draft, from: &str) -> String {
-    let mut text = format!("# Imported from {from} by `moegate import`. Reference: docs/reference/configuration.md\n");
+    let mut text =
+        format!("# Imported from {from} by `moegate import`. Reference: docs/reference/configuration.md\n");
     if !draft.notes.is_empty() {
         text.push_str("#\n");
         text.push_str(&list(&draft.notes, "# "));
@@ -216,7 +219,8 @@ fn inline(rule: &Rule, route_model: &str) -> String {
             format!("{{ split = [{}] }}", parts.collect::<Vec<_>>().join(", "))
         }
         Rule::When { when, then, otherwise } => {
-            let otherwise = otherwise.iter().map(|rule| format!(", otherwise = {}", inline(rule, route_model)));
+            let otherwise =
+                otherwise.iter().map(|rule| format!(", otherwise = {}", inline(rule, route_model)));
             format!(
                 "{{ when = {}, then = {}{} }}",
                 condition(when),
@@ -241,7 +245,8 @@ fn condition(when: &Condition) -> String {
         parts.push(format!("model = {}", quoted_list(&when.model)));
     }
     if !when.header.is_empty() {
-        let headers = when.header.iter().map(|(name, values)| format!("{} = {}", quoted(name), quoted_list(values)));
+        let headers =
+            when.header.iter().map(|(name, values)| format!("{} = {}", quoted(name), quoted_list(values)));
         parts.push(format!("header = {{ {} }}", headers.collect::<Vec<_>>().join(", ")));
     }
     if let Some(stream) = when.stream {

@@ -38,7 +38,12 @@ pub(super) const PROVIDERS: &[Provider] = &[
         url: Some("https://generativelanguage.googleapis.com/v1beta"),
         variable: Some("GEMINI_API_KEY"),
     },
-    Provider { names: &["azure", "azure-openai"], kind: "azure-openai", url: None, variable: Some("AZURE_API_KEY") },
+    Provider {
+        names: &["azure", "azure-openai"],
+        kind: "azure-openai",
+        url: None,
+        variable: Some("AZURE_API_KEY"),
+    },
     Provider {
         names: &["bedrock", "bedrock_converse"],
         kind: "bedrock",
@@ -80,7 +85,11 @@ pub(super) const PROVIDERS: &[Provider] = &[
     hosted(&["dashscope"], "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY"),
     hosted(&["zai", "z-ai"], "https://api.z.ai/api/paas/v4", "ZAI_API_KEY"),
     hosted(&["siliconflow"], "https://api.siliconflow.cn/v1", "SILICONFLOW_API_KEY"),
-    hosted(&["featherless", "featherless_ai", "featherless-ai"], "https://api.featherless.ai/v1", "FEATHERLESS_AI_API_KEY"),
+    hosted(
+        &["featherless", "featherless_ai", "featherless-ai"],
+        "https://api.featherless.ai/v1",
+        "FEATHERLESS_AI_API_KEY",
+    ),
     hosted(&["huggingface"], "https://router.huggingface.co/v1", "HUGGINGFACE_API_KEY"),
     Provider {
         names: &["ollama", "ollama_chat"],
@@ -92,8 +101,16 @@ pub(super) const PROVIDERS: &[Provider] = &[
     own(&["sglang"], "sglang"),
     own(&["llamacpp", "llamafile"], "llamacpp"),
     own(&["tgi"], "tgi"),
-    own(&["lm_studio", "lmstudio", "custom_openai", "openai_like", "litellm_proxy", "xinference", "modal"], "openai"),
-    Provider { names: &["azure_ai", "azure-ai"], kind: "openai", url: None, variable: Some("AZURE_AI_API_KEY") },
+    own(
+        &["lm_studio", "lmstudio", "custom_openai", "openai_like", "litellm_proxy", "xinference", "modal"],
+        "openai",
+    ),
+    Provider {
+        names: &["azure_ai", "azure-ai"],
+        kind: "openai",
+        url: None,
+        variable: Some("AZURE_AI_API_KEY"),
+    },
 ];
 
 pub(super) fn provider(name: &str) -> Option<&'static Provider> {
@@ -112,7 +129,10 @@ impl Provider {
     pub(super) fn place(&self, draft: &mut Draft, path: &str, url: Option<&str>) -> Result<Place, Problem> {
         let Some(url) = url else {
             let Some(url) = self.url else {
-                return Err(problem(path, format!("is missing: `{}` has no address of its own", self.name())));
+                return Err(problem(
+                    path,
+                    format!("is missing: `{}` has no address of its own", self.name()),
+                ));
             };
             return Ok(Place { kind: self.kind, url: url.to_owned(), api_version: None });
         };
@@ -159,7 +179,10 @@ pub(super) fn plain_url(draft: &mut Draft, path: &str, url: &str) -> Result<Stri
 }
 
 fn not_a_url(path: &str) -> Problem {
-    problem(path, "is no plain URL: write it as https://host[:port]/path, without user name, password and placeholders")
+    problem(
+        path,
+        "is no plain URL: write it as https://host[:port]/path, without user name, password and placeholders",
+    )
 }
 
 /// The provider whose models are called so, and which part of a name says it.
@@ -190,7 +213,8 @@ pub(super) fn by_model(model: &str) -> Option<&'static Provider> {
 /// The provider that a vault's entry is named after: `openai-prod-4f2a` → OpenAI. Longer names first.
 pub(super) fn by_slug(slug: &str) -> Option<&'static Provider> {
     let slug = slug.to_ascii_lowercase();
-    let names = PROVIDERS.iter().flat_map(|provider| provider.names.iter().map(move |name| (*name, provider)));
+    let names =
+        PROVIDERS.iter().flat_map(|provider| provider.names.iter().map(move |name| (*name, provider)));
     let begins = |name: &str| {
         slug.strip_prefix(name).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
     };
@@ -228,7 +252,9 @@ mod tests {
     fn urls() {
         let of = |url: &str| {
             let mut draft = Draft::default();
-            plain_url(&mut draft, "x", url).map(|url| (url, draft.notes.len())).map_err(|problem| problem.path)
+            plain_url(&mut draft, "x", url)
+                .map(|url| (url, draft.notes.len()))
+                .map_err(|problem| problem.path)
         };
         for (url, expected) in [
             ("https://A.example/V1/", Ok(("https://a.example/V1".to_owned(), 0))),

@@ -6,7 +6,8 @@ use moegate_config::Problem;
 
 /// The path of a member. A name that has a point or a blank stands in quotes.
 pub(super) fn below(path: &str, name: &str) -> String {
-    let is_plain = !name.is_empty() && !name.contains(['.', ' ', '[', ']', '"']) && !name.contains(char::is_control);
+    let is_plain =
+        !name.is_empty() && !name.contains(['.', ' ', '[', ']', '"']) && !name.contains(char::is_control);
     let name = if is_plain { name.to_owned() } else { format!("{name:?}") };
     if path.is_empty() { name } else { format!("{path}.{name}") }
 }
@@ -55,8 +56,9 @@ impl<'a> Item<'a> {
     /// A number, or text that is one.
     pub(super) fn decimal(&self) -> Result<Decimal, Problem> {
         match self.value {
-            Value::Number(text) | Value::Text(text) => Decimal::parse(text.trim())
-                .ok_or_else(|| problem(&self.path, "must be a number that is not negative, such as 0.5 or 1e-6")),
+            Value::Number(text) | Value::Text(text) => Decimal::parse(text.trim()).ok_or_else(|| {
+                problem(&self.path, "must be a number that is not negative, such as 0.5 or 1e-6")
+            }),
             _ => Err(self.wrong("a number")),
         }
     }
@@ -85,7 +87,9 @@ impl<'a> Item<'a> {
 
     pub(super) fn table(&self) -> Result<Table<'a>, Problem> {
         match self.value {
-            Value::Map(members) => Ok(Table { path: self.path.clone(), members, taken: vec![false; members.len()] }),
+            Value::Map(members) => {
+                Ok(Table { path: self.path.clone(), members, taken: vec![false; members.len()] })
+            }
             _ => Err(self.wrong("a table of names and values")),
         }
     }
@@ -108,7 +112,9 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        self.members.iter().any(|(other, value)| (other == name || *other == camel(name)) && *value != Value::Null)
+        self.members
+            .iter()
+            .any(|(other, value)| (other == name || *other == camel(name)) && *value != Value::Null)
     }
 
     pub(super) fn text(&mut self, name: &str) -> Result<Option<&'a str>, Problem> {

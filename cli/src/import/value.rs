@@ -43,5 +43,8 @@ impl Value {
 
 /// What is wrong with the source, where. The message never holds a value that may be a key.
 pub(super) fn problem(path: &str, message: impl Into<String>) -> Problem {
-    Problem { path: if path.is_empty() { "(top)".to_owned() } else { path.to_owned() }, message: message.into() }
+    Problem {
+        path: if path.is_empty() { "(top)".to_owned() } else { path.to_owned() },
+        message: message.into(),
+    }
 }

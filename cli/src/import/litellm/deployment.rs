@@ -32,7 +32,9 @@ pub(super) fn read(
 ) -> Result<Option<Deployment>, Problem> {
     let mut entry = item.table()?;
     let group = needed(&mut entry, "model_name")?;
-    let params = entry.take("litellm_params").ok_or_else(|| problem(&entry.path_of("litellm_params"), "is missing"))?;
+    let params = entry
+        .take("litellm_params")
+        .ok_or_else(|| problem(&entry.path_of("litellm_params"), "is missing"))?;
     let mut params = params.table()?;
     let model = needed(&mut params, "model")?;
     if group.contains('*') || model.contains('*') {
@@ -41,7 +43,10 @@ pub(super) fn read(
     }
     for (path, name) in [(entry.path_of("model_name"), group), (params.path_of("model"), model)] {
         if !is_model_name(name) {
-            return Err(problem(&path, "must be 1 to 200 visible ASCII characters without blanks: clients and headers carry it"));
+            return Err(problem(
+                &path,
+                "must be 1 to 200 visible ASCII characters without blanks: clients and headers carry it",
+            ));
         }
     }
     let base = ["api_base", "base_url"].map(|name| params.take(name));
@@ -131,8 +136,11 @@ fn origin(
     let base_path = base.map_or_else(|| params.path_of("api_base"), |item| item.path.clone());
     let place = match provider.kind {
         "azure-openai" => {
-            let base = base_text.ok_or_else(|| problem(&base_path, "is missing: an Azure resource has an address of its own"))?;
-            let version = params.take("api_version").map(|item| options.text(draft, &item, false)).transpose()?;
+            let base = base_text.ok_or_else(|| {
+                problem(&base_path, "is missing: an Azure resource has an address of its own")
+            })?;
+            let version =
+                params.take("api_version").map(|item| options.text(draft, &item, false)).transpose()?;
             cloud::azure(draft, &base_path, &base, version)?
         }
         "bedrock" => {
@@ -141,8 +149,10 @@ fn origin(
             let item = params.take("aws_region_name");
             let given = item.map(|item| options.text(draft, &item, false)).transpose()?;
             let path = params.path_of("aws_region_name");
-            region = given.or(in_name.map(str::to_owned)).or_else(|| options.variable("AWS_REGION"))
-                .ok_or_else(|| problem(&path, "is missing: write the region, or set AWS_REGION for the import"))?;
+            region =
+                given.or(in_name.map(str::to_owned)).or_else(|| options.variable("AWS_REGION")).ok_or_else(
+                    || problem(&path, "is missing: write the region, or set AWS_REGION for the import"),
+                )?;
             cloud::bedrock(&path, &region)?
         }
         "vertex" => vertex(draft, params, options)?,
@@ -186,14 +196,29 @@ fn vertex(draft: &mut Draft, params: &mut Table<'_>, options: &Options<'_>) -> R
         let item = names.into_iter().find_map(|name| params.take(name));
         item.map(|item| options.text(draft, &item, false)).transpose()
     };
-    let project = text(["vertex_project", "vertex_ai_project"])?.or_else(|| options.variable("VERTEXAI_PROJECT"));
-    let location = text(["vertex_location", "vertex_ai_location"])?.or_else(|| options.variable("VERTEXAI_LOCATION"));
-    let project = project.ok_or_else(|| problem(&path, "is missing: write the project, or set VERTEXAI_PROJECT for the import"))?;
+    let project =
+        text(["vertex_project", "vertex_ai_project"])?.or_else(|| options.variable("VERTEXAI_PROJECT"));
+    let location =
+        text(["vertex_location", "vertex_ai_location"])?.or_else(|| options.variable("VERTEXAI_LOCATION"));
+    let project = project.ok_or_else(|| {
+        problem(&path, "is missing: write the project, or set VERTEXAI_PROJECT for the import")
+    })?;
     cloud::vertex(&path, &project, location.as_deref().unwrap_or("us-central1"))
 }
 
 /// What stands for a key where a server wants none.
-const NO_KEYS: &[&str] = &["", "none", "null", "empty", "dummy", "fake", "fake-key", "anything", "not-needed", "sk-no-key-required"];
+const NO_KEYS: &[&str] = &[
+    "",
+    "none",
+    "null",
+    "empty",
+    "dummy",
+    "fake",
+    "fake-key",
+    "anything",
+    "not-needed",
+    "sk-no-key-required",
+];
 
 fn secret(
     draft: &mut Draft,
@@ -201,8 +226,11 @@ fn secret(
     params: &mut Table<'_>,
     place: &Place,
 ) -> Result<Option<String>, Problem> {
-    let names: [&str; 2] =
-        if provider.kind == "vertex" { ["vertex_credentials", "vertex_ai_credentials"] } else { ["api_key", "azure_api_key"] };
+    let names: [&str; 2] = if provider.kind == "vertex" {
+        ["vertex_credentials", "vertex_ai_credentials"]
+    } else {
+        ["api_key", "azure_api_key"]
+    };
     let item = names.into_iter().find_map(|name| params.take(name));
     let path = item.as_ref().map_or_else(|| params.path_of(names[0]), |item| item.path.clone());
     let key = match (&item, provider.variable) {
@@ -216,7 +244,10 @@ fn secret(
     };
     let usual = format!("{}_KEY", crate::import::draft::secret_name(provider.name()));
     if provider.kind == "vertex" {
-        draft.differs(&path, "the secret must hold the JSON of a service account's key itself, not a file's name");
+        draft.differs(
+            &path,
+            "the secret must hold the JSON of a service account's key itself, not a file's name",
+        );
     }
     Ok(Some(draft.secret(&path, key, &place.url, &usual)))
 }
@@ -231,7 +262,11 @@ fn key_of(item: &Item<'_>) -> Result<Key, Problem> {
 }
 
 /// `litellm_params` counts before `model_info`, as LiteLLM has it.
-fn prices(draft: &mut Draft, params: &mut Table<'_>, mut info: Option<&mut Table<'_>>) -> Result<Prices, Problem> {
+fn prices(
+    draft: &mut Draft,
+    params: &mut Table<'_>,
+    mut info: Option<&mut Table<'_>>,
+) -> Result<Prices, Problem> {
     let mut price = |name: &str| -> Result<Option<String>, Problem> {
         let items = [params.take(name), info.as_mut().and_then(|info| info.take(name))];
         let Some(item) = items.into_iter().flatten().next() else { return Ok(None) };
@@ -257,14 +292,19 @@ fn leftovers(draft: &mut Draft, entry: &Table<'_>, params: &Table<'_>, info: Opt
             }
             "max_retries" | "num_retries" => "`budget.attempts` of the route",
             "stream_timeout" => "`timeouts` of the route: the first content, silence within a stream",
-            "max_parallel_requests" => "the provider's own limit answers 429, after which another origin is tried",
+            "max_parallel_requests" => {
+                "the provider's own limit answers 429, after which another origin is tried"
+            }
             "drop_params" => "`drop_unsupported` of the route",
             "litellm_credential_name" => "write the key here, `api_key: os.environ/NAME`, and import again",
             "tags" => "rules know the key, the tenant and headers",
-            "input_cost_per_second" | "output_cost_per_second" | "output_cost_per_image" | "input_cost_per_query" => {
-                "prices are per token: give the model the ones that come nearest"
+            "input_cost_per_second"
+            | "output_cost_per_second"
+            | "output_cost_per_image"
+            | "input_cost_per_query" => "prices are per token: give the model the ones that come nearest",
+            "merge_reasoning_content_in_choices" | "use_in_pass_through" | "mock_response" | "guardrails" => {
+                "has no counterpart"
             }
-            "merge_reasoning_content_in_choices" | "use_in_pass_through" | "mock_response" | "guardrails" => "has no counterpart",
             _ => "the gateway adds no parameters: let clients send it",
         };
         draft.missing(item.path, text);
@@ -284,7 +324,10 @@ mod tests {
             ("anthropic.claude-3-sonnet-20240229-v1:0", (None, "anthropic.claude-3-sonnet-20240229-v1:0")),
             ("converse/us.amazon.nova-pro-v1:0", (None, "us.amazon.nova-pro-v1:0")),
             ("us-west-2/anthropic.claude-v2", (Some("us-west-2"), "anthropic.claude-v2")),
-            ("arn:aws:bedrock:us-east-1:1:inference-profile/x", (None, "arn:aws:bedrock:us-east-1:1:inference-profile/x")),
+            (
+                "arn:aws:bedrock:us-east-1:1:inference-profile/x",
+                (None, "arn:aws:bedrock:us-east-1:1:inference-profile/x"),
+            ),
         ] {
             assert_eq!(bedrock_model(model), expected, "{model}");
         }

@@ -17,7 +17,9 @@ pub(super) fn import(source: &Value, options: &Options<'_>) -> Result<Draft, Pro
     let mut draft = Draft::default();
     let mut top = Item::new("", source).table()?;
     let settings = Settings::read(&mut draft, &mut top)?;
-    let list = top.take("model_list").ok_or_else(|| problem("model_list", "is missing: there is nothing to route"))?;
+    let list = top
+        .take("model_list")
+        .ok_or_else(|| problem("model_list", "is missing: there is nothing to route"))?;
     let mut deployments = Vec::new();
     for item in list.list()? {
         deployments.extend(deployment::read(&mut draft, &settings.limits, &item, options)?);
@@ -26,8 +28,12 @@ pub(super) fn import(source: &Value, options: &Options<'_>) -> Result<Draft, Pro
     general(&mut draft, &mut top)?;
     for item in top.rest() {
         let text = match item.path.as_str() {
-            "environment_variables" => "the platform has the variables and secrets; set there what is in the list of secrets",
-            "guardrails" | "prompts" => "the gateway changes and judges no prompts: do it in front of it, or in the application",
+            "environment_variables" => {
+                "the platform has the variables and secrets; set there what is in the list of secrets"
+            }
+            "guardrails" | "prompts" => {
+                "the gateway changes and judges no prompts: do it in front of it, or in the application"
+            }
             "mcp_servers" | "mcp_tools" | "vector_store_registry" | "search_tools" => {
                 "is no matter of routing: let the application call these servers itself"
             }
@@ -62,7 +68,9 @@ fn general(draft: &mut Draft, top: &mut Table<'_>) -> Result<(), Problem> {
             draft.note(
                 Sort::Secret,
                 &item.path,
-                format!("set `{admin}`: the hash of another key, by which `/usage` is read: `moegate keys new`"),
+                format!(
+                    "set `{admin}`: the hash of another key, by which `/usage` is read: `moegate keys new`"
+                ),
             );
             draft.keys.push(("master".to_owned(), name));
             draft.admin = Some(admin.to_owned());
@@ -72,11 +80,16 @@ fn general(draft: &mut Draft, top: &mut Table<'_>) -> Result<(), Problem> {
     for item in general.rest() {
         let name = item.path.rsplit('.').next().unwrap_or_default();
         let text = match name {
-            "database_url" | "store_model_in_db" | "store_prompts_in_spend_logs" | "database_connection_pool_limit"
+            "database_url"
+            | "store_model_in_db"
+            | "store_prompts_in_spend_logs"
+            | "database_connection_pool_limit"
             | "allow_requests_on_db_unavailable" => {
                 "there is no database: models and keys stand in moegate.toml, usage in the platform's key-value store"
             }
-            "alerting" | "alerting_threshold" | "alert_types" => "watch `/usage` and the platform's own alerts",
+            "alerting" | "alerting_threshold" | "alert_types" => {
+                "watch `/usage` and the platform's own alerts"
+            }
             "max_parallel_requests" | "global_max_parallel_requests" => {
                 "the platform limits concurrency; bytes in flight: `max_inflight_mib` under [gateway]"
             }

@@ -10,7 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// # Errors
 /// Weights that do not fit, aliases that are groups, nothing to route.
-pub(super) fn build(draft: &mut Draft, settings: &Settings, deployments: Vec<Deployment>) -> Result<(), Problem> {
+pub(super) fn build(
+    draft: &mut Draft,
+    settings: &Settings,
+    deployments: Vec<Deployment>,
+) -> Result<(), Problem> {
     let mut groups: Vec<(String, Vec<Deployment>)> = Vec::new();
     for deployment in deployments {
         match groups.iter_mut().find(|(name, _)| *name == deployment.group) {
@@ -38,8 +42,16 @@ pub(super) fn build(draft: &mut Draft, settings: &Settings, deployments: Vec<Dep
         let route = route(draft, settings, &rules, name, &chain);
         draft.routes.push(route);
     }
-    special(draft, &settings.context_fallbacks, "are tried after other errors too, and last; `context_tokens` of the models says which hold more");
-    special(draft, &settings.policy_fallbacks, "are tried after other errors too, and last; after a content filter all of the route's others are");
+    special(
+        draft,
+        &settings.context_fallbacks,
+        "are tried after other errors too, and last; `context_tokens` of the models says which hold more",
+    );
+    special(
+        draft,
+        &settings.policy_fallbacks,
+        "are tried after other errors too, and last; after a content filter all of the route's others are",
+    );
     aliases(draft, settings)
 }
 
@@ -57,9 +69,13 @@ fn group_rule(draft: &mut Draft, settings: &Settings, group: &[Deployment]) -> R
     }
     let rules = places.into_values().map(|place| place_rule(draft, settings.strategy, &place));
     let mut rules = rules.collect::<Result<Vec<_>, _>>()?;
-    for deployment in group.iter().filter(|deployment| deployment.rpm.is_some() || deployment.tpm.is_some()) {
-        let path = format!("{}.litellm_params", deployment.path);
-        draft.missing(path, "`rpm` and `tpm` limit nothing here, they are only shares: the provider's own limit answers 429, after which another origin is tried");
+    for deployment in group {
+        for (name, limit) in [("rpm", deployment.rpm), ("tpm", deployment.tpm)] {
+            if limit.is_some() {
+                let path = format!("{}.litellm_params.{name}", deployment.path);
+                draft.missing(path, "limits nothing here, it is at most a share: the provider's own limit answers 429, after which another origin is tried");
+            }
+        }
     }
     Ok(if rules.len() == 1 { rules.remove(0) } else { Rule::Order(rules) })
 }
@@ -101,7 +117,8 @@ fn shares(draft: &mut Draft, place: &[&Deployment]) -> Result<Vec<u32>, Problem>
     };
     let path = first.map_or_else(String::new, |one| format!("{}.litellm_params", one.path));
     let parts: Vec<_> = place.iter().map(|deployment| by(deployment).unwrap_or(Decimal::ZERO)).collect();
-    let whole = weights(&parts).ok_or_else(|| problem(&path, "these weights are too far apart: use numbers below 4294967296"))?;
+    let whole = weights(&parts)
+        .ok_or_else(|| problem(&path, "these weights are too far apart: use numbers below 4294967296"))?;
     if whole.iter().all(|weight| *weight == 0) {
         draft.differs(path, "all weights of the group are 0: all share alike");
         return Ok(vec![1; place.len()]);
@@ -216,7 +233,10 @@ fn route(
 fn aliases(draft: &mut Draft, settings: &Settings) -> Result<(), Problem> {
     for (alias, group, path) in &settings.aliases {
         if draft.routes.iter().any(|route| route.model == *alias) {
-            return Err(problem(path, "is the name of a group too: clients asking for it could mean either; rename one"));
+            return Err(problem(
+                path,
+                "is the name of a group too: clients asking for it could mean either; rename one",
+            ));
         }
         if !crate::import::draft::is_model_name(alias) {
             return Err(problem(path, "must be 1 to 200 visible ASCII characters without blanks"));
@@ -226,10 +246,17 @@ fn aliases(draft: &mut Draft, settings: &Settings) -> Result<(), Problem> {
             None => draft.missing(path, format!("there is no group {group:?} for the alias")),
         }
     }
-    for (what, fallbacks) in [("fallbacks", &settings.fallbacks), ("context_window_fallbacks", &settings.context_fallbacks), ("content_policy_fallbacks", &settings.policy_fallbacks)] {
+    for (what, fallbacks) in [
+        ("fallbacks", &settings.fallbacks),
+        ("context_window_fallbacks", &settings.context_fallbacks),
+        ("content_policy_fallbacks", &settings.policy_fallbacks),
+    ] {
         for fallback in fallbacks {
             if !draft.routes.iter().any(|route| route.model == fallback.from) {
-                draft.missing(&fallback.path, format!("there is no group {:?}, so its {what} are nobody's", fallback.from));
+                draft.missing(
+                    &fallback.path,
+                    format!("there is no group {:?}, so its {what} are nobody's", fallback.from),
+                );
             }
         }
     }

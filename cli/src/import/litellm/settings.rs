@@ -60,7 +60,8 @@ impl Settings {
     /// # Errors
     /// A value of the wrong type.
     pub(super) fn read(draft: &mut Draft, top: &mut Table<'_>) -> Result<Self, Problem> {
-        let tables = ["router_settings", "litellm_settings"].map(|name| top.take(name).map(|item| item.table()));
+        let tables =
+            ["router_settings", "litellm_settings"].map(|name| top.take(name).map(|item| item.table()));
         let mut both = Both(tables.into_iter().flatten().collect::<Result<_, _>>()?);
         let mut settings = Self::default();
         if let Some(item) = both.take(draft, "routing_strategy") {
@@ -76,7 +77,7 @@ impl Settings {
         {
             draft.differs(item.path, "a prompt's length is not checked before the call: after the error only models with a larger `context_tokens` are tried; `prompt_at_least` in a rule sends long prompts elsewhere at once");
         }
-        for item in both.take(draft, "fallbacks") {
+        if let Some(item) = both.take(draft, "fallbacks") {
             settings.fallbacks = fallbacks(draft, &item)?;
         }
         if let Some(item) = both.take(draft, "default_fallbacks") {
@@ -86,13 +87,13 @@ impl Settings {
         if let Some(at) = settings.fallbacks.iter().position(|fallback| fallback.from == "*") {
             settings.default_fallbacks = Some(settings.fallbacks.remove(at));
         }
-        for item in both.take(draft, "context_window_fallbacks") {
+        if let Some(item) = both.take(draft, "context_window_fallbacks") {
             settings.context_fallbacks = fallbacks(draft, &item)?;
         }
-        for item in both.take(draft, "content_policy_fallbacks") {
+        if let Some(item) = both.take(draft, "content_policy_fallbacks") {
             settings.policy_fallbacks = fallbacks(draft, &item)?;
         }
-        for item in both.take(draft, "model_group_alias") {
+        if let Some(item) = both.take(draft, "model_group_alias") {
             settings.aliases = aliases(draft, &item)?;
         }
         for item in both.0.iter().flat_map(Table::rest) {
@@ -132,7 +133,10 @@ impl Settings {
         if let Some(item) = both.take(draft, "allowed_fails") {
             let failures = item.whole()?.saturating_add(1);
             self.limits.breaker_failures = Some(draft.within(&item.path, failures, 1, 1000));
-            draft.differs(item.path, "counted within a minute there, in a row here (`breaker.failures`, one more than is allowed)");
+            draft.differs(
+                item.path,
+                "counted within a minute there, in a row here (`breaker.failures`, one more than is allowed)",
+            );
         }
         if let Some(item) = both.take(draft, "cooldown_time") {
             self.limits.breaker_open_s = Some(draft.within(&item.path, item.whole()?, 1, 60));
@@ -150,7 +154,13 @@ impl Settings {
 fn strategy(draft: &mut Draft, item: &Item<'_>) -> Result<Strategy, Problem> {
     Ok(match item.text()? {
         "simple-shuffle" => Strategy::Shuffle,
-        "cost-based-routing" => Strategy::Cheapest,
+        "cost-based-routing" => {
+            draft.differs(
+                &item.path,
+                "goes by the prices in moegate.toml: those that are to fill in make an origin look free",
+            );
+            Strategy::Cheapest
+        }
         "least-busy" | "latency-based-routing" | "usage-based-routing" | "usage-based-routing-v2" => {
             draft.missing(&item.path, "no rule goes by load or latency: the deployments share by weight, and breakers take out those that fail");
             Strategy::Shuffle
@@ -178,10 +188,16 @@ fn fallbacks(draft: &mut Draft, item: &Item<'_>) -> Result<Vec<Fallback>, Proble
             }
         }
         if to.iter().any(|name| name == from) {
-            return Err(problem(&item.path, "is a circle of one: the group falls back to itself; take its name out of the list"));
+            return Err(problem(
+                &item.path,
+                "is a circle of one: the group falls back to itself; take its name out of the list",
+            ));
         }
         if let Some(first) = all.iter().find(|other| other.from == from) {
-            return Err(problem(&item.path, format!("the group has fallbacks already, at {}: put them into one list", first.path)));
+            return Err(problem(
+                &item.path,
+                format!("the group has fallbacks already, at {}: put them into one list", first.path),
+            ));
         }
         all.push(Fallback { path: item.path, from: from.to_owned(), to });
     }
@@ -210,27 +226,48 @@ fn aliases(draft: &mut Draft, item: &Item<'_>) -> Result<Vec<(String, String, St
 /// What to do instead of a setting.
 fn advice(name: &str) -> &'static str {
     match name {
-        "callbacks" | "success_callback" | "failure_callback" | "service_callback" | "callback_settings"
+        "callbacks"
+        | "success_callback"
+        | "failure_callback"
+        | "service_callback"
+        | "callback_settings"
         | "langfuse_default_tags" => {
             "nothing is sent to logging services: each attempt has a record, `/usage` adds them up, the platform has the logs"
         }
-        "cache" | "cache_params" | "cache_responses" | "enable_caching_on_provider_specific_optional_params" => {
+        "cache"
+        | "cache_params"
+        | "cache_responses"
+        | "enable_caching_on_provider_specific_optional_params" => {
             "no answers are cached: `idempotency_s` gives an answer again to the same request with the same `Idempotency-Key`; providers cache prefixes themselves"
         }
-        "set_verbose" | "json_logs" | "turn_off_message_logging" | "redact_user_api_key_info" | "debug_level"
-        | "telemetry" | "disable_error_logs" => "prompts and keys are never logged; the platform decides what becomes of logs",
+        "set_verbose"
+        | "json_logs"
+        | "turn_off_message_logging"
+        | "redact_user_api_key_info"
+        | "debug_level"
+        | "telemetry"
+        | "disable_error_logs" => {
+            "prompts and keys are never logged; the platform decides what becomes of logs"
+        }
         "redis_host" | "redis_port" | "redis_password" | "redis_url" => {
             "state lies in the platform's key-value store: nothing to set"
         }
-        "max_budget" | "budget_duration" | "default_internal_user_params" | "default_team_settings"
+        "max_budget"
+        | "budget_duration"
+        | "default_internal_user_params"
+        | "default_team_settings"
         | "provider_budget_config" => {
             "there are no budgets over time: `budget.dollars` of a route limits a request; set limits at the provider too"
         }
         "model_group_retry_policy" | "allowed_fails_policy" => {
             "what follows an error is said per route: `on`, `budget.attempts`; when an origin is left out: `breaker`"
         }
-        "retry_after" => "pauses follow `Retry-After`, else up to 0.5 s and doubling; the longest is `budget.longest_wait_s`",
-        "stream_timeout" => "the first content of a stream is limited by `timeouts.first_byte_s`, silence by `timeouts.idle_s`",
+        "retry_after" => {
+            "pauses follow `Retry-After`, else up to 0.5 s and doubling; the longest is `budget.longest_wait_s`"
+        }
+        "stream_timeout" => {
+            "the first content of a stream is limited by `timeouts.first_byte_s`, silence by `timeouts.idle_s`"
+        }
         "max_fallbacks" => "`budget.attempts` limits all attempts together",
         "num_retries_per_request" => "`budget.attempts` of a route",
         "modify_params" | "add_function_to_prompt" => {

@@ -27,8 +27,21 @@ pub(super) struct Failures {
     on: BTreeMap<Failure, Action>,
     /// Where the account of fallbacks stands.
     fallback: Option<String>,
-    /// Where the account of retries stands, and how many follow the first call.
-    retry: Option<(String, u32)>,
+    retry: Option<Retry>,
+}
+
+struct Retry {
+    /// Of the object that has it.
+    path: String,
+    /// Calls after the first one.
+    attempts: u32,
+    /// Origins that it is about.
+    leaves: u32,
+}
+
+/// Whether a list of statuses names the class; of 5xx there are more than the usual ones.
+fn is_in(failure: Failure, statuses: &[u32], codes: &[u32]) -> bool {
+    codes.iter().any(|code| statuses.contains(code) || failure == Failure::ServerError && *code >= 500)
 }
 
 impl Failures {
@@ -38,12 +51,15 @@ impl Failures {
         let Some(item) = codes else { return Ok(()) };
         let codes = item.list()?.iter().map(Item::whole).collect::<Result<Vec<_>, _>>()?;
         if let Some(first) = &self.fallback {
-            draft.missing(&item.path, format!("a route has one account of what follows an error: {first} stands for it"));
+            draft.missing(
+                &item.path,
+                format!("a route has one account of what follows an error: {first} stands for it"),
+            );
             return Ok(());
         }
         for (failure, statuses) in CLASSES {
             let listed = statuses.iter().filter(|status| codes.contains(status)).count();
-            if listed == 0 && !(*failure == Failure::ServerError && codes.iter().any(|code| *code >= 500)) {
+            if !is_in(*failure, statuses, &codes) {
                 self.on.insert(*failure, Action::Stop);
             } else if 0 < listed && listed < statuses.len() {
                 draft.differs(&item.path, format!("`on.{}` is about all of {statuses:?}", failure.name()));
@@ -62,6 +78,7 @@ impl Failures {
     /// A value of the wrong type.
     pub(super) fn retries(&mut self, draft: &mut Draft, item: &Item<'_>) -> Result<(), Problem> {
         let mut table = item.table()?;
+        let path = item.path.rsplit_once('.').map_or("", |(path, _)| path);
         let attempts = table.take("attempts").map(|item| item.whole()).transpose()?.unwrap_or(0);
         let codes = match table.take("on_status_codes") {
             Some(item) => item.list()?.iter().map(Item::whole).collect::<Result<Vec<_>, _>>()?,
@@ -75,39 +92,49 @@ impl Failures {
         for item in table.rest() {
             draft.missing(item.path, "has no counterpart");
         }
-        if let Some((first, _)) = self.retry.as_ref().filter(|(first, _)| *first != item.path) {
-            draft.missing(&item.path, format!("a route has one account of what follows an error: {first} stands for it"));
+        if self.retry.is_some() {
+            draft.missing(
+                &item.path,
+                "a route has one account of what follows an error: the first `retry` stands for all",
+            );
             return Ok(());
         }
         if attempts > 0 {
             for (failure, statuses) in CLASSES {
                 // The same again would fail the same way there.
                 let can = !matches!(failure, Failure::BadKey | Failure::ModelNotFound);
-                if can && statuses.iter().any(|status| codes.contains(status)) {
+                if can && is_in(*failure, statuses, &codes) {
                     self.on.insert(*failure, Action::Retry);
                 }
             }
             draft.differs(&item.path, "the same origin is asked once more after these errors, then the next one, in rounds; `budget.attempts` counts every call of a request");
         }
-        self.retry = Some((item.path.clone(), attempts));
+        self.retry = Some(Retry { path: path.to_owned(), attempts, leaves: 0 });
         Ok(())
+    }
+
+    /// The `retry` of the object at that path is about so many origins.
+    pub(super) fn covers(&mut self, path: &str, leaves: usize) {
+        if let Some(retry) = self.retry.as_mut().filter(|retry| retry.path == path) {
+            retry.leaves = u32::try_from(leaves).unwrap_or(u32::MAX);
+        }
     }
 
     /// The budget's attempts and the route's `on`.
     pub(super) fn finish(self, draft: &mut Draft, leaves: usize) -> (Option<u32>, BTreeMap<Failure, Action>) {
         let leaves = u32::try_from(leaves).unwrap_or(u32::MAX);
-        let attempts = match &self.retry {
-            Some((path, retries)) => {
-                let wanted = retries.saturating_add(1).saturating_mul(leaves);
-                if wanted > MOST_ATTEMPTS {
-                    draft.differs(path, format!("{MOST_ATTEMPTS} calls of a request are the most"));
-                }
-                Some(wanted.clamp(1, MOST_ATTEMPTS))
-            }
-            // Else the default of three would never reach the last ones.
-            None if leaves > 3 => Some(leaves.min(MOST_ATTEMPTS)),
-            None => None,
+        let wanted = match &self.retry {
+            Some(retry) => leaves.saturating_add(retry.attempts.saturating_mul(retry.leaves)),
+            None => leaves,
         };
+        if wanted > MOST_ATTEMPTS {
+            draft.differs(
+                "(top)",
+                format!("{wanted} calls of one request could be made; {MOST_ATTEMPTS} are the most here"),
+            );
+        }
+        // The default of three would never reach the last ones; fewer are as good as three.
+        let attempts = (wanted > 3 || self.retry.is_some()).then(|| wanted.clamp(1, MOST_ATTEMPTS));
         (attempts, self.on)
     }
 }

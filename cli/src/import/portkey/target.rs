@@ -2,7 +2,9 @@
 
 use super::Reader;
 use crate::import::cloud::{self, AwsKeys};
-use crate::import::draft::{Key, Limits, Model, Origin, Prices, Rule, is_model_name, plain_name, secret_name};
+use crate::import::draft::{
+    Key, Limits, Model, Origin, Prices, Rule, is_model_name, plain_name, secret_name,
+};
 use crate::import::providers::{self, Provider, provider};
 use crate::import::source::{Item, Table};
 use crate::import::value::problem;
@@ -51,7 +53,10 @@ impl Reader<'_> {
         let named = provider_item.as_ref().map(Item::text).transpose()?;
         let slug = match named.and_then(|name| name.strip_prefix('@')) {
             Some(slug) => Some((table.path_of("provider"), slug.to_owned())),
-            None => table.take("virtual_key").map(|item| Ok((item.path.clone(), item.text()?.to_owned()))).transpose()?,
+            None => table
+                .take("virtual_key")
+                .map(|item| Ok((item.path.clone(), item.text()?.to_owned())))
+                .transpose()?,
         };
         let named = named.filter(|name| !name.starts_with('@'));
         // The model may carry its provider: `@slug/model`.
@@ -75,7 +80,12 @@ impl Reader<'_> {
         slug: Option<&(String, String)>,
     ) -> Result<&'static Provider, Problem> {
         let unknown = |path: &str, name: &str| {
-            problem(path, format!("the provider {name:?} is not known here: say with --provider {name}=openai (or another) what its API is"))
+            problem(
+                path,
+                format!(
+                    "the provider {name:?} is not known here: say with --provider {name}=openai (or another) what its API is"
+                ),
+            )
         };
         if let Some(name) = named {
             let path = table.path_of("provider");
@@ -83,7 +93,10 @@ impl Reader<'_> {
             return provider(name).ok_or_else(|| unknown(&path, name));
         }
         let Some((path, slug)) = slug else {
-            return Err(problem(&table.path_of("provider"), "is missing: add `provider` (or `virtual_key`) to the file, such as \"openai\""));
+            return Err(problem(
+                &table.path_of("provider"),
+                "is missing: add `provider` (or `virtual_key`) to the file, such as \"openai\"",
+            ));
         };
         if let Some(name) = self.options.providers.get(slug) {
             return provider(name).ok_or_else(|| unknown(path, name));
@@ -91,7 +104,10 @@ impl Reader<'_> {
         let found = providers::by_slug(slug).ok_or_else(|| {
             problem(path, format!("Portkey keeps the provider behind {slug:?}: say with --provider {slug}=openai (or another) which it is"))
         })?;
-        self.draft.differs(path, format!("taken for `{}` by its name; if it is another: --provider {slug}=NAME", found.name()));
+        self.draft.differs(
+            path,
+            format!("taken for `{}` by its name; if it is another: --provider {slug}=NAME", found.name()),
+        );
         Ok(found)
     }
 
@@ -114,7 +130,15 @@ impl Reader<'_> {
                 let base = match (host, resource) {
                     (Some((_, host)), _) => host.clone(),
                     (None, Some(name)) => format!("https://{name}.openai.azure.com"),
-                    (None, None) => placeholder(draft, table, slug, "resource_name", "azure-resource", "https://", ".openai.azure.com"),
+                    (None, None) => placeholder(
+                        draft,
+                        table,
+                        slug,
+                        "resource_name",
+                        "azure-resource",
+                        "https://",
+                        ".openai.azure.com",
+                    ),
                 };
                 cloud::azure(draft, &host_path, &base, version)?
             }
@@ -128,8 +152,11 @@ impl Reader<'_> {
             "vertex" => {
                 let project = text("vertex_project_id")?;
                 let location = text("vertex_region")?;
-                let project = project.unwrap_or_else(|| placeholder(draft, table, slug, "vertex_project_id", "project", "", ""));
-                let location = location.unwrap_or_else(|| placeholder(draft, table, slug, "vertex_region", "region", "", ""));
+                let project = project.unwrap_or_else(|| {
+                    placeholder(draft, table, slug, "vertex_project_id", "project", "", "")
+                });
+                let location = location
+                    .unwrap_or_else(|| placeholder(draft, table, slug, "vertex_region", "region", "", ""));
                 cloud::vertex(&table.path_of("vertex_project_id"), &project, &location)?
             }
             _ => provider.place(draft, &host_path, host.map(|(_, host)| host.as_str()))?,
@@ -165,9 +192,16 @@ impl Reader<'_> {
     }
 
     /// The leaf, for the model it names, or for every one that clients ask for.
-    fn models(&mut self, table: &mut Table<'_>, origin: Origin, model: Option<(String, String)>) -> Result<Rule, Problem> {
+    fn models(
+        &mut self,
+        table: &mut Table<'_>,
+        origin: Origin,
+        model: Option<(String, String)>,
+    ) -> Result<Rule, Problem> {
         // Azure's models are deployments.
-        let deployment = ["deployment_id", "azure_deployment_id", "deployment_name"].into_iter().find_map(|name| table.take(name));
+        let deployment = ["deployment_id", "azure_deployment_id", "deployment_name"]
+            .into_iter()
+            .find_map(|name| table.take(name));
         let model = match deployment.filter(|_| origin.place.kind == "azure-openai") {
             Some(item) => Some((item.path.clone(), item.text()?.to_owned())),
             None => model,
@@ -185,7 +219,8 @@ impl Reader<'_> {
             if !is_model_name(&model) {
                 return Err(problem(&path, "must be 1 to 200 visible ASCII characters without blanks"));
             }
-            let model = Model { path: path.clone(), name: model, price: Prices::default(), ..Model::default() };
+            let model =
+                Model { path: path.clone(), name: model, price: Prices::default(), ..Model::default() };
             name = self.draft.origin(&path, origin.clone(), model)?;
         }
         let model = model.map(|(_, name)| name);
@@ -196,19 +231,41 @@ impl Reader<'_> {
     pub(super) fn leftovers(&mut self, table: &Table<'_>) {
         for item in table.rest() {
             let text = match item.path.rsplit('.').next().unwrap_or_default() {
-                "cache" => "no answers are cached: `idempotency_s` gives an answer again to the same request with the same `Idempotency-Key`",
-                "forward_headers" | "forwardHeaders" => "clients' headers go to no origin; fixed ones do: `secret_headers` of the origin",
-                "input_guardrails" | "output_guardrails" | "inputGuardrails" | "outputGuardrails" | "guardrails"
-                | "before_request_hooks" | "after_request_hooks" | "beforeRequestHooks" | "afterRequestHooks"
-                | "default_input_guardrails" | "default_output_guardrails" => {
+                "cache" => {
+                    "no answers are cached: `idempotency_s` gives an answer again to the same request with the same `Idempotency-Key`"
+                }
+                "forward_headers" | "forwardHeaders" => {
+                    "clients' headers go to no origin; fixed ones do: `secret_headers` of the origin"
+                }
+                "input_guardrails"
+                | "output_guardrails"
+                | "inputGuardrails"
+                | "outputGuardrails"
+                | "guardrails"
+                | "before_request_hooks"
+                | "after_request_hooks"
+                | "beforeRequestHooks"
+                | "afterRequestHooks"
+                | "default_input_guardrails"
+                | "default_output_guardrails" => {
                     "the gateway judges no prompts and answers: do it in the application"
                 }
                 "weight" => "has a meaning only among the targets of `loadbalance`",
                 "metadata" => "records name the key and its tenant",
-                "api_key" | "apiKey" | "authorization" | "Authorization" => "a key goes to the origin it belongs to: name its provider beside it",
-                "openai_organization" | "openai_project" | "openaiOrganization" | "openaiProject" | "azure_ad_token"
-                | "headers" => "write it as a header under the origin's `secret_headers`, with the value as a platform secret",
-                "strict_open_ai_compliance" | "strictOpenAiCompliance" => "answers have the form of the API that the client called",
+                "api_key" | "apiKey" | "authorization" | "Authorization" => {
+                    "a key goes to the origin it belongs to: name its provider beside it"
+                }
+                "openai_organization"
+                | "openai_project"
+                | "openaiOrganization"
+                | "openaiProject"
+                | "azure_ad_token"
+                | "headers" => {
+                    "write it as a header under the origin's `secret_headers`, with the value as a platform secret"
+                }
+                "strict_open_ai_compliance" | "strictOpenAiCompliance" => {
+                    "answers have the form of the API that the client called"
+                }
                 _ => "has no counterpart",
             };
             self.draft.missing(item.path, text);
@@ -235,7 +292,10 @@ fn placeholder(
     draft.note(
         crate::import::draft::Sort::FillIn,
         path,
-        format!("the file does not tell the {}: write it for `{label}` in the origin's `url`", what.replace('-', " ")),
+        format!(
+            "the file does not tell the {}: write it for `{label}` in the origin's `url`",
+            what.replace('-', " ")
+        ),
     );
     format!("{before}{label}{after}")
 }
