@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use moegate::dialect::{Endpoint, Operation, registry};
 use moegate::rng::Rng;
 use moegate::routing::{self, Plan, RouteContext, Target, estimate};
-use moegate_config::{Action, Config, Failure, Key, Kind, Route, StreamMode};
+use moegate_config::{Action, Config, Failure, Key, Route, StreamMode};
 use moegate_wire::Nanodollars;
 use std::fmt::Write;
 use std::fs;

@@ -51,5 +51,5 @@ pub(super) fn read(body: &[u8], price: &Price) -> Option<AnswerFacts> {
     } else {
         Vec::new()
     };
-    Some(AnswerFacts { counts: Some(counts), dubious, edits })
+    Some(AnswerFacts { counts: Some(counts), dubious, edits, own: None })
 }
