@@ -127,6 +127,15 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
         let from = import::From::of(from).ok_or_else(|| {
             format!("cannot import from `{from}`: there are portkey, litellm and openrouter")
         })?;
+        match from {
+            import::From::Litellm if !models.is_empty() || !providers.is_empty() => {
+                return Err("--model and --provider are not for litellm: its file has both".into());
+            }
+            import::From::Openrouter if !providers.is_empty() => {
+                return Err("--provider is for portkey".into());
+            }
+            _ => {}
+        }
         return Ok(Command::Import(Import { from, file: file.into(), models, providers }));
     }
     if !models.is_empty() || !providers.is_empty() {

@@ -125,7 +125,7 @@ fn what_is_wrong_with_a_source_is_said_with_its_place() {
         ("litellm", "model_list: []\n".to_owned(), "model_list: has no entry that can be taken over"),
         ("litellm", "model_list:\n- model_name: m\n".to_owned(), "model_list[0].litellm_params: is missing"),
         ("litellm", entry("api_key: k"), "model_list[0].litellm_params.model: is missing"),
-        ("litellm", entry("model: azure/x"), "model_list[0].litellm_params.api_base: is missing"),
+        ("litellm", entry("model: hosted_vllm/x"), "model_list[0].litellm_params.api_base: is missing"),
         (
             "litellm",
             entry("model: azure/x, api_base: <your-azure-endpoint>"),
@@ -253,6 +253,8 @@ fn what_cannot_be_called() {
         (&["portkey"], "there is no command"),
         (&["portkey", "x", "--provider", "openai"], "--provider wants SLUG=NAME"),
         (&["portkey", "x", "--platform", "spin"], "there is no command"),
+        (&["litellm", "x", "--model", "m"], "--model and --provider are not for litellm"),
+        (&["openrouter", "x", "--provider", "a=b"], "--provider is for portkey"),
     ] {
         let output = import(arguments, &[], "");
         let code = output.status.code();

@@ -9,6 +9,7 @@ mod openrouter;
 mod output;
 mod portkey;
 mod providers;
+mod rule;
 mod source;
 mod value;
 mod yaml;
@@ -146,13 +147,19 @@ impl Options<'_> {
     /// now. Where it is not, something that cannot work is written, and listed.
     fn text(&self, draft: &mut Draft, item: &Item<'_>, is_url: bool) -> Result<String, Problem> {
         let text = item.word()?;
-        let Some(name) = text.strip_prefix("os.environ/") else { return Ok(text) };
+        Ok(match text.strip_prefix("os.environ/") {
+            Some(name) => self.text_of_variable(draft, &item.path, name, is_url),
+            None => text,
+        })
+    }
+
+    fn text_of_variable(&self, draft: &mut Draft, path: &str, name: &str, is_url: bool) -> String {
         if let Some(value) = self.variable(name) {
             draft.differs(
-                &item.path,
+                path,
                 format!("the value that {name} has now is written: addresses are compiled in"),
             );
-            return Ok(value);
+            return value;
         }
         let label: String = name
             .chars()
@@ -161,11 +168,11 @@ impl Options<'_> {
         let label = format!("fill-in-{}", label.trim_matches('-'));
         draft.note(
             Sort::FillIn,
-            &item.path,
+            path,
             format!("`{label}` stands where the value of {name} belongs: addresses are compiled in; write it there, or import again with {name} set"),
         );
         // `.invalid` is the name of no host (RFC 2606, section 2).
-        Ok(if is_url { format!("https://{label}.invalid") } else { label })
+        if is_url { format!("https://{label}.invalid") } else { label }
     }
 }
 

@@ -1,7 +1,8 @@
 //! A request's body or a preset of OpenRouter: <https://openrouter.ai/docs/features/provider-routing>.
 
 use super::Options;
-use super::draft::{Draft, Key, Limits, Model, Origin, Place, Prices, Route, Rule};
+use super::draft::{Draft, Key, Limits, Model, Origin, Place, Prices, Route};
+use super::rule::Rule;
 use super::source::{Item, Table};
 use super::value::{Value, problem};
 use moegate_config::Problem;

@@ -1,6 +1,7 @@
 //! The draft as the text of a `moegate.toml`, with comments beside what somebody must look at.
 
-use super::draft::{Condition, Draft, Model, Note, Origin, Route, Rule, Sort};
+use super::draft::{Draft, Model, Note, Origin, Route, Sort};
+use super::rule::{Condition, Rule};
 use moegate_config::Action;
 use std::fmt::Write;
 

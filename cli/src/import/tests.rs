@@ -85,7 +85,7 @@ fn gather(path: &str, value: &Value, places: &mut Vec<String>) {
     places.push(path.to_owned());
     match value {
         Value::Map(members) => {
-            members.iter().for_each(|(name, inner)| gather(&below(path, name), inner, places))
+            members.iter().for_each(|(name, inner)| gather(&below(path, name), inner, places));
         }
         Value::List(values) => {
             values.iter().enumerate().for_each(|(i, inner)| gather(&format!("{path}[{i}]"), inner, places));

@@ -2,8 +2,9 @@
 
 use crate::import::cloud::{self, AwsKeys};
 use crate::import::decimal::Decimal;
-use crate::import::draft::{Draft, Key, Limits, Model, Origin, Place, Prices, Rule};
+use crate::import::draft::{Draft, Key, Limits, Model, Origin, Place, Prices};
 use crate::import::providers::{self, Provider, provider};
+use crate::import::rule::Rule;
 use crate::import::source::{Item, Table};
 use crate::import::value::problem;
 use crate::import::{Options, draft::is_model_name};
@@ -136,9 +137,9 @@ fn origin(
     let base_path = base.map_or_else(|| params.path_of("api_base"), |item| item.path.clone());
     let place = match provider.kind {
         "azure-openai" => {
-            let base = base_text.ok_or_else(|| {
-                problem(&base_path, "is missing: an Azure resource has an address of its own")
-            })?;
+            // LiteLLM then takes it from there.
+            let base = base_text
+                .unwrap_or_else(|| options.text_of_variable(draft, &base_path, "AZURE_API_BASE", true));
             let version =
                 params.take("api_version").map(|item| options.text(draft, &item, false)).transpose()?;
             cloud::azure(draft, &base_path, &base, version)?

@@ -3,7 +3,8 @@
 use super::deployment::Deployment;
 use super::settings::{Fallback, Settings, Strategy};
 use crate::import::decimal::{Decimal, weights};
-use crate::import::draft::{Draft, Route, Rule};
+use crate::import::draft::{Draft, Route};
+use crate::import::rule::Rule;
 use crate::import::value::problem;
 use moegate_config::{Action, Failure, Problem};
 use std::collections::{BTreeMap, BTreeSet};

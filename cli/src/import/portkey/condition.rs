@@ -1,6 +1,7 @@
 //! Queries of conditional routing: <https://portkey.ai/docs/product/ai-gateway/conditional-routing>.
 
-use crate::import::draft::{Condition, Draft, Rule};
+use crate::import::draft::Draft;
+use crate::import::rule::{Condition, Rule};
 use crate::import::source::Item;
 use crate::import::value::{Value, problem};
 use moegate_config::Problem;

@@ -6,7 +6,8 @@ mod target;
 
 use super::Options;
 use super::decimal::{Decimal, weights};
-use super::draft::{Condition, Draft, Route, Rule};
+use super::draft::{Draft, Route};
+use super::rule::{Condition, Rule};
 use super::source::{Item, Table};
 use super::value::{Value, problem};
 use moegate_config::Problem;

@@ -2,10 +2,9 @@
 
 use super::Reader;
 use crate::import::cloud::{self, AwsKeys};
-use crate::import::draft::{
-    Key, Limits, Model, Origin, Prices, Rule, is_model_name, plain_name, secret_name,
-};
+use crate::import::draft::{Key, Limits, Model, Origin, Prices, is_model_name, plain_name, secret_name};
 use crate::import::providers::{self, Provider, provider};
+use crate::import::rule::Rule;
 use crate::import::source::{Item, Table};
 use crate::import::value::problem;
 use moegate_config::Problem;
@@ -70,7 +69,7 @@ impl Reader<'_> {
         }
         let found = self.provider(table, named, slug.as_ref())?;
         let origin = self.origin(table, found, slug.as_ref(), inherited)?;
-        self.models(table, origin, model)
+        self.models(table, &origin, model)
     }
 
     fn provider(
@@ -195,7 +194,7 @@ impl Reader<'_> {
     fn models(
         &mut self,
         table: &mut Table<'_>,
-        origin: Origin,
+        origin: &Origin,
         model: Option<(String, String)>,
     ) -> Result<Rule, Problem> {
         // Azure's models are deployments.
@@ -293,7 +292,7 @@ fn placeholder(
         crate::import::draft::Sort::FillIn,
         path,
         format!(
-            "the file does not tell the {}: write it for `{label}` in the origin's `url`",
+            "the file does not tell the {}: write it wherever the origin has `{label}`",
             what.replace('-', " ")
         ),
     );
