@@ -210,3 +210,7 @@ fn gather(value: &Value, names: &mut Vec<String>) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+#[path = "condition_tests.rs"]
+mod tests;
