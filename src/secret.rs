@@ -20,7 +20,7 @@ impl Secret {
     }
 
     /// As a header's value, which is never shown. `None` where it holds a line break or another control character.
-    fn header_value(&self, prefix: &str) -> Option<HeaderValue> {
+    pub(crate) fn header_value(&self, prefix: &str) -> Option<HeaderValue> {
         let mut value = HeaderValue::try_from(format!("{prefix}{}", self.0)).ok()?;
         value.set_sensitive(true);
         Some(value)

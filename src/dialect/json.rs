@@ -21,7 +21,7 @@ pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
 
 /// The values of the members of these names. An explicit null is none; of a member given twice the last one holds, as in
 /// most parsers. `None` where the text is no JSON object.
-pub(super) fn pick<'a, const N: usize>(
+pub(crate) fn pick<'a, const N: usize>(
     text: &'a str,
     names: &[&str; N],
 ) -> Option<[Option<&'a RawValue>; N]> {
@@ -80,7 +80,7 @@ impl<'a> Visitor<'a> for Picked<'_, 'a> {
 }
 
 /// A text's characters; `None` where the value is none.
-pub(super) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|Text(text)| text)
 }
 
@@ -119,7 +119,7 @@ pub(super) fn member(body: &[u8], value: Range<usize>) -> Option<Range<usize>> {
 }
 
 /// A whole number that fits, however it is written: `1000`, `1000.0`, `1e3`.
-pub(super) fn whole_number(raw: &RawValue) -> Option<u64> {
+pub(crate) fn whole_number(raw: &RawValue) -> Option<u64> {
     let text = raw.get();
     if let Ok(number) = text.parse() {
         return Some(number);

@@ -137,12 +137,14 @@ pub(super) fn object(usage: &Usage) -> Value {
     })
 }
 
-/// The member `usage` in OpenAI's form.
+/// The member `usage` in OpenAI's form; what was written to a cache as OpenRouter tells it.
 #[must_use]
 pub(super) fn member(usage: &Usage, cost: Nanodollars) -> String {
-    let Usage { prompt, cached, completion, reasoning, cache_write: _ } = usage;
+    let Usage { prompt, cached, cache_write, completion, reasoning } = usage;
+    let written =
+        if *cache_write > 0 { format!(",\"cache_write_tokens\":{cache_write}") } else { String::new() };
     format!(
-        "\"usage\":{{\"prompt_tokens\":{prompt},\"completion_tokens\":{completion},\"total_tokens\":{},\"prompt_tokens_details\":{{\"cached_tokens\":{cached}}},\"completion_tokens_details\":{{\"reasoning_tokens\":{reasoning}}},\"cost\":{}}}",
+        "\"usage\":{{\"prompt_tokens\":{prompt},\"completion_tokens\":{completion},\"total_tokens\":{},\"prompt_tokens_details\":{{\"cached_tokens\":{cached}{written}}},\"completion_tokens_details\":{{\"reasoning_tokens\":{reasoning}}},\"cost\":{}}}",
         prompt + completion,
         cost.to_dollars()
     )
