@@ -79,12 +79,18 @@ pub(super) fn aws(
 ) -> (String, Option<Aws>) {
     let AwsKeys { access_key_id, secret_access_key, session_token, api_key } = keys;
     if let Some(key) = api_key {
+        if access_key_id.is_some() || secret_access_key.is_some() {
+            draft.missing(
+                path,
+                "AWS's access key: the Bedrock API key beside it is sent, and nothing is signed",
+            );
+        }
         return (draft.secret(path, key, url, "BEDROCK_API_KEY"), None);
     }
     let usual = |name: &str| Key::Usual(name.to_owned());
     let (id, secret) = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY");
     if access_key_id.is_none() {
-        draft.differs(path, "takes AWS's keys from its surroundings; here they are secrets: make a user with an access key that may only invoke these models");
+        draft.differs(path, "has no keys of AWS in the file; here they are secrets: make a user with an access key that may only invoke these models");
     }
     let access_key_id = draft.secret(path, access_key_id.unwrap_or_else(|| usual(id)), url, id);
     let secret = draft.secret(path, secret_access_key.unwrap_or_else(|| usual(secret)), url, secret);

@@ -124,6 +124,18 @@ pub(super) enum Key {
     Usual(String),
 }
 
+impl Key {
+    /// A variable that is named and the same one that is usual hold one key.
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Variable(one) | Self::Usual(one), Self::Variable(other) | Self::Usual(other)) => {
+                one == other
+            }
+            _ => self == other,
+        }
+    }
+}
+
 impl Draft {
     pub(super) fn note(&mut self, sort: Sort, path: impl Into<String>, text: impl Into<String>) {
         let note = Note { sort, path: path.into(), text: text.into() };
@@ -143,7 +155,7 @@ impl Draft {
     /// The secret's name for that key at that URL's host; a new one is listed. `usual` is its name where the source has none.
     pub(super) fn secret(&mut self, path: &str, key: Key, url: &str, usual: &str) -> String {
         let owner = Authority::of(url).map(|a| format!("{}://{}", a.scheme, a.authority)).unwrap_or_default();
-        if let Some(known) = self.secrets.iter().find(|secret| secret.key == key && secret.owner == owner) {
+        if let Some(known) = self.secrets.iter().find(|secret| secret.key.is(&key) && secret.owner == owner) {
             return known.name.clone();
         }
         let wanted = match &key {

@@ -50,8 +50,7 @@ pub(super) fn read(
             ));
         }
     }
-    let base = ["api_base", "base_url"].map(|name| params.take(name));
-    let base = base.into_iter().flatten().next();
+    let base = ["api_base", "base_url"].into_iter().find_map(|name| params.take(name));
     let Some((provider, model)) = provider_of(draft, &mut params, model, base.is_some())? else {
         draft.missing(&item.path, "the whole entry: its provider is not known here; with an OpenAI-compatible API write the model as `openai/NAME` with its `api_base`, and import again");
         return Ok(None);
@@ -234,7 +233,9 @@ fn secret(
     };
     let item = names.into_iter().find_map(|name| params.take(name));
     let path = item.as_ref().map_or_else(|| params.path_of(names[0]), |item| item.path.clone());
-    let key = match (&item, provider.variable) {
+    // An inference server of one's own wants none of the hosted service's keys.
+    let variable = provider.variable.filter(|_| place.kind != "tgi");
+    let key = match (&item, variable) {
         (Some(item), None) if NO_KEYS.contains(&item.word()?.to_ascii_lowercase().as_str()) => {
             draft.differs(&item.path, "looks like no key at all: none is sent");
             return Ok(None);
@@ -269,8 +270,12 @@ fn prices(
     mut info: Option<&mut Table<'_>>,
 ) -> Result<Prices, Problem> {
     let mut price = |name: &str| -> Result<Option<String>, Problem> {
-        let items = [params.take(name), info.as_mut().and_then(|info| info.take(name))];
-        let Some(item) = items.into_iter().flatten().next() else { return Ok(None) };
+        let own = params.take(name);
+        let other = info.as_mut().and_then(|info| info.take(name));
+        if let (Some(own), Some(other)) = (&own, &other) {
+            draft.missing(&other.path, format!("{} stands for it", own.path));
+        }
+        let Some(item) = own.or(other) else { return Ok(None) };
         Ok(Some(draft.price(&item.path, item.decimal()?, 6)?))
     };
     Ok(Prices {

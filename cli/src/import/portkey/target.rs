@@ -124,7 +124,11 @@ impl Reader<'_> {
         let draft = &mut self.draft;
         let place = match provider.kind {
             "azure-openai" => {
-                let resource = text("resource_name")?.or(text("azure_resource_name")?);
+                // With an address of its own the resource's name is left over, and listed.
+                let resource = match host {
+                    Some(_) => None,
+                    None => text("resource_name")?.or(text("azure_resource_name")?),
+                };
                 let version = text("api_version")?.or(text("azure_api_version")?);
                 let base = match (host, resource) {
                     (Some((_, host)), _) => host.clone(),
@@ -198,10 +202,11 @@ impl Reader<'_> {
         model: Option<(String, String)>,
     ) -> Result<Rule, Problem> {
         // Azure's models are deployments.
-        let deployment = ["deployment_id", "azure_deployment_id", "deployment_name"]
-            .into_iter()
-            .find_map(|name| table.take(name));
-        let model = match deployment.filter(|_| origin.place.kind == "azure-openai") {
+        let names: &[&str] = match origin.place.kind {
+            "azure-openai" => &["deployment_id", "azure_deployment_id", "deployment_name"],
+            _ => &[],
+        };
+        let model = match names.iter().find_map(|name| table.take(name)) {
             Some(item) => Some((item.path.clone(), item.text()?.to_owned())),
             None => model,
         };
