@@ -8,12 +8,13 @@ use crate::config::{Kind, Origin};
 use crate::error::ApiError;
 use http::{HeaderName, HeaderValue, Request};
 
-static CLIENT_DIALECTS: [&dyn ClientDialect; 1] = [&OpenAi];
+/// The first one that has a path serves it. OpenAI's takes every name of a model at `/v1/models/`, so it is the last.
+static CLIENT_DIALECTS: [&dyn ClientDialect; 2] = [&gemini::Gemini, &OpenAi];
 
 /// The dialect in which errors are said where the path names none.
 #[must_use]
 pub fn default_dialect() -> &'static dyn ClientDialect {
-    CLIENT_DIALECTS[0]
+    &OpenAi
 }
 
 /// The operation behind a request; `path` is its path, normalised. `None` where no dialect has such a path.
