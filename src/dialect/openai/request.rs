@@ -251,7 +251,8 @@ impl ClientRequest for Request<'_> {
         }
         edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
         merge(self.body, &mut edits);
-        Ok(Encoded { path: self.endpoint.into(), body: EncodedBody::Edited(edits), dropped: Vec::new() })
+        let path = super::path(self.endpoint, changes.origin, &changes.model.name);
+        Ok(Encoded { path, body: EncodedBody::Edited(edits), dropped: Vec::new() })
     }
 }
 
