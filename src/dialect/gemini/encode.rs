@@ -74,12 +74,7 @@ fn format(json: &mut JsonWriter, request: &Request<'_>, family: Family, unsuppor
     }
 }
 
-fn thinking(
-    json: &mut JsonWriter,
-    reasoning: &Reasoning<'_>,
-    family: Family,
-    unsupported: &mut Unsupported,
-) {
+fn thinking(json: &mut JsonWriter, reasoning: &Reasoning<'_>, family: Family, unsupported: &mut Unsupported) {
     if family.thinking == Thinking::Never {
         unsupported.add_if(!reasoning.is_off() && !reasoning.adaptive, "reasoning_effort");
         return;

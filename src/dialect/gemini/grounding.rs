@@ -78,8 +78,11 @@ impl Sources {
                 }
             }
         }
-        for ((url, title), _) in
-            chunks.into_iter().zip(is_supported).filter_map(|(chunk, own)| Some((chunk?, own))).filter(|own| !own.1)
+        for ((url, title), _) in chunks
+            .into_iter()
+            .zip(is_supported)
+            .filter_map(|(chunk, own)| Some((chunk?, own)))
+            .filter(|own| !own.1)
         {
             self.name(url, title, Cow::Borrowed(""), None, deltas);
         }
@@ -114,8 +117,7 @@ impl Sources {
 /// Where a chunk is from, and its title: the web, a picture, a place, or a document.
 fn source(chunk: &RawValue) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
     let kinds = pick(chunk.get(), &["web", "image", "maps", "retrievedContext"])?;
-    let [uri, page, title] =
-        pick(kinds.into_iter().flatten().next()?.get(), &["uri", "sourceUri", "title"])?;
+    let [uri, page, title] = pick(kinds.into_iter().flatten().next()?.get(), &["uri", "sourceUri", "title"])?;
     Some((uri.or(page).and_then(string)?, title.and_then(string).unwrap_or_default()))
 }
 

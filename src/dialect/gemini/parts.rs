@@ -3,7 +3,7 @@
 use super::signature::{SKIP, marked};
 use crate::dialect::canonical::Signer;
 use crate::dialect::canonical::delta::Citation;
-use crate::dialect::json::{list, pick};
+use crate::dialect::json::{list, on_one_line, pick};
 use crate::dialect::json_writer::JsonWriter;
 use serde_json::value::RawValue;
 
@@ -12,12 +12,7 @@ pub(super) fn text(json: &mut JsonWriter, text: &str) {
 }
 
 /// With the signature of a thought; Google's own may be of a text, which has no words then.
-pub(super) fn thought(
-    json: &mut JsonWriter,
-    text: &str,
-    signature: Option<(Signer, &str)>,
-    redacted: bool,
-) {
+pub(super) fn thought(json: &mut JsonWriter, text: &str, signature: Option<(Signer, &str)>, redacted: bool) {
     let is_thought = !text.is_empty() || signature.is_none_or(|(signer, _)| signer != Signer::Google);
     part(json, text, is_thought, signature, redacted);
 }
@@ -62,7 +57,8 @@ pub(super) fn call(json: &mut JsonWriter, call: &Call<'_>, is_first: bool) -> bo
         json.key("functionCall").object(|json| {
             json.member("id", call.id);
             json.member("name", call.name);
-            json.key("args").raw(arguments);
+            // It stands on a line of an event.
+            json.key("args").raw(&on_one_line(arguments));
         });
         // So that a model of Google's can go on with a conversation that another one began.
         if let Some(signature) = call.signature.or_else(|| is_first.then_some(SKIP)) {
@@ -107,7 +103,8 @@ pub(super) fn grounding(json: &mut JsonWriter, cited: &[Citation<'_>], said: &st
         json.key("groundingSupports").array(|json| {
             for (index, own) in cited.iter().enumerate() {
                 let Some((start, end)) = own.range else { continue };
-                let Some((start, end)) = bytes(start).zip(bytes(end)).filter(|(start, end)| start <= end) else {
+                let Some((start, end)) = bytes(start).zip(bytes(end)).filter(|(start, end)| start <= end)
+                else {
                     continue;
                 };
                 json.object(|json| {

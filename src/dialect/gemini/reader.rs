@@ -9,7 +9,7 @@ use crate::dialect::canonical::Signer;
 use crate::dialect::canonical::delta::Delta;
 use crate::dialect::canonical::stop::Stop;
 use crate::dialect::format::{EventKind, EventReader};
-use crate::dialect::json::{list, pick, says_something, string, whole_number};
+use crate::dialect::json::{list, on_one_line, pick, says_something, string, whole_number};
 use crate::dialect::usage;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -58,8 +58,7 @@ pub(super) struct Reader {
 
 impl EventReader for Reader {
     fn event<'e>(&mut self, _name: &'e str, data: &'e str, deltas: &mut Vec<Delta<'e>>) -> EventKind<'e> {
-        let names =
-            ["candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId", "error"];
+        let names = ["candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId", "error"];
         let Some([candidates, feedback, usage, model, id, error]) = pick(data, &names) else {
             // An error may come as a list of one.
             let failed = crate::dialect::errors::error_of(200, data.as_bytes()).is_some();
@@ -67,7 +66,8 @@ impl EventReader for Reader {
         };
         let candidates = candidates.and_then(list).unwrap_or_default();
         let is_blocked = candidates.is_empty()
-            && feedback.is_some_and(|raw| pick(raw.get(), &["blockReason"]).is_some_and(|[own]| own.is_some()));
+            && feedback
+                .is_some_and(|raw| pick(raw.get(), &["blockReason"]).is_some_and(|[own]| own.is_some()));
         if error.is_some_and(says_something) || is_blocked {
             return EventKind::Error(data.into());
         }
@@ -90,14 +90,8 @@ impl EventReader for Reader {
 
 impl Reader {
     fn candidate<'e>(&mut self, candidate: &'e RawValue, deltas: &mut Vec<Delta<'e>>) {
-        let names = [
-            "index",
-            "content",
-            "finishReason",
-            "groundingMetadata",
-            "citationMetadata",
-            "logprobsResult",
-        ];
+        let names =
+            ["index", "content", "finishReason", "groundingMetadata", "citationMetadata", "logprobsResult"];
         let Some([index, content, reason, grounding, citations, logprobs]) = pick(candidate.get(), &names)
         else {
             return;
@@ -163,12 +157,7 @@ impl Reader {
         }
     }
 
-    fn call<'e>(
-        &mut self,
-        call: &'e RawValue,
-        signature: Option<Cow<'e, str>>,
-        deltas: &mut Vec<Delta<'e>>,
-    ) {
+    fn call<'e>(&mut self, call: &'e RawValue, signature: Option<Cow<'e, str>>, deltas: &mut Vec<Delta<'e>>) {
         let Some([id, name, args]) = pick(call.get(), &["id", "name", "args"]) else { return };
         let Some(name) = name.and_then(string) else { return };
         let slot = self.calls;
@@ -176,7 +165,7 @@ impl Reader {
         let id = id.and_then(string).filter(|id| !id.is_empty());
         let id = id.unwrap_or_else(|| Cow::Owned(format!("call_{}_{slot}", self.id)));
         deltas.push(Delta::ToolCall { slot, id, name, signature });
-        deltas.push(Delta::Arguments { slot, json: args.map_or("{}", RawValue::get).into() });
+        deltas.push(Delta::Arguments { slot, json: on_one_line(args.map_or("{}", RawValue::get)) });
         deltas.push(Delta::PartEnd);
     }
 
@@ -186,11 +175,25 @@ impl Reader {
             "" | "FINISH_REASON_UNSPECIFIED" => return None,
             // `CONTINUATION`: of an answer longer than one request may give.
             "MAX_TOKENS" | "CONTINUATION" => Stop::Length,
-            "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII"
-            | "IMAGE_SAFETY" | "IMAGE_PROHIBITED_CONTENT" | "IMAGE_RECITATION" | "ESCALATION"
+            "SAFETY"
+            | "RECITATION"
+            | "LANGUAGE"
+            | "BLOCKLIST"
+            | "PROHIBITED_CONTENT"
+            | "SPII"
+            | "IMAGE_SAFETY"
+            | "IMAGE_PROHIBITED_CONTENT"
+            | "IMAGE_RECITATION"
+            | "ESCALATION"
             | "MODEL_ARMOR" => Stop::Filter,
-            "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" | "TOO_MANY_TOOL_CALLS"
-            | "MALFORMED_RESPONSE" | "MISSING_THOUGHT_SIGNATURE" | "NO_IMAGE" | "IMAGE_OTHER" | "OTHER"
+            "MALFORMED_FUNCTION_CALL"
+            | "UNEXPECTED_TOOL_CALL"
+            | "TOO_MANY_TOOL_CALLS"
+            | "MALFORMED_RESPONSE"
+            | "MISSING_THOUGHT_SIGNATURE"
+            | "NO_IMAGE"
+            | "IMAGE_OTHER"
+            | "OTHER"
             | "PUP_LIMITED_DISABLED" => Stop::Failed(Cow::Owned(reason.to_owned())),
             // `STOP` comes after calls too.
             _ if self.calls > 0 => Stop::ToolCalls,

@@ -59,8 +59,7 @@ type Change<'c> = &'c dyn Fn(&mut JsonWriter, &str, &RawValue, bool) -> bool;
 fn walk(json: &mut JsonWriter, schema: &RawValue, change: Change<'_>) {
     let Ok(fields) = Fields::of(schema, "") else { return json.raw(schema.get()) };
     let members = fields.into_members();
-    let is_nullable =
-        members.iter().any(|(name, value)| name == "nullable" && value.get() == "true");
+    let is_nullable = members.iter().any(|(name, value)| name == "nullable" && value.get() == "true");
     json.object(|json| {
         for (name, value) in members {
             let name = camel(name);

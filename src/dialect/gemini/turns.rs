@@ -146,8 +146,7 @@ impl<'a> Reader<'a> {
         if let Some(signature) = signature.filter(|text| text != SKIP) {
             let (signer, signature, redacted) = unmarked(signature);
             let signature = Some((signer, signature));
-            let part =
-                ReasoningPart { text: Cow::Borrowed(""), signature, redacted, id: Cow::Borrowed("") };
+            let part = ReasoningPart { text: Cow::Borrowed(""), signature, redacted, id: Cow::Borrowed("") };
             self.parts.push(Content::Reasoning(part).into());
         }
     }

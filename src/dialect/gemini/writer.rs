@@ -250,7 +250,11 @@ impl EventWriter for Writer {
         // More text than this is not looked through for sources.
         const MOST_TEXT: usize = 1024 * 1024;
         match delta {
-            Delta::Text(_) | Delta::Refusal(_) | Delta::Redacted(..) | Delta::Media { .. } | Delta::PartEnd => {
+            Delta::Text(_)
+            | Delta::Refusal(_)
+            | Delta::Redacted(..)
+            | Delta::Media { .. }
+            | Delta::PartEnd => {
                 self.part_end(out);
             }
             Delta::Reasoning(_) if !self.thinks || self.signature.is_some() => self.part_end(out),

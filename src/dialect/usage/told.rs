@@ -44,9 +44,7 @@ enum Means {
     CacheWrite,
     CacheMiss,
 }
-use Means::{
-    CacheMiss, CacheRead, CacheWrite, Cached, Completion, Input, Prompt, Reasoning, ToolUse, Total,
-};
+use Means::{CacheMiss, CacheRead, CacheWrite, Cached, Completion, Input, Prompt, Reasoning, ToolUse, Total};
 
 /// Beside each: whose name it is.
 const NUMBERS: [(&str, Means); 28] = [
