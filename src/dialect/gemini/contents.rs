@@ -27,7 +27,9 @@ pub(super) fn write(
     let is_system = |message: &&Message<'_>| message.role == Role::System;
     let within = request.messages.iter().filter(is_system).flat_map(|message| &message.parts);
     let system: Vec<_> = request.instructions.iter().chain(within).collect();
-    let turns: Vec<_> = request.messages.iter().filter(|message| !is_system(message)).collect();
+    // A turn without parts is refused.
+    let says = |message: &&Message<'_>| !is_system(message) && message.parts.iter().any(says_something);
+    let turns: Vec<_> = request.messages.iter().filter(says).collect();
     // There has to be a turn.
     let as_system = family.has_system && !turns.is_empty();
     if as_system && !system.is_empty() {
@@ -55,7 +57,7 @@ pub(super) fn write(
                 if model {
                     writer.model(json, parts(), begin >= current);
                 } else {
-                    let before: Vec<_> = first.drain(..).collect();
+                    let before = std::mem::take(&mut first);
                     writer.user(json, before.into_iter(), parts());
                 }
             });
@@ -64,6 +66,15 @@ pub(super) fn write(
             content(json, "user", |json| first.drain(..).for_each(|part| writer.part(json, part)));
         }
     });
+}
+
+/// Whether Google gets anything of it: no empty texts, and no thoughts that it has not signed.
+fn says_something(part: &Part<'_>) -> bool {
+    match &part.content {
+        Content::Text(text) | Content::Refusal(text) => !text.is_empty(),
+        Content::Reasoning(thought) => matches!(thought.signature, Some((Signer::Google, _))),
+        Content::Media(_) | Content::ToolCall(_) | Content::ToolResult(_) => true,
+    }
 }
 
 /// The user says something that answers no call.
@@ -115,9 +126,11 @@ impl<'r> Writer<'r, '_> {
 
     fn part(&mut self, json: &mut JsonWriter, part: &Part<'_>) {
         match &part.content {
-            Content::Text(text) | Content::Refusal(text) => json.object(|json| json.member("text", text)),
+            Content::Text(text) | Content::Refusal(text) if !text.is_empty() => {
+                json.object(|json| json.member("text", text));
+            }
             Content::Media(media) => self.media(json, media),
-            Content::ToolCall(_) | Content::ToolResult(_) | Content::Reasoning(_) => {}
+            _ => {}
         }
     }
 

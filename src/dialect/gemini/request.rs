@@ -42,12 +42,11 @@ impl<'a> Request<'a> {
     pub(super) fn parse(call: &Call, body: &'a [u8]) -> Result<Self, ApiError> {
         let members = Members::read(body, &KNOWN)?;
         let model = call.model.as_deref().and_then(decode_name).ok_or_else(ApiError::not_found)?;
-        let config = config(&members)?;
+        let [most, choices] = limits(&members)?;
         let contents = members.get(1);
         if contents.is_none() && call.endpoint != COUNT {
             return Err(missing("contents"));
         }
-        let [most, choices] = config.map(|(most, choices)| [most, choices]).unwrap_or_default();
         let facts = RequestFacts {
             model,
             stream: matches!(call.endpoint, STREAM | GROWING),
@@ -150,7 +149,7 @@ impl<'a> Request<'a> {
         });
         let edit = self.members.appended(contents, &json.into_string()).ok_or(CannotEncode::Resume)?;
         edits.push(edit);
-        if let Ok(Some((Some(most), _))) = config(&self.members)
+        if let Ok([Some(most), _]) = limits(&self.members)
             && let Some(tokens) = whole_number(most)
         {
             let rest = tokens.saturating_sub(partial.events).max(1);
@@ -161,14 +160,12 @@ impl<'a> Request<'a> {
 }
 
 /// The most tokens of the answer, and how many answers.
-fn config<'a>(
-    members: &Members<'a>,
-) -> Result<Option<(Option<&'a RawValue>, Option<&'a RawValue>)>, ApiError> {
+fn limits<'a>(members: &Members<'a>) -> Result<[Option<&'a RawValue>; 2], ApiError> {
     let Some(raw) = members.get(2).or(members.get(3)).filter(|raw| raw.get() != "null") else {
-        return Ok(None);
+        return Ok([None; 2]);
     };
     let mut config = Fields::of(raw, "generationConfig")?.renamed(camel);
-    Ok(Some((config.take("maxOutputTokens"), config.take("candidateCount"))))
+    Ok(["maxOutputTokens", "candidateCount"].map(|name| config.take(name)))
 }
 
 impl ClientRequest for Request<'_> {

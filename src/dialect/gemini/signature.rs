@@ -29,7 +29,7 @@ pub(super) fn marked(signer: Signer, signature: &str, redacted: bool) -> Option<
     }
     let (mark, ..) = MARKS.iter().find(|(_, own, whole)| *own == signer && *whole == redacted)?;
     let digits = signature.trim_end_matches('=');
-    let is_base64 = signature.len() % 4 == 0
+    let is_base64 = signature.len().is_multiple_of(4)
         && signature.len() - digits.len() < 3
         && digits.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_'));
     is_base64.then(|| Cow::Owned(format!("{mark}{signature}")))
