@@ -1,7 +1,7 @@
 //! moegate: a small gateway for language-model APIs.
 //!
 //! - [`gateway`]: the pipeline a request walks through, and the stream engine, over the primitives of a platform.
-//! - [`routing`], [`resilience`], [`metering`], [`auth`], [`stream`]: what it decides. Pure.
+//! - [`routing`], [`resilience`], [`metering`], [`auth`], [`signing`], [`stream`]: what it decides. Pure.
 //! - [`dialect`]: the neutral words for requests, events, usage and errors, and what clients and origins say instead.
 //! - [`platform`]: what runs it: Workers, Spin or a fake (off wasm), chosen by the target.
 //! - [`state`]: what an instance remembers between requests. [`secret`], [`error`], [`payload`], [`rng`], [`request_id`]:
@@ -22,6 +22,7 @@ pub mod resilience;
 pub mod rng;
 pub mod routing;
 pub mod secret;
+pub mod signing;
 pub mod state;
 pub mod stream;
 

@@ -5,7 +5,10 @@
 
 use crate::config::{Authority, Kind, Origin};
 use crate::error::ApiError;
+use crate::payload::Payload;
+use crate::signing::sigv4;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use std::ops::Deref;
 
 /// The value of a platform secret. Never empty; blanks around it (a trailing newline from a file) are gone.
 pub struct Secret(String);
@@ -20,7 +23,7 @@ impl Secret {
     }
 
     /// As a header's value, which is never shown. `None` where it holds a line break or another control character.
-    fn header_value(&self, prefix: &str) -> Option<HeaderValue> {
+    pub(crate) fn header_value(&self, prefix: &str) -> Option<HeaderValue> {
         let mut value = HeaderValue::try_from(format!("{prefix}{}", self.0)).ok()?;
         value.set_sensitive(true);
         Some(value)
@@ -67,12 +70,23 @@ pub struct OriginSecrets<'a> {
     /// The bearer's header, then the further ones.
     headers: Vec<(HeaderName, HeaderValue)>,
     others: Vec<Secret>,
+    aws: Option<AwsSecrets<'a>>,
+}
+
+/// What requests to AWS are signed with, beside the secret access key.
+struct AwsSecrets<'a> {
+    region: &'a str,
+    access_key_id: Secret,
+    session_token: Option<Secret>,
 }
 
 impl<'a> OriginSecrets<'a> {
     /// The names of the secrets for an attempt with the key of that number: 0 is `secret`, then the spare ones.
     pub fn names(origin: &'a Origin, key: usize) -> impl Iterator<Item = &'a str> {
-        bearer_name(origin, key).into_iter().chain(origin.secret_headers.values().map(String::as_str))
+        let aws =
+            origin.aws.iter().flat_map(|aws| std::iter::once(&aws.access_key_id).chain(&aws.session_token));
+        let others = origin.secret_headers.values().chain(aws);
+        bearer_name(origin, key).into_iter().chain(others.map(String::as_str))
     }
 
     /// Every secret that an attempt with the key of that number needs must be there.
@@ -80,20 +94,35 @@ impl<'a> OriginSecrets<'a> {
     /// # Errors
     /// 500 that names the secret that is missing or cannot stand in a header, never its value.
     pub fn of(origin: &'a Origin, key: usize, secrets: &Secrets) -> Result<Self, ApiError> {
+        let get = |name: &str| match secrets.get(name) {
+            Some(Secret(value)) => Ok(Secret(value.clone())),
+            None => Err(missing(origin, name)),
+        };
         let find = |name: &str, prefix: &str| {
-            let Some(Secret(value)) = secrets.get(name) else { return Err(missing(origin, name)) };
-            let secret = Secret(value.clone());
+            let secret = get(name)?;
             let value = secret.header_value(prefix).ok_or_else(|| unfit(origin, name))?;
             Ok((secret, value))
         };
         let mut headers = Vec::with_capacity(1 + origin.secret_headers.len());
         let mut bearer = None;
         if let Some(name) = bearer_name(origin, key) {
-            let (header, prefix) = key_header(origin);
-            let (secret, value) = find(name, prefix)?;
-            headers.push((header, value));
-            bearer = Some(secret);
+            bearer = Some(match key_header(origin) {
+                Some((header, prefix)) => {
+                    let (secret, value) = find(name, prefix)?;
+                    headers.push((header, value));
+                    secret
+                }
+                None => get(name)?,
+            });
         }
+        let aws = match &origin.aws {
+            None => None,
+            Some(aws) => Some(AwsSecrets {
+                region: &aws.region,
+                access_key_id: get(&aws.access_key_id)?,
+                session_token: aws.session_token.as_deref().map(get).transpose()?,
+            }),
+        };
         let mut others = Vec::with_capacity(origin.secret_headers.len());
         for (header, name) in &origin.secret_headers {
             let (secret, value) = find(name, "")?;
@@ -102,7 +131,7 @@ impl<'a> OriginSecrets<'a> {
             headers.push((header, value));
             others.push(secret);
         }
-        Ok(Self { origin, bearer, headers, others })
+        Ok(Self { origin, bearer, headers, others, aws })
     }
 
     /// The key that signs tickets and receipts.
@@ -117,6 +146,43 @@ impl<'a> OriginSecrets<'a> {
             return;
         }
         headers.extend(self.headers.iter().cloned());
+    }
+
+    /// Another key takes the place of the secret, which only signs: an access token.
+    pub fn set_authorization(&mut self, value: HeaderValue) {
+        self.headers.push((header::AUTHORIZATION, value));
+    }
+
+    /// Signs a request, where the origin wants that; not at all unless scheme and authority are the origin's own.
+    ///
+    /// # Errors
+    /// 500 that says which secret cannot be used.
+    pub fn sign<B: Deref<Target = [u8]>>(
+        &self,
+        url: &str,
+        headers: &mut HeaderMap,
+        body: &Payload<B>,
+        now_ms: u64,
+    ) -> Result<(), ApiError> {
+        let (Some(aws), Some(secret)) = (&self.aws, &self.bearer) else { return Ok(()) };
+        if Authority::of(url).is_none() || Authority::of(url) != self.origin.authority() {
+            return Ok(());
+        }
+        let credentials = sigv4::Credentials {
+            access_key_id: &aws.access_key_id,
+            secret_access_key: secret,
+            session_token: aws.session_token.as_ref(),
+        };
+        let scope = sigv4::Scope { region: aws.region, service: "bedrock" };
+        let content_type = headers.get(header::CONTENT_TYPE).cloned();
+        let signed = content_type.into_iter().map(|value| (header::CONTENT_TYPE, value)).collect();
+        let request = sigv4::Request { method: "POST", url, headers: &signed };
+        let added = sigv4::sign(&request, body, &credentials, &scope, now_ms).map_err(|why| {
+            let text = format!("the request to origin `{}` cannot be signed: {why}", self.origin.name);
+            ApiError::internal("secret_invalid", text)
+        })?;
+        headers.extend(added);
+        Ok(())
     }
 
     /// The text with all of them struck out; `None` where none stands in it.
@@ -137,13 +203,15 @@ impl<'a> OriginSecrets<'a> {
     }
 }
 
-/// The header that an origin wants its key in, and what stands before it.
-fn key_header(origin: &Origin) -> (HeaderName, &'static str) {
+/// The header that an origin wants its key in, and what stands before it. `None`: the key only signs.
+fn key_header(origin: &Origin) -> Option<(HeaderName, &'static str)> {
     match origin.kind {
-        Kind::Anthropic => (HeaderName::from_static("x-api-key"), ""),
-        Kind::Gemini => (HeaderName::from_static("x-goog-api-key"), ""),
-        Kind::AzureOpenai => (HeaderName::from_static("api-key"), ""),
-        _ => (header::AUTHORIZATION, "Bearer "),
+        Kind::Vertex => None,
+        Kind::Bedrock if origin.aws.is_some() => None,
+        Kind::Anthropic => Some((HeaderName::from_static("x-api-key"), "")),
+        Kind::Gemini => Some((HeaderName::from_static("x-goog-api-key"), "")),
+        Kind::AzureOpenai => Some((HeaderName::from_static("api-key"), "")),
+        _ => Some((header::AUTHORIZATION, "Bearer ")),
     }
 }
 

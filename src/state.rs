@@ -4,6 +4,7 @@ use crate::resilience::admission::BytesInFlight;
 use crate::resilience::health::Health;
 use crate::resilience::idempotency::IdempotencyCache;
 use crate::resilience::refusals::Refusals;
+use crate::signing::token_cache::TokenCache;
 
 #[derive(Debug, Default)]
 pub struct InstanceState {
@@ -11,4 +12,5 @@ pub struct InstanceState {
     pub idempotency: IdempotencyCache,
     pub in_flight: BytesInFlight,
     pub refusals: Refusals,
+    pub tokens: TokenCache,
 }

@@ -21,7 +21,7 @@ pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
 
 /// The values of the members of these names. An explicit null is none; of a member given twice the last one holds, as in
 /// most parsers. `None` where the text is no JSON object.
-pub(super) fn pick<'a, const N: usize>(
+pub(crate) fn pick<'a, const N: usize>(
     text: &'a str,
     names: &[&str; N],
 ) -> Option<[Option<&'a RawValue>; N]> {
@@ -80,7 +80,7 @@ impl<'a> Visitor<'a> for Picked<'_, 'a> {
 }
 
 /// A text's characters; `None` where the value is none.
-pub(super) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|Text(text)| text)
 }
 
@@ -119,7 +119,7 @@ pub(super) fn member(body: &[u8], value: Range<usize>) -> Option<Range<usize>> {
 }
 
 /// A whole number that fits, however it is written: `1000`, `1000.0`, `1e3`.
-pub(super) fn whole_number(raw: &RawValue) -> Option<u64> {
+pub(crate) fn whole_number(raw: &RawValue) -> Option<u64> {
     let text = raw.get();
     if let Ok(number) = text.parse() {
         return Some(number);
@@ -128,6 +128,24 @@ pub(super) fn whole_number(raw: &RawValue) -> Option<u64> {
     let number: f64 = serde_json::from_str(text).ok()?;
     let whole = number >= 0.0 && number.fract() == 0.0 && number <= (1_u64 << 53) as f64;
     whole.then_some(number as u64)
+}
+
+/// Valid JSON on one line.
+pub(super) fn on_one_line(json: &str) -> Cow<'_, str> {
+    if !json.contains(['\n', '\r']) {
+        return Cow::Borrowed(json);
+    }
+    let (mut in_text, mut escaped) = (false, false);
+    let kept = json.chars().filter(|&c| {
+        if in_text {
+            in_text = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+            return true;
+        }
+        in_text = c == '"';
+        !c.is_ascii_whitespace()
+    });
+    Cow::Owned(kept.collect())
 }
 
 /// Whether a value says something: not null, and not an empty text, list or object, and not `false`.
@@ -171,6 +189,13 @@ mod tests {
             rest.replace_range(span, "");
             assert_eq!(rest, expected, "{body}");
         }
+    }
+
+    #[test]
+    fn lines_are_joined() {
+        let json = "{\n \"a \\\"\": [1,\r\n 2],\t\"b\": \"\\\\\"\n}";
+        assert_eq!(on_one_line(json), r#"{"a \"":[1,2],"b":"\\"}"#);
+        assert_eq!(on_one_line("{ \"a\": 1 }"), "{ \"a\": 1 }");
     }
 
     #[test]

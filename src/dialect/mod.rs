@@ -18,7 +18,7 @@ pub mod event;
 mod exchange;
 mod format;
 mod gemini;
-mod json;
+pub(crate) mod json;
 mod json_writer;
 mod members;
 mod openai;

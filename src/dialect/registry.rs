@@ -9,8 +9,9 @@ use crate::config::{Kind, Origin};
 use crate::error::ApiError;
 use http::{HeaderName, HeaderValue, Request};
 
-/// Whoever tells by a header that a path is theirs comes before who has it anyway.
-static CLIENT_DIALECTS: [&dyn ClientDialect; 2] = [&Anthropic, &OpenAi];
+/// The first one that has a path serves it: whoever tells by a header that it is theirs, and OpenAI's, which takes every name
+/// at `/v1/models/`, last.
+static CLIENT_DIALECTS: [&dyn ClientDialect; 3] = [&Anthropic, &gemini::Gemini, &OpenAi];
 
 /// The dialect in which errors are said where the path names none.
 #[must_use]

@@ -120,6 +120,8 @@ pub enum CannotEncode {
     Field(String),
     /// Its API has no words for these members of the request.
     Unsupported(Vec<String>),
+    /// It could not be signed for it.
+    Unsigned(ApiError),
     /// The request is not what its own API says.
     Invalid(ApiError),
     /// It speaks an API that this kind of request cannot be said in.

@@ -270,7 +270,9 @@ impl StreamCodec for ThroughCodec {
     fn event(&mut self, event: &[u8], begun: bool) -> (StreamEvent, Output) {
         let mut read = StreamEvent::default();
         let Some((name, data)) = parts_of(event) else {
-            let comment = if begun { self.writer.keep_alive() } else { "" };
+            // The line's end behind an event may come by itself.
+            let is_blank = event.iter().all(|b| matches!(b, b'\r' | b'\n'));
+            let comment = if begun && !is_blank { self.writer.keep_alive() } else { "" };
             return (read, if comment.is_empty() { Output::Drop } else { Output::Replace(comment.into()) });
         };
         let mut deltas = Vec::new();

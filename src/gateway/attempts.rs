@@ -143,10 +143,12 @@ impl<'a, P: Platform> RequestContext<'a, P> {
     }
 
     /// The secrets for an attempt.
-    async fn secrets(&self, target: Target<'a>, key: usize) -> Result<OriginSecrets<'a>, ApiError> {
+    async fn secrets(&mut self, target: Target<'a>, key: usize) -> Result<OriginSecrets<'a>, ApiError> {
         let secrets = look_up(self.platform, OriginSecrets::names(target.origin, key)).await;
         let secrets = secrets.map_err(|_| ApiError::secrets_unavailable())?;
-        OriginSecrets::of(target.origin, key, &secrets)
+        let mut secrets = OriginSecrets::of(target.origin, key, &secrets)?;
+        self.authorize(target, key, &mut secrets).await?;
+        Ok(secrets)
     }
 
     async fn attempt(
@@ -201,6 +203,9 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         };
         let added = ask_usage && mode == StreamMode::Pump && self.facts.stream && !self.facts.include_usage;
         let outcome = self.judge(&mut attempt, exchange, sent, added);
+        if matches!(outcome, Outcome::Failed(Failure::BadKey, _)) {
+            self.forget_token(&target, key);
+        }
         let result = match &outcome {
             Outcome::Found(Found::ClientLeft) => AttemptResult::Unknown,
             Outcome::Found(_) | Outcome::Again(_) => AttemptResult::Success,
@@ -286,7 +291,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                 let text = "no other origin can go on with such a request";
                 return ApiError::upstream(502, "stream_truncated", text);
             }
-            CannotEncode::Invalid(error) => return error,
+            CannotEncode::Invalid(error) | CannotEncode::Unsigned(error) => return error,
             CannotEncode::Field(name) => (ApiError::denied_field(&name, origin), vec![name]),
             CannotEncode::Unsupported(params) => (ApiError::unsupported(&params, origin), params),
             CannotEncode::Dialect => (ApiError::no_such_api(origin), Vec::new()),

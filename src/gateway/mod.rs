@@ -4,11 +4,13 @@
 //! - [`overrides`]: what no client may choose.
 //! - [`context`]: one request and what has come of it. [`attempts`]: the loop. [`send`]: one exchange with an origin, up to
 //!   the commit point. [`judge`]: what a whole answer means.
+//! - [`access_token`]: what origins on Google's cloud want instead of a key.
 //! - [`cors`]: what browsers have to be told.
 //! - [`respond`]: the answer's way to the client; [`stream`]: the stream engine. [`reply`]: heads and errors.
 //! - [`settle`]: records; [`receipts`]: asking our own servers. [`breaker_sync`]: what instances tell each other.
 //! - [`pages`]: what the gateway answers by itself.
 
+mod access_token;
 mod admit;
 mod attempt;
 mod attempts;

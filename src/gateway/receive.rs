@@ -205,7 +205,12 @@ async fn open<P: Platform>(
 ) -> Result<Exchanged<P>, SendError> {
     let head_until_ms = reading.timeouts.head_until_ms;
     let labelled = is_event_stream(&headers);
-    let mut next = match start(platform, watch, &mut incoming, labelled, head_until_ms).await? {
+    let framed = is_framed(&headers);
+    let began = match framed {
+        true => Start::Stream(Payload::Empty),
+        false => start(platform, watch, &mut incoming, labelled, head_until_ms).await?,
+    };
+    let mut next = match began {
         Start::Stream(payload) => payload,
         Start::Whole(mut bytes, ended) => {
             if !ended {
@@ -221,7 +226,8 @@ async fn open<P: Platform>(
     };
     reading.tell_time(platform);
     let Reading { exchange, options, mode, limit, timeouts, .. } = reading;
-    let mut scanner = Scanner::new(exchange.stream(options));
+    let codec = exchange.stream(options);
+    let mut scanner = if framed { Scanner::framed(codec) } else { Scanner::new(codec) };
     let mut first = Vec::new();
     let mut held = 0;
     loop {
@@ -275,13 +281,18 @@ fn unstreamed<P: Platform>(headers: HeaderMap, body: Vec<u8>, reading: Reading<'
     if let Some(events) = streamed {
         let mut scanner = Scanner::new(exchange.stream(options));
         let first = taken(&mut scanner, Payload::Own(events), mode).into_iter().collect();
-        // An answer that failed is judged as it is.
+        // An answer that failed is judged as it is. Not every API has an end mark.
         let seen = scanner.seen();
-        if scanner.phase() == Phase::Begun && seen.done && !seen.error {
+        if scanner.phase() == Phase::Begun && (seen.done || seen.finished) && !seen.error {
             return Exchanged::Stream(OpenStream { incoming: None, first, scanner: Some(scanner), timeouts });
         }
     }
     Exchanged::Whole { status: 200, headers, body: WholeBody::Own(body) }
+}
+
+/// Whether the events come in AWS's binary framing.
+fn is_framed(headers: &HeaderMap) -> bool {
+    header_text(headers, "content-type").starts_with("application/vnd.amazon.eventstream")
 }
 
 /// Media types ignore case (RFC 9110, section 8.3.1).

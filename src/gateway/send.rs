@@ -11,6 +11,7 @@ use crate::routing::Target;
 use crate::secret::OriginSecrets;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use moegate_wire::{Ticket, header as wire, resume};
+use std::ops::Deref;
 
 /// Moments in Unix milliseconds, a span in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +100,7 @@ impl Outgoing<'_, '_> {
     ///
     /// # Errors
     /// What cannot be said to that origin.
-    pub(super) fn request<B: Clone>(
+    pub(super) fn request<B: Clone + Deref<Target = [u8]>>(
         &self,
         request: &dyn ClientRequest,
         body: &B,
@@ -141,6 +142,7 @@ impl Outgoing<'_, '_> {
             EncodedBody::Own(bytes) => Payload::Own(bytes),
         };
         // The validator has read the URL.
+        self.secrets.sign(&url, &mut headers, &body, self.now_ms).map_err(CannotEncode::Unsigned)?;
         let request = build(Method::POST, &url, headers, body).ok_or(CannotEncode::Dialect)?;
         Ok((request, encoded.dropped))
     }

@@ -3,6 +3,7 @@
 //! Until the answer has begun the client has seen nothing and another origin can take over unseen: an origin that answers
 //! 200 and then dies, sends an error event or no events at all has not begun.
 
+use super::event_stream::EventStream;
 use super::sse;
 use crate::dialect::StreamCodec;
 use crate::dialect::counts::Counts;
@@ -10,6 +11,10 @@ use crate::dialect::event::{Output, StreamEvent};
 use crate::dialect::partial::Partial;
 use crate::error::ApiError;
 use moegate_wire::Ending;
+
+const TOO_LARGE: &[u8] =
+    br#"{"error":{"message":"an event of the origin's stream is too large to be read"}}"#;
+const UNREADABLE: &[u8] = br#"{"error":{"message":"the origin's stream was damaged on its way"}}"#;
 
 /// What to send to the client for one chunk of the origin's.
 #[derive(Debug, PartialEq, Eq)]
@@ -104,6 +109,8 @@ pub struct Scanner {
     error: Vec<u8>,
     /// The client has not got it: another origin may go on.
     withheld: bool,
+    /// The origin's events come in AWS's binary framing.
+    framing: Option<EventStream>,
 }
 
 impl Scanner {
@@ -118,7 +125,14 @@ impl Scanner {
             seen: Seen::default(),
             error: Vec::new(),
             withheld: false,
+            framing: None,
         }
+    }
+
+    /// Of a stream in AWS's binary framing.
+    #[must_use]
+    pub fn framed(codec: Box<dyn StreamCodec>) -> Self {
+        Self { framing: Some(EventStream::default()), ..Self::new(codec) }
     }
 
     /// What has reached the client.
@@ -152,6 +166,17 @@ impl Scanner {
     /// Takes the next chunk and says what the client gets for it, once the stream has begun.
     pub fn push(&mut self, chunk: &[u8]) -> Forward<'_> {
         self.out.clear();
+        if let Some(framing) = &mut self.framing {
+            let mut events = Vec::new();
+            let unpacked = framing.push(chunk, &mut events);
+            if self.scan(&events) {
+                self.out = events;
+            }
+            if unpacked.is_err() && !self.seen.error {
+                self.unreadable(UNREADABLE);
+            }
+            return Forward::Bytes(&self.out);
+        }
         if self.held.is_empty() && !self.oversized {
             if self.scan(chunk) {
                 return Forward::Whole;
@@ -200,7 +225,7 @@ impl Scanner {
             if self.codec.may_pass_unread() {
                 self.pass_unread(rest);
             } else {
-                self.too_large();
+                self.unreadable(TOO_LARGE);
             }
         } else {
             self.held.extend_from_slice(rest);
@@ -209,10 +234,9 @@ impl Scanner {
     }
 
     /// What cannot be read cannot be said anew.
-    fn too_large(&mut self) {
+    fn unreadable(&mut self, error: &[u8]) {
         self.phase = if self.phase == Phase::NotYet { Phase::Malformed } else { self.phase };
-        self.error =
-            br#"{"error":{"message":"an event of the origin's stream is too large to be read"}}"#.to_vec();
+        self.error = error.to_vec();
         self.seen.error = true;
         self.withheld = true;
         self.codec.lost();

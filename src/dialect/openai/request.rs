@@ -155,7 +155,8 @@ impl ClientRequest for Request<'_> {
             self.resume_edits(resume, &mut edits)?;
         }
         let edits = self.members.merged(edits);
-        Ok(Encoded { path: self.endpoint.into(), body: EncodedBody::Edited(edits), dropped: Vec::new() })
+        let path = super::path(self.endpoint, changes.origin, &changes.model.name);
+        Ok(Encoded { path, body: EncodedBody::Edited(edits), dropped: Vec::new() })
     }
 }
 

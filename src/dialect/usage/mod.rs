@@ -82,7 +82,8 @@ fn prompt(told: &Told<'_>, total: Option<u64>, answer: u64) -> (Option<u64>, u64
     let beside = told.cache_read.unwrap_or(0).saturating_add(told.cache_write.unwrap_or(0));
     let cached = told.cached.unwrap_or(0).max(told.cache_read.unwrap_or(0));
     let is_whole = |prompt: u64| total == Some(prompt.saturating_add(answer));
-    let whole = match (told.prompt, told.input) {
+    let prompt = told.prompt.map(|prompt| prompt.saturating_add(told.tool_use.unwrap_or(0)));
+    let whole = match (prompt, told.input) {
         (Some(prompt), _) if beside > 0 && is_whole(prompt.saturating_add(beside)) => prompt + beside,
         (Some(prompt), _) if cached > prompt && is_whole(prompt.saturating_add(cached)) => prompt + cached,
         (Some(prompt), _) => prompt,
@@ -137,12 +138,14 @@ pub(super) fn object(usage: &Usage) -> Value {
     })
 }
 
-/// The member `usage` in OpenAI's form.
+/// The member `usage` in OpenAI's form; what was written to a cache as OpenRouter tells it.
 #[must_use]
 pub(super) fn member(usage: &Usage, cost: Nanodollars) -> String {
-    let Usage { prompt, cached, completion, reasoning, cache_write: _ } = usage;
+    let Usage { prompt, cached, cache_write, completion, reasoning } = usage;
+    let written =
+        if *cache_write > 0 { format!(",\"cache_write_tokens\":{cache_write}") } else { String::new() };
     format!(
-        "\"usage\":{{\"prompt_tokens\":{prompt},\"completion_tokens\":{completion},\"total_tokens\":{},\"prompt_tokens_details\":{{\"cached_tokens\":{cached}}},\"completion_tokens_details\":{{\"reasoning_tokens\":{reasoning}}},\"cost\":{}}}",
+        "\"usage\":{{\"prompt_tokens\":{prompt},\"completion_tokens\":{completion},\"total_tokens\":{},\"prompt_tokens_details\":{{\"cached_tokens\":{cached}{written}}},\"completion_tokens_details\":{{\"reasoning_tokens\":{reasoning}}},\"cost\":{}}}",
         prompt + completion,
         cost.to_dollars()
     )

@@ -37,7 +37,7 @@ const BANNED: &[&str] = &[
 ];
 
 /// Folders and files under `src/`.
-const ROOMS: &[&str] = &["auth", "dialect", "metering", "resilience", "routing", "stream"];
+const ROOMS: &[&str] = &["auth", "dialect", "metering", "resilience", "routing", "signing", "stream"];
 const FILES: &[&str] = &["error.rs", "payload.rs", "request_id.rs", "rng.rs", "secret.rs", "state.rs"];
 
 /// Names that are also ordinary words and so are looked for only as the first part of a path.
