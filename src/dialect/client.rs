@@ -57,6 +57,11 @@ pub trait ClientDialect: Sync {
         &[]
     }
 
+    /// The header that its SDKs read a request's id from, beside the gateway's own.
+    fn id_header(&self) -> Option<HeaderName> {
+        None
+    }
+
     /// A request for a generation.
     ///
     /// # Errors
