@@ -76,6 +76,7 @@ pub(super) fn stopped(json: &mut JsonWriter, stop: Option<&Stop>, refused: bool)
         Some(Stop::Sequence(Some(text))) => json.member("stop_sequence", text),
         _ => json.key("stop_sequence").raw("null"),
     }
+    json.key("stop_details").raw("null");
 }
 
 /// A signature with its signer, where that is not Anthropic.

@@ -149,8 +149,9 @@ impl Writer {
                 json.member("role", "assistant");
                 json.member("model", &self.model);
                 json.key("content").array(|_| {});
-                json.key("stop_reason").raw("null");
-                json.key("stop_sequence").raw("null");
+                for name in ["stop_reason", "stop_sequence", "stop_details"] {
+                    json.key(name).raw("null");
+                }
                 json.key("usage").object(|json| usage(json, self.counts.as_ref(), &self.context));
             });
         });
