@@ -8,7 +8,7 @@ use crate::config::{Kind, Origin};
 use crate::error::ApiError;
 use http::{HeaderName, HeaderValue, Request};
 
-static CLIENT_DIALECTS: [&dyn ClientDialect; 1] = [&OpenAi];
+static CLIENT_DIALECTS: [&dyn ClientDialect; 2] = [&OpenAi, &openai::responses::Responses];
 
 /// The dialect in which errors are said where the path names none.
 #[must_use]

@@ -1,8 +1,9 @@
-//! OpenAI's chat completions and completions, read only as far as routing and metering need.
+//! Requests of OpenAI's API, read only as far as routing and metering need.
 //!
 //! Everything else in a body passes untouched, byte for byte: only the spans that must differ are replaced.
 
 use crate::config::{DeniedAction, is_harmless, is_same_field};
+use crate::dialect::canonical::request::Request as Canonical;
 use crate::dialect::format::OriginFormat;
 use crate::dialect::json::{Text, member, present, span, whole_number};
 use crate::dialect::request::{
@@ -19,7 +20,7 @@ use std::fmt;
 
 /// The members that the gateway reads. Origins that look names up less exactly ([`is_same_field`]) would read others as
 /// these, so those are refused.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 11] = [
     "model",
     "stream",
     "stream_options",
@@ -29,6 +30,8 @@ const KNOWN: [&str; 9] = [
     "max_completion_tokens",
     "n",
     moegate_wire::resume::FIELD,
+    "input",
+    "max_output_tokens",
 ];
 // Places in `KNOWN`.
 const MODEL: usize = 0;
@@ -40,6 +43,8 @@ const MAX_TOKENS: usize = 5;
 const MAX_COMPLETION_TOKENS: usize = 6;
 const N: usize = 7;
 const RESUME: usize = 8;
+const INPUT: usize = 9;
+const MAX_OUTPUT_TOKENS: usize = 10;
 
 /// The byte order mark, in UTF-8.
 const MARK: &str = "\u{feff}";
@@ -49,7 +54,7 @@ const MARK: &str = "\u{feff}";
 pub(super) struct Request<'a> {
     pub(super) body: &'a [u8],
     endpoint: &'static str,
-    facts: RequestFacts,
+    pub(super) facts: RequestFacts,
     members: Members<'a>,
 }
 
@@ -148,6 +153,12 @@ impl<'a> Request<'a> {
         [self.members.known[MAX_TOKENS], self.members.known[MAX_COMPLETION_TOKENS]].into_iter().flatten()
     }
 
+    /// A member that the gateway does not look at; null is none.
+    pub(super) fn other(&self, name: &str) -> Option<&'a RawValue> {
+        let found = self.members.others.iter().find(|(own, _)| own == name);
+        found.map(|(_, value)| *value).filter(|value| value.get() != "null")
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         self.members.others.iter().any(|(own, _)| own == name)
     }
@@ -178,34 +189,63 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The request in another API's words.
-    fn encode_through(
+    /// The request in another API's words. `parse`: reads the body. `own`: a member that is between client and gateway.
+    pub(super) fn encode_through(
         &self,
         changes: &Changes<'_>,
         format: &dyn OriginFormat,
+        parse: fn(&str) -> Result<Canonical<'_>, ApiError>,
+        own: &str,
     ) -> Result<Encoded, CannotEncode> {
-        if self.endpoint != super::CHAT {
-            return Err(CannotEncode::Dialect);
-        }
         let mut edits = Vec::new();
-        self.denied(changes, &mut edits)?;
-        edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
-        merge(self.body, &mut edits);
+        self.denied(changes, own, &mut edits)?;
+        self.put_in_order(&mut edits);
         let body = if edits.is_empty() { Cow::Borrowed(self.body) } else { edited(self.body, edits).into() };
         let text = String::from_utf8_lossy(&body);
         let text = text.strip_prefix(MARK).unwrap_or(&text);
-        let mut request = super::parse::parse(text).map_err(CannotEncode::Invalid)?;
+        let mut request = parse(text).map_err(CannotEncode::Invalid)?;
         request.stream = self.facts.stream;
         through::encode(request, changes, format)
+    }
+
+    /// What every origin of OpenAI's API gets differently: the model's name, and without what it is not to get.
+    ///
+    /// # Errors
+    /// A member that its configuration refuses.
+    pub(super) fn usual_edits(&self, changes: &Changes<'_>) -> Result<Vec<Edit>, CannotEncode> {
+        let mut edits = Vec::new();
+        if self.body.starts_with(MARK.as_bytes()) {
+            // Many parsers refuse it.
+            edits.push(Edit { span: 0..MARK.len(), text: String::new() });
+        }
+        self.denied(changes, "", &mut edits)?;
+        if self.facts.model != changes.model.name
+            && let Some(model) = self.members.known[MODEL]
+        {
+            let text = serde_json::Value::from(changes.model.name.as_str()).to_string();
+            edits.push(Edit { span: span(self.body, model), text });
+        }
+        Ok(edits)
+    }
+
+    /// The body with these changes, for the endpoint of the same name.
+    pub(super) fn with_edits(&self, mut edits: Vec<Edit>) -> Encoded {
+        self.put_in_order(&mut edits);
+        Encoded { path: self.endpoint.into(), body: EncodedBody::Edited(edits), dropped: Vec::new() }
+    }
+
+    fn put_in_order(&self, edits: &mut Vec<Edit>) {
+        edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
+        merge(self.body, edits);
     }
 
     /// Takes out the members that the origin is not to get.
     ///
     /// # Errors
     /// The first one that its configuration refuses.
-    fn denied(&self, changes: &Changes<'_>, edits: &mut Vec<Edit>) -> Result<(), CannotEncode> {
+    fn denied(&self, changes: &Changes<'_>, own: &str, edits: &mut Vec<Edit>) -> Result<(), CannotEncode> {
         for (name, value) in &self.members.others {
-            if !changes.origin.denies(name) || is_harmless(name, value.get()) {
+            if !changes.origin.denies(name) || is_harmless(name, value.get()) || name == own {
                 continue;
             }
             match changes.origin.denied_action() {
@@ -229,29 +269,19 @@ impl ClientRequest for Request<'_> {
     fn encode(&self, changes: &Changes<'_>) -> Result<Encoded, CannotEncode> {
         match registry::api_of(changes.origin, &changes.model.name) {
             registry::Api::Chat => {}
-            api => return self.encode_through(changes, registry::origin_format(api)),
+            api if self.endpoint == super::CHAT => {
+                return self.encode_through(changes, registry::origin_format(api), super::parse::parse, "");
+            }
+            _ => return Err(CannotEncode::Dialect),
         }
-        let mut edits = Vec::new();
-        if self.body.starts_with(MARK.as_bytes()) {
-            // Many parsers refuse it.
-            edits.push(Edit { span: 0..MARK.len(), text: String::new() });
-        }
-        self.denied(changes, &mut edits)?;
-        if self.facts.model != changes.model.name
-            && let Some(model) = self.members.known[MODEL]
-        {
-            let text = serde_json::Value::from(changes.model.name.as_str()).to_string();
-            edits.push(Edit { span: span(self.body, model), text });
-        }
+        let mut edits = self.usual_edits(changes)?;
         if changes.ask_usage && self.facts.stream && !self.facts.include_usage {
             edits.push(self.usage_edit());
         }
         if let Some(resume) = changes.resume {
             self.resume_edits(resume, &mut edits)?;
         }
-        edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
-        merge(self.body, &mut edits);
-        Ok(Encoded { path: self.endpoint.into(), body: EncodedBody::Edited(edits), dropped: Vec::new() })
+        Ok(self.with_edits(edits))
     }
 }
 
@@ -293,10 +323,10 @@ fn facts(body: &[u8], members: &Members<'_>) -> Result<RequestFacts, ApiError> {
     let count = |at: usize| known[at].and_then(whole_number);
     let size = RequestSize {
         body_bytes: body.len(),
-        max_tokens: count(MAX_TOKENS).into_iter().chain(count(MAX_COMPLETION_TOKENS)).min(),
+        max_tokens: [MAX_TOKENS, MAX_COMPLETION_TOKENS, MAX_OUTPUT_TOKENS].into_iter().filter_map(count).min(),
         choices: count(N).unwrap_or(1),
     };
-    let conversation = known[MESSAGES].or(known[PROMPT]).map_or(0..0, |raw| span(body, raw));
+    let conversation = known[MESSAGES].or(known[INPUT]).or(known[PROMPT]).map_or(0..0, |raw| span(body, raw));
     Ok(RequestFacts {
         model: model.into_owned(),
         stream,
