@@ -1,13 +1,18 @@
-// A mock of Anthropic's API. Source: API reference, "Messages", "Count tokens in a Message", "Models", "Errors"; guide
-// "Streaming Messages", in whose order the events come.
+// A mock of Anthropic's API. Source: API reference, "Messages", "Count tokens in a Message", "Models", "Errors",
+// "Versions" (2023-06-01 and 2026-10-21); guide "Streaming Messages", in whose order the events come.
 import { Flaw } from './shape.mjs';
 import { blocks, checked, common, counted, Refused, worded } from './anthropic_shapes.mjs';
 import { Mock } from './server.mjs';
 import { plan, steps } from './script.mjs';
 
 export const KEY = 'sk-ant-mock';
-/** `adaptive`: thinks by itself and takes no prefill, as models do since Claude Opus 4.6. */
-export const MODELS = { 'claude-sonnet-4-5': { adaptive: false }, 'claude-opus-4-6': { adaptive: true } };
+const VERSIONS = ['2023-06-01', '2026-10-21'];
+/** `adaptive`: takes adaptive thinking and no prefill; `budget`: takes a thinking budget; `sampling`: takes temperature and its like. */
+export const MODELS = {
+  'claude-haiku-4-5': { adaptive: false, budget: true, sampling: true },
+  'claude-opus-4-6': { adaptive: true, budget: true, sampling: true },
+  'claude-sonnet-5-5': { adaptive: true, budget: false, sampling: false },
+};
 
 function failed(exchange, error) {
   const known = error instanceof Flaw ? worded(error) : error instanceof Refused ? error : new Refused(500, 'api_error', `The mock failed: ${error.stack}`);
@@ -62,7 +67,7 @@ const usageOf = ({ usage }) => ({
 const spent = ({ usage }) => ({ ...(usage.reasoning > 0 ? { output_tokens_details: { thinking_tokens: usage.reasoning } } : {}), output_tokens: usage.output });
 
 async function messages(exchange, body, model, signed) {
-  checked(body, { ...model, signed });
+  checked(body, { ...model, signed, version: exchange.headers['anthropic-version'] });
   const answer = plan(viewOf(body, signed), exchange.mock.force);
   if (answer.fail) throw outage(answer.fail);
   const head = { model: body.model, id: exchange.mock.id('msg_01'), type: 'message', role: 'assistant' };
@@ -139,9 +144,10 @@ export function anthropic() {
   const answer = async (exchange) => {
     const { method, path, headers } = exchange;
     if (headers['x-api-key'] === undefined && headers.authorization === undefined) throw new Refused(401, 'authentication_error', 'x-api-key header is required');
-    if (headers['x-api-key'] !== KEY) throw new Refused(401, 'authentication_error', 'invalid x-api-key');
+    // Its SDKs sent `x-api-key` up to version 2023-06-01, and since 2026-10-21 the same key as bearer token. The first counts.
+    if ((headers['x-api-key'] ?? headers.authorization.replace(/^Bearer /, '')) !== KEY) throw new Refused(401, 'authentication_error', 'invalid x-api-key');
     if (headers['anthropic-version'] === undefined) throw new Refused(400, 'invalid_request_error', 'anthropic-version: header is required');
-    if (headers['anthropic-version'] !== '2023-06-01') throw new Refused(400, 'invalid_request_error', `anthropic-version: "${headers['anthropic-version']}" is not a valid version`);
+    if (!VERSIONS.includes(headers['anthropic-version'])) throw new Refused(400, 'invalid_request_error', `anthropic-version: "${headers['anthropic-version']}" is not a valid version`);
     if (method === 'GET' && path === '/v1/models') {
       const ids = Object.keys(MODELS);
       return exchange.reply(200, { data: ids.map(modelOf), has_more: false, first_id: ids[0], last_id: ids.at(-1) });

@@ -54,6 +54,7 @@ const thinking = object({ type: any, thinking: string, signature: string });
 const userBlock = tagged('type', { text, image, document, tool_result: toolResult });
 const assistantBlock = tagged('type', { text, tool_use: toolUse, thinking, redacted_thinking: object({ type: any, data: string }) });
 const message = tagged('role', {
+  system: object({ role: any, content: textOr(array(tagged('type', { text }))) }),
   user: object({ role: any, content: textOr(array(userBlock)) }),
   assistant: object({ role: any, content: textOr(array(assistantBlock)) }),
 });
@@ -80,6 +81,7 @@ const shared = {
     enabled: object({ type: any, budget_tokens: integer(1024) }, { display }),
     disabled: object({ type: any }),
     adaptive: object({ type: any }, { display }),
+    between_tools: object({ type: any }, { display }),
   }),
   tool_choice: choice,
   tools: array(tool),
@@ -145,12 +147,16 @@ function closed(schema) {
   if (schema?.items) closed(schema.items);
 }
 
-/** Throws what is wrong. `adaptive`: the model decides itself how much it thinks, and takes no prefill. */
-export function checked(body, { adaptive, signed }) {
+/** Throws what is wrong. `adaptive`, `budget` and `sampling`: what the model takes. */
+export function checked(body, { adaptive, budget, sampling, signed, version }) {
+  const sampled = ['temperature', 'top_p', 'top_k'].find((name) => body[name] !== undefined);
+  if (sampled && version === '2026-10-21') throw new Flaw('unknown', [sampled]);
   request(body, []);
   common(body);
   const { thinking: mode } = body;
   if (mode?.type === 'adaptive' && !adaptive) bad('adaptive thinking is not supported on this model');
+  if (mode?.type === 'enabled' && !budget) bad('"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive" and "output_config.effort" to control thinking behavior.');
+  if (sampled && !sampling) bad(`\`${sampled}\` is not supported on this model.`);
   if (mode?.type === 'enabled' && body.max_tokens <= mode.budget_tokens) bad('`max_tokens` must be greater than `thinking.budget_tokens`. Please consult our documentation at https://docs.claude.com/en/docs/build-with-claude/extended-thinking#max-tokens-and-context-window-size');
   if (mode && mode.type !== 'disabled') {
     if (body.temperature !== undefined && body.temperature !== 1) bad('`temperature` may only be set to 1 when thinking is enabled.');

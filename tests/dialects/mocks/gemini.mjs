@@ -1,4 +1,4 @@
-// A mock of the Gemini API (v1beta). Source: Gemini API reference, "Generating content" (generateContent,
+// A mock of the Gemini API (v1beta, and v1, which Google's SDK for Node asks by now). Source: Gemini API reference, "Generating content" (generateContent,
 // streamGenerateContent, GenerateContentResponse), "Counting tokens", "Models", and guide "Troubleshooting" for errors.
 // Streams are server-sent events with `?alt=sse` and else one JSON array, in pieces.
 import { Flaw } from './shape.mjs';
@@ -168,8 +168,8 @@ export function gemini() {
         { '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: 'API_KEY_INVALID', domain: 'googleapis.com', metadata: { service: 'generativelanguage.googleapis.com' } },
       ]);
     }
-    if (method === 'GET' && path === '/v1beta/models') return exchange.reply(200, { models: Object.keys(MODELS).map(modelOf) });
-    const [, name, verb] = /^\/v1beta\/models\/([^:/]+)(?::(\w+))?$/.exec(path) ?? [];
+    if (method === 'GET' && /^\/v1(beta)?\/models$/.test(path)) return exchange.reply(200, { models: Object.keys(MODELS).map(modelOf) });
+    const [, name, verb] = /^\/v1(?:beta)?\/models\/([^:/]+)(?::(\w+))?$/.exec(path) ?? [];
     if (!name) throw new Refused(404, 'NOT_FOUND', `Requested entity was not found: ${path}`);
     const model = MODELS[name];
     if (!model) throw new Refused(404, 'NOT_FOUND', `models/${name} is not found for API version v1beta, or is not supported for ${verb ?? 'getModel'}. Call ListModels to see the list of available models and their supported methods.`);

@@ -27,7 +27,7 @@ const message = (vllm) => tagged('role', {
   user: object({ role: any, content: userParts }, { name: string }, NULLS),
   assistant: object(
     { role: any },
-    { content: assistantParts, refusal: string, name: string, tool_calls: array(toolCall, 1), function_call: json, audio: json, ...(vllm ? { reasoning: string, reasoning_content: string } : {}) },
+    { content: assistantParts, refusal: string, name: string, tool_calls: array(toolCall, 1), function_call: json, audio: json, annotations: array(json), ...(vllm ? { reasoning: string, reasoning_content: string } : {}) },
     NULLS,
   ),
   tool: object({ role: any, content: texts, tool_call_id: string }),

@@ -1,0 +1,44 @@
+// Every client straight at the mock provider whose SDK it is: `node direct.mjs [part of a client's name]`. This is what
+// the mocks' faithfulness rests on.
+import { clients as ai } from './clients/ai.mjs';
+import { clients as anthropicClients } from './clients/anthropic.mjs';
+import { clients as genaiClients } from './clients/genai.mjs';
+import { clients as openaiClients } from './clients/openai.mjs';
+import * as anthropic from './mocks/anthropic.mjs';
+import * as gemini from './mocks/gemini.mjs';
+import * as openai from './mocks/openai.mjs';
+
+const mocks = {
+  openai: await openai.openai().start(),
+  vllm: await openai.openai('vllm').start(),
+  anthropic: await anthropic.anthropic().start(),
+  gemini: await gemini.gemini().start(),
+};
+
+const world = (mock, rest) => ({ baseURL: mock.url, control: mock.url, statuses: { key: 401, model: 404 }, ...rest });
+const WORLDS = {
+  'openai-chat': world(mocks.openai, { apiKey: openai.KEY, wrongKey: 'sk-proj-wrong-key', model: 'gpt-5-mini', reasoning: 'counted' }),
+  'openai-responses': world(mocks.openai, { apiKey: openai.KEY, wrongKey: 'sk-proj-wrong-key', model: 'gpt-5-mini', reasoning: 'signed' }),
+  'openai-compatible': world(mocks.vllm, { apiKey: openai.KEY, wrongKey: 'sk-proj-wrong-key', model: 'Qwen/Qwen3-8B', reasoning: 'shown' }),
+  anthropic: world(mocks.anthropic, { apiKey: anthropic.KEY, wrongKey: 'sk-ant-wrong', model: 'claude-haiku-4-5', reasoning: 'signed' }),
+  gemini: world(mocks.gemini, { apiKey: gemini.KEY, wrongKey: 'AIza-wrong', model: 'gemini-3-flash-preview', reasoning: 'signed', statuses: { key: 400, model: 404 } }),
+};
+
+let passed = 0;
+let failed = 0;
+const only = process.argv[2] ?? '';
+for (const client of [...ai, ...openaiClients, ...anthropicClients, ...genaiClients]) {
+  if (!client.name.includes(only)) continue;
+  for (const [feature, act] of Object.entries(client.cases)) {
+    try {
+      await act(WORLDS[client.format]);
+      passed += 1;
+      console.log(`${client.name}: ${feature} ... ok`);
+    } catch (error) {
+      failed += 1;
+      console.log(`${client.name}: ${feature} ... FAILED\n${error.stack ?? error}`);
+    }
+  }
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 && passed > 0 ? 0 : 1);
