@@ -4,6 +4,7 @@ import { clients as ai } from './clients/ai.mjs';
 import { clients as anthropicClients } from './clients/anthropic.mjs';
 import { clients as genaiClients } from './clients/genai.mjs';
 import { clients as openaiClients } from './clients/openai.mjs';
+import * as python from './clients/python.mjs';
 import * as anthropic from './mocks/anthropic.mjs';
 import * as gemini from './mocks/gemini.mjs';
 import * as openai from './mocks/openai.mjs';
@@ -27,18 +28,25 @@ const WORLDS = {
 let passed = 0;
 let failed = 0;
 const only = process.argv[2] ?? '';
-for (const client of [...ai, ...openaiClients, ...anthropicClients, ...genaiClients]) {
-  if (!client.name.includes(only)) continue;
+const chosen = (clients) => clients.filter((client) => client.name.includes(only));
+
+function count(client, feature, ok, reason) {
+  if (ok) passed += 1;
+  else failed += 1;
+  console.log(`${client}: ${feature} ... ${ok ? 'ok' : `FAILED\n${reason}`}`);
+}
+
+for (const client of chosen([...ai, ...openaiClients, ...anthropicClients, ...genaiClients])) {
   for (const [feature, act] of Object.entries(client.cases)) {
-    try {
-      await act(WORLDS[client.format]);
-      passed += 1;
-      console.log(`${client.name}: ${feature} ... ok`);
-    } catch (error) {
-      failed += 1;
-      console.log(`${client.name}: ${feature} ... FAILED\n${error.stack ?? error}`);
-    }
+    const error = await act(WORLDS[client.format]).then(() => null, (reason) => reason);
+    count(client.name, feature, error === null, error?.stack ?? error);
   }
 }
+const scripts = Map.groupBy(chosen(python.clients), (client) => client.script);
+for (const [script, clients] of scripts) {
+  const worlds = clients.map(({ name, format }) => ({ ...WORLDS[format], client: name, name: format, format }));
+  await python.play(script, worlds, ({ client, feature, ok, trace }) => count(client, feature, ok, trace)).catch((error) => count(script, 'it runs', false, error.stack));
+}
+for (const mock of Object.values(mocks)) await mock.stop();
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed === 0 && passed > 0 ? 0 : 1);

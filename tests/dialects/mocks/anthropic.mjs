@@ -49,7 +49,7 @@ function viewOf(body, signed) {
     results: after.flatMap((one) => blocks(one.content)).filter((block) => block.type === 'tool_result').map((block) => ({
       name: names[block.tool_use_id], text: words(block.content), images: filesIn(block.content, 'image'),
     })),
-    schema: body.output_config?.format?.schema,
+    schema: (body.output_config?.format ?? body.output_format)?.schema,
     think: ['enabled', 'adaptive'].includes(body.thinking?.type),
     carried: messages.flatMap((one) => blocks(one.content)).filter((block) => signed.has(block.signature)).length,
     prefill: last.role === 'assistant' ? words(texts(last)) : undefined,
@@ -67,7 +67,7 @@ const usageOf = ({ usage }) => ({
 const spent = ({ usage }) => ({ ...(usage.reasoning > 0 ? { output_tokens_details: { thinking_tokens: usage.reasoning } } : {}), output_tokens: usage.output });
 
 async function messages(exchange, body, model, signed) {
-  checked(body, { ...model, signed, version: exchange.headers['anthropic-version'] });
+  checked(body, { ...model, signed, version: exchange.headers['anthropic-version'], beta: exchange.headers['anthropic-beta'] ?? '' });
   const answer = plan(viewOf(body, signed), exchange.mock.force);
   if (answer.fail) throw outage(answer.fail);
   const head = { model: body.model, id: exchange.mock.id('msg_01'), type: 'message', role: 'assistant' };

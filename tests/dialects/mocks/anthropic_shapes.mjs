@@ -89,6 +89,8 @@ const shared = {
 export const counted = object({ model: string, messages: array(message, 1) }, shared);
 const request = object({ model: string, max_tokens: integer(1), messages: array(message, 1) }, {
   ...shared,
+  // As it was named in beta (`anthropic-beta: structured-outputs-2025-11-13`).
+  output_format: object({ type: oneOf('json_schema'), schema: json }),
   container: nullable(any), inference_geo: nullable(string), metadata: object({}, { user_id: nullable(string) }), service_tier: oneOf('auto', 'standard_only'), speed: nullable(oneOf('standard', 'fast')),
   stop_sequences: array(string), stream: boolean, temperature: number(0, 1), top_k: integer(0), top_p: number(0, 1),
 });
@@ -148,7 +150,8 @@ function closed(schema) {
 }
 
 /** Throws what is wrong. `adaptive`, `budget` and `sampling`: what the model takes. */
-export function checked(body, { adaptive, budget, sampling, signed, version }) {
+export function checked(body, { adaptive, budget, sampling, signed, version, beta }) {
+  if (body.output_format !== undefined && !beta.includes('structured-outputs-2025-11-13')) throw new Flaw('unknown', ['output_format']);
   const sampled = ['temperature', 'top_p', 'top_k'].find((name) => body[name] !== undefined);
   if (sampled && version === '2026-10-21') throw new Flaw('unknown', [sampled]);
   request(body, []);
@@ -168,7 +171,8 @@ export function checked(body, { adaptive, budget, sampling, signed, version }) {
   contents(body.messages);
   pairing(body.messages);
   thoughts(body, signed);
-  if (body.output_config?.format) closed(body.output_config.format.schema);
+  const format = body.output_config?.format ?? body.output_format;
+  if (format) closed(format.schema);
 }
 
 function common(body) {

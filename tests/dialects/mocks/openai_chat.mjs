@@ -30,7 +30,7 @@ const message = (vllm) => tagged('role', {
     { content: assistantParts, refusal: string, name: string, tool_calls: array(toolCall, 1), function_call: json, audio: json, annotations: array(json), ...(vllm ? { reasoning: string, reasoning_content: string } : {}) },
     NULLS,
   ),
-  tool: object({ role: any, content: texts, tool_call_id: string }),
+  tool: object({ role: any, content: texts, tool_call_id: string }, { name: string }, NULLS),
   function: object({ role: any, name: string, content: nullable(string) }),
 });
 
