@@ -5,6 +5,7 @@ import { clients as anthropicClients } from './clients/anthropic.mjs';
 import { clients as genaiClients } from './clients/genai.mjs';
 import { clients as openaiClients } from './clients/openai.mjs';
 import * as python from './clients/python.mjs';
+import * as bedrock from './mocks/bedrock.mjs';
 import * as anthropic from './mocks/anthropic.mjs';
 import * as gemini from './mocks/gemini.mjs';
 import * as openai from './mocks/openai.mjs';
@@ -14,6 +15,7 @@ const mocks = {
   vllm: await openai.openai('vllm').start(),
   anthropic: await anthropic.anthropic().start(),
   gemini: await gemini.gemini().start(),
+  bedrock: await bedrock.bedrock().start(),
 };
 
 const world = (mock, rest) => ({ baseURL: mock.url, control: mock.url, statuses: { key: 401, model: 404 }, ...rest });
@@ -23,6 +25,7 @@ const WORLDS = {
   'openai-compatible': world(mocks.vllm, { apiKey: openai.KEY, wrongKey: 'sk-proj-wrong-key', model: 'Qwen/Qwen3-8B', reasoning: 'shown' }),
   anthropic: world(mocks.anthropic, { apiKey: anthropic.KEY, wrongKey: 'sk-ant-wrong', model: 'claude-haiku-4-5', reasoning: 'signed' }),
   gemini: world(mocks.gemini, { apiKey: gemini.KEY, wrongKey: 'AIza-wrong', model: 'gemini-3-flash-preview', reasoning: 'signed', statuses: { key: 400, model: 404 } }),
+  bedrock: world(mocks.bedrock, { apiKey: `${bedrock.CREDENTIALS.accessKey}:${bedrock.CREDENTIALS.secretKey}`, model: bedrock.MODELS[0], reasoning: 'signed' }),
 };
 
 let passed = 0;
@@ -42,7 +45,7 @@ for (const client of chosen([...ai, ...openaiClients, ...anthropicClients, ...ge
     count(client.name, feature, error === null, error?.stack ?? error);
   }
 }
-const scripts = Map.groupBy(chosen(python.clients), (client) => client.script);
+const scripts = Map.groupBy(chosen([...python.clients, python.boto3]), (client) => client.script);
 for (const [script, clients] of scripts) {
   const worlds = clients.map(({ name, format }) => ({ ...WORLDS[format], client: name, name: format, format }));
   await python.play(script, worlds, ({ client, feature, ok, trace }) => count(client, feature, ok, trace)).catch((error) => count(script, 'it runs', false, error.stack));

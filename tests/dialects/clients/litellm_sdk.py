@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+import warnings
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # LiteLLM would fetch tables of prices and of beta headers.
@@ -13,6 +14,8 @@ import litellm  # noqa: E402
 from common import equal, told  # noqa: E402
 
 litellm.suppress_debug_info = True
+# Of its own types, about calls with a signature.
+warnings.filterwarnings("ignore", message="Pydantic serializer warnings")
 FUNCTION = {"name": "weather", "description": common.WEATHER_ABOUT, "parameters": common.WEATHER_SCHEMA}
 TOOLS = [{"type": "function", "function": FUNCTION}]
 # What LiteLLM calls each format, and where it wants the address to end.

@@ -13,6 +13,9 @@ export const clients = [
   { name: 'PyPI litellm (gemini)', format: 'gemini', script: 'litellm_sdk.py' },
 ];
 
+/** Speaks the format of an origin that no client speaks to the gateway: straight at its mock only. */
+export const boto3 = { name: 'PyPI boto3', format: 'bedrock', script: 'bedrock_sdk.py' };
+
 /** Plays the script's cases in each world (`client` and `name` beside a world's members); `said(line)` gets every result. */
 export async function play(script, worlds, said) {
   const path = fileURLToPath(new URL(script, import.meta.url));
