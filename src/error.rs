@@ -219,6 +219,40 @@ impl ApiError {
         }
     }
 
+    /// 400: a member of the request would choose where it goes, or with whose key.
+    #[must_use]
+    pub fn endpoint_override(field: &str) -> Self {
+        let message = format!(
+            "the field `{field}` is not taken from clients, at any depth: origins and their keys stand in moegate.toml only; leave it out"
+        );
+        Self {
+            param: Some(Cow::Owned(field.to_owned())),
+            ..Self::new(400, "invalid_request_error", "field_not_allowed", message)
+        }
+    }
+
+    /// 400: an origin's API has no words for members of the request.
+    #[must_use]
+    pub fn unsupported(params: &[String], origin: &str) -> Self {
+        let first = params.first().map_or("", String::as_str);
+        let names: Vec<_> = params.iter().take(8).map(|name| format!("`{}`", shown_name(name))).collect();
+        let message = format!(
+            "the origin `{origin}` speaks an API that has no words for {}: leave it out, or have it left out there with `drop_unsupported = true` on the route in moegate.toml",
+            names.join(", ")
+        );
+        Self {
+            param: Some(Cow::Owned(shown_name(first))),
+            ..Self::new(400, "invalid_request_error", "unsupported_parameter", message)
+        }
+    }
+
+    /// 400: an origin has no endpoint of that kind.
+    #[must_use]
+    pub fn no_such_api(origin: &str) -> Self {
+        let message = format!("the origin `{origin}` has no endpoint for this kind of request");
+        Self::new(400, "invalid_request_error", "origin_cannot_serve", message)
+    }
+
     /// 500, the gateway's own fault or its owner's.
     #[must_use]
     pub fn internal(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {

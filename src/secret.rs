@@ -3,7 +3,7 @@
 //! **Invariant**: a [`Secret`] implements neither `Debug`, `Display` nor `Serialize`; the only ways out of it are
 //! [`headers`], which gives its text for a URL of its own origin, and [`Secret::sign_with`].
 
-use crate::config::{Authority, Origin};
+use crate::config::{Authority, Kind, Origin};
 use crate::error::ApiError;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -89,8 +89,9 @@ impl<'a> OriginSecrets<'a> {
         let mut headers = Vec::with_capacity(1 + origin.secret_headers.len());
         let mut bearer = None;
         if let Some(name) = bearer_name(origin, key) {
-            let (secret, value) = find(name, "Bearer ")?;
-            headers.push((header::AUTHORIZATION, value));
+            let (header, prefix) = key_header(origin);
+            let (secret, value) = find(name, prefix)?;
+            headers.push((header, value));
             bearer = Some(secret);
         }
         let mut others = Vec::with_capacity(origin.secret_headers.len());
@@ -136,6 +137,16 @@ impl<'a> OriginSecrets<'a> {
     }
 }
 
+/// The header that an origin wants its key in, and what stands before it.
+fn key_header(origin: &Origin) -> (HeaderName, &'static str) {
+    match origin.kind {
+        Kind::Anthropic => (HeaderName::from_static("x-api-key"), ""),
+        Kind::Gemini => (HeaderName::from_static("x-goog-api-key"), ""),
+        Kind::AzureOpenai => (HeaderName::from_static("api-key"), ""),
+        _ => (header::AUTHORIZATION, "Bearer "),
+    }
+}
+
 fn missing(origin: &Origin, name: &str) -> ApiError {
     ApiError::internal(
         "secret_missing",
@@ -163,7 +174,6 @@ fn bearer_name(origin: &Origin, key: usize) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Kind;
 
     fn origin(url: &str) -> Origin {
         Origin {
@@ -180,6 +190,9 @@ mod tests {
             stream_usage: Default::default(),
             models: vec![],
             fields: Default::default(),
+            responses: None,
+            api_version: None,
+            aws: None,
         }
     }
 

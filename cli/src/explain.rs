@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use moegate::dialect::{Endpoint, Operation, registry};
 use moegate::rng::Rng;
 use moegate::routing::{self, Plan, RouteContext, Target, estimate};
-use moegate_config::{Action, Config, Failure, Key, Kind, Route, StreamMode};
+use moegate_config::{Action, Config, Failure, Key, Route, StreamMode};
 use moegate_wire::Nanodollars;
 use std::fmt::Write;
 use std::fs;
@@ -135,10 +135,7 @@ fn planned(text: &mut String, plan: &Plan<'_>, context: &RouteContext<'_>) -> st
         writeln!(text, "  no origin: such a request is answered 503 `no_origin`")?;
     }
     for (number, target) in (1..).zip(&plan.targets) {
-        let kind = match target.origin.kind {
-            Kind::Moegate => "moegate",
-            Kind::Openai => "openai",
-        };
+        let kind = target.origin.kind.name();
         writeln!(text, "  {number}. {} ({kind}), model `{}`", target.origin.name, target.model.name)?;
         let cost = estimate(context.size, target);
         let dear = plan.route.budget.dollars.is_some_and(|limit| cost > limit.nanodollars());

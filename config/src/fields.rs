@@ -3,7 +3,7 @@
 use crate::{Kind, Origin};
 use serde::{Deserialize, Serialize};
 
-/// What origins of kind `openai` don't get unless [`FieldPolicy::allow`] says so: members that choose another model,
+/// What third parties' origins don't get unless [`FieldPolicy::allow`] says so: members that choose another model,
 /// provider or price class, a place to store, or where the request goes.
 ///
 /// Of aggregators: `models`, `provider`, `route`, `fallbacks`, `plugins`. Of OpenAI: `service_tier` (`priority` costs
@@ -24,7 +24,7 @@ pub const DENIED_FIELDS: [&str; 10] = [
 /// What no origin can do without, or the gateway reads the answer by; `deny` can't name them.
 pub(crate) const NEEDED_FIELDS: [&str; 5] = ["model", "messages", "prompt", "stream", "stream_options"];
 
-/// Which members of a request's body go to this origin. An origin of kind `openai` doesn't get, by default, what could
+/// Which members of a request's body go to this origin. A third party's origin doesn't get, by default, what could
 /// choose another model, provider, price class or place to store under your key: `models`, `provider`, `route`,
 /// `fallbacks`, `plugins`, `service_tier`, `store`, `api_base`, `base_url`, `api_key`. One of kind `moegate` gets all.
 /// Names are compared without regard to case, `-` and `_`, as some origins read them. A value that asks for nothing
@@ -108,7 +108,7 @@ impl Origin {
 
 /// Whether origins of this kind don't get the member unless it is allowed.
 pub(crate) fn is_denied_by_default(kind: Kind, field: &str) -> bool {
-    kind == Kind::Openai && DENIED_FIELDS.iter().any(|name| is_same_field(name, field))
+    kind != Kind::Moegate && DENIED_FIELDS.iter().any(|name| is_same_field(name, field))
 }
 
 #[cfg(test)]

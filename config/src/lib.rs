@@ -8,6 +8,7 @@
 mod cors;
 mod fields;
 pub mod key;
+mod kind;
 mod money;
 mod origin;
 mod policy;
@@ -19,8 +20,9 @@ pub mod authoring;
 
 pub use cors::Cors;
 pub use fields::{DENIED_FIELDS, DeniedAction, FieldPolicy, is_harmless, is_same_field};
+pub use kind::Kind;
 pub use money::DollarsPerMillion;
-pub use origin::{Authority, Kind, Model, Origin};
+pub use origin::{Authority, Aws, Model, Origin};
 pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, StreamUsage, Timeouts};
 pub use rule::{Condition, Leaf, Part, Rule, RuleTable};
 pub use validate::Problem;
@@ -70,11 +72,15 @@ pub struct Gateway {
     /// Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cors: Option<Cors>,
+    /// Whether clients may send their key in the URL (`?key=`), as some of Gemini's do. URLs end in logs, so it is refused
+    /// by default.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub url_keys: bool,
 }
 
 impl Default for Gateway {
     fn default() -> Self {
-        Self { max_body_mib: 32, max_inflight_mib: 32, idempotency_s: 600, cors: None }
+        Self { max_body_mib: 32, max_inflight_mib: 32, idempotency_s: 600, cors: None, url_keys: false }
     }
 }
 
@@ -104,6 +110,10 @@ pub struct Route {
     /// come so far, and the client sees one stream. Streams of such a route are pumped. Default: the client gets an error.
     #[serde(default, rename = "continue", skip_serializing_if = "std::ops::Not::not")]
     pub continues: bool,
+    /// What happens to a request that an origin of another API cannot be told in full: whether what cannot be said there is
+    /// left out. Default: that origin is left out, and without another one the answer is 400, naming the parameter.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drop_unsupported: bool,
     /// What one request may spend over all its retries and fallbacks.
     #[serde(default)]
     pub budget: Budget,

@@ -1,6 +1,6 @@
 //! Origins: where requests may go, with what key, at what price.
 
-use crate::{Breaker, DollarsPerMillion, FieldPolicy, Prefill, StreamUsage};
+use crate::{Breaker, DollarsPerMillion, FieldPolicy, Kind, Prefill, StreamUsage};
 use moegate_wire::Price;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -13,11 +13,15 @@ pub struct Origin {
     /// Appears in records and response headers. Letters, digits, `-`, `_`.
     pub name: String,
     pub kind: Kind,
-    /// The base that `/chat/completions` is appended to, such as `https://api.example.com/v1`. `http` only for
-    /// loopback addresses.
+    /// The base that the endpoint's path is appended to, such as `https://api.example.com/v1` (`/chat/completions` follows).
+    /// Anthropic: `https://api.anthropic.com/v1`. Gemini: `https://generativelanguage.googleapis.com/v1beta`. Azure:
+    /// `https://NAME.openai.azure.com/openai/v1`. Bedrock: `https://bedrock-runtime.REGION.amazonaws.com`. Vertex:
+    /// `https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION`. `http` only for loopback addresses.
     pub url: String,
-    /// The name of the platform secret that is sent as `Authorization: Bearer`. It goes to this origin and no other. On
-    /// Spin the variable of that name in small letters.
+    /// The name of the platform secret that is the key: sent as `Authorization: Bearer`, or in the header that the kind has
+    /// for it (`x-api-key`, `x-goog-api-key`, `api-key`). Bedrock: a Bedrock API key, or with `aws` the secret access key,
+    /// which only signs. Vertex: the JSON of a service account's key, which only signs. It goes to this origin and no other.
+    /// On Spin the variable of that name in small letters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
     /// Further secrets that take the place of `secret`, one after the other, when the origin refuses it or limits its rate.
@@ -38,12 +42,23 @@ pub struct Origin {
     #[serde(default = "retry_percent")]
     pub retry_percent: u32,
     /// How it is told to go on from a partial answer, for routes with `continue`. An origin of kind `moegate` gets a
-    /// resume handle instead.
-    #[serde(default)]
-    pub prefill: Prefill,
+    /// resume handle instead. Default: by kind; `continue_final_message` for `vllm` and `sglang`, otherwise `assistant`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefill: Option<Prefill>,
     /// How the tokens of its streams become known.
     #[serde(default)]
     pub stream_usage: StreamUsage,
+    /// Whether it has `/responses`, so that requests of OpenAI's Responses API go there as they are; otherwise they are said
+    /// as chat completions. Default: true for `azure-openai` and for `https://api.openai.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub responses: Option<bool>,
+    /// Azure only: the `api-version` for URLs of the form `https://NAME.openai.azure.com/openai/deployments`, which the
+    /// model's name is appended to. Default: none, for `…/openai/v1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    /// Bedrock only: signs requests (Signature Version 4) instead of sending a Bedrock API key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws: Option<Aws>,
     /// Which members of a request's body go to it.
     #[serde(default, skip_serializing_if = "FieldPolicy::is_default")]
     pub fields: FieldPolicy,
@@ -59,15 +74,18 @@ fn retry_percent() -> u32 {
     20
 }
 
-/// What an origin speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How requests to AWS are signed; the secret access key is the origin's `secret`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// Our own `moe-server`: streams are relayed unread and metered by signed receipts.
-    Moegate,
-    /// Anything with an OpenAI-compatible API.
-    Openai,
+#[serde(deny_unknown_fields)]
+pub struct Aws {
+    /// Such as `us-east-1`.
+    pub region: String,
+    /// The name of the platform secret that holds the access key's id.
+    pub access_key_id: String,
+    /// The name of the platform secret that holds a session token, for temporary credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_token: Option<String>,
 }
 
 /// A model at an origin.
@@ -82,12 +100,18 @@ pub struct Model {
     /// Price of prompt tokens served from a cache. Default: as `input`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_input: Option<DollarsPerMillion>,
+    /// Price of prompt tokens that are written to a cache (Anthropic). Default: as `input`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<DollarsPerMillion>,
     /// Price of completion tokens, reasoning included.
     pub output: DollarsPerMillion,
     /// The most tokens of prompt and answer together: after `context_length` only models with more are tried. Default: not
     /// known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_tokens: Option<u32>,
+    /// The most completion tokens, where an API wants a limit and the client sent none (Anthropic). Default: 8192.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u32>,
 }
 
 impl Model {
@@ -96,6 +120,7 @@ impl Model {
         Price {
             input: self.input.0,
             cached_input: self.cached_input.unwrap_or(self.input).0,
+            cache_write: self.cache_write.unwrap_or(self.input).0,
             output: self.output.0,
         }
     }
@@ -170,8 +195,30 @@ impl Origin {
         Authority::of(&self.url)
     }
 
+    /// How it is told to go on from a partial answer.
+    #[must_use]
+    pub fn prefill(&self) -> Prefill {
+        self.prefill.unwrap_or(match self.kind {
+            Kind::Vllm | Kind::Sglang => Prefill::ContinueFinalMessage,
+            _ => Prefill::Assistant,
+        })
+    }
+
+    /// Whether requests of OpenAI's Responses API go there as they are.
+    #[must_use]
+    pub fn has_responses(&self) -> bool {
+        self.responses.unwrap_or_else(|| match self.kind {
+            Kind::AzureOpenai => self.api_version.is_none(),
+            Kind::Openai => self.authority().is_some_and(|own| own.authority == "api.openai.com"),
+            _ => false,
+        })
+    }
+
     pub(crate) fn secret_names(&self) -> impl Iterator<Item = &str> {
-        self.secret.iter().chain(&self.spare_secrets).chain(self.secret_headers.values()).map(String::as_str)
+        let aws =
+            self.aws.iter().flat_map(|aws| std::iter::once(&aws.access_key_id).chain(&aws.session_token));
+        let own = self.secret.iter().chain(&self.spare_secrets).chain(self.secret_headers.values());
+        own.chain(aws).map(String::as_str)
     }
 }
 

@@ -1,5 +1,9 @@
 //! Who is calling. Pure.
 
+mod credential;
+
+pub use credential::{HEADERS as CREDENTIAL_HEADERS, credential};
+
 use crate::config::{Admin, Config, KeyHash};
 use crate::error::ApiError;
 use crate::secret::{Secret, Secrets};

@@ -11,6 +11,8 @@ pub struct AnswerFacts {
     pub dubious: bool,
     /// What puts the cost into the answer.
     pub edits: Vec<Edit>,
+    /// The answer in the client's form, where the origin's is another.
+    pub own: Option<Vec<u8>>,
 }
 
 /// An origin's error, in neutral words.

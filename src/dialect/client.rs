@@ -2,17 +2,32 @@
 
 use super::Exchange;
 use super::request::{CannotEncode, Changes, Encoded, RequestFacts};
-use crate::config::Kind;
+use crate::config::Origin;
 use crate::error::ApiError;
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderName, Request};
 
 /// What a method and path ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
-    /// A generation; the dialect's own name of the endpoint.
-    Generate(&'static str),
+    /// What an origin is asked for.
+    Generate(Call),
     ListModels,
     GetModel(String),
+}
+
+/// A request to an endpoint that an origin answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The dialect's own name of the endpoint.
+    pub endpoint: &'static str,
+    /// The model, where the path names it.
+    pub model: Option<String>,
+}
+
+impl From<&'static str> for Call {
+    fn from(endpoint: &'static str) -> Self {
+        Self { endpoint, model: None }
+    }
 }
 
 /// An operation and the dialect it is in.
@@ -35,29 +50,22 @@ pub trait ClientDialect: Sync {
     ///
     /// # Errors
     /// 405 where the path is, but the method is not.
-    fn operation(&self, method: &Method, path: &str) -> Option<Result<Operation, ApiError>>;
+    fn operation(&self, head: &Request<()>, path: &str) -> Option<Result<Operation, ApiError>>;
 
-    /// The headers that a client may send its key in.
-    fn credential_headers(&self) -> &'static [HeaderName];
-
-    /// The client's key.
-    ///
-    /// # Errors
-    /// 401 that says how to send one.
-    fn credential<'h>(&self, headers: &'h HeaderMap) -> Result<&'h str, ApiError>;
+    /// Headers of a request that origins of the same API get too.
+    fn passed_headers(&self) -> &'static [HeaderName] {
+        &[]
+    }
 
     /// A request for a generation.
     ///
     /// # Errors
     /// 400 that names the field and what it must be.
-    fn parse<'a>(
-        &self,
-        endpoint: &'static str,
-        body: &'a [u8],
-    ) -> Result<Box<dyn ClientRequest + 'a>, ApiError>;
+    fn parse<'a>(&self, call: &Call, body: &'a [u8]) -> Result<Box<dyn ClientRequest + 'a>, ApiError>;
 
-    /// How answers of origins of that kind are read and passed on to clients of this dialect; `None` where they cannot be.
-    fn exchange(&self, kind: Kind) -> Option<&'static dyn Exchange>;
+    /// How answers of that origin's model are read and passed on to clients of this dialect; `None` where they cannot be.
+    fn exchange(&self, endpoint: &'static str, origin: &Origin, model: &str)
+    -> Option<&'static dyn Exchange>;
 
     /// An error as the body of a reply: `application/json`.
     fn error_body(&self, error: &ApiError) -> String;
@@ -79,4 +87,9 @@ pub trait ClientRequest {
     /// # Errors
     /// What cannot be said to that origin.
     fn encode(&self, changes: &Changes<'_>) -> Result<Encoded, CannotEncode>;
+
+    /// What an answer repeats of the request: [`super::AnswerContext::echo`].
+    fn echo(&self) -> Option<String> {
+        None
+    }
 }

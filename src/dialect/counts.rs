@@ -25,6 +25,7 @@ impl Counts {
         let usage = Usage {
             prompt: old.prompt.max(new.prompt),
             cached: old.cached.max(new.cached),
+            cache_write: old.cache_write.max(new.cache_write),
             completion: old.completion.max(new.completion),
             reasoning: old.reasoning.max(new.reasoning),
         };

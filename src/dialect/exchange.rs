@@ -1,4 +1,4 @@
-//! A client's dialect towards an origin's: how answers are read and what the client gets of them.
+//! A client's API towards an origin's: how answers are read and what the client gets of them.
 
 use super::answer::{AnswerFacts, OriginError};
 use super::counts::Counts;
@@ -7,11 +7,12 @@ use super::partial::Partial;
 use crate::config::Failure;
 use crate::error::ApiError;
 use moegate_wire::Price;
+use std::rc::Rc;
 
 /// See the module.
 pub trait Exchange: Sync {
-    /// What a whole answer says; `None` where it is not of the origin's dialect at all.
-    fn answer(&self, body: &[u8], price: &Price) -> Option<AnswerFacts>;
+    /// What a whole answer says; `None` where it is not of the origin's API at all.
+    fn answer(&self, body: &[u8], context: &AnswerContext) -> Option<AnswerFacts>;
 
     /// The error that an answer is, by status and body. Status 200 is for a body, or an event of a stream, that may hold
     /// one. `None`: there is none.
@@ -22,20 +23,43 @@ pub trait Exchange: Sync {
         self.error(status, body).map_or(Failure::BadAnswer, |error| error.failure)
     }
 
-    /// An origin's error in the client's form, for one of another form. `status`: what the client gets.
-    fn told(&self, error: OriginError, status: u16) -> ApiError;
+    /// An origin's error as the gateway's own, for one that is not in the client's form. `status`: what the client gets.
+    fn told(&self, error: OriginError, status: u16) -> ApiError {
+        super::errors::told(error, status)
+    }
 
     /// Whether the error is about the question for counts in a stream, which the gateway may have added.
-    fn refuses_usage(&self, status: u16, body: &[u8]) -> bool;
+    fn refuses_usage(&self, _status: u16, _body: &[u8]) -> bool {
+        false
+    }
 
-    /// A whole answer as the stream that the client asked for. `None` where it is no whole answer.
-    fn streamed(&self, body: &[u8]) -> Option<Vec<u8>>;
+    /// Whether the origin's bytes can go to the client unread.
+    fn passes(&self) -> bool {
+        true
+    }
 
-    /// A whole stream as the one answer that the client asked for, or the data of its error.
+    /// A whole answer as a stream, for who asked for one: what [`Exchange::stream`] reads. `None` where it is no whole
+    /// answer.
+    fn streamed(&self, body: &[u8], context: &AnswerContext) -> Option<Vec<u8>>;
+
+    /// A whole stream as the one answer that was asked for, as [`Exchange::answer`] reads it, or the data of its error.
     fn gathered(&self, stream: &[u8]) -> Gathered;
 
     /// What reads one stream.
     fn stream(&self, options: StreamOptions) -> Box<dyn StreamCodec>;
+}
+
+/// What the gateway itself knows of an answer.
+#[derive(Debug, Clone, Default)]
+pub struct AnswerContext {
+    pub price: Price,
+    pub request_id: String,
+    /// Unix seconds.
+    pub created_s: u64,
+    /// As the origin knows it: for answers that name none.
+    pub model: String,
+    /// Members of the request that the answer repeats, as JSON (`"tools":[],"temperature":1`): OpenAI's Responses.
+    pub echo: Option<Rc<str>>,
 }
 
 /// What a stream's events come to.
@@ -45,13 +69,13 @@ pub enum Gathered {
     Error(Vec<u8>),
     /// It broke off: what it had told of its counts, and how many events had content.
     Truncated(Option<Counts>, u64),
-    /// It is not of the dialect.
+    /// It is not of the API.
     Malformed,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct StreamOptions {
-    pub price: Price,
+    pub context: AnswerContext,
     /// Whether the client asked for the counts.
     pub include_usage: bool,
     /// Whether it asked for several answers.
@@ -71,6 +95,21 @@ pub trait StreamCodec {
 
     /// Whether every answer that has begun has its finish reason.
     fn is_finished(&self) -> bool;
+
+    /// The stream is whole without an end mark: the last bytes for the client.
+    fn finish(&mut self) -> String {
+        String::new()
+    }
+
+    /// The largest event that is read, in bytes.
+    fn most_held(&self) -> usize {
+        256 * 1024
+    }
+
+    /// Whether a larger event may pass unread; otherwise the stream ends there.
+    fn may_pass_unread(&self) -> bool {
+        true
+    }
 
     /// Something passed unread: nobody can go on with what was kept.
     fn lost(&mut self);

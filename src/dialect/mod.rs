@@ -8,15 +8,27 @@
 //! Nothing here reads a clock, does I/O or knows a platform or the gateway.
 
 pub mod answer;
+mod anthropic;
+mod bedrock;
+pub(in crate::dialect) mod canonical;
 mod client;
 pub mod counts;
+mod errors;
 pub mod event;
 mod exchange;
+mod format;
+mod gemini;
 mod json;
+mod json_writer;
 mod openai;
 pub mod partial;
+mod passing;
 pub mod registry;
 pub mod request;
+mod through;
+mod usage;
 
-pub use client::{ClientDialect, ClientRequest, Endpoint, ModelInfo, Operation};
-pub use exchange::{AttemptEntry, AttemptNote, Exchange, Gathered, StreamCodec, StreamOptions};
+pub use client::{Call, ClientDialect, ClientRequest, Endpoint, ModelInfo, Operation};
+pub use exchange::{
+    AnswerContext, AttemptEntry, AttemptNote, Exchange, Gathered, StreamCodec, StreamOptions,
+};

@@ -1,5 +1,9 @@
 //! The answer so far, of a stream that another origin may have to go on with.
 
+use super::canonical::delta::Delta;
+use super::format::EventWriter;
+use std::fmt;
+
 /// More than this is not kept: a stream without end would fill the instance's memory.
 pub(super) const MOST_BYTES: usize = 4 * 1024 * 1024;
 
@@ -23,6 +27,32 @@ pub struct Partial {
     pub(super) resumed: bool,
     /// Text came that no token stands for: of another origin.
     pub(super) beyond_tokens: bool,
+    /// What has written the client's stream, where that was not the origin itself.
+    pub(super) writer: Option<KeptWriter>,
+}
+
+/// A stream's writer between two origins.
+pub(super) struct KeptWriter(pub(super) Box<dyn EventWriter>);
+
+impl Clone for KeptWriter {
+    fn clone(&self) -> Self {
+        Self(self.0.fork())
+    }
+}
+
+/// They write the same answer.
+impl PartialEq for KeptWriter {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id() == other.0.id()
+    }
+}
+
+impl Eq for KeptWriter {}
+
+impl fmt::Debug for KeptWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeptWriter")
+    }
 }
 
 impl Partial {
@@ -38,6 +68,20 @@ impl Partial {
         !self.lost
             && !self.beyond_tokens
             && (!self.tokens.is_empty() || self.text.is_empty() && !self.blocked)
+    }
+
+    /// Takes in what the client gets.
+    pub(super) fn take(&mut self, delta: &Delta<'_>) {
+        self.events += u64::from(delta.is_content());
+        match delta {
+            Delta::Text(text) => {
+                self.text.push_str(text);
+                self.beyond_tokens |= !text.is_empty();
+            }
+            Delta::ToolCall { .. } | Delta::Media { .. } | Delta::Refusal(_) => self.blocked = true,
+            _ => {}
+        }
+        self.bound();
     }
 
     /// The next origin's stream follows.

@@ -1,9 +1,12 @@
 //! Which dialects there are. A further one is an entry here and a folder beside this file.
 
-use super::openai::OpenAi;
-use super::{ClientDialect, Endpoint};
+use super::format::{ClientFormat, OriginFormat};
+use super::openai::{self, OpenAi};
+use super::through::Through;
+use super::{ClientDialect, Endpoint, Exchange, anthropic, bedrock, gemini};
+use crate::config::{Kind, Origin};
 use crate::error::ApiError;
-use http::{HeaderName, Method};
+use http::{HeaderName, HeaderValue, Request};
 
 static CLIENT_DIALECTS: [&dyn ClientDialect; 1] = [&OpenAi];
 
@@ -13,21 +16,102 @@ pub fn default_dialect() -> &'static dyn ClientDialect {
     CLIENT_DIALECTS[0]
 }
 
-/// The operation behind a method and path; `None` where no dialect has such a path.
+/// The operation behind a request; `path` is its path, normalised. `None` where no dialect has such a path.
 ///
 /// # Errors
 /// 405, and the dialect to say it in.
 pub fn endpoint(
-    method: &Method,
+    head: &Request<()>,
     path: &str,
 ) -> Option<Result<Endpoint, (&'static dyn ClientDialect, ApiError)>> {
     CLIENT_DIALECTS.into_iter().find_map(|dialect| {
-        let found = dialect.operation(method, path)?;
+        let found = dialect.operation(head, path)?;
         Some(found.map(|operation| Endpoint { dialect, operation }).map_err(|error| (dialect, error)))
     })
 }
 
-/// The headers in which some dialect's clients send their keys.
-pub fn credential_headers() -> impl Iterator<Item = &'static HeaderName> {
-    CLIENT_DIALECTS.into_iter().flat_map(|dialect| dialect.credential_headers())
+/// The headers of clients that some origins get too.
+pub fn passed_headers() -> impl Iterator<Item = &'static HeaderName> {
+    CLIENT_DIALECTS.into_iter().flat_map(|dialect| dialect.passed_headers())
+}
+
+/// The headers that every request to an origin of that kind has.
+#[must_use]
+pub fn origin_headers(kind: Kind) -> &'static [(HeaderName, HeaderValue)] {
+    static ANTHROPIC: [(HeaderName, HeaderValue); 1] =
+        [(HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"))];
+    if kind == Kind::Anthropic { &ANTHROPIC } else { &[] }
+}
+
+/// An API as origins speak it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Api {
+    /// OpenAI's chat completions.
+    Chat,
+    /// Anthropic's Messages.
+    Anthropic,
+    /// Google's `generateContent`.
+    Gemini,
+    /// Bedrock's Converse.
+    Bedrock,
+}
+
+/// An API as clients speak it, where answers of another one are said in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Client {
+    Chat,
+    Responses,
+    Anthropic,
+    Gemini,
+}
+
+/// What an origin speaks where that model is asked for.
+pub(super) fn api_of(origin: &Origin, model: &str) -> Api {
+    match origin.kind {
+        Kind::Anthropic => Api::Anthropic,
+        Kind::Vertex if model.starts_with("claude") => Api::Anthropic,
+        Kind::Gemini | Kind::Vertex => Api::Gemini,
+        Kind::Bedrock => Api::Bedrock,
+        _ => Api::Chat,
+    }
+}
+
+/// How it is spoken to.
+pub(super) fn origin_format(api: Api) -> &'static dyn OriginFormat {
+    match api {
+        Api::Chat => &openai::Chat,
+        Api::Anthropic => &anthropic::Messages,
+        Api::Gemini => &gemini::GenerateContent,
+        Api::Bedrock => &bedrock::Converse,
+    }
+}
+
+/// The ways from one client's API to every origin's, in the order of [`Api`].
+const fn ways(client: &'static dyn ClientFormat) -> [Through; 4] {
+    [
+        Through { client, origin: &openai::Chat },
+        Through { client, origin: &anthropic::Messages },
+        Through { client, origin: &gemini::GenerateContent },
+        Through { client, origin: &bedrock::Converse },
+    ]
+}
+
+/// In the order of [`Client`].
+static THROUGH: [[Through; 4]; 4] = [
+    ways(&openai::Chat),
+    ways(&openai::responses::Responses),
+    ways(&anthropic::Messages),
+    ways(&gemini::GenerateContent),
+];
+
+/// The way between two APIs.
+pub(super) fn through(client: Client, api: Api) -> &'static dyn Exchange {
+    &THROUGH[client as usize][api as usize]
+}
+
+/// OpenAI's clients towards OpenAI-compatible origins.
+#[cfg(test)]
+#[must_use]
+pub fn chat_exchange() -> &'static dyn Exchange {
+    &openai::Same
 }

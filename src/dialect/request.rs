@@ -2,9 +2,11 @@
 
 use super::counts::Counts;
 use super::partial::Partial;
-use crate::config::{Origin, Prefill};
+use crate::config::{Model, Origin, Prefill};
+use crate::error::ApiError;
 use crate::payload::Edit;
 use moegate_wire::Usage;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// What routing, limits and metering look at.
@@ -18,6 +20,18 @@ pub struct RequestFacts {
     pub size: RequestSize,
     /// Where in the body the conversation stands: what replicas are chosen by.
     pub conversation: Range<usize>,
+    /// How a stream is written.
+    pub stream_form: StreamForm,
+}
+
+/// How a stream is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StreamForm {
+    /// `text/event-stream`.
+    #[default]
+    Events,
+    /// `application/json`: an array that grows (Gemini without `alt=sse`).
+    JsonArray,
 }
 
 /// How large a request is, roughly.
@@ -60,10 +74,12 @@ impl RequestSize {
 #[derive(Debug, Clone, Copy)]
 pub struct Changes<'a> {
     pub origin: &'a Origin,
-    /// The name by which it knows the model.
-    pub model: &'a str,
+    /// The model there.
+    pub model: &'a Model,
     /// The counts are wanted in a stream, whether the client asked for them or not.
     pub ask_usage: bool,
+    /// What cannot be said to it is left out.
+    pub drop_unsupported: bool,
     /// It is to go on with this answer.
     pub resume: Option<Resume<'a>>,
 }
@@ -81,8 +97,10 @@ pub enum Resume<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
     /// Behind the origin's base URL.
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
     pub body: EncodedBody,
+    /// The members that were left out, since that origin's API has no words for them.
+    pub dropped: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +118,10 @@ pub enum CannotEncode {
     Resume,
     /// Its configuration refuses this member of the body.
     Field(String),
-    /// It speaks a dialect that this request cannot be said in.
+    /// Its API has no words for these members of the request.
+    Unsupported(Vec<String>),
+    /// The request is not what its own API says.
+    Invalid(ApiError),
+    /// It speaks an API that this kind of request cannot be said in.
     Dialect,
 }

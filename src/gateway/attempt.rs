@@ -1,5 +1,6 @@
 //! One attempt at one origin, from its sending to its end.
 
+use super::context::Skipped;
 use crate::config::{Failure, Kind};
 use crate::dialect::counts::Counts;
 use crate::dialect::{AttemptEntry, AttemptNote};
@@ -51,24 +52,42 @@ impl Attempt<'_> {
     }
 }
 
-/// The header `x-moegate-attempt-log`: a list with parameters (RFC 8941).
-pub(super) fn log(attempts: &[Attempt<'_>]) -> String {
-    let mut text = String::with_capacity(96 * attempts.len());
-    for (number, attempt) in attempts.iter().enumerate() {
-        let comma = if number > 0 { ", " } else { "" };
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{comma}{};model=\"", attempt.target.origin.name);
-        for character in attempt.target.model.name.chars() {
-            // The two that a quoted string escapes; the validator lets no control characters through.
-            if matches!(character, '\\' | '"') {
-                text.push('\\');
-            }
-            text.push(character);
+/// The header `x-moegate-attempt-log`: a list with parameters (RFC 8941), of the attempts and of the targets that were not
+/// asked, in their order.
+pub(super) fn log(attempts: &[Attempt<'_>], skipped: &[Skipped<'_>]) -> String {
+    let mut text = String::with_capacity(96 * (attempts.len() + skipped.len()));
+    for number in 0..=attempts.len() {
+        for Skipped { target, params, .. } in skipped.iter().filter(|skipped| skipped.before == number) {
+            entry(&mut text, target);
+            text.push_str("\";reason=unsupported;params=\"");
+            quote(&mut text, &params.join(","));
+            text.push('"');
         }
+        let Some(attempt) = attempts.get(number) else { break };
+        entry(&mut text, &attempt.target);
         let (reason, ms, breaker) = (attempt.reason(), attempt.head_after_ms(), attempt.breaker.name());
+        // Writing to a String cannot fail.
         let _ = write!(text, "\";reason={reason};ms={ms};breaker={breaker}");
     }
     text
+}
+
+fn entry(text: &mut String, target: &Target<'_>) {
+    let comma = if text.is_empty() { "" } else { ", " };
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{comma}{};model=\"", target.origin.name);
+    quote(text, &target.model.name);
+}
+
+/// A quoted string's inside: printable ASCII, with the two that it escapes.
+fn quote(text: &mut String, inside: &str) {
+    for character in inside.chars() {
+        if matches!(character, '\\' | '"') {
+            text.push('\\');
+        }
+        let is_shown = character == ' ' || character.is_ascii_graphic();
+        text.push(if is_shown { character } else { '?' });
+    }
 }
 
 /// The same within a stream, before the attempt whose stream it is has an answer.

@@ -2,7 +2,7 @@
 
 use super::attempt::Attempt;
 use super::authenticate::look_up;
-use super::context::RequestContext;
+use super::context::{RequestContext, Skipped};
 use super::judge::{self, Judgement};
 use super::receive::{self, Exchanged, OpenStream};
 use super::reply::{self, header_text};
@@ -160,17 +160,23 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         let number = self.attempts.len() + 1;
         let id = if number == 1 { self.id.clone() } else { format!("{}-{number}", self.id) };
         let began_ms = self.platform.now_ms();
-        let exchange = self
-            .dialect
-            .exchange(target.origin.kind)
-            .ok_or_else(|| cannot(&CannotEncode::Dialect, &target))?;
+        let exchange = self.exchange(&target).ok_or_else(|| self.cannot(CannotEncode::Dialect, target))?;
         let mode = self.stream_mode(&target);
         let ask_usage = self.asks_usage(&target, began_ms);
         let now_ms = began_ms;
-        let outgoing =
-            send::Outgoing { target: &target, secrets: &secrets, id: &id, now_ms, mode, ask_usage, partial };
-        let outbound =
-            outgoing.request(request, body).map_err(|cannot_encode| cannot(&cannot_encode, &target))?;
+        let outgoing = send::Outgoing {
+            target: &target,
+            secrets: &secrets,
+            id: &id,
+            now_ms,
+            mode,
+            ask_usage,
+            passed: exchange.passes().then_some(&self.passed),
+            partial,
+        };
+        let encoded = outgoing.request(request, body);
+        let (outbound, dropped) = encoded.map_err(|why| self.cannot(why, target))?;
+        self.dropped = dropped;
         let breaker = self.platform.state(|state| state.health.breaker_state(target.index, began_ms));
         let timeouts = Timeouts::of(&target, began_ms, self.retry.deadline_ms());
         let options = self.stream_options(&target, breaker, partial);
@@ -246,11 +252,16 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         };
         let nothing = judge::used_nothing(status).then(|| Usage::default().into());
         let again = added_usage && exchange.refuses_usage(status, body.bytes());
-        let judged = judge::answer(&attempt.target, &attempt.secrets, exchange, status, body.bytes());
+        let context = self.answer_context(&attempt.target);
+        let judged =
+            judge::answer(&attempt.target, &attempt.secrets, exchange, status, body.bytes(), &context);
         let (failure, whole) = match judged {
-            Judgement::Pass { counts, edits } => {
+            Judgement::Pass { counts, edits, own } => {
                 (attempt.status, attempt.counts) = (status, counts);
-                let body = body.into_payload(edits);
+                let body = match own {
+                    Some(own) => Payload::Own(own),
+                    None => body.into_payload(edits),
+                };
                 return Outcome::Found(Found::Whole(Whole { status, headers, body }));
             }
             Judgement::PassError { status: shown, counts, failure } => {
@@ -265,6 +276,23 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         let failure = if again { Failure::Unsupported } else { failure };
         (attempt.failure, attempt.ending) = (Some(failure), Ending::Error);
         if again { Outcome::Again(whole) } else { Outcome::Failed(failure, whole) }
+    }
+
+    /// Why an origin is not asked; one that cannot be told the request stands in the log of the attempts.
+    fn cannot(&mut self, why: CannotEncode, target: Target<'a>) -> ApiError {
+        let origin = &target.origin.name;
+        let (error, params) = match why {
+            CannotEncode::Resume => {
+                let text = "no other origin can go on with such a request";
+                return ApiError::upstream(502, "stream_truncated", text);
+            }
+            CannotEncode::Invalid(error) => return error,
+            CannotEncode::Field(name) => (ApiError::denied_field(&name, origin), vec![name]),
+            CannotEncode::Unsupported(params) => (ApiError::unsupported(&params, origin), params),
+            CannotEncode::Dialect => (ApiError::no_such_api(origin), Vec::new()),
+        };
+        self.skipped.push(Skipped { target, before: self.attempts.len(), params });
+        error
     }
 
     fn replaced(&self, error: &ApiError, headers: HeaderMap) -> Whole<P> {
@@ -335,24 +363,6 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         self.platform.state(|state| {
             state.health.end(&attempt.target, result, attempt.began_ms, attempt.ended_ms, rng);
         });
-    }
-}
-
-/// Why an origin was not asked.
-fn cannot(why: &CannotEncode, target: &Target<'_>) -> ApiError {
-    match why {
-        CannotEncode::Resume => {
-            ApiError::upstream(502, "stream_truncated", "no other origin can go on with such a request")
-        }
-        CannotEncode::Field(name) => ApiError::denied_field(name, &target.origin.name),
-        CannotEncode::Dialect => ApiError::invalid(
-            "origin_cannot_serve",
-            None,
-            format!(
-                "the origin `{}` does not speak a dialect that this request can be said in",
-                target.origin.name
-            ),
-        ),
     }
 }
 

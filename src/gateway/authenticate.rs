@@ -3,11 +3,10 @@
 use super::Gateway;
 use crate::auth::{self, KeyRing};
 use crate::config::Key;
-use crate::dialect::ClientDialect;
 use crate::error::ApiError;
 use crate::platform::{Platform, SecretsUnavailable};
 use crate::secret::Secrets;
-use http::HeaderMap;
+use http::Request;
 
 /// The client key that a request came with.
 ///
@@ -16,10 +15,9 @@ use http::HeaderMap;
 pub(super) async fn client<'g, P: Platform>(
     platform: &P,
     gateway: &'g Gateway,
-    dialect: &dyn ClientDialect,
-    headers: &HeaderMap,
+    head: &Request<()>,
 ) -> Result<&'g Key, ApiError> {
-    let digest = auth::digest(dialect.credential(headers)?);
+    let digest = auth::digest(credential(gateway, head)?);
     let at = keys(platform, gateway).await?.client(&digest)?;
     gateway.config.keys.get(at).ok_or_else(|| ApiError::internal("internal", "a key is gone"))
 }
@@ -31,11 +29,14 @@ pub(super) async fn client<'g, P: Platform>(
 pub(super) async fn admin<P: Platform>(
     platform: &P,
     gateway: &Gateway,
-    dialect: &dyn ClientDialect,
-    headers: &HeaderMap,
+    head: &Request<()>,
 ) -> Result<(), ApiError> {
-    let digest = auth::digest(dialect.credential(headers)?);
+    let digest = auth::digest(credential(gateway, head)?);
     keys(platform, gateway).await?.admin(&digest)
+}
+
+fn credential<'h>(gateway: &Gateway, head: &'h Request<()>) -> Result<&'h str, ApiError> {
+    auth::credential(head.headers(), head.uri().query(), gateway.config.gateway.url_keys)
 }
 
 /// Read once per instance; not remembered where the platform could not tell.

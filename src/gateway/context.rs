@@ -4,17 +4,25 @@ use super::attempt::Attempt;
 use super::cors::Allowed;
 use super::stream::Watch;
 use crate::config::{Key, Route, StreamMode};
-use crate::dialect::ClientDialect;
 use crate::dialect::request::RequestFacts;
+use crate::dialect::{ClientDialect, Exchange};
 use crate::platform::Platform;
 use crate::resilience::idempotency::{Fingerprint, StoredReply};
 use crate::resilience::retry::RetryState;
 use crate::rng::Rng;
 use crate::routing::Target;
+use http::HeaderMap;
+use std::rc::Rc;
 
 pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) platform: &'a P,
     pub(super) dialect: &'static dyn ClientDialect,
+    /// Of the dialect's.
+    pub(super) endpoint: &'static str,
+    /// The client's headers for origins of its own API.
+    pub(super) passed: HeaderMap,
+    /// What an answer repeats of the request.
+    pub(super) echo: Option<Rc<str>>,
     pub(super) route: &'a Route,
     pub(super) key: &'a Key,
     pub(super) allowed: Allowed<'a>,
@@ -26,6 +34,10 @@ pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) retry: RetryState<'a>,
     pub(super) rng: Rng,
     pub(super) attempts: Vec<Attempt<'a>>,
+    /// Targets that were not asked, since they cannot be told the request.
+    pub(super) skipped: Vec<Skipped<'a>>,
+    /// The members that the last origin was not told.
+    pub(super) dropped: Vec<String>,
     /// Where the answer may have to be given again.
     pub(super) fingerprint: Option<Fingerprint>,
     pub(super) watch: Watch<'a, P>,
@@ -35,11 +47,27 @@ pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) stored_reply: Option<StoredReply>,
 }
 
+/// A target that was not asked.
+pub(super) struct Skipped<'a> {
+    pub(super) target: Target<'a>,
+    /// How many attempts there were before.
+    pub(super) before: usize,
+    /// The members of the request that it cannot be told.
+    pub(super) params: Vec<String>,
+}
+
 impl<P: Platform> RequestContext<'_, P> {
+    /// How that origin's answers are read, and passed on to this client.
+    pub(super) fn exchange(&self, target: &Target<'_>) -> Option<&'static dyn Exchange> {
+        self.dialect.exchange(self.endpoint, target.origin, &target.model.name)
+    }
+
     /// How a stream from there passes. One that is to be kept has to be seen.
     pub(super) fn stream_mode(&self, target: &Target<'_>) -> StreamMode {
         match &self.fingerprint {
             Some(fingerprint) if fingerprint.is_chosen() => StreamMode::Pump,
+            // What is said anew has to be read.
+            _ if self.exchange(target).is_none_or(|exchange| !exchange.passes()) => StreamMode::Pump,
             _ => target.stream_mode(),
         }
     }

@@ -2,17 +2,17 @@
 
 use super::judge::{self, Judgement};
 use super::send::{Outgoing, Timeouts};
-use crate::config::{Config, Kind, authoring};
+use crate::config::{Config, authoring};
 use crate::dialect::partial::Partial;
 use crate::dialect::request::CannotEncode;
-use crate::dialect::{Endpoint, Operation, StreamOptions, registry};
+use crate::dialect::{AnswerContext, Endpoint, Operation, StreamOptions, registry};
 use crate::metering::receipt;
 use crate::payload::{Payload, edited};
 use crate::routing::{Target, can_resume};
 use crate::secret::{OriginSecrets, Secret, Secrets};
 use crate::stream::Scanner;
-use http::{Method, Request};
-use moegate_wire::{Ending, Nanodollars, Price, Receipt, Ticket, Usage, header};
+use http::Request;
+use moegate_wire::{Ending, Nanodollars, Receipt, Ticket, Usage, header};
 
 const NOW: u64 = 5_000;
 
@@ -63,18 +63,23 @@ fn with<T>(model: &str, f: impl FnOnce(&Target<'_>, &OriginSecrets<'_>) -> T) ->
     f(&target, &OriginSecrets::of(target.origin, 0, &secrets).ok().unwrap())
 }
 
+fn head() -> Request<()> {
+    Request::post("/v1/chat/completions").body(()).unwrap()
+}
+
 type Sent<'b> = Request<Payload<&'b [u8]>>;
 
 fn resumed<'b>(model: &str, body: &'b str, partial: Option<&Partial>) -> Result<Sent<'b>, CannotEncode> {
-    let endpoint = registry::endpoint(&Method::POST, "/v1/chat/completions");
-    let Some(Ok(Endpoint { dialect, operation: Operation::Generate(name) })) = endpoint else {
+    let endpoint = registry::endpoint(&head(), "/v1/chat/completions");
+    let Some(Ok(Endpoint { dialect, operation: Operation::Generate(call) })) = endpoint else {
         panic!("no chat completions")
     };
-    let parsed = dialect.parse(name, body.as_bytes()).unwrap();
+    let parsed = dialect.parse(&call, body.as_bytes()).unwrap();
     with(model, |target, secrets| {
         let mode = target.stream_mode();
-        Outgoing { target, secrets, id: "id1", now_ms: NOW, mode, ask_usage: true, partial }
+        Outgoing { target, secrets, id: "id1", now_ms: NOW, mode, ask_usage: true, passed: None, partial }
             .request(&*parsed, &body.as_bytes())
+            .map(|(request, _)| request)
     })
 }
 
@@ -91,8 +96,9 @@ fn body_of(request: Sent<'_>) -> String {
 }
 
 fn judged(target: &Target<'_>, secrets: &OriginSecrets<'_>, status: u16, body: &[u8]) -> Judgement {
-    let exchange = registry::default_dialect().exchange(target.origin.kind).unwrap();
-    judge::answer(target, secrets, exchange, status, body)
+    let exchange = registry::chat_exchange();
+    let context = AnswerContext { price: target.model.price(), ..AnswerContext::default() };
+    judge::answer(target, secrets, exchange, status, body, &context)
 }
 
 #[test]
@@ -121,14 +127,11 @@ fn the_route_s_time_limits_go_before_the_origin_s_and_the_budget_before_both() {
 }
 
 fn partial(events: &str) -> Partial {
-    let exchange = registry::default_dialect().exchange(Kind::Openai).unwrap();
+    let exchange = registry::chat_exchange();
     let mut scanner = Scanner::new(exchange.stream(StreamOptions {
-        price: Price::default(),
         include_usage: true,
-        several: false,
-        note: None,
         partial: Some(Partial::default()),
-        plain_errors: None,
+        ..StreamOptions::default()
     }));
     scanner.push(events.as_bytes());
     scanner.take_partial().unwrap()
@@ -248,7 +251,7 @@ fn foreign_errors_keep_their_text() {
     let long = "é".repeat(5_000);
     for (status, body, expected) in [
         (500, "oops\r\n\tat line 1", "origin `far` answered 500: oops   at line 1"),
-        (500, "<html>secret inside</html>", "origin `far` answered 500 without an error in OpenAI's form"),
+        (500, "<html>secret inside</html>", "origin `far` answered 500 without an error that can be read"),
         (418, r#"{"detail":"teapot"}"#, "teapot"),
         (400, r#"{"what":"ever"}"#, r#"origin `far` answered 400: {"what":"ever"}"#),
         (500, r#"{"error":"a\u0007b\nc"}"#, "a b c"),
@@ -262,7 +265,7 @@ fn foreign_errors_keep_their_text() {
 #[test]
 fn the_answer_says_what_it_cost() {
     let body = r#"{"usage":{"prompt_tokens":3,"completion_tokens":5 } ,"x":1}"#;
-    let Judgement::Pass { counts, edits } =
+    let Judgement::Pass { counts, edits, .. } =
         with("far", |target, secrets| judged(target, secrets, 200, body.as_bytes()))
     else {
         panic!("must pass with a cost")

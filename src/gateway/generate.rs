@@ -3,9 +3,9 @@
 use super::context::RequestContext;
 use super::idempotency::{self, Claimed};
 use super::reply::{self, bytes_of};
-use super::{Gateway, IDEMPOTENCY_KEY, admit, authenticate};
+use super::{Gateway, IDEMPOTENCY_KEY, admit, authenticate, overrides};
 use crate::config::ErrorDetail;
-use crate::dialect::ClientDialect;
+use crate::dialect::{Call, ClientDialect};
 use crate::error::ApiError;
 use crate::platform::Platform;
 use crate::request_id;
@@ -13,7 +13,7 @@ use crate::resilience::idempotency::Fingerprint;
 use crate::resilience::retry::RetryState;
 use crate::rng::Rng;
 use crate::routing::{self, RouteContext};
-use http::Request;
+use http::{HeaderMap, Request};
 
 /// Serves it; what is wrong is answered in the client's dialect.
 pub(super) async fn generate<P: Platform>(
@@ -21,7 +21,7 @@ pub(super) async fn generate<P: Platform>(
     gateway: &Gateway,
     head: &Request<()>,
     dialect: &'static dyn ClientDialect,
-    endpoint: &'static str,
+    call: Call,
 ) {
     let started_ms = platform.now_ms();
     let id = {
@@ -29,7 +29,7 @@ pub(super) async fn generate<P: Platform>(
         platform.random(&mut random);
         request_id::make(started_ms, random)
     };
-    if let Err(error) = pipeline(platform, gateway, head, dialect, endpoint, started_ms, &id).await {
+    if let Err(error) = pipeline(platform, gateway, head, dialect, call, started_ms, &id).await {
         reply::refuse(platform, gateway.allowed(head), dialect, &error, Some(&id)).await;
     }
 }
@@ -39,7 +39,7 @@ async fn pipeline<P: Platform>(
     gateway: &Gateway,
     head: &Request<()>,
     dialect: &'static dyn ClientDialect,
-    endpoint: &'static str,
+    call: Call,
     started_ms: u64,
     id: &str,
 ) -> Result<(), ApiError> {
@@ -47,11 +47,12 @@ async fn pipeline<P: Platform>(
     let allowed = gateway.allowed(head);
 
     // Authenticate.
-    let key = authenticate::client(platform, gateway, dialect, head.headers()).await?;
+    let key = authenticate::client(platform, gateway, head).await?;
 
     // Admit.
     let body = admit::body(platform, config, head.headers()).await?;
-    let request = dialect.parse(endpoint, &body.bytes)?;
+    let request = dialect.parse(&call, &body.bytes)?;
+    overrides::refuse(&body.bytes)?;
     let facts = request.facts().clone();
     let route = routing::find(config, key, &facts.model)?;
     let window_s = config.gateway.idempotency_s;
@@ -59,7 +60,7 @@ async fn pipeline<P: Platform>(
     let claimed = match idempotency_key.map(bytes_of).filter(|value| !value.is_empty()) {
         None => None,
         Some(value) => {
-            let fingerprint = Fingerprint::of(&key.name, &value, endpoint, &body.bytes);
+            let fingerprint = Fingerprint::of(&key.name, &value, &asked_path(head), &body.bytes);
             let until_ms = started_ms + u64::from(route.budget.seconds) * 1000;
             let window_ms = u64::from(window_s) * 1000;
             match idempotency::claim(platform, allowed, fingerprint, window_ms, until_ms).await? {
@@ -92,6 +93,9 @@ async fn pipeline<P: Platform>(
     let mut context = RequestContext {
         platform,
         dialect,
+        endpoint: call.endpoint,
+        passed: passed(head, dialect),
+        echo: request.echo().map(Into::into),
         route,
         key,
         allowed,
@@ -102,6 +106,8 @@ async fn pipeline<P: Platform>(
         retry: RetryState::new(plan, started_ms),
         rng,
         attempts: Vec::with_capacity(1),
+        skipped: Vec::new(),
+        dropped: Vec::new(),
         fingerprint: claimed.as_ref().map(|claim| claim.fingerprint),
         watch: super::stream::Watch::new(platform),
         without_usage: None,
@@ -133,6 +139,23 @@ async fn pipeline<P: Platform>(
     }
     context.sync_breakers().await;
     Ok(())
+}
+
+/// Path and query: what tells two requests of one body apart, where the model is in the path.
+fn asked_path(head: &Request<()>) -> String {
+    let path = moegate_wire::path::normal(head.uri().path());
+    format!("{path}?{}", head.uri().query().unwrap_or(""))
+}
+
+/// The client's headers that origins of its own API get too.
+fn passed(head: &Request<()>, dialect: &dyn ClientDialect) -> HeaderMap {
+    let mut passed = HeaderMap::new();
+    for name in dialect.passed_headers() {
+        if let Some(value) = head.headers().get(name) {
+            passed.insert(name, value.clone());
+        }
+    }
+    passed
 }
 
 impl<P: Platform> RequestContext<'_, P> {

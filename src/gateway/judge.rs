@@ -2,9 +2,9 @@
 
 use super::send::SendError;
 use crate::config::Failure;
-use crate::dialect::Exchange;
 use crate::dialect::answer::{AnswerFacts, OriginError};
 use crate::dialect::counts::Counts;
+use crate::dialect::{AnswerContext, Exchange};
 use crate::error::ApiError;
 use crate::payload::Edit;
 use crate::routing::Target;
@@ -21,7 +21,8 @@ pub(super) fn used_nothing(status: u16) -> bool {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
     /// To be passed on with these changes.
-    Pass { counts: Option<Counts>, edits: Vec<Edit> },
+    /// `own`: instead of the body, the answer in the client's form.
+    Pass { counts: Option<Counts>, edits: Vec<Edit>, own: Option<Vec<u8>> },
     /// The origin's own error, which the client can read: to be passed on as it is, with this status. It may come with what
     /// it cost.
     PassError { status: u16, counts: Option<Counts>, failure: Failure },
@@ -37,9 +38,10 @@ pub(super) fn answer(
     exchange: &dyn Exchange,
     status: u16,
     body: &[u8],
+    context: &AnswerContext,
 ) -> Judgement {
     let origin = &target.origin.name;
-    let answer = exchange.answer(body, &target.model.price());
+    let answer = exchange.answer(body, context);
     let is_answer = (200..300).contains(&status) && answer.as_ref().is_some_and(|answer| !answer.dubious);
     let error = if is_answer { None } else { exchange.error(status, body) };
     let failure = error.as_ref().map_or(Failure::BadAnswer, |error| error.failure);
@@ -54,7 +56,7 @@ pub(super) fn answer(
     }
     let Some(error) = error else {
         return match answer {
-            Some(AnswerFacts { counts, edits, .. }) => Judgement::Pass { counts, edits },
+            Some(AnswerFacts { counts, edits, own, .. }) => Judgement::Pass { counts, edits, own },
             None => Judgement::Replace(
                 ApiError::upstream(
                     502,
@@ -130,7 +132,7 @@ fn foreign(target: &Target<'_>, exchange: &dyn Exchange, status: u16, mut error:
     error.message = Some(match error.message.take() {
         Some(text) if error.known => text,
         Some(text) => format!("origin `{origin}` answered {status}: {text}"),
-        None => format!("origin `{origin}` answered {status} without an error in OpenAI's form"),
+        None => format!("origin `{origin}` answered {status} without an error that can be read"),
     });
     exchange.told(error, status)
 }

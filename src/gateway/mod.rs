@@ -1,6 +1,7 @@
 //! The way of a request, top to bottom: authenticate → admit → plan → attempt* → respond → settle.
 //!
 //! - [`generate`]: that way, step by step. [`authenticate`], [`admit`], [`idempotency`]: before the first attempt.
+//! - [`overrides`]: what no client may choose.
 //! - [`context`]: one request and what has come of it. [`attempts`]: the loop. [`send`]: one exchange with an origin, up to
 //!   the commit point. [`judge`]: what a whole answer means.
 //! - [`cors`]: what browsers have to be told.
@@ -18,6 +19,7 @@ mod cors;
 mod generate;
 mod idempotency;
 mod judge;
+mod overrides;
 mod pages;
 mod receipts;
 mod receive;
@@ -30,7 +32,7 @@ mod stream;
 #[cfg(test)]
 mod exchange_tests;
 
-use crate::auth::KeyRing;
+use crate::auth::{self, KeyRing};
 use crate::config::Config;
 use crate::dialect::{ClientDialect, Operation, registry};
 use crate::error::ApiError;
@@ -54,7 +56,8 @@ impl Gateway {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let own = [header::CONTENT_LENGTH, header::CONTENT_ENCODING, IDEMPOTENCY_KEY];
-        let mut wanted: Vec<_> = own.into_iter().chain(registry::credential_headers().cloned()).collect();
+        let mut wanted: Vec<_> = own.into_iter().chain(auth::CREDENTIAL_HEADERS).collect();
+        wanted.extend(registry::passed_headers().cloned());
         // The validator lets no other names through.
         wanted.extend(config.rule_headers().iter().filter_map(|name| HeaderName::try_from(name).ok()));
         wanted.extend(Self::cors_headers(&config));
@@ -96,12 +99,12 @@ pub async fn handle<P: Platform>(platform: &P, gateway: &Gateway, head: Request<
         None => {}
     }
     let path = moegate_wire::path::normal(head.uri().path());
-    let (dialect, result) = match registry::endpoint(head.method(), &path) {
+    let (dialect, result) = match registry::endpoint(&head, &path) {
         Some(Ok(endpoint)) => {
             let dialect = endpoint.dialect;
             let result = match endpoint.operation {
-                Operation::Generate(name) => {
-                    return generate::generate(platform, gateway, &head, dialect, name).await;
+                Operation::Generate(call) => {
+                    return generate::generate(platform, gateway, &head, dialect, call).await;
                 }
                 Operation::ListModels => pages::models(platform, gateway, dialect, &head, None).await,
                 Operation::GetModel(name) => {

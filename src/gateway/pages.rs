@@ -1,7 +1,7 @@
 //! What the gateway answers by itself: its health, the models, and what was used.
 
 use super::{Gateway, authenticate, reply};
-use crate::dialect::{ClientDialect, ModelInfo, registry};
+use crate::dialect::{ClientDialect, ModelInfo};
 use crate::error::ApiError;
 use crate::metering::record::Summary;
 use crate::metering::report::{Query, Report, encode_cursor};
@@ -29,7 +29,7 @@ pub(super) async fn models<P: Platform>(
     name: Option<&str>,
 ) -> Result<(), ApiError> {
     let config = gateway.config();
-    let key = authenticate::client(platform, gateway, dialect, head.headers()).await?;
+    let key = authenticate::client(platform, gateway, head).await?;
     let info = |name| ModelInfo { name, created_s: crate::BUILT_S };
     let body = match name {
         None => dialect.model_list(&mut routing::models(config, key).map(info)),
@@ -48,7 +48,7 @@ pub(super) async fn usage<P: Platform>(
     gateway: &Gateway,
     head: &Request<()>,
 ) -> Result<(), ApiError> {
-    authenticate::admin(platform, gateway, registry::default_dialect(), head.headers()).await?;
+    authenticate::admin(platform, gateway, head).await?;
     let query = Query::parse(head.uri().query().unwrap_or(""))?;
     let mut report = Report { period: query.period.clone(), ..Report::default() };
     let mut cursor = query.cursor.clone();

@@ -271,7 +271,7 @@ fn taken<B: Deref<Target = [u8]>>(
 fn unstreamed<P: Platform>(headers: HeaderMap, body: Vec<u8>, reading: Reading<'_>) -> Exchanged<P> {
     let Reading { exchange, options, mode, timeouts, .. } = reading;
     let fits = mode == StreamMode::Pump && body.len() <= LARGEST_CONVERTED;
-    let streamed = if fits { exchange.streamed(&body) } else { None };
+    let streamed = if fits { exchange.streamed(&body, &options.context) } else { None };
     if let Some(events) = streamed {
         let mut scanner = Scanner::new(exchange.stream(options));
         let first = taken(&mut scanner, Payload::Own(events), mode).into_iter().collect();

@@ -5,6 +5,7 @@ use super::context::RequestContext;
 use super::cors::Allowed;
 use crate::config::{ErrorDetail, Failure};
 use crate::dialect::ClientDialect;
+use crate::dialect::request::StreamForm;
 use crate::error::ApiError;
 use crate::platform::{Payload, Platform};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -14,6 +15,7 @@ pub(super) const MODEL: HeaderName = HeaderName::from_static("x-moegate-model");
 pub(super) const ORIGIN: HeaderName = HeaderName::from_static("x-moegate-origin");
 pub(super) const ATTEMPTS: HeaderName = HeaderName::from_static("x-moegate-attempts");
 pub(super) const ATTEMPT_LOG: HeaderName = HeaderName::from_static("x-moegate-attempt-log");
+pub(super) const DROPPED: HeaderName = HeaderName::from_static("x-moegate-dropped");
 pub(super) const COST: HeaderName = HeaderName::from_static("x-moegate-cost");
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("x-moegate-replayed");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static(wire::REQUEST_ID);
@@ -150,16 +152,20 @@ pub(super) fn is_about_the_request(status: u16, failure: Option<Failure>) -> boo
 impl<P: Platform> RequestContext<'_, P> {
     /// The head of a reply that says who answered.
     pub(super) fn reply(&self, status: u16, streamed: bool) -> Response<()> {
-        let mut reply = head(status, if streamed { EVENT_STREAM } else { JSON }, self.allowed);
+        let events = streamed && self.facts.stream_form == StreamForm::Events;
+        let mut reply = head(status, if events { EVENT_STREAM } else { JSON }, self.allowed);
         let headers = reply.headers_mut();
         insert(headers, REQUEST_ID, &self.id);
         if let Some(attempt) = self.attempts.last() {
             insert(headers, MODEL, &attempt.target.model.name);
             insert(headers, ORIGIN, &attempt.target.origin.name);
         }
+        if !self.dropped.is_empty() {
+            insert(headers, DROPPED, &self.dropped.join(", "));
+        }
         headers.insert(ATTEMPTS, self.attempts.len().into());
         if self.key.error_detail() == ErrorDetail::Full {
-            insert(headers, ATTEMPT_LOG, &attempt::log(&self.attempts));
+            insert(headers, ATTEMPT_LOG, &attempt::log(&self.attempts, &self.skipped));
         }
         reply
     }

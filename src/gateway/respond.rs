@@ -9,7 +9,7 @@ use super::stream::{Pumped, finish, pump, relay};
 use crate::config::{ErrorDetail, Failure, Kind, StreamMode, StreamUsage};
 use crate::dialect::counts::Counts;
 use crate::dialect::partial::Partial;
-use crate::dialect::{ClientRequest, StreamOptions};
+use crate::dialect::{AnswerContext, ClientRequest, StreamOptions};
 use crate::error::{ApiError, shown_text};
 use crate::metering::record::pumped_ending;
 use crate::platform::{Payload, Platform};
@@ -222,7 +222,7 @@ impl<P: Platform> RequestContext<'_, P> {
         attempt.ended_ms = ended_ms;
         // What was cut has no counts, but was computed: a client that stops does not get it for nothing. Of our own origin
         // the receipt tells.
-        let cut = ending != Ending::Complete && attempt.target.origin.kind == Kind::Openai;
+        let cut = ending != Ending::Complete && attempt.target.origin.kind != Kind::Moegate;
         let estimated = cut || attempt.target.origin.stream_usage == StreamUsage::Estimate;
         attempt.counted = seen.finished || seen.done;
         attempt.counts = match seen.usage {
@@ -231,11 +231,10 @@ impl<P: Platform> RequestContext<'_, P> {
             None if estimated => Some(estimate),
             told => told,
         };
-        let kind = attempt.target.origin.kind;
         let failure = match (ending, close) {
             (Ending::Truncated, Some(Close::Idle)) => Failure::Timeout,
             (Ending::Truncated, _) => Failure::Broken,
-            (Ending::Error, _) => match self.dialect.exchange(kind) {
+            (Ending::Error, _) => match self.exchange(&target) {
                 Some(exchange) => exchange.classify(200, scanner.error()),
                 None => Failure::ServerError,
             },
@@ -264,6 +263,17 @@ impl<P: Platform> RequestContext<'_, P> {
         counts
     }
 
+    /// What the gateway itself knows of an answer from there.
+    pub(super) fn answer_context(&self, target: &Target<'_>) -> AnswerContext {
+        AnswerContext {
+            price: target.model.price(),
+            request_id: self.id.clone(),
+            created_s: self.started_ms / 1000,
+            model: target.model.name.clone(),
+            echo: self.echo.clone(),
+        }
+    }
+
     /// How a stream from there is read.
     pub(super) fn stream_options(
         &self,
@@ -276,7 +286,7 @@ impl<P: Platform> RequestContext<'_, P> {
         let is_told = !self.attempts.is_empty() && self.key.error_detail() == ErrorDetail::Full;
         StreamOptions {
             note: is_told.then(|| attempt::note(&self.attempts, target, breaker, &self.facts.model)),
-            price: target.model.price(),
+            context: self.answer_context(target),
             include_usage: self.facts.include_usage,
             several: self.facts.size.choices > 1,
             partial: kept.then(|| partial.cloned().unwrap_or_default()),

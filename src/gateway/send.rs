@@ -2,10 +2,10 @@
 
 use super::stream::Interrupt;
 use crate::config::{Failure, Kind, StreamMode};
-use crate::dialect::ClientRequest;
 use crate::dialect::counts::Counts;
 use crate::dialect::partial::Partial;
 use crate::dialect::request::{CannotEncode, Changes, EncodedBody, Resume};
+use crate::dialect::{ClientRequest, registry};
 use crate::platform::Payload;
 use crate::routing::Target;
 use crate::secret::OriginSecrets;
@@ -88,12 +88,14 @@ pub(super) struct Outgoing<'o, 'a> {
     pub(super) mode: StreamMode,
     /// Whether a pumped stream's counts are to be asked for.
     pub(super) ask_usage: bool,
+    /// The client's own headers, for an origin of its own API.
+    pub(super) passed: Option<&'o HeaderMap>,
     /// The answer so far, where the origin is to go on with one.
     pub(super) partial: Option<&'o Partial>,
 }
 
 impl Outgoing<'_, '_> {
-    /// The request.
+    /// The request, and the members that were left out of it.
     ///
     /// # Errors
     /// What cannot be said to that origin.
@@ -101,21 +103,26 @@ impl Outgoing<'_, '_> {
         &self,
         request: &dyn ClientRequest,
         body: &B,
-    ) -> Result<Request<Payload<B>>, CannotEncode> {
+    ) -> Result<(Request<Payload<B>>, Vec<String>), CannotEncode> {
         let target = self.target;
         let own = target.origin.kind == Kind::Moegate;
         let encoded = request.encode(&Changes {
             origin: target.origin,
-            model: &target.model.name,
+            model: target.model,
             // A relayed stream is metered by its receipt; a pumped one has to carry its usage.
             ask_usage: self.ask_usage && self.mode == StreamMode::Pump,
+            drop_unsupported: target.route.drop_unsupported,
             resume: self.partial.map(|partial| match own {
                 true => Resume::Tokens(partial),
-                false => Resume::Text(partial, target.origin.prefill),
+                false => Resume::Text(partial, target.origin.prefill()),
             }),
         })?;
         let url = format!("{}{}", target.origin.url, encoded.path);
         let mut headers = base_headers(self.secrets, &url);
+        headers.extend(registry::origin_headers(target.origin.kind).iter().cloned());
+        if let Some(passed) = self.passed {
+            headers.extend(passed.iter().map(|(name, value)| (name.clone(), value.clone())));
+        }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         insert(&mut headers, wire::REQUEST_ID, self.id);
         if own && let Some(key) = self.secrets.bearer() {
@@ -132,7 +139,8 @@ impl Outgoing<'_, '_> {
             EncodedBody::Own(bytes) => Payload::Own(bytes),
         };
         // The validator has read the URL.
-        build(Method::POST, &url, headers, body).ok_or(CannotEncode::Dialect)
+        let request = build(Method::POST, &url, headers, body).ok_or(CannotEncode::Dialect)?;
+        Ok((request, encoded.dropped))
     }
 }
 

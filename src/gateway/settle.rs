@@ -73,7 +73,7 @@ impl<P: Platform> RequestContext<'_, P> {
             // Our own server says what it was told to.
             upstream_cost_nanodollars: metering
                 .upstream_cost
-                .filter(|_| attempt.target.origin.kind == Kind::Openai),
+                .filter(|_| attempt.target.origin.kind != Kind::Moegate),
             started_ms: began_ms,
             head_after_ms: attempt.head_ms.saturating_sub(began_ms),
             ended_after_ms: attempt.ended_ms.saturating_sub(began_ms),

@@ -16,7 +16,7 @@ pub fn read(signature: &str, body: &[u8], secrets: &OriginSecrets<'_>, request_i
 }
 
 fn is_sane(receipt: &Receipt) -> bool {
-    let Usage { prompt, cached, completion, reasoning } = receipt.usage;
+    let Usage { prompt, cached, cache_write, completion, reasoning } = receipt.usage;
     let times = [receipt.queue_us, receipt.prefill_us, receipt.decode_us];
-    [prompt, cached, completion, reasoning].into_iter().chain(times).all(|count| count <= MOST)
+    [prompt, cached, cache_write, completion, reasoning].into_iter().chain(times).all(|count| count <= MOST)
 }

@@ -49,7 +49,7 @@ impl<'a> Target<'a> {
         }
         self.route.stream.unwrap_or(match self.origin.kind {
             Kind::Moegate => StreamMode::Relay,
-            Kind::Openai => StreamMode::Pump,
+            _ => StreamMode::Pump,
         })
     }
 
@@ -74,7 +74,7 @@ const IDLE_S: u32 = 60;
 pub fn can_resume(target: &Target<'_>, partial: &Partial) -> bool {
     match target.origin.kind {
         Kind::Moegate => partial.has_all_tokens(),
-        Kind::Openai => partial.has_text_only() && target.origin.prefill != Prefill::None,
+        _ => partial.has_text_only() && target.origin.prefill() != Prefill::None,
     }
 }
 

@@ -11,9 +11,6 @@ use crate::dialect::partial::Partial;
 use crate::error::ApiError;
 use moegate_wire::Ending;
 
-/// An event larger than this is passed on unread, as it comes.
-pub const MAX_HELD: usize = 256 * 1024;
-
 /// What to send to the client for one chunk of the origin's.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Forward<'a> {
@@ -99,7 +96,7 @@ pub struct Scanner {
     phase: Phase,
     /// The beginning of an event whose end has not come.
     held: Vec<u8>,
-    /// The event under way is larger than [`MAX_HELD`]: its rest passes unread.
+    /// The event under way is too large to be held: its rest passes unread.
     oversized: bool,
     out: Vec<u8>,
     seen: Seen,
@@ -199,12 +196,26 @@ impl Scanner {
         if unchanged {
             self.out.extend_from_slice(&bytes[..start]);
         }
-        if self.oversized || rest.len() > MAX_HELD {
-            self.pass_unread(rest);
+        if self.oversized || rest.len() > self.codec.most_held() {
+            if self.codec.may_pass_unread() {
+                self.pass_unread(rest);
+            } else {
+                self.too_large();
+            }
         } else {
             self.held.extend_from_slice(rest);
         }
         false
+    }
+
+    /// What cannot be read cannot be said anew.
+    fn too_large(&mut self) {
+        self.phase = if self.phase == Phase::NotYet { Phase::Malformed } else { self.phase };
+        self.error =
+            br#"{"error":{"message":"an event of the origin's stream is too large to be read"}}"#.to_vec();
+        self.seen.error = true;
+        self.withheld = true;
+        self.codec.lost();
     }
 
     /// Passes what is too large to be held. To find the event's end it is enough to hold the last line's end and the byte
@@ -269,7 +280,8 @@ impl Scanner {
     pub fn end(&mut self, close: Close) -> Finale {
         let whole = self.seen.done || self.seen.finished;
         if whole && !self.seen.error && (close == Close::Clean || self.seen.done) {
-            return Finale { ending: Ending::Complete, last: String::new(), resumable: false };
+            let last = if self.seen.done { String::new() } else { self.codec.finish() };
+            return Finale { ending: Ending::Complete, last, resumable: false };
         }
         let ending = if self.seen.error { Ending::Error } else { Ending::Truncated };
         // What was finished cannot be gone on with; neither can an event of which a part is out.

@@ -1,8 +1,10 @@
 use super::*;
-use crate::config::Kind;
+
+/// Of OpenAI's codec.
+const MAX_HELD: usize = 256 * 1024;
+use crate::dialect::AnswerContext;
 use crate::dialect::AttemptNote;
 use crate::dialect::StreamOptions;
-use crate::dialect::registry::default_dialect;
 use moegate_wire::{Price, Usage};
 
 #[path = "scanner_begin_tests.rs"]
@@ -19,12 +21,15 @@ const ERROR: &str = "data: {\"error\":{\"message\":\"boom\"}}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
 
 fn with(options: StreamOptions) -> Scanner {
-    Scanner::new(default_dialect().exchange(Kind::Openai).unwrap().stream(options))
+    Scanner::new(crate::dialect::registry::chat_exchange().stream(options))
 }
 
 fn options(keep_usage: bool) -> StreamOptions {
     StreamOptions {
-        price: Price { input: 1_000_000_000, cached_input: 0, output: 2_000_000_000 },
+        context: AnswerContext {
+            price: Price { input: 1_000_000_000, cached_input: 0, cache_write: 0, output: 2_000_000_000 },
+            ..AnswerContext::default()
+        },
         include_usage: keep_usage,
         several: false,
         note: None,
@@ -331,7 +336,7 @@ fn nothing_more_is_wanted_after_the_end_mark() {
 #[test]
 fn origins_words_about_errors_are_kept_from_who_may_not_see_them() {
     let options = || StreamOptions {
-        price: Price::default(),
+        context: AnswerContext::default(),
         include_usage: true,
         several: false,
         note: None,

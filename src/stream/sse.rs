@@ -72,6 +72,12 @@ pub fn other_lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
     lines.filter(|line| !line.is_empty() && !line.starts_with(b"data:"))
 }
 
+/// Its name, if it has one.
+#[must_use]
+pub fn name(event: &[u8]) -> Option<&[u8]> {
+    other_lines(event).find_map(|line| line.strip_prefix(b"event:")).map(<[u8]>::trim_ascii)
+}
+
 /// Whether its name says that it is an error.
 #[must_use]
 pub fn is_named_error(event: &[u8]) -> bool {

@@ -28,6 +28,8 @@ pub struct Price {
     pub input: u64,
     /// Prompt tokens that were served from a cache.
     pub cached_input: u64,
+    /// Prompt tokens that were written to a cache.
+    pub cache_write: u64,
     /// Completion tokens, reasoning included.
     pub output: u64,
 }
@@ -38,8 +40,10 @@ impl Price {
     pub fn cost(&self, usage: &Usage) -> Nanodollars {
         let cached = usage.cached.min(usage.prompt);
         let part = |tokens: u64, price: u64| u128::from(tokens) * u128::from(price);
-        let total = part(usage.prompt - cached, self.input)
+        let written = usage.cache_write.min(usage.prompt - cached);
+        let total = part(usage.prompt - cached - written, self.input)
             .saturating_add(part(cached, self.cached_input))
+            .saturating_add(part(written, self.cache_write))
             .saturating_add(part(usage.completion, self.output));
         let rounded = total.saturating_add(500_000) / 1_000_000;
         Nanodollars(u64::try_from(rounded).unwrap_or(u64::MAX))
@@ -52,7 +56,12 @@ mod tests {
 
     #[test]
     fn costs() {
-        let price = Price { input: 150_000_000, cached_input: 75_000_000, output: 600_000_000 };
+        let price = Price {
+            input: 150_000_000,
+            cached_input: 75_000_000,
+            cache_write: 187_500_000,
+            output: 600_000_000,
+        };
         let cases = [
             ((0, 0, 0), 0),
             ((1, 0, 0), 150),
@@ -63,22 +72,23 @@ mod tests {
             ((5, 9, 0), 5 * 75),
         ];
         for ((prompt, cached, completion), nano) in cases {
-            let usage = Usage { prompt, cached, completion, reasoning: 0 };
+            let usage = Usage { prompt, cached, completion, ..Usage::default() };
             assert_eq!(price.cost(&usage), Nanodollars(nano), "{usage:?}");
         }
     }
 
     #[test]
     fn rounds_the_sum_once_half_up() {
-        let price = Price { input: 400_000, cached_input: 0, output: 100_000 };
+        let price = Price { input: 400_000, cached_input: 0, cache_write: 0, output: 100_000 };
         let cost = |prompt, completion| price.cost(&Usage { prompt, completion, ..Usage::default() }).0;
         assert_eq!((cost(1, 0), cost(1, 1), cost(0, 1)), (0, 1, 0));
     }
 
     #[test]
     fn never_overflows() {
-        let price = Price { input: u64::MAX, cached_input: u64::MAX, output: u64::MAX };
-        let usage = Usage { prompt: u64::MAX, cached: 1, completion: u64::MAX, reasoning: 0 };
+        let price =
+            Price { input: u64::MAX, cached_input: u64::MAX, cache_write: u64::MAX, output: u64::MAX };
+        let usage = Usage { prompt: u64::MAX, cached: 1, completion: u64::MAX, ..Usage::default() };
         assert_eq!(price.cost(&usage), Nanodollars(u64::MAX));
     }
 

@@ -51,7 +51,8 @@ impl Ticket {
     /// The header's value.
     #[must_use]
     pub fn encode(&self, key: &[u8]) -> String {
-        let Price { input, cached_input, output } = self.price;
+        // Nobody of ours has a price for writing to a cache.
+        let Price { input, cached_input, cache_write: _, output } = self.price;
         let mut text = format!("v1.{}.{}.{input}.{cached_input}.{output}", self.request_id, self.issued_at);
         let signature = sign::sign(key, LABEL, text.as_bytes());
         text.push('.');
@@ -78,7 +79,10 @@ impl Ticket {
         let ticket = Self {
             request_id: id.to_owned(),
             issued_at: number(issued)?,
-            price: Price { input: number(input)?, cached_input: number(cached)?, output: number(output)? },
+            price: {
+                let input = number(input)?;
+                Price { input, cached_input: number(cached)?, cache_write: input, output: number(output)? }
+            },
         };
         if ticket.issued_at.abs_diff(now) > MAX_SKEW_S {
             return Err(Expired);
@@ -95,7 +99,7 @@ mod tests {
         Ticket {
             request_id: "req_01-A".into(),
             issued_at: 1_000,
-            price: Price { input: 1, cached_input: 2, output: 3 },
+            price: Price { input: 1, cached_input: 2, cache_write: 1, output: 3 },
         }
     }
 

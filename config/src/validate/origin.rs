@@ -2,7 +2,7 @@
 
 use super::{Problems, headers};
 use crate::fields::{NEEDED_FIELDS, is_denied_by_default};
-use crate::{Authority, DENIED_FIELDS, FieldPolicy, Kind, Origin, Prefill, is_same_field};
+use crate::{Authority, DENIED_FIELDS, FieldPolicy, Kind, Origin, is_same_field};
 
 impl Problems {
     pub(super) fn origin(&mut self, path: &str, origin: &Origin) {
@@ -77,12 +77,13 @@ impl Problems {
         if origin.secret.is_none() && !origin.spare_secrets.is_empty() {
             self.add(format!("{path}.spare_secrets"), "stand in for `secret`, which is missing");
         }
-        if origin.kind == Kind::Moegate && origin.prefill != Prefill::default() {
+        if origin.kind == Kind::Moegate && origin.prefill.is_some() {
             self.add(
                 format!("{path}.prefill"),
                 "has no use where the kind is `moegate`: it gets a resume handle",
             );
         }
+        self.cloud(path, origin);
         self.fields(&format!("{path}.fields"), origin);
         if origin.models.is_empty() {
             self.add(
@@ -100,6 +101,63 @@ impl Problems {
                 .enumerate()
                 .map(|(i, m)| (format!("{path}.models[{i}].name"), m.name.as_str())),
         );
+    }
+
+    /// What only some kinds have.
+    fn cloud(&mut self, path: &str, origin: &Origin) {
+        let Origin { kind, aws, api_version, responses, .. } = origin;
+        if let Some(aws) = aws {
+            let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+            if *kind != Kind::Bedrock {
+                self.add(format!("{path}.aws"), "is for origins of kind `bedrock`");
+            }
+            if aws.region.is_empty() || !aws.region.bytes().all(good) {
+                self.add(format!("{path}.aws.region"), "must be a region such as `us-east-1`");
+            }
+            self.secret_name(&format!("{path}.aws.access_key_id"), &aws.access_key_id);
+            if let Some(name) = &aws.session_token {
+                self.secret_name(&format!("{path}.aws.session_token"), name);
+            }
+            if !origin.spare_secrets.is_empty() {
+                self.add(
+                    format!("{path}.spare_secrets"),
+                    "cannot sign with the one `aws.access_key_id`: make them origins of their own",
+                );
+            }
+        }
+        if matches!(
+            kind,
+            Kind::Anthropic
+                | Kind::Gemini
+                | Kind::AzureOpenai
+                | Kind::Bedrock
+                | Kind::Vertex
+                | Kind::Openrouter
+        ) && origin.secret.is_none()
+            && origin.secret_headers.is_empty()
+        {
+            self.add(
+                format!("{path}.secret"),
+                format!(
+                    "is missing: an origin of kind `{}` wants a key; name the platform secret that holds it",
+                    kind.name()
+                ),
+            );
+        }
+        if let Some(version) = api_version {
+            if *kind != Kind::AzureOpenai {
+                self.add(format!("{path}.api_version"), "is for origins of kind `azure-openai`");
+            }
+            if version.is_empty() || !version.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+                self.add(format!("{path}.api_version"), "must be a version such as `2024-10-21`");
+            }
+        }
+        if *responses == Some(true) && !kind.is_openai_compatible() {
+            self.add(
+                format!("{path}.responses"),
+                format!("cannot be: origins of kind `{}` have no Responses API", kind.name()),
+            );
+        }
     }
 
     fn fields(&mut self, path: &str, origin: &Origin) {
@@ -136,6 +194,6 @@ impl Problems {
 fn not_denied(kind: Kind, name: &str) -> String {
     match kind {
         Kind::Moegate => format!("`{name}` is not denied: an origin of kind `moegate` gets every field"),
-        Kind::Openai => format!("`{name}` is not denied; what is: {}", DENIED_FIELDS.join(", ")),
+        _ => format!("`{name}` is not denied; what is: {}", DENIED_FIELDS.join(", ")),
     }
 }

@@ -296,7 +296,7 @@ mod tests {
             shape.piece("a", None, false, vec![]),
             format!(r#"{head}{{"index":0,"text":"a","logprobs":null,"finish_reason":null}}]}}"#)
         );
-        let price = Price { input: 1_000_000, cached_input: 0, output: 3_000_000 };
+        let price = Price { input: 1_000_000, cached_input: 0, cache_write: 1_000_000, output: 3_000_000 };
         assert_eq!(
             shape.whole("a", Finish::Stop, usage(Some(price))),
             format!(

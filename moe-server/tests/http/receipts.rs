@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const PRICE: Price = Price { input: 150_000_000, cached_input: 75_000_000, output: 600_000_000 };
+const PRICE: Price =
+    Price { input: 150_000_000, cached_input: 75_000_000, cache_write: 150_000_000, output: 600_000_000 };
 
 type Post = Request<http_body_util::Full<hyper::body::Bytes>>;
 

@@ -138,7 +138,8 @@ async fn every_cut(servers: &[Arc<TestServer>; 2], path: &'static str, body: &Va
         assert_eq!(resumed.counts(), (prompt + count, completion - count), "{what}");
         // Where nothing is left to generate, the prompt is not computed either.
         let cached = if count == completion { prompt + count } else { 0 };
-        let usage = Usage { prompt: prompt + count, completion: completion - count, cached, reasoning: 0 };
+        let usage =
+            Usage { prompt: prompt + count, completion: completion - count, cached, ..Default::default() };
         assert_eq!(resumed.receipt.usage, usage, "{what}");
         assert_eq!(resumed.usage["prompt_tokens_details"]["cached_tokens"], cached, "{what}");
         assert_eq!(resumed.receipt.ending, Ending::Complete, "{what}");

@@ -1,8 +1,8 @@
 //! Whole answers.
 
-use super::usage;
 use crate::dialect::answer::AnswerFacts;
 use crate::dialect::json::{list, pick};
+use crate::dialect::usage;
 use crate::payload::Edit;
 use memchr::memmem;
 use moegate_wire::Price;
@@ -51,5 +51,5 @@ pub(super) fn read(body: &[u8], price: &Price) -> Option<AnswerFacts> {
     } else {
         Vec::new()
     };
-    Some(AnswerFacts { counts: Some(counts), dubious, edits })
+    Some(AnswerFacts { counts: Some(counts), dubious, edits, own: None })
 }

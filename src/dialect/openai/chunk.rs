@@ -1,7 +1,7 @@
 //! The members of a stream's chunk that are looked at.
 
-use super::usage::OTHERS;
 use crate::dialect::json::Text;
+use crate::dialect::usage::OTHERS;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;

@@ -1,15 +1,15 @@
 //! One stream of OpenAI's chunks, passed on to clients that speak the same.
 
 use super::chunk::Chunk;
+use super::form;
 use super::partial::{Edited, take_in, with_data};
 use super::prefilter::is_interesting;
-use super::{classify, form, usage};
 use crate::dialect::answer::OriginError;
 use crate::dialect::counts::Counts;
 use crate::dialect::event::{Output, StreamEvent};
 use crate::dialect::json::{pick, says_something, whole_number};
 use crate::dialect::partial::Partial;
-use crate::dialect::{AttemptNote, StreamCodec, StreamOptions};
+use crate::dialect::{AttemptNote, StreamCodec, StreamOptions, errors, usage};
 use crate::error::ApiError;
 use crate::payload::{Edit, edited};
 use crate::stream::sse;
@@ -144,7 +144,7 @@ impl Codec {
 
     /// The event of an error, if it is one.
     fn error(&self, data: &[u8]) -> Option<(StreamEvent, Output)> {
-        let OriginError { readable, .. } = classify::error_of(200, data)?;
+        let OriginError { readable, .. } = errors::error_of(200, data)?;
         let output = if readable && self.options.plain_errors.is_none() {
             Output::Pass
         } else {
@@ -169,13 +169,13 @@ impl Codec {
         let mut edits = match (found, self.counts) {
             (Some(found), Some(counts)) if found.usual => {
                 self.told = true;
-                usage::cost_edits(data, &found.reading, self.options.price.cost(&counts.usage))
+                usage::cost_edits(data, &found.reading, self.options.context.price.cost(&counts.usage))
             }
             // What the client asked for, which this origin puts elsewhere.
             (Some(_), Some(counts)) if self.options.include_usage && chunk.usage.is_none() && !self.told => {
                 self.told = true;
                 let brace = data.iter().position(|&b| b == b'{').unwrap_or(0) + 1;
-                let cost = self.options.price.cost(&counts.usage);
+                let cost = self.options.context.price.cost(&counts.usage);
                 let text = format!("{},", usage::member(&counts.usage, cost));
                 vec![Edit { span: brace..brace, text }]
             }
@@ -218,13 +218,10 @@ impl StreamCodec for Codec {
 
     fn origin_error_event(&self, data: &[u8]) -> String {
         if let Some(id) = &self.options.plain_errors {
-            let text = format!(
-                "the provider of this model failed; the gateway's operator finds the reason under the request id {id}"
-            );
-            return form::error_event(&ApiError::upstream(502, "provider_error", text));
+            return form::error_event(&errors::plain(id));
         }
-        match classify::error_of(200, data) {
-            Some(error) if !error.readable => form::error_event(&form::origin_error(error, 502)),
+        match errors::error_of(200, data) {
+            Some(error) if !error.readable => form::error_event(&errors::told(error, 502)),
             _ => format!("data: {}\n\n", String::from_utf8_lossy(data)),
         }
     }

@@ -1,12 +1,9 @@
 //! What the gateway itself says in OpenAI's form: errors, model lists, the note about attempts.
 
-use crate::config::Failure;
-use crate::dialect::answer::OriginError;
 use crate::dialect::{AttemptEntry, AttemptNote, ModelInfo};
-use crate::error::{ApiError, shown_text};
+use crate::error::ApiError;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 
 // Structs rather than `json!`: their order of fields is the same in every build.
 #[derive(Serialize)]
@@ -27,26 +24,6 @@ struct Fields<'a> {
 pub(super) fn error_body(error: &ApiError) -> String {
     let ApiError { kind, code, param, message, .. } = error;
     to_json(&Envelope { error: Fields { message, kind, param: param.as_deref(), code } })
-}
-
-/// An origin's error that is not in this form, in it: its text, with the type and code that clients know.
-pub(super) fn origin_error(error: OriginError, status: u16) -> ApiError {
-    let (kind, code) = match error.failure {
-        Failure::ContextLength => ("invalid_request_error", "context_length_exceeded"),
-        Failure::ContentFilter => ("invalid_request_error", "content_filter"),
-        Failure::ModelNotFound => ("model_not_found", "model_not_found"),
-        Failure::RateLimited => ("rate_limit_error", "rate_limit_exceeded"),
-        Failure::Unsupported => ("invalid_request_error", "unsupported_parameter"),
-        Failure::Refused => ("invalid_request_error", "origin_error"),
-        _ => ("upstream_error", "origin_error"),
-    };
-    let message = error.message.unwrap_or_else(|| "the origin reported an error without a text".to_owned());
-    ApiError {
-        kind,
-        // A field's name; some put a sentence there.
-        param: error.param.filter(|param| param.len() <= 100 && !param.contains(' ')).map(Cow::Owned),
-        ..ApiError::upstream(status, code, shown_text(&message))
-    }
 }
 
 /// The same as one event of a stream whose status is already sent.
@@ -93,9 +70,13 @@ struct Note<'a> {
 /// The member that tells within a stream who answered, with the comma before it: on an event that has other members. An
 /// event of its own would have no choices, and the plainest client loop reads `choices[0]` of each (foundry-local#905).
 pub(super) fn note_member(note: &AttemptNote) -> String {
+    format!(",\"moegate\":{}", self::note(note))
+}
+
+/// The note's value.
+pub(super) fn note(note: &AttemptNote) -> String {
     let AttemptNote { asked_model, model, origin, attempts } = note;
-    let note = Note { model_asked: asked_model, model, origin, attempts };
-    format!(",\"moegate\":{}", to_json(&note))
+    to_json(&Note { model_asked: asked_model, model, origin, attempts })
 }
 
 /// What is an error by its event's name or its line's, as the data of one.
@@ -106,7 +87,7 @@ pub(super) fn wrapped_error(said: &[u8]) -> Vec<u8> {
     format!("{{\"error\":{inner}}}").into_bytes()
 }
 
-pub(super) fn to_json(value: &impl Serialize) -> String {
+pub(in crate::dialect) fn to_json(value: &impl Serialize) -> String {
     // Plain strings and numbers always serialise.
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -2,9 +2,10 @@
 
 use super::form::to_json;
 use super::split::{MOST_CHOICES, is_simple};
-use super::{chunk::Chunk, classify, form, usage};
+use super::{chunk::Chunk, form};
 use crate::dialect::Gathered;
 use crate::dialect::counts::Counts;
+use crate::dialect::{errors, usage};
 use crate::stream::sse;
 use serde_json::{Map, Value};
 
@@ -58,7 +59,7 @@ fn is_error(data: &[u8]) -> bool {
     let is_chunk = Chunk::read(data).is_some_and(|chunk| chunk.choices.is_some() && chunk.error.is_none());
     // Most chunks hold no error, and then nothing is taken apart.
     let hints = is_chunk && memchr::memmem::find(data, b"\"error\"").is_none();
-    !hints && classify::error_of(200, data).is_some()
+    !hints && errors::error_of(200, data).is_some()
 }
 
 #[derive(Default)]

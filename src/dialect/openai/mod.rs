@@ -1,36 +1,44 @@
 //! OpenAI's API: chat completions and completions, in and out.
 //!
 //! - [`request`]: what a body says and what has to change; [`resume`]: going on with a partial answer.
-//! - [`answer`], [`codec`] of [`chunk`]s, [`partial`]: what comes back, whole and as a stream. [`usage`]: counts.
-//!   [`gather`], [`split`]: a stream for one answer, and the other way round, where an origin sends what was not asked for.
-//! - [`error_body`]: what an error's body says, whatever its shape. [`error_words`]: what origins call their errors.
-//!   [`classify`]: what kind of failure that is.
+//! - Between OpenAI's clients and origins: [`answer`], [`codec`] of [`chunk`]s, [`partial`]: what comes back, whole and as a
+//!   stream. [`gather`], [`split`]: a stream for one answer, and the other way round, where an origin sends what was not
+//!   asked for.
+//! - From and to other APIs, through the canonical form: [`parse`] reads a client's request, [`encode`] writes an origin's;
+//!   [`reader`] reads an origin's answer, [`writer`] writes a client's.
 //! - [`form`]: what the gateway itself says in this form.
 
 mod answer;
 mod chunk;
-mod classify;
 mod codec;
-mod error_body;
-mod error_words;
-mod form;
+mod encode;
+pub(super) mod form;
 mod gather;
+pub(super) mod parse;
 mod partial;
 mod prefilter;
+mod reader;
 mod request;
+pub(super) mod responses;
 mod resume;
 mod split;
-mod usage;
+mod writer;
 
 use super::answer::{AnswerFacts, OriginError};
+use super::canonical::answer::Answer;
+use super::canonical::delta::Delta;
+use super::canonical::request::Request as Canonical;
+use super::canonical::unsupported::Unsupported;
+use super::format::{ClientFormat, Destination, EventReader, EventWriter, OriginFormat};
 use super::{
-    ClientDialect, ClientRequest, Exchange, Gathered, ModelInfo, Operation, StreamCodec, StreamOptions,
+    AnswerContext, Call, ClientDialect, ClientRequest, Exchange, Gathered, ModelInfo, Operation, StreamCodec,
+    StreamOptions, errors, registry,
 };
-use crate::config::Kind;
+use crate::config::Origin;
 use crate::error::ApiError;
 use form::to_json;
-use http::{HeaderMap, HeaderName, Method, header};
-use moegate_wire::Price;
+use http::{Method, Request};
+use std::borrow::Cow;
 
 const CHAT: &str = "/chat/completions";
 const COMPLETIONS: &str = "/completions";
@@ -38,18 +46,17 @@ const COMPLETIONS: &str = "/completions";
 /// As clients speak it.
 pub(super) struct OpenAi;
 
-static CREDENTIAL_HEADERS: [HeaderName; 1] = [header::AUTHORIZATION];
-
 impl ClientDialect for OpenAi {
-    fn operation(&self, method: &Method, path: &str) -> Option<Result<Operation, ApiError>> {
+    fn operation(&self, head: &Request<()>, path: &str) -> Option<Result<Operation, ApiError>> {
+        let method = head.method();
         let path = path.strip_prefix("/v1")?;
         let only = |wanted: &[Method], allow, operation| {
             if wanted.contains(method) { Ok(operation) } else { Err(ApiError::method(allow)) }
         };
         const READS: &[Method] = &[Method::GET, Method::HEAD];
         match path {
-            CHAT => Some(only(&[Method::POST], "POST", Operation::Generate(CHAT))),
-            COMPLETIONS => Some(only(&[Method::POST], "POST", Operation::Generate(COMPLETIONS))),
+            CHAT => Some(only(&[Method::POST], "POST", Operation::Generate(CHAT.into()))),
+            COMPLETIONS => Some(only(&[Method::POST], "POST", Operation::Generate(COMPLETIONS.into()))),
             "/models" => Some(only(READS, "GET, HEAD", Operation::ListModels)),
             _ => {
                 let name = path.strip_prefix("/models/")?;
@@ -58,37 +65,20 @@ impl ClientDialect for OpenAi {
         }
     }
 
-    fn credential_headers(&self) -> &'static [HeaderName] {
-        &CREDENTIAL_HEADERS
+    fn parse<'a>(&self, call: &Call, body: &'a [u8]) -> Result<Box<dyn ClientRequest + 'a>, ApiError> {
+        Ok(Box::new(request::Request::parse(call.endpoint, body)?))
     }
 
-    fn credential<'h>(&self, headers: &'h HeaderMap) -> Result<&'h str, ApiError> {
-        let header = headers.get(header::AUTHORIZATION).map_or(&b""[..], http::HeaderValue::as_bytes);
-        if header.is_empty() {
-            return Err(ApiError::unauthorized(
-                "no key was sent: send the header `Authorization: Bearer <your key>`",
-            ));
-        }
-        let token = std::str::from_utf8(header).ok().and_then(|header| match header.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim()),
-            _ => None,
-        });
-        token
-            .filter(|token| !token.is_empty())
-            .ok_or_else(|| ApiError::unauthorized("the Authorization header must read `Bearer <your key>`"))
-    }
-
-    fn parse<'a>(
+    fn exchange(
         &self,
         endpoint: &'static str,
-        body: &'a [u8],
-    ) -> Result<Box<dyn ClientRequest + 'a>, ApiError> {
-        Ok(Box::new(request::Request::parse(endpoint, body)?))
-    }
-
-    fn exchange(&self, kind: Kind) -> Option<&'static dyn Exchange> {
-        match kind {
-            Kind::Moegate | Kind::Openai => Some(&Same),
+        origin: &Origin,
+        model: &str,
+    ) -> Option<&'static dyn Exchange> {
+        match registry::api_of(origin, model) {
+            registry::Api::Chat => Some(&Same),
+            api if endpoint == CHAT => Some(registry::through(registry::Client::Chat, api)),
+            _ => None,
         }
     }
 
@@ -110,26 +100,22 @@ impl ClientDialect for OpenAi {
 }
 
 /// OpenAI's clients towards OpenAI-compatible origins: bytes pass by.
-struct Same;
+pub(super) struct Same;
 
 impl Exchange for Same {
-    fn answer(&self, body: &[u8], price: &Price) -> Option<AnswerFacts> {
-        answer::read(body, price)
+    fn answer(&self, body: &[u8], context: &AnswerContext) -> Option<AnswerFacts> {
+        answer::read(body, &context.price)
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Option<OriginError> {
-        classify::error_of(status, body)
-    }
-
-    fn told(&self, error: OriginError, status: u16) -> ApiError {
-        form::origin_error(error, status)
+        errors::error_of(status, body)
     }
 
     fn refuses_usage(&self, status: u16, body: &[u8]) -> bool {
-        classify::refuses_stream_options(status, body)
+        errors::refuses_stream_options(status, body)
     }
 
-    fn streamed(&self, body: &[u8]) -> Option<Vec<u8>> {
+    fn streamed(&self, body: &[u8], _context: &AnswerContext) -> Option<Vec<u8>> {
         split::stream_of(body)
     }
 
@@ -139,5 +125,41 @@ impl Exchange for Same {
 
     fn stream(&self, options: StreamOptions) -> Box<dyn StreamCodec> {
         Box::new(codec::Codec::new(options))
+    }
+}
+
+/// Chat completions on their way from and to other APIs.
+pub(super) struct Chat;
+
+impl OriginFormat for Chat {
+    fn path(&self, _to: &Destination<'_>, _stream: bool) -> Cow<'static, str> {
+        CHAT.into()
+    }
+
+    fn encode(
+        &self,
+        request: &Canonical<'_>,
+        to: &Destination<'_>,
+        unsupported: &mut Unsupported,
+    ) -> Vec<u8> {
+        encode::encode(request, to, unsupported)
+    }
+
+    fn answer<'b>(&self, body: &'b str) -> Option<Vec<Delta<'b>>> {
+        reader::answer(body)
+    }
+
+    fn reader(&self) -> Box<dyn EventReader> {
+        Box::new(reader::Reader::default())
+    }
+}
+
+impl ClientFormat for Chat {
+    fn answer(&self, answer: &Answer, context: &AnswerContext) -> Vec<u8> {
+        writer::answer(answer, context)
+    }
+
+    fn writer(&self, context: &AnswerContext, include_usage: bool) -> Box<dyn EventWriter> {
+        Box::new(writer::Writer::new(context, include_usage))
     }
 }

@@ -3,11 +3,14 @@
 //! Everything else in a body passes untouched, byte for byte: only the spans that must differ are replaced.
 
 use crate::config::{DeniedAction, is_harmless, is_same_field};
-use crate::dialect::ClientRequest;
+use crate::dialect::format::OriginFormat;
 use crate::dialect::json::{Text, member, present, span, whole_number};
-use crate::dialect::request::{CannotEncode, Changes, Encoded, EncodedBody, RequestFacts, RequestSize};
+use crate::dialect::request::{
+    CannotEncode, Changes, Encoded, EncodedBody, RequestFacts, RequestSize, StreamForm,
+};
+use crate::dialect::{ClientRequest, registry, through};
 use crate::error::{ApiError, shown_name};
-use crate::payload::Edit;
+use crate::payload::{Edit, edited};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -175,6 +178,27 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// The request in another API's words.
+    fn encode_through(
+        &self,
+        changes: &Changes<'_>,
+        format: &dyn OriginFormat,
+    ) -> Result<Encoded, CannotEncode> {
+        if self.endpoint != super::CHAT {
+            return Err(CannotEncode::Dialect);
+        }
+        let mut edits = Vec::new();
+        self.denied(changes, &mut edits)?;
+        edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
+        merge(self.body, &mut edits);
+        let body = if edits.is_empty() { Cow::Borrowed(self.body) } else { edited(self.body, edits).into() };
+        let text = String::from_utf8_lossy(&body);
+        let text = text.strip_prefix(MARK).unwrap_or(&text);
+        let mut request = super::parse::parse(text).map_err(CannotEncode::Invalid)?;
+        request.stream = self.facts.stream;
+        through::encode(request, changes, format)
+    }
+
     /// Takes out the members that the origin is not to get.
     ///
     /// # Errors
@@ -203,16 +227,20 @@ impl ClientRequest for Request<'_> {
     }
 
     fn encode(&self, changes: &Changes<'_>) -> Result<Encoded, CannotEncode> {
+        match registry::api_of(changes.origin, &changes.model.name) {
+            registry::Api::Chat => {}
+            api => return self.encode_through(changes, registry::origin_format(api)),
+        }
         let mut edits = Vec::new();
         if self.body.starts_with(MARK.as_bytes()) {
             // Many parsers refuse it.
             edits.push(Edit { span: 0..MARK.len(), text: String::new() });
         }
         self.denied(changes, &mut edits)?;
-        if self.facts.model != changes.model
+        if self.facts.model != changes.model.name
             && let Some(model) = self.members.known[MODEL]
         {
-            let text = serde_json::Value::from(changes.model).to_string();
+            let text = serde_json::Value::from(changes.model.name.as_str()).to_string();
             edits.push(Edit { span: span(self.body, model), text });
         }
         if changes.ask_usage && self.facts.stream && !self.facts.include_usage {
@@ -223,7 +251,7 @@ impl ClientRequest for Request<'_> {
         }
         edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
         merge(self.body, &mut edits);
-        Ok(Encoded { path: self.endpoint, body: EncodedBody::Edited(edits) })
+        Ok(Encoded { path: self.endpoint.into(), body: EncodedBody::Edited(edits), dropped: Vec::new() })
     }
 }
 
@@ -272,6 +300,7 @@ fn facts(body: &[u8], members: &Members<'_>) -> Result<RequestFacts, ApiError> {
     Ok(RequestFacts {
         model: model.into_owned(),
         stream,
+        stream_form: StreamForm::Events,
         include_usage: options.and_then(|options| options.include_usage).unwrap_or(false),
         size,
         conversation,

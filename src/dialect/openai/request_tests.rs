@@ -54,7 +54,8 @@ fn origin(kind: &str, fields: &str) -> Origin {
 /// The body as that origin gets it.
 fn encoded(body: &str, origin: &Origin, model: &str, ask_usage: bool) -> Result<String, CannotEncode> {
     let request = Request::parse("/chat/completions", body.as_bytes()).unwrap();
-    let changes = Changes { origin, model, ask_usage, resume: None };
+    let model = &crate::config::Model { name: model.to_owned(), ..origin.models[0].clone() };
+    let changes = Changes { origin, model, ask_usage, drop_unsupported: false, resume: None };
     let EncodedBody::Edited(edits) = request.encode(&changes)?.body else { panic!("another body") };
     Ok(String::from_utf8(edited(body.as_bytes(), edits)).unwrap())
 }

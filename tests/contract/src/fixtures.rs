@@ -33,7 +33,7 @@ pub fn secrets() -> Vec<(&'static str, String)> {
 
 /// What the scripted answers have used. At the suite's prices (1.00, 0.50, 2.00 dollars per million):
 /// 10 × 1,000 + 20 × 500 + 5 × 2,000 nano-dollars.
-pub const USAGE: Usage = Usage { prompt: 30, cached: 20, completion: 5, reasoning: 4 };
+pub const USAGE: Usage = Usage { prompt: 30, cached: 20, cache_write: 0, completion: 5, reasoning: 4 };
 pub const COST_NANODOLLARS: u64 = 30_000;
 pub const COST: &str = "0.00003";
 

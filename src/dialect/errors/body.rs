@@ -273,5 +273,5 @@ fn push(into: &mut Vec<String>, raw: Option<&RawValue>) {
 }
 
 #[cfg(test)]
-#[path = "error_body_tests.rs"]
+#[path = "body_tests.rs"]
 mod tests;

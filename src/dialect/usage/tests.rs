@@ -7,7 +7,7 @@ fn counts(text: &str) -> Option<((u64, u64, u64, u64), bool)> {
 }
 
 fn numbers(counts: &Counts) -> ((u64, u64, u64, u64), bool) {
-    let Usage { prompt, cached, completion, reasoning } = counts.usage;
+    let Usage { prompt, cached, completion, reasoning, cache_write: _ } = counts.usage;
     ((prompt, cached, completion, reasoning), counts.inferred)
 }
 
@@ -295,7 +295,7 @@ fn one_cost_in_the_body() {
 
 #[test]
 fn the_member_in_openai_s_form() {
-    let usage = Usage { prompt: 30, cached: 20, completion: 5, reasoning: 4 };
+    let usage = Usage { prompt: 30, cached: 20, completion: 5, reasoning: 4, ..Usage::default() };
     let text = format!("{{{}}}", member(&usage, Nanodollars(30_000)));
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["usage"]["total_tokens"], 35);

@@ -1,9 +1,14 @@
 //! What kind of failure an answer is: codes beat types, types beat statuses, statuses beat words.
 
-use super::error_body::{self, ErrorBody};
-use super::error_words::{CODES, PHRASES};
+mod body;
+mod words;
+
 use crate::config::Failure;
 use crate::dialect::answer::OriginError;
+use crate::error::{ApiError, shown_text};
+use body::ErrorBody;
+use std::borrow::Cow;
+use words::{CODES, PHRASES};
 
 /// What a page shows of itself at most.
 const PAGE_BYTES: usize = 2048;
@@ -12,7 +17,7 @@ const PAGE_BYTES: usize = 2048;
 #[must_use]
 pub(super) fn error_of(status: u16, body: &[u8]) -> Option<OriginError> {
     let succeeded = (200..300).contains(&status);
-    match error_body::read(body, succeeded) {
+    match body::read(body, succeeded) {
         Some(error) => {
             let known = error.message.is_some();
             let error = of_error(status, error);
@@ -35,6 +40,35 @@ fn of_error(status: u16, error: ErrorBody) -> OriginError {
         failure == Failure::BadKey && (status == 402 || found.is_some_and(|(name, _)| is_spent(name)));
     let ErrorBody { readable, message, param, .. } = error;
     OriginError { failure, status, readable, known: message.is_some(), spent, message, param }
+}
+
+/// An origin's error as the gateway's own: its text, with the type and code that clients know. `status`: what the client
+/// gets.
+pub(super) fn told(error: OriginError, status: u16) -> ApiError {
+    let (kind, code) = match error.failure {
+        Failure::ContextLength => ("invalid_request_error", "context_length_exceeded"),
+        Failure::ContentFilter => ("invalid_request_error", "content_filter"),
+        Failure::ModelNotFound => ("model_not_found", "model_not_found"),
+        Failure::RateLimited => ("rate_limit_error", "rate_limit_exceeded"),
+        Failure::Unsupported => ("invalid_request_error", "unsupported_parameter"),
+        Failure::Refused => ("invalid_request_error", "origin_error"),
+        _ => ("upstream_error", "origin_error"),
+    };
+    let message = error.message.unwrap_or_else(|| "the origin reported an error without a text".to_owned());
+    ApiError {
+        kind,
+        // A field's name; some put a sentence there.
+        param: error.param.filter(|param| param.len() <= 100 && !param.contains(' ')).map(Cow::Owned),
+        ..ApiError::upstream(status, code, shown_text(&message))
+    }
+}
+
+/// What a client gets of an error in a stream whose text is for the operator.
+pub(super) fn plain(request_id: &str) -> ApiError {
+    let text = format!(
+        "the provider of this model failed; the gateway's operator finds the reason under the request id {request_id}"
+    );
+    ApiError::upstream(502, "provider_error", text)
 }
 
 /// The entry of a table that holds: what it is called, and what it means.
@@ -85,7 +119,7 @@ pub(super) fn refuses_stream_options(status: u16, body: &[u8]) -> bool {
         return false;
     }
     // In its texts only: elsewhere the body may hold the request, as FastAPI's `input` does.
-    let Some(error) = error_body::read(body, false) else { return false };
+    let Some(error) = body::read(body, false) else { return false };
     let mut said = error.texts.iter().map(String::as_str).chain(error.param.as_deref());
     said.any(|text| text.contains("stream_options") || text.contains("include_usage"))
 }
@@ -131,5 +165,5 @@ fn of_status(status: u16) -> Failure {
 }
 
 #[cfg(test)]
-#[path = "classify_tests.rs"]
+#[path = "tests.rs"]
 mod tests;

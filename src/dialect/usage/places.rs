@@ -5,18 +5,18 @@ use crate::dialect::json::pick;
 use serde_json::value::RawValue;
 
 /// Members beside `usage` and the choices that may hold counts: Groq's, llama.cpp's, Gemini's, Bedrock's.
-pub(in crate::dialect::openai) const OTHERS: [&str; 4] =
+pub(in crate::dialect) const OTHERS: [&str; 4] =
     ["x_groq", "timings", "usageMetadata", "amazon-bedrock-invocationMetrics"];
 
 /// The counts of an answer or event.
-pub(in crate::dialect::openai) struct Found<'a> {
-    pub(in crate::dialect::openai) reading: Reading<'a>,
+pub(in crate::dialect) struct Found<'a> {
+    pub(in crate::dialect) reading: Reading<'a>,
     /// They stand where OpenAI has them.
-    pub(in crate::dialect::openai) usual: bool,
+    pub(in crate::dialect) usual: bool,
 }
 
 /// The first place that says more than zeros: `usage`, the choices, the [`OTHERS`].
-pub(in crate::dialect::openai) fn find<'a>(
+pub(in crate::dialect) fn find<'a>(
     usage: Option<&'a RawValue>,
     [x_groq, timings, metadata, metrics]: [Option<&'a RawValue>; 4],
     choices: &[&'a RawValue],

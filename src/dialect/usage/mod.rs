@@ -44,7 +44,8 @@ fn relate(told: &Told<'_>) -> Option<(Usage, bool)> {
     let answer = told.completion.unwrap_or(0);
     let (prompt, cached) = prompt(told, total, answer);
     let reasoning = told.reasoning.unwrap_or(0);
-    let mut usage = Usage { prompt: prompt.unwrap_or(0), cached, completion: answer, reasoning };
+    let cache_write = told.cache_write.unwrap_or(0);
+    let mut usage = Usage { prompt: prompt.unwrap_or(0), cached, cache_write, completion: answer, reasoning };
     let sum = usage.prompt.saturating_add(answer);
     let mut inferred = false;
     match total {
@@ -70,6 +71,7 @@ fn relate(told: &Told<'_>) -> Option<(Usage, bool)> {
     }
     inferred |= usage.cached > usage.prompt || usage.reasoning > usage.completion;
     usage.cached = usage.cached.min(usage.prompt);
+    usage.cache_write = usage.cache_write.min(usage.prompt - usage.cached);
     usage.reasoning = usage.reasoning.min(usage.completion);
     let sane = usage.prompt <= MAX_TOKENS && usage.completion <= MAX_TOKENS;
     (sane && usage.prompt + usage.completion > 0).then_some((usage, inferred))
@@ -125,7 +127,7 @@ pub(super) fn cost_edits(body: &[u8], reading: &Reading<'_>, cost: Nanodollars) 
 /// The counts as OpenAI's object.
 #[must_use]
 pub(super) fn object(usage: &Usage) -> Value {
-    let Usage { prompt, cached, completion, reasoning } = usage;
+    let Usage { prompt, cached, completion, reasoning, cache_write: _ } = usage;
     serde_json::json!({
         "prompt_tokens": prompt,
         "completion_tokens": completion,
@@ -138,7 +140,7 @@ pub(super) fn object(usage: &Usage) -> Value {
 /// The member `usage` in OpenAI's form.
 #[must_use]
 pub(super) fn member(usage: &Usage, cost: Nanodollars) -> String {
-    let Usage { prompt, cached, completion, reasoning } = usage;
+    let Usage { prompt, cached, completion, reasoning, cache_write: _ } = usage;
     format!(
         "\"usage\":{{\"prompt_tokens\":{prompt},\"completion_tokens\":{completion},\"total_tokens\":{},\"prompt_tokens_details\":{{\"cached_tokens\":{cached}}},\"completion_tokens_details\":{{\"reasoning_tokens\":{reasoning}}},\"cost\":{}}}",
         prompt + completion,

@@ -4,11 +4,11 @@ use crate::config::Failure::{
 };
 
 /// Every origin's words for prompts that are too long, content that is refused, and keys.
-#[path = "classify_words_tests.rs"]
+#[path = "words_tests.rs"]
 mod words;
 
 /// And for rates, models that are not there, and what is beyond an origin.
-#[path = "classify_limits_tests.rs"]
+#[path = "limits_tests.rs"]
 mod limits;
 
 fn of_answer(status: u16, body: &str) -> Failure {

@@ -1,0 +1,217 @@
+//! The members of an object that a client sent: read by name, and what is left is told.
+
+use crate::dialect::json::{Text, list, says_something, whole_number};
+use crate::error::{ApiError, shown_name};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+/// An object's members, and where in the request it stands (`messages[2].content[0]`; empty for the body itself).
+#[derive(Debug)]
+pub(in crate::dialect) struct Fields<'a> {
+    path: String,
+    members: Vec<(Cow<'a, str>, Option<&'a RawValue>)>,
+}
+
+struct Members<'a>(Vec<(Cow<'a, str>, Option<&'a RawValue>)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members: Vec<(Cow<'de, str>, Option<&'de RawValue>)> = Vec::new();
+                while let Some(Text(name)) = map.next_key()? {
+                    let value = map.next_value::<&RawValue>()?;
+                    // Of a member given twice the last one holds, as in most parsers.
+                    members.retain(|(own, _)| *own != name);
+                    members.push((name, Some(value)));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// # Errors
+    /// 400: it is no object.
+    pub(in crate::dialect) fn of(raw: &'a RawValue, path: impl Into<String>) -> Result<Self, ApiError> {
+        Self::of_text(raw.get(), path)
+    }
+
+    /// Of a whole body.
+    ///
+    /// # Errors
+    /// 400: it is no object.
+    pub(in crate::dialect) fn of_text(text: &'a str, path: impl Into<String>) -> Result<Self, ApiError> {
+        let path = path.into();
+        let members: Result<Members<'a>, _> = serde_json::from_str(text);
+        match members {
+            Ok(Members(members)) => Ok(Self { path, members }),
+            Err(_) => Err(wrong(&path, "must be an object")),
+        }
+    }
+
+    /// The path of a member.
+    pub(in crate::dialect) fn path(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// Takes a member's value; null is none.
+    pub(in crate::dialect) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        let (_, value) = self.members.iter_mut().find(|(own, _)| own == name)?;
+        value.take().filter(|raw| raw.get() != "null")
+    }
+
+    /// Members that need not be said to anybody: hints, and what the gateway itself looks at.
+    pub(in crate::dialect) fn skip(&mut self, names: &[&str]) {
+        for name in names {
+            self.take(name);
+        }
+    }
+
+    /// # Errors
+    /// 400: it is no string.
+    pub(in crate::dialect) fn text(&mut self, name: &str) -> Result<Option<Cow<'a, str>>, ApiError> {
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        let text: Result<Text<'a>, _> = serde_json::from_str(raw.get());
+        text.map(|Text(text)| Some(text)).map_err(|_| wrong(&self.path(name), "must be a string"))
+    }
+
+    /// # Errors
+    /// 400: it is missing, or no string.
+    pub(in crate::dialect) fn needed_text(&mut self, name: &str) -> Result<Cow<'a, str>, ApiError> {
+        self.text(name)?.ok_or_else(|| missing(&self.path(name)))
+    }
+
+    /// # Errors
+    /// 400: it is no boolean.
+    pub(in crate::dialect) fn flag(&mut self, name: &str) -> Result<Option<bool>, ApiError> {
+        match self.take(name).map(RawValue::get) {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(wrong(&self.path(name), "must be true or false")),
+        }
+    }
+
+    /// # Errors
+    /// 400: it is no whole number.
+    pub(in crate::dialect) fn count(&mut self, name: &str) -> Result<Option<u64>, ApiError> {
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        whole_number(raw)
+            .map(Some)
+            .ok_or_else(|| wrong(&self.path(name), "must be a whole number, 0 or more"))
+    }
+
+    /// A number, as it stands there; none where it is `usual`.
+    ///
+    /// # Errors
+    /// 400: it is no number.
+    pub(in crate::dialect) fn number(
+        &mut self,
+        name: &str,
+        usual: &[&str],
+    ) -> Result<Option<&'a RawValue>, ApiError> {
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        if !raw.get().starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+            return Err(wrong(&self.path(name), "must be a number"));
+        }
+        Ok((!usual.contains(&raw.get())).then_some(raw))
+    }
+
+    /// An array's elements, each with its path.
+    ///
+    /// # Errors
+    /// 400: it is no array.
+    pub(in crate::dialect) fn elements(
+        &mut self,
+        name: &str,
+    ) -> Result<Vec<(String, &'a RawValue)>, ApiError> {
+        let Some(raw) = self.take(name) else { return Ok(Vec::new()) };
+        let path = self.path(name);
+        let elements = list(raw).ok_or_else(|| wrong(&path, "must be an array"))?;
+        Ok(elements.into_iter().enumerate().map(|(at, raw)| (format!("{path}[{at}]"), raw)).collect())
+    }
+
+    /// Another object within.
+    ///
+    /// # Errors
+    /// 400: it is no object.
+    pub(in crate::dialect) fn object(&mut self, name: &str) -> Result<Option<Fields<'a>>, ApiError> {
+        let path = self.path(name);
+        self.take(name).map(|raw| Fields::of(raw, path)).transpose()
+    }
+
+    /// The paths of what nobody took and that asks for something.
+    pub(in crate::dialect) fn rest(self, others: &mut Vec<String>) {
+        for (name, value) in &self.members {
+            if value.is_some_and(says_something) {
+                others.push(self.path(&shown_name(name)));
+            }
+        }
+    }
+}
+
+/// 400 for a member of the wrong type.
+pub(in crate::dialect) fn wrong(path: &str, must: &str) -> ApiError {
+    let what = if path.is_empty() { "the request body" } else { path };
+    let error = ApiError::invalid("wrong_type", None, format!("`{what}` {must}"));
+    ApiError { param: (!path.is_empty()).then(|| Cow::Owned(path.to_owned())), ..error }
+}
+
+/// 400 for a member that is missing.
+pub(in crate::dialect) fn missing(path: &str) -> ApiError {
+    let error = ApiError::invalid("missing_field", None, format!("`{path}` is missing"));
+    ApiError { param: Some(Cow::Owned(path.to_owned())), ..error }
+}
+
+/// 400 for a value that is not among those that there are.
+pub(in crate::dialect) fn unknown(path: &str, value: &str, known: &str) -> ApiError {
+    let message = format!("`{path}` is {:?}, but must be one of: {known}", shown_name(value));
+    let error = ApiError::invalid("unknown_value", None, message);
+    ApiError { param: Some(Cow::Owned(path.to_owned())), ..error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_takes_is_told() {
+        let text = r#"{"a":"x","b":1,"c":false,"d":{"e":[1]},"f":null,"g":2}"#;
+        let mut fields = Fields::of_text(text, "m[0]").unwrap();
+        assert_eq!(fields.text("a").unwrap().as_deref(), Some("x"));
+        fields.skip(&["b"]);
+        let mut others = Vec::new();
+        let mut inner = fields.object("d").unwrap().unwrap();
+        assert_eq!(inner.elements("e").unwrap()[0].0, "m[0].d.e[0]");
+        inner.rest(&mut others);
+        fields.rest(&mut others);
+        assert_eq!(others, ["m[0].g"]);
+    }
+
+    #[test]
+    fn wrong_types_are_named_with_their_place() {
+        let mut fields = Fields::of_text(r#"{"a":1,"b":"x","c":-1}"#, "m[0]").unwrap();
+        for error in [
+            fields.text("a").unwrap_err(),
+            fields.flag("b").unwrap_err(),
+            fields.count("c").unwrap_err(),
+            fields.needed_text("d").unwrap_err(),
+        ] {
+            assert_eq!(error.status, 400);
+            assert!(error.param.unwrap().starts_with("m[0]."));
+        }
+        assert!(Fields::of_text("[]", "").is_err());
+    }
+}

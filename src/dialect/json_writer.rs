@@ -1,0 +1,138 @@
+//! Writes JSON as it goes, in the order it is told: no tree in memory, and one copy of the code for all shapes.
+
+use serde_json::value::RawValue;
+use std::fmt::Write;
+
+/// A JSON text under way. Commas are its own business.
+#[derive(Debug, Default)]
+pub(in crate::dialect) struct JsonWriter {
+    text: String,
+    /// Something stands before, which a comma follows.
+    after: bool,
+}
+
+impl JsonWriter {
+    pub(in crate::dialect) fn with_capacity(bytes: usize) -> Self {
+        Self { text: String::with_capacity(bytes), after: false }
+    }
+
+    /// An object with what `fill` says.
+    pub(in crate::dialect) fn object(&mut self, fill: impl FnOnce(&mut Self)) {
+        self.open('{');
+        fill(self);
+        self.close('}');
+    }
+
+    /// An array with what `fill` says.
+    pub(in crate::dialect) fn array(&mut self, fill: impl FnOnce(&mut Self)) {
+        self.open('[');
+        fill(self);
+        self.close(']');
+    }
+
+    /// A member's name; its value follows.
+    pub(in crate::dialect) fn key(&mut self, name: &str) -> &mut Self {
+        self.string(name);
+        self.text.push(':');
+        self.after = false;
+        self
+    }
+
+    pub(in crate::dialect) fn string(&mut self, text: &str) {
+        self.comma();
+        // A text always serialises.
+        let quoted = serde_json::to_writer(StringWriter(&mut self.text), text);
+        debug_assert!(quoted.is_ok());
+        self.after = true;
+    }
+
+    /// A value that is JSON already.
+    pub(in crate::dialect) fn raw(&mut self, json: &str) {
+        self.comma();
+        self.text.push_str(json);
+        self.after = true;
+    }
+
+    pub(in crate::dialect) fn number(&mut self, number: u64) {
+        self.comma();
+        // Writing to a String cannot fail.
+        let _ = write!(self.text, "{number}");
+        self.after = true;
+    }
+
+    pub(in crate::dialect) fn bool(&mut self, value: bool) {
+        self.raw(if value { "true" } else { "false" });
+    }
+
+    pub(in crate::dialect) fn member(&mut self, name: &str, text: &str) {
+        self.key(name).string(text);
+    }
+
+    /// A member, if there is a value for it.
+    pub(in crate::dialect) fn optional(&mut self, name: &str, value: Option<&RawValue>) {
+        if let Some(value) = value {
+            self.key(name).raw(value.get());
+        }
+    }
+
+    pub(in crate::dialect) fn into_string(self) -> String {
+        self.text
+    }
+
+    pub(in crate::dialect) fn into_bytes(self) -> Vec<u8> {
+        self.text.into_bytes()
+    }
+
+    fn open(&mut self, bracket: char) {
+        self.comma();
+        self.text.push(bracket);
+        self.after = false;
+    }
+
+    fn close(&mut self, bracket: char) {
+        self.text.push(bracket);
+        self.after = true;
+    }
+
+    fn comma(&mut self) {
+        if self.after {
+            self.text.push(',');
+        }
+    }
+}
+
+/// What serde_json writes is UTF-8, in whole pieces.
+struct StringWriter<'s>(&'s mut String);
+
+impl std::io::Write for StringWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let text = std::str::from_utf8(bytes).map_err(|_| std::io::ErrorKind::InvalidData)?;
+        self.0.push_str(text);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commas_stand_where_they_belong() {
+        let mut json = JsonWriter::default();
+        json.object(|json| {
+            json.member("a", "\"é\n");
+            json.key("b").array(|json| {
+                json.number(1);
+                json.object(|_| {});
+                json.bool(true);
+            });
+            json.optional("c", None);
+            json.key("d").raw("null");
+        });
+        assert_eq!(json.into_string(), r#"{"a":"\"é\n","b":[1,{},true],"d":null}"#);
+    }
+}

@@ -1,0 +1,160 @@
+//! The same API on both sides: the bytes pass, and are read for what the gateway must know.
+
+use super::answer::{AnswerFacts, OriginError};
+use super::canonical::delta::Delta;
+use super::canonical::stop::Stop;
+use super::counts::Counts;
+use super::event::{Output, StreamEvent};
+use super::exchange::{AnswerContext, Exchange, Gathered, StreamCodec, StreamOptions};
+use super::format::{ClientFormat, EventKind, EventReader, OriginFormat};
+use super::partial::Partial;
+use super::through::{Through, ThroughCodec};
+use super::{ClientDialect, errors};
+use crate::error::ApiError;
+use crate::payload::Edit;
+use crate::stream::sse;
+
+/// See the module.
+pub(super) struct Passing {
+    pub(super) dialect: &'static dyn ClientDialect,
+    pub(super) client: &'static dyn ClientFormat,
+    pub(super) origin: &'static dyn OriginFormat,
+    /// What of the answer has to change.
+    pub(super) edits: fn(&str, &Counts, &AnswerContext) -> Vec<Edit>,
+}
+
+impl Passing {
+    fn through(&self) -> Through {
+        Through { client: self.client, origin: self.origin }
+    }
+}
+
+impl Exchange for Passing {
+    fn answer(&self, body: &[u8], context: &AnswerContext) -> Option<AnswerFacts> {
+        if sse::begins(body) == Some(true) {
+            return self.through().answer(body, context);
+        }
+        let text = std::str::from_utf8(body).ok()?;
+        let deltas = self.origin.answer(text)?;
+        let mut counts: Option<Counts> = None;
+        let mut dubious = false;
+        for delta in deltas {
+            match delta {
+                Delta::Usage(more) => counts.get_or_insert_default().grow(more),
+                Delta::Stop(Stop::Failed(_)) => dubious = true,
+                _ => {}
+            }
+        }
+        let edits = counts.map(|counts| (self.edits)(text, &counts, context)).unwrap_or_default();
+        Some(AnswerFacts { counts, dubious, edits, own: None })
+    }
+
+    fn error(&self, status: u16, body: &[u8]) -> Option<OriginError> {
+        if (200..300).contains(&status) && sse::begins(body) == Some(true) {
+            return None;
+        }
+        self.origin.error(status, body)
+    }
+
+    fn streamed(&self, body: &[u8], context: &AnswerContext) -> Option<Vec<u8>> {
+        let answer = self.through().gather(body).ok()?;
+        let mut writer = self.client.writer(context, true);
+        let mut out = String::new();
+        for delta in answer.deltas() {
+            writer.delta(&delta, &mut out);
+        }
+        writer.end(None, &mut out);
+        Some(out.into_bytes())
+    }
+
+    fn gathered(&self, stream: &[u8]) -> Gathered {
+        self.through().gathered(stream)
+    }
+
+    fn stream(&self, options: StreamOptions) -> Box<dyn StreamCodec> {
+        // What another origin may have to go on with is written here from the beginning.
+        if options.partial.is_some() {
+            return Box::new(ThroughCodec::new(self.client, self.origin, options));
+        }
+        Box::new(PassingCodec {
+            dialect: self.dialect,
+            origin: self.origin,
+            reader: self.origin.reader(),
+            plain_errors: options.plain_errors,
+            counts: None,
+            finished: false,
+        })
+    }
+}
+
+/// One stream whose events pass as they are.
+struct PassingCodec {
+    dialect: &'static dyn ClientDialect,
+    origin: &'static dyn OriginFormat,
+    reader: Box<dyn EventReader>,
+    plain_errors: Option<String>,
+    counts: Option<Counts>,
+    finished: bool,
+}
+
+impl StreamCodec for PassingCodec {
+    fn event(&mut self, event: &[u8], begun: bool) -> (StreamEvent, Output) {
+        let mut read = StreamEvent::default();
+        let Some((name, data)) = super::through::parts_of(event) else { return (read, Output::Pass) };
+        let mut deltas = Vec::new();
+        let kind = self.reader.event(&name, &data, &mut deltas);
+        for delta in &deltas {
+            read.content |= delta.is_content();
+            match delta {
+                Delta::Usage(counts) => self.counts.get_or_insert_default().grow(*counts),
+                Delta::Stop(_) => self.finished = true,
+                _ => {}
+            }
+        }
+        read.usage = self.counts;
+        read.begun = !begun && (read.content || self.finished);
+        let mut output = Output::Pass;
+        match kind {
+            EventKind::Data => {}
+            EventKind::End => read.end = true,
+            EventKind::Malformed => read.malformed = true,
+            EventKind::Error(data) => {
+                let bytes = data.into_owned().into_bytes();
+                if self.plain_errors.is_some() {
+                    output = Output::Replace(self.origin_error_event(&bytes).into_bytes());
+                }
+                read.error = Some(bytes);
+            }
+        }
+        (read, output)
+    }
+
+    fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    fn lost(&mut self) {}
+
+    fn take_partial(&mut self) -> Option<Partial> {
+        None
+    }
+
+    fn keeps_partial(&self) -> bool {
+        false
+    }
+
+    fn origin_error_event(&self, data: &[u8]) -> String {
+        let error = match (&self.plain_errors, self.origin.error(200, data)) {
+            (Some(id), _) => errors::plain(id),
+            (None, Some(error)) => errors::told(error, 502),
+            (None, None) => {
+                ApiError::upstream(502, "origin_error", "the origin reported an error without a text")
+            }
+        };
+        self.dialect.error_event(&error)
+    }
+
+    fn error_event(&self, error: &ApiError) -> String {
+        self.dialect.error_event(error)
+    }
+}
