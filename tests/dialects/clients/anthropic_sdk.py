@@ -106,7 +106,7 @@ def reasoning(world):
     if world["reasoning"] != "counted":
         equal([block.thinking for block in first.content if block.type == "thinking"], [common.THOUGHT])
     second = ask(world, "", messages=answered(common.THINK, first), **more)
-    told(text_of(second), ["Oslo"], world["reasoning"] == "signed")
+    told(text_of(second), ["Oslo"], common.carried(world))
 
 
 def failing(kind, status, part, world, content):

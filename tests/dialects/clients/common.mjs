@@ -3,7 +3,8 @@
 // A world is where a client talks to and what holds there:
 //   baseURL, apiKey, wrongKey, model   as the client needs them; `baseURL` has no path
 //   control                            the mock provider's URL, for its log
-//   reasoning                          'signed' (shown, and comes back signed), 'shown', or 'counted' (in usage only)
+//   reasoning                          'signed' (shown, and comes back signed), 'shown' (and does not), 'maybe' (shown), or
+//                                      'counted' (in usage only)
 //   statuses                           { key, model }: HTTP status for a wrong key and for an unknown model
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -29,6 +30,8 @@ export function told(text, cities, carried) {
   for (const city of cities) assert.ok(text.startsWith('weather: ') && text.includes(degrees(city)), text);
   if (carried !== undefined) assert.equal(text.endsWith(CARRIED), carried, text);
 }
+/** Whether the reasoning comes back; undefined if it may or may not. */
+export const carried = ({ reasoning }) => (reasoning === 'maybe' ? undefined : reasoning === 'signed');
 export const WEATHER_SCHEMA = { type: 'object', properties: { city: { type: 'string', description: 'The name of the city' } }, required: ['city'], additionalProperties: false };
 export const WEATHER_ABOUT = 'The weather in a city';
 

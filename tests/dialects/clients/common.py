@@ -63,6 +63,11 @@ def told(text, cities, carried=None):
         assert text.endswith(CARRIED) == carried, text
 
 
+def carried(world):
+    """Whether the reasoning comes back; None if it may or may not."""
+    return None if world["reasoning"] == "maybe" else world["reasoning"] == "signed"
+
+
 def equal(seen, expected):
     assert seen == expected, f"{seen!r} is not {expected!r}"
 

@@ -84,7 +84,7 @@ const cases = {
     if (world.reasoning !== 'counted') assert.equal(thoughts, common.THOUGHT);
     assert.equal(first.usageMetadata.thoughtsTokenCount, common.USAGE.reasoning);
     const second = await ask(world, answered(common.THINK, first), config);
-    common.told(second.text, ['Oslo'], world.reasoning === 'signed');
+    common.told(second.text, ['Oslo'], common.carried(world));
   },
 
   'rate limit': (world) => failing(() => ask(world, common.RATE_LIMIT), 429, /rate limit|quota|too many/i),

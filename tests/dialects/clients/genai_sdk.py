@@ -96,7 +96,7 @@ def reasoning(world):
     equal(first.usage_metadata.thoughts_token_count, common.REASONING)
     if world["reasoning"] != "counted":
         equal("".join(part.text for part in first.candidates[0].content.parts if part.thought), common.THOUGHT)
-    told(ask(world, answered(common.THINK, first), **more).text, ["Oslo"], world["reasoning"] == "signed")
+    told(ask(world, answered(common.THINK, first), **more).text, ["Oslo"], common.carried(world))
 
 
 def failing(status, part, world, content):

@@ -94,7 +94,7 @@ def reasoning(world):
     if world["reasoning"] != "counted":
         equal(message.reasoning_content, common.THOUGHT)
     second = ask(world, "", messages=answered(common.THINK, message), tools=TOOLS, reasoning_effort="low", max_tokens=4000)
-    told(second.choices[0].message.content, ["Oslo"], world["reasoning"] == "signed")
+    told(second.choices[0].message.content, ["Oslo"], common.carried(world))
 
 
 def failing(kind, part, world, content):

@@ -97,7 +97,7 @@ const chat = {
     if (world.reasoning !== 'counted') assert.equal(message.reasoning_content ?? message.reasoning, common.THOUGHT);
     const messages = [...user(common.THINK), message, ...answered(message)];
     const second = await connect(world).chat.completions.create({ model: world.model, messages, tools, reasoning_effort: 'low' });
-    common.told(second.choices[0].message.content, ['Oslo'], world.reasoning === 'signed');
+    common.told(second.choices[0].message.content, ['Oslo'], common.carried(world));
   },
 
   ...errors(ask),
@@ -180,7 +180,7 @@ const responses = {
       assert.equal(first.output[0].summary[0].text, common.THOUGHT);
     }
     const second = await respond(world, [...user(common.THINK), ...first.output, ...outputs(first)], settings);
-    common.told(second.output_text, ['Oslo'], world.reasoning === 'signed');
+    common.told(second.output_text, ['Oslo'], common.carried(world));
   },
 
   ...errors(respond),

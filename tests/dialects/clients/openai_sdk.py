@@ -112,7 +112,7 @@ def chat_reasoning(world):
     if world["reasoning"] != "counted":
         equal(getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None), common.THOUGHT)
     second = ask(world, "", messages=answered(common.THINK, message), tools=CHAT_TOOLS, reasoning_effort="low")
-    told(second.choices[0].message.content, ["Oslo"], world["reasoning"] == "signed")
+    told(second.choices[0].message.content, ["Oslo"], common.carried(world))
 
 
 def chat_abort(world):
@@ -195,7 +195,7 @@ def reasoning(world):
     if world["reasoning"] != "counted":
         equal(first.output[0].type, "reasoning")
         equal(first.output[0].summary[0].text, common.THOUGHT)
-    told(respond(world, continued(common.THINK, first), **settings).output_text, ["Oslo"], world["reasoning"] == "signed")
+    told(respond(world, continued(common.THINK, first), **settings).output_text, ["Oslo"], common.carried(world))
 
 
 def abort(world):
