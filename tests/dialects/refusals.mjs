@@ -80,7 +80,7 @@ const CASES = {
   ],
 };
 
-const REQUESTS = {
+export const REQUESTS = {
   chat: { provider: 'openai', path: '/v1/chat/completions', headers: { authorization: `Bearer ${PROVIDERS.openai.apiKey}` }, body: { model: 'gpt-5-mini', messages: [user] } },
   responses: { provider: 'openai', path: '/v1/responses', headers: { authorization: `Bearer ${PROVIDERS.openai.apiKey}` }, body: { model: 'gpt-5-mini', input: 'say hello', store: false } },
   messages: {
@@ -91,7 +91,7 @@ const REQUESTS = {
   converse: { provider: 'bedrock', path: `/model/${encodeURIComponent(BEDROCK_MODELS[0])}/converse`, headers: { authorization: `Bearer ${BEDROCK_KEY}` }, body: { messages: [converseUser] } },
 };
 
-const ask = ({ url }, { path, headers, body }, change = {}) => fetch(`${url}${path}`, {
+export const ask = ({ url }, { path, headers, body }, change = {}) => fetch(`${url}${path}`, {
   method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify({ ...body, ...change }),
 });
 
