@@ -16,6 +16,7 @@ export const PROVIDERS = {
 /** What the gateway is given to reach them. */
 export const SECRETS = {
   OPENAI_KEY: openai.KEY,
+  VLLM_KEY: openai.KEY,
   ANTHROPIC_KEY: anthropic.KEY,
   GEMINI_KEY: gemini.KEY,
   AWS_ACCESS_KEY_ID: bedrock.CREDENTIALS.accessKey,
