@@ -183,11 +183,20 @@ impl<'a> Members<'a> {
     /// # Errors
     /// The first one that its configuration refuses.
     pub(super) fn denied(&self, changes: &Changes<'_>, edits: &mut Vec<Edit>) -> Result<(), CannotEncode> {
+        self.denied_but(changes, "", edits)
+    }
+
+    fn denied_but(
+        &self,
+        changes: &Changes<'_>,
+        own: &str,
+        edits: &mut Vec<Edit>,
+    ) -> Result<(), CannotEncode> {
         if self.bytes.starts_with(MARK.as_bytes()) {
             edits.push(Edit { span: 0..MARK.len(), text: String::new() });
         }
         for (name, value) in &self.others {
-            if !changes.origin.denies(name) || is_harmless(name, value.get()) {
+            if !changes.origin.denies(name) || is_harmless(name, value.get()) || name == own {
                 continue;
             }
             match changes.origin.denied_action() {
@@ -203,8 +212,16 @@ impl<'a> Members<'a> {
     /// # Errors
     /// As there.
     pub(super) fn allowed(&self, changes: &Changes<'_>) -> Result<Cow<'a, str>, CannotEncode> {
+        self.allowed_but(changes, "")
+    }
+
+    /// The same, where the member `own` is the gateway's own business.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn allowed_but(&self, changes: &Changes<'_>, own: &str) -> Result<Cow<'a, str>, CannotEncode> {
         let mut edits = Vec::new();
-        self.denied(changes, &mut edits)?;
+        self.denied_but(changes, own, &mut edits)?;
         if edits.is_empty() {
             return Ok(String::from_utf8_lossy(self.bytes));
         }

@@ -1,5 +1,6 @@
-//! OpenAI's chat completions and completions, read only as far as routing and metering need.
+//! Requests of OpenAI's API, read only as far as routing and metering need.
 
+use crate::dialect::canonical::request::Request as Canonical;
 use crate::dialect::format::OriginFormat;
 use crate::dialect::json::{present, span, whole_number};
 use crate::dialect::members::{Members, wrong};
@@ -14,7 +15,7 @@ use serde_json::value::RawValue;
 
 /// The members that the gateway reads. Origins that look names up less exactly ([`is_same_field`]) would read others as
 /// these, so those are refused.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 11] = [
     "model",
     "stream",
     "stream_options",
@@ -24,6 +25,8 @@ const KNOWN: [&str; 9] = [
     "max_completion_tokens",
     "n",
     moegate_wire::resume::FIELD,
+    "input",
+    "max_output_tokens",
 ];
 // Places in `KNOWN`.
 const MODEL: usize = 0;
@@ -35,13 +38,15 @@ const MAX_TOKENS: usize = 5;
 const MAX_COMPLETION_TOKENS: usize = 6;
 const N: usize = 7;
 const RESUME: usize = 8;
+const INPUT: usize = 9;
+const MAX_OUTPUT_TOKENS: usize = 10;
 
 /// What the gateway needs of a request.
 #[derive(Debug)]
 pub(super) struct Request<'a> {
     pub(super) body: &'a [u8],
     endpoint: &'static str,
-    facts: RequestFacts,
+    pub(super) facts: RequestFacts,
     members: Members<'a>,
 }
 
@@ -81,6 +86,11 @@ impl<'a> Request<'a> {
         [self.members.get(MAX_TOKENS), self.members.get(MAX_COMPLETION_TOKENS)].into_iter().flatten()
     }
 
+    /// A member that the gateway does not look at; null is none.
+    pub(super) fn other(&self, name: &str) -> Option<&'a RawValue> {
+        self.members.other(name).filter(|value| value.get() != "null")
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         self.members.other(name).is_some()
     }
@@ -113,20 +123,42 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The request in another API's words.
-    fn encode_through(
+    /// The request in another API's words. `parse`: reads the body. `own`: a member that is between client and gateway.
+    pub(super) fn encode_through(
         &self,
         changes: &Changes<'_>,
         format: &dyn OriginFormat,
+        parse: fn(&str) -> Result<Canonical<'_>, ApiError>,
+        own: &str,
     ) -> Result<Encoded, CannotEncode> {
-        if self.endpoint != super::CHAT {
-            return Err(CannotEncode::Dialect);
-        }
-        let text = self.members.allowed(changes)?;
+        let text = self.members.allowed_but(changes, own)?;
         let text = text.trim_start_matches('\u{feff}');
-        let mut request = super::parse::parse(text).map_err(CannotEncode::Invalid)?;
+        let mut request = parse(text).map_err(CannotEncode::Invalid)?;
         request.stream = self.facts.stream;
         through::encode(request, changes, format)
+    }
+
+    /// What every origin of OpenAI's API gets differently: the model's name, and without what it is not to get.
+    ///
+    /// # Errors
+    /// A member that its configuration refuses.
+    pub(super) fn usual_edits(&self, changes: &Changes<'_>) -> Result<Vec<Edit>, CannotEncode> {
+        let mut edits = Vec::new();
+        self.members.denied(changes, &mut edits)?;
+        if self.facts.model != changes.model.name
+            && let Some(model) = self.members.get(MODEL)
+        {
+            let text = serde_json::Value::from(changes.model.name.as_str()).to_string();
+            edits.push(self.members.replaced(model, text));
+        }
+        Ok(edits)
+    }
+
+    /// The body with these changes, for the endpoint of the same name.
+    pub(super) fn with_edits(&self, edits: Vec<Edit>, changes: &Changes<'_>) -> Encoded {
+        let edits = self.members.merged(edits);
+        let path = super::path(self.endpoint, changes.origin, &changes.model.name);
+        Encoded { path, body: EncodedBody::Edited(edits), dropped: Vec::new() }
     }
 }
 
@@ -138,25 +170,19 @@ impl ClientRequest for Request<'_> {
     fn encode(&self, changes: &Changes<'_>) -> Result<Encoded, CannotEncode> {
         match registry::api_of(changes.origin, &changes.model.name) {
             registry::Api::Chat => {}
-            api => return self.encode_through(changes, registry::origin_format(api)),
+            api if self.endpoint == super::CHAT => {
+                return self.encode_through(changes, registry::origin_format(api), super::parse::parse, "");
+            }
+            _ => return Err(CannotEncode::Dialect),
         }
-        let mut edits = Vec::new();
-        self.members.denied(changes, &mut edits)?;
-        if self.facts.model != changes.model.name
-            && let Some(model) = self.members.get(MODEL)
-        {
-            let text = serde_json::Value::from(changes.model.name.as_str()).to_string();
-            edits.push(self.members.replaced(model, text));
-        }
+        let mut edits = self.usual_edits(changes)?;
         if changes.ask_usage && self.facts.stream && !self.facts.include_usage {
             edits.push(self.usage_edit());
         }
         if let Some(resume) = changes.resume {
             self.resume_edits(resume, &mut edits)?;
         }
-        let edits = self.members.merged(edits);
-        let path = super::path(self.endpoint, changes.origin, &changes.model.name);
-        Ok(Encoded { path, body: EncodedBody::Edited(edits), dropped: Vec::new() })
+        Ok(self.with_edits(edits, changes))
     }
 }
 
@@ -171,10 +197,13 @@ fn facts(body: &[u8], members: &Members<'_>) -> Result<RequestFacts, ApiError> {
     let count = |at: usize| members.get(at).and_then(whole_number);
     let size = RequestSize {
         body_bytes: body.len(),
-        max_tokens: count(MAX_TOKENS).into_iter().chain(count(MAX_COMPLETION_TOKENS)).min(),
+        max_tokens: [MAX_TOKENS, MAX_COMPLETION_TOKENS, MAX_OUTPUT_TOKENS]
+            .into_iter()
+            .filter_map(count)
+            .min(),
         choices: count(N).unwrap_or(1),
     };
-    let conversation = members.span(members.get(MESSAGES).or(members.get(PROMPT)));
+    let conversation = members.span(members.get(MESSAGES).or(members.get(INPUT)).or(members.get(PROMPT)));
     Ok(RequestFacts {
         model,
         stream,
