@@ -3,12 +3,12 @@
 use super::*;
 
 fn operation(method: &str, uri: &str) -> Option<Result<Operation, u16>> {
-    of_head(Request::builder().method(method).uri(uri).body(()).unwrap())
+    of_head(&Request::builder().method(method).uri(uri).body(()).unwrap())
 }
 
-fn of_head(head: Request<()>) -> Option<Result<Operation, u16>> {
+fn of_head(head: &Request<()>) -> Option<Result<Operation, u16>> {
     let path = moegate_wire::path::normal(head.uri().path()).into_owned();
-    Gemini.operation(&head, &path).map(|found| found.map_err(|error| error.status))
+    Gemini.operation(head, &path).map(|found| found.map_err(|error| error.status))
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn paths() {
     }
     // PyPI google-genai 3.6.
     let head = Request::get("/v1/models").header("x-goog-api-key", "k").body(()).unwrap();
-    assert_eq!(of_head(head), Some(Ok(Operation::ListModels)));
+    assert_eq!(of_head(&head), Some(Ok(Operation::ListModels)));
 }
 
 #[test]
