@@ -157,17 +157,46 @@ impl<'a> Members<'a> {
         Some(Edit { span: at..at, text: format!("{comma}{element}") })
     }
 
+    /// Elements of an array go; not all of them do. Both in their order.
+    pub(super) fn without(&self, all: &[&RawValue], gone: &[&RawValue], edits: &mut Vec<Edit>) {
+        let is_gone = |raw: &RawValue| gone.iter().any(|own| std::ptr::eq(*own, raw));
+        let mut kept = false;
+        for (at, raw) in all.iter().enumerate() {
+            if !is_gone(raw) {
+                kept = true;
+                continue;
+            }
+            let own = span(self.bytes, raw);
+            // With the comma before it, where something stands before; otherwise with the one behind it.
+            let span = match (kept, all.get(at + 1)) {
+                (true, _) => span(self.bytes, all[at - 1]).end..own.end,
+                (false, Some(next)) => own.start..span(self.bytes, next).start,
+                (false, None) => own,
+            };
+            edits.push(Edit { span, text: String::new() });
+        }
+    }
+
     /// What has to go whatever the API: a byte order mark, which many parsers refuse, and the members that the origin is
     /// not to get.
     ///
     /// # Errors
     /// The first one that its configuration refuses.
     pub(super) fn denied(&self, changes: &Changes<'_>, edits: &mut Vec<Edit>) -> Result<(), CannotEncode> {
+        self.denied_but(changes, "", edits)
+    }
+
+    fn denied_but(
+        &self,
+        changes: &Changes<'_>,
+        own: &str,
+        edits: &mut Vec<Edit>,
+    ) -> Result<(), CannotEncode> {
         if self.bytes.starts_with(MARK.as_bytes()) {
             edits.push(Edit { span: 0..MARK.len(), text: String::new() });
         }
         for (name, value) in &self.others {
-            if !changes.origin.denies(name) || is_harmless(name, value.get()) {
+            if !changes.origin.denies(name) || is_harmless(name, value.get()) || name == own {
                 continue;
             }
             match changes.origin.denied_action() {
@@ -183,8 +212,16 @@ impl<'a> Members<'a> {
     /// # Errors
     /// As there.
     pub(super) fn allowed(&self, changes: &Changes<'_>) -> Result<Cow<'a, str>, CannotEncode> {
+        self.allowed_but(changes, "")
+    }
+
+    /// The same, where the member `own` is the gateway's own business.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn allowed_but(&self, changes: &Changes<'_>, own: &str) -> Result<Cow<'a, str>, CannotEncode> {
         let mut edits = Vec::new();
-        self.denied(changes, &mut edits)?;
+        self.denied_but(changes, own, &mut edits)?;
         if edits.is_empty() {
             return Ok(String::from_utf8_lossy(self.bytes));
         }

@@ -1,5 +1,6 @@
 //! Which dialects there are. A further one is an entry here and a folder beside this file.
 
+use super::anthropic::Anthropic;
 use super::format::{ClientFormat, OriginFormat};
 use super::openai::{self, OpenAi};
 use super::through::Through;
@@ -8,8 +9,10 @@ use crate::config::{Kind, Origin};
 use crate::error::ApiError;
 use http::{HeaderName, HeaderValue, Request};
 
-/// The first one that has a path serves it. OpenAI's takes every name of a model at `/v1/models/`, so it is the last.
-static CLIENT_DIALECTS: [&dyn ClientDialect; 2] = [&gemini::Gemini, &OpenAi];
+/// The first one that has a path serves it: whoever tells by a header that it is theirs, and OpenAI's, which takes every name
+/// at `/v1/models/`, last.
+static CLIENT_DIALECTS: [&dyn ClientDialect; 4] =
+    [&Anthropic, &gemini::Gemini, &openai::responses::Responses, &OpenAi];
 
 /// The dialect in which errors are said where the path names none.
 #[must_use]

@@ -118,7 +118,9 @@ impl<'a> Told<'a> {
             told.put(Cached, cached)?;
         }
         for details in [completion, output].into_iter().flatten() {
-            let reasoning = pick(details.get(), &["reasoning_tokens"]).and_then(|[reasoning]| reasoning);
+            // The second name is Anthropic's.
+            let found = pick(details.get(), &["reasoning_tokens", "thinking_tokens"]);
+            let reasoning = found.and_then(|[reasoning, thinking]| reasoning.or(thinking));
             told.put(Reasoning, reasoning)?;
         }
         (told.cost, told.cost_of_upstream) = (cost, upstream);
