@@ -8,7 +8,7 @@ use super::event::{Output, StreamEvent};
 use super::exchange::{AnswerContext, Exchange, Gathered, StreamCodec, StreamOptions};
 use super::format::{ClientFormat, EventKind, EventReader, OriginFormat};
 use super::partial::Partial;
-use super::through::{Through, ThroughCodec};
+use super::through::{LARGEST, Through, ThroughCodec};
 use super::{ClientDialect, errors};
 use crate::error::ApiError;
 use crate::payload::Edit;
@@ -131,6 +131,11 @@ impl StreamCodec for PassingCodec {
 
     fn is_finished(&self) -> bool {
         self.finished
+    }
+
+    /// The last event of a Responses stream repeats all of the answer and of the instructions.
+    fn most_held(&self) -> usize {
+        LARGEST
     }
 
     fn lost(&mut self) {}
