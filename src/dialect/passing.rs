@@ -76,25 +76,28 @@ impl Exchange for Passing {
         if options.partial.is_some() {
             return Box::new(ThroughCodec::new(self.client, self.origin, options));
         }
-        Box::new(PassingCodec {
-            dialect: self.dialect,
-            origin: self.origin,
-            reader: self.origin.reader(),
-            plain_errors: options.plain_errors,
-            counts: None,
-            finished: false,
-        })
+        Box::new(PassingCodec::new(self.dialect, self.origin, options.plain_errors))
     }
 }
 
 /// One stream whose events pass as they are.
-struct PassingCodec {
+pub(super) struct PassingCodec {
     dialect: &'static dyn ClientDialect,
     origin: &'static dyn OriginFormat,
     reader: Box<dyn EventReader>,
     plain_errors: Option<String>,
     counts: Option<Counts>,
     finished: bool,
+}
+
+impl PassingCodec {
+    pub(super) fn new(
+        dialect: &'static dyn ClientDialect,
+        origin: &'static dyn OriginFormat,
+        plain_errors: Option<String>,
+    ) -> Self {
+        Self { dialect, origin, reader: origin.reader(), plain_errors, counts: None, finished: false }
+    }
 }
 
 impl StreamCodec for PassingCodec {

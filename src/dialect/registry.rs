@@ -8,7 +8,8 @@ use crate::config::{Kind, Origin};
 use crate::error::ApiError;
 use http::{HeaderName, HeaderValue, Request};
 
-static CLIENT_DIALECTS: [&dyn ClientDialect; 2] = [&OpenAi, &openai::responses::Responses];
+static CLIENT_DIALECTS: [&dyn ClientDialect; 3] =
+    [&OpenAi, &openai::responses::Responses, &openai::endpoints::Endpoints];
 
 /// The dialect in which errors are said where the path names none.
 #[must_use]
