@@ -323,7 +323,10 @@ fn facts(body: &[u8], members: &Members<'_>) -> Result<RequestFacts, ApiError> {
     let count = |at: usize| known[at].and_then(whole_number);
     let size = RequestSize {
         body_bytes: body.len(),
-        max_tokens: [MAX_TOKENS, MAX_COMPLETION_TOKENS, MAX_OUTPUT_TOKENS].into_iter().filter_map(count).min(),
+        max_tokens: [MAX_TOKENS, MAX_COMPLETION_TOKENS, MAX_OUTPUT_TOKENS]
+            .into_iter()
+            .filter_map(count)
+            .min(),
         choices: count(N).unwrap_or(1),
     };
     let conversation = known[MESSAGES].or(known[INPUT]).or(known[PROMPT]).map_or(0..0, |raw| span(body, raw));

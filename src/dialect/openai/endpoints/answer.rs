@@ -10,9 +10,7 @@ use crate::dialect::canonical::unsupported::Unsupported;
 use crate::dialect::format::{Destination, EventKind, EventReader, OriginFormat};
 use crate::dialect::json::{pick, says_something, string};
 use crate::dialect::passing::PassingCodec;
-use crate::dialect::{
-    AnswerContext, Exchange, Gathered, StreamCodec, StreamOptions, errors, usage,
-};
+use crate::dialect::{AnswerContext, Exchange, Gathered, StreamCodec, StreamOptions, errors, usage};
 use std::borrow::Cow;
 
 /// Answers pass as they are.

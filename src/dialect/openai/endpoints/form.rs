@@ -34,7 +34,11 @@ impl Form<'_> {
 }
 
 fn bad(what: &str) -> ApiError {
-    ApiError::invalid("invalid_form", None, format!("the request body is not valid multipart/form-data: {what}"))
+    ApiError::invalid(
+        "invalid_form",
+        None,
+        format!("the request body is not valid multipart/form-data: {what}"),
+    )
 }
 
 /// The boundary that a content type names. `None`: it is another type.
@@ -70,7 +74,8 @@ fn parameters_of(text: &str) -> Option<Vec<(&str, String)>> {
             return Some(found);
         }
         let (name, after) = rest.split_once('=')?;
-        let is_token = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"');
+        let is_token =
+            |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"');
         if !is_token(name) {
             return None;
         }

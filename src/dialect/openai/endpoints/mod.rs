@@ -10,9 +10,7 @@ mod request;
 
 use super::form as words;
 use crate::config::{Kind, Origin};
-use crate::dialect::{
-    Call, ClientDialect, ClientRequest, Exchange, ModelInfo, Operation, registry,
-};
+use crate::dialect::{Call, ClientDialect, ClientRequest, Exchange, ModelInfo, Operation, registry};
 use crate::error::ApiError;
 use http::{HeaderName, Method, Request, header};
 

@@ -92,7 +92,9 @@ impl<'a> OfForm<'a> {
         let stream = match stream.map(|at| text(at, "stream")).transpose()? {
             None | Some("" | "false" | "False" | "0") => false,
             Some("true" | "True" | "1") => true,
-            Some(_) => return Err(ApiError::invalid("wrong_type", Some("stream"), "`stream` must be true or false")),
+            Some(_) => {
+                return Err(ApiError::invalid("wrong_type", Some("stream"), "`stream` must be true or false"));
+            }
         };
         // A file's bytes are no text: what they come to in tokens nobody knows before.
         let said = form.parts.iter().filter(|part| !part.is_file).map(|part| part.content.len()).sum();
@@ -109,7 +111,11 @@ impl<'a> OfForm<'a> {
 }
 
 fn wrong(field: &'static str) -> ApiError {
-    ApiError::invalid("wrong_type", Some(field), format!("`{field}` must be a short text in a part of the form"))
+    ApiError::invalid(
+        "wrong_type",
+        Some(field),
+        format!("`{field}` must be a short text in a part of the form"),
+    )
 }
 
 impl ClientRequest for OfForm<'_> {

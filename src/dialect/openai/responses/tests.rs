@@ -33,7 +33,7 @@ fn encoded(origin: &str, body: &str) -> Result<Encoded, CannotEncode> {
 
 fn body_of(body: &str, encoded: Encoded) -> String {
     let bytes = match encoded.body {
-        EncodedBody::Edited(edits) => edited(body.as_bytes(), edits),
+        EncodedBody::Edited(edits) | EncodedBody::Form(edits) => edited(body.as_bytes(), edits),
         EncodedBody::Own(bytes) => bytes,
     };
     String::from_utf8(bytes).unwrap()
@@ -66,16 +66,16 @@ fn what_an_origin_of_chat_completions_gets() {
         ),
         (
             json!({"model": "chat", "store": true, "max_output_tokens": 5, "temperature": 0.5, "top_p": 0.9,
-                "include": ["message.output_text.logprobs", "reasoning.encrypted_content"], "top_logprobs": 2,
-                "metadata": {"a": "b"}, "truncation": "disabled", "service_tier": "auto", "user": "u",
-                "input": [
-                    {"role": "developer", "content": "Be kind."},
-                    {"role": "user", "content": [
-                        {"type": "input_text", "text": "What?"},
-                        {"type": "input_image", "image_url": "https://example.com/a.png", "detail": "auto"},
-                        {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,QQ=="},
-                    ]},
-                ]}),
+            "include": ["message.output_text.logprobs", "reasoning.encrypted_content"], "top_logprobs": 2,
+            "metadata": {"a": "b"}, "truncation": "disabled", "service_tier": "auto", "user": "u",
+            "input": [
+                {"role": "developer", "content": "Be kind."},
+                {"role": "user", "content": [
+                    {"type": "input_text", "text": "What?"},
+                    {"type": "input_image", "image_url": "https://example.com/a.png", "detail": "auto"},
+                    {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,QQ=="},
+                ]},
+            ]}),
             json!({"model": "there", "messages": [
                     {"role": "system", "content": "Be kind."},
                     {"role": "user", "content": [
@@ -87,20 +87,20 @@ fn what_an_origin_of_chat_completions_gets() {
         ),
         (
             json!({"model": "chat", "parallel_tool_calls": false,
-                "tools": [{"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}, "strict": true}],
-                "tool_choice": {"type": "function", "name": "f"},
-                "reasoning": {"effort": "low", "summary": "auto"},
-                "text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}, "strict": true}, "verbosity": "medium"},
-                "input": [
-                    {"role": "user", "content": "Go"},
-                    {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm"}], "encrypted_content": "x"},
-                    {"type": "message", "id": "msg_1", "status": "completed", "role": "assistant",
-                        "content": [{"type": "output_text", "text": "I go.", "annotations": []}]},
-                    {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{\"a\":1}", "status": "completed"},
-                    {"type": "function_call", "call_id": "call_2", "name": "f", "arguments": "{}"},
-                    {"type": "function_call_output", "call_id": "call_1", "output": "one"},
-                    {"type": "function_call_output", "call_id": "call_2", "output": [{"type": "input_text", "text": "two"}]},
-                ]}),
+            "tools": [{"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}, "strict": true}],
+            "tool_choice": {"type": "function", "name": "f"},
+            "reasoning": {"effort": "low", "summary": "auto"},
+            "text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}, "strict": true}, "verbosity": "medium"},
+            "input": [
+                {"role": "user", "content": "Go"},
+                {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm"}], "encrypted_content": "x"},
+                {"type": "message", "id": "msg_1", "status": "completed", "role": "assistant",
+                    "content": [{"type": "output_text", "text": "I go.", "annotations": []}]},
+                {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{\"a\":1}", "status": "completed"},
+                {"type": "function_call", "call_id": "call_2", "name": "f", "arguments": "{}"},
+                {"type": "function_call_output", "call_id": "call_1", "output": "one"},
+                {"type": "function_call_output", "call_id": "call_2", "output": [{"type": "input_text", "text": "two"}]},
+            ]}),
             json!({"model": "there", "messages": [
                     {"role": "user", "content": "Go"},
                     {"role": "assistant", "content": "I go.", "tool_calls": [
@@ -142,7 +142,11 @@ fn what_others_have_no_words_for_is_named() {
     for (member, value, path) in [
         ("tools", json!([{"type": "web_search"}]), "tools[0].type (web_search)"),
         ("include", json!(["file_search_call.results"]), "include[0] (file_search_call.results)"),
-        ("input", json!([{"type": "computer_call_output", "call_id": "c"}]), "input[0].type (computer_call_output)"),
+        (
+            "input",
+            json!([{"type": "computer_call_output", "call_id": "c"}]),
+            "input[0].type (computer_call_output)",
+        ),
         ("truncation", json!("auto"), "truncation"),
         ("text", json!({"verbosity": "low"}), "text.verbosity"),
         ("shiny_new", json!(1), "shiny_new"),
@@ -262,7 +266,10 @@ fn accumulated(stream: &str) -> Value {
             "response.output_text.delta" => {
                 let part = &mut items[at]["content"][index("content_index")];
                 push(&mut part["text"]);
-                part["logprobs"].as_array_mut().unwrap().extend_from_slice(event["logprobs"].as_array().unwrap());
+                part["logprobs"]
+                    .as_array_mut()
+                    .unwrap()
+                    .extend_from_slice(event["logprobs"].as_array().unwrap());
             }
             "response.output_text.annotation.added" => {
                 let part = &mut items[at]["content"][index("content_index")];
@@ -444,7 +451,11 @@ fn why_it_ended() {
     ] {
         let (_, stream, _) = answers().into_iter().find(|(own, ..)| *own == name).unwrap();
         let response = accumulated(&streamed(from_chat(), &stream, &[]));
-        assert_eq!((&response["status"], &response["incomplete_details"]), (&json!(status), &reason), "{name}");
+        assert_eq!(
+            (&response["status"], &response["incomplete_details"]),
+            (&json!(status), &reason),
+            "{name}"
+        );
     }
 }
 

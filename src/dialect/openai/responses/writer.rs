@@ -66,8 +66,15 @@ pub(super) fn error_event(error: &ApiError, sequence_number: u64) -> String {
 enum Open {
     Nothing,
     /// Its parts that are whole, as JSON, and the one that is not.
-    Message { parts: Vec<String>, part: Option<TextPart> },
-    Thought { text: String, signature: Option<(Signer, String)>, redacted: bool },
+    Message {
+        parts: Vec<String>,
+        part: Option<TextPart>,
+    },
+    Thought {
+        text: String,
+        signature: Option<(Signer, String)>,
+        redacted: bool,
+    },
     /// Calls whose arguments may still come.
     Calls(Vec<Call>),
 }
@@ -527,8 +534,7 @@ fn usage(json: &mut JsonWriter, counts: &Counts, context: &AnswerContext) {
             json.key("cache_write_tokens").number(usage.cache_write);
         });
         json.key("output_tokens").number(usage.completion);
-        json.key("output_tokens_details")
-            .object(|json| json.key("reasoning_tokens").number(usage.reasoning));
+        json.key("output_tokens_details").object(|json| json.key("reasoning_tokens").number(usage.reasoning));
         json.key("total_tokens").number(usage.prompt + usage.completion);
         json.key("cost").raw(&context.price.cost(usage).to_dollars());
     });
