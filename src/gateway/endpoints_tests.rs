@@ -22,8 +22,8 @@ fn gateway() -> Gateway {
         origin("claude", "anthropic", ""),
         origin("far", "openai", ""),
         origin("full", "openai", "responses = true\n"),
-        "[[routes]]\nmodel = \"m\"\norigin = \"claude\"\norigin_model = \"there\"\nfallbacks = [{ origin = \"far\", model = \"there\" }]\n".to_owned(),
-        "[[routes]]\nmodel = \"r\"\norigin = \"far\"\norigin_model = \"there\"\nfallbacks = [{ origin = \"full\", model = \"there\" }]\n".to_owned(),
+        "[[routes]]\nmodel = \"m\"\norigin_model = \"there\"\nrule = { order = [{ origin = \"claude\" }, { origin = \"far\" }] }\n".to_owned(),
+        "[[routes]]\nmodel = \"r\"\norigin_model = \"there\"\nrule = { order = [{ origin = \"far\" }, { origin = \"full\" }] }\n".to_owned(),
         "[[keys]]\nname = \"k\"\nsha256_secret = \"K\"\n".to_owned(),
     ];
     Gateway::new(authoring::parse(&text.concat()).unwrap())
