@@ -1,6 +1,6 @@
 //! `moegate check --explain`: where one request would go, and why.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use moegate::dialect::{Endpoint, Operation, registry};
 use moegate::rng::Rng;
 use moegate::routing::{self, Plan, RouteContext, Target, estimate};
@@ -40,11 +40,12 @@ const SEED: [u8; 8] = [0; 8];
 pub(crate) fn run(config: &Config, explain: &Explain) -> Result<String, String> {
     let name = explain.request.display();
     let body = fs::read(&explain.request).map_err(|error| format!("cannot read {name}: {error}"))?;
-    let endpoint = registry::endpoint(&Method::POST, "/v1/chat/completions");
+    let head = Request::post("/v1/chat/completions").body(()).map_err(|error| error.to_string())?;
+    let endpoint = registry::endpoint(&head, head.uri().path());
     let Some(Ok(Endpoint { dialect, operation: Operation::Generate(endpoint) })) = endpoint else {
         return Err("the gateway has no chat completions".to_owned());
     };
-    let request = dialect.parse(endpoint, &body).map_err(|error| format!("{name}: {}", error.message))?;
+    let request = dialect.parse(&endpoint, &body).map_err(|error| format!("{name}: {}", error.message))?;
     let facts = request.facts();
     let key = key(config, explain.key.as_deref(), &facts.model)?;
     let route = routing::find(config, key, &facts.model).map_err(|error| error.message.into_owned())?;

@@ -2,12 +2,15 @@
 
 mod check;
 mod explain;
+mod import;
 
 use check::{Check, Manifest};
 use explain::Explain;
+use import::Import;
 use lexopt::prelude::*;
 use moegate_config::authoring;
 use moegate_config::key::NewKey;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -23,6 +26,12 @@ Commands:
       --key NAME      with --explain: sent with that client key (default: the first that may use the model)
       --header NAME=VALUE
                       with --explain: sent with that header; may be given more than once
+  import portkey|litellm|openrouter FILE
+                    print another gateway's configuration as a moegate.toml (FILE `-`: from standard input), and on standard
+                    error what to set, to fill in and to look at; exit 1 if no valid one comes out
+      --model NAME    what clients ask for, where the file does not say; may be given more than once
+      --provider SLUG=NAME
+                      the provider behind a virtual key of Portkey; may be given more than once
   keys new          make a client key: the key for its holder, the hash for the gateway
       --name NAME     the name that usage records will show (default: app)
   schema            print the JSON Schema of moegate.toml
@@ -33,6 +42,7 @@ Commands:
 enum Command {
     Help,
     Check(Check),
+    Import(Import),
     NewKey { name: String },
     Schema,
     Reference,
@@ -49,6 +59,11 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Help => print(HELP),
         Command::Check(what) => check::run(&what).and_then(|text| print(&text)),
+        Command::Import(what) => import::run(&what).and_then(|imported| {
+            print(&imported.toml)?;
+            eprint!("{}", imported.notes);
+            Ok(())
+        }),
         Command::NewKey { name } => new_key(&name),
         Command::Schema => print(&authoring::schema()),
         Command::Reference => print(&authoring::reference()),
@@ -66,6 +81,7 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
     let mut words = Vec::new();
     let (mut name, mut platform, mut manifest) = (None, None, None);
     let (mut request, mut key, mut headers) = (None, None, Vec::new());
+    let (mut models, mut providers) = (Vec::new(), BTreeMap::new());
     while let Some(argument) = arguments.next()? {
         match argument {
             Value(word) => words.push(word.string()?),
@@ -79,6 +95,13 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
             Long("explain") if request.is_none() => request = Some(arguments.value()?.into()),
             Long("key") if key.is_none() => key = Some(arguments.value()?.string()?),
             Long("header") => headers.push(arguments.value()?.parse_with(explain::header)?),
+            Long("model") => models.push(arguments.value()?.string()?),
+            Long("provider") => {
+                let text = arguments.value()?.string()?;
+                let (slug, name) =
+                    text.split_once('=').ok_or("--provider wants SLUG=NAME, such as main-258f4d=openai")?;
+                providers.insert(slug.to_owned(), name.to_owned());
+            }
             other => return Err(other.unexpected()),
         }
     }
@@ -97,6 +120,26 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
             manifest: manifest.unwrap_or(Manifest::Beside),
             explain,
         }));
+    }
+    if let (["import", from, file], None, None, None, None) =
+        (&words[..], &name, &platform, &manifest, &explain)
+    {
+        let from = import::From::of(from).ok_or_else(|| {
+            format!("cannot import from `{from}`: there are portkey, litellm and openrouter")
+        })?;
+        match from {
+            import::From::Litellm if !models.is_empty() || !providers.is_empty() => {
+                return Err("--model and --provider are not for litellm: its file has both".into());
+            }
+            import::From::Openrouter if !providers.is_empty() => {
+                return Err("--provider is for portkey".into());
+            }
+            _ => {}
+        }
+        return Ok(Command::Import(Import { from, file: file.into(), models, providers }));
+    }
+    if !models.is_empty() || !providers.is_empty() {
+        return Err("--model and --provider belong to import".into());
     }
     match (&words[..], name, platform, manifest, explain) {
         ([] | ["help"], None, None, None, None) => Ok(Command::Help),

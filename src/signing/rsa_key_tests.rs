@@ -1,3 +1,5 @@
+//! The keys and the account in `fixtures/` were made for these tests and open nothing.
+
 use super::*;
 use crate::signing::rs256;
 

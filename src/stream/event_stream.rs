@@ -13,8 +13,8 @@ pub const MOST: usize = 16 << 20;
 const FRAME: usize = 16;
 
 /// Unpacks a stream, however it is cut into chunks. Each message becomes one event, `event: NAME` and `data: PAYLOAD`. Its
-/// name is the message's `:event-type`; of an exception it is the `:exception-type` (such as `throttlingException`), of an
-/// error (which has no payload) the `:error-code`, with `{"message": …}` as its data.
+/// name is the message's `:event-type`; of an exception, the `:exception-type` (such as `throttlingException`). An error,
+/// which is nothing but two headers, becomes `event: error` with the data `{"code":…,"message":…}`.
 #[derive(Debug, Default)]
 pub struct EventStream {
     /// The beginning of a message.
@@ -134,10 +134,16 @@ fn words(bytes: &[u8]) -> Option<([u32; 3], &[u8])> {
 }
 
 fn write_event(names: &Names<'_>, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
-    let (name, message) = match names.message {
-        b"" | b"event" => (names.event, None),
-        b"exception" => (names.exception, None),
-        b"error" => (names.error, Some(names.error_message)),
+    let name = match names.message {
+        b"" | b"event" => names.event,
+        b"exception" => names.exception,
+        b"error" => {
+            let text = |bytes| serde_json::Value::from(String::from_utf8_lossy(bytes));
+            let (code, message) = (text(names.error), text(names.error_message));
+            let event = format!("event: error\ndata: {{\"code\":{code},\"message\":{message}}}\n\n");
+            out.extend_from_slice(event.as_bytes());
+            return Ok(());
+        }
         _ => return Err(Malformed::Unnamed),
     };
     if name.is_empty() {
@@ -149,13 +155,8 @@ fn write_event(names: &Names<'_>, payload: &[u8], out: &mut Vec<u8>) -> Result<(
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(name);
     out.extend_from_slice(b"\ndata: ");
-    if let Some(message) = message {
-        let message = serde_json::Value::from(String::from_utf8_lossy(message));
-        out.extend_from_slice(format!("{{\"message\":{message}}}").as_bytes());
-    } else {
-        // In JSON a line break can only stand where a blank can.
-        out.extend(payload.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
-    }
+    // In JSON a line break can only stand where a blank can.
+    out.extend(payload.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
     out.extend_from_slice(b"\n\n");
     Ok(())
 }

@@ -31,7 +31,7 @@ const VECTORS: [(&str, &str, &str); 5] = [
         "0000006700000057bb3fb0630b3a6572726f722d636f646507000d496e7465726e616c4572726f720e3a6572726f722d\
          6d6573736167650700136974202262726f6b65220a666f7220676f6f640d3a6d6573736167652d747970650700056572\
          726f725363730b",
-        "event: InternalError\ndata: {\"message\":\"it \\\"broke\\\"\\nfor good\"}\n\n",
+        "event: error\ndata: {\"code\":\"InternalError\",\"message\":\"it \\\"broke\\\"\\nfor good\"}\n\n",
     ),
     (
         "line breaks in the payload",

@@ -1,12 +1,14 @@
 //! Whether a `spin.toml` gives the component what the configuration asks for, and nothing beyond.
 
 use super::platform::variable;
-use crate::{Authority, Config, Problem};
+use crate::{Authority, Config, Kind, Problem};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The component's name in the manifest.
 const COMPONENT: &str = "moegate";
+/// Where Google gives access tokens for service accounts.
+const TOKEN_HOST: &str = "oauth2.googleapis.com";
 /// The label under which `src/platform/spin/store.rs` opens the usage store.
 const STORE: &str = "default";
 
@@ -158,9 +160,11 @@ fn hosts(component: &Component, config: &Config) -> Option<String> {
     ))
 }
 
-/// Scheme, host and port of every origin.
+/// Scheme, host and port of every origin, and of where Vertex's access tokens come from.
 fn origins(config: &Config) -> BTreeSet<(&str, &str, u16)> {
-    config.origins.iter().filter_map(|origin| whole(origin.authority()?)).collect()
+    let tokens = config.origins.iter().any(|origin| origin.kind == Kind::Vertex);
+    let tokens = tokens.then_some(("https", TOKEN_HOST, 443));
+    config.origins.iter().filter_map(|origin| whole(origin.authority()?)).chain(tokens).collect()
 }
 
 fn host_entries(origins: &BTreeSet<(&str, &str, u16)>) -> Vec<String> {

@@ -10,24 +10,16 @@ use crate::dialect::canonical::delta::Delta;
 use crate::dialect::canonical::request::Request as Canonical;
 use crate::dialect::canonical::unsupported::Unsupported;
 use crate::dialect::format::{Destination, EventReader, OriginFormat};
+use crate::signing::sigv4::path_segment;
 use std::borrow::Cow;
-use std::fmt::Write;
 
 pub(in crate::dialect) struct Converse;
 
 impl OriginFormat for Converse {
     fn path(&self, to: &Destination<'_>, stream: bool) -> Cow<'static, str> {
-        let mut path = String::from("/model/");
         // Ids have colons, and inference profiles are ARNs with slashes.
-        for byte in to.model.name.bytes() {
-            match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => path.push(byte.into()),
-                // Writing to a String cannot fail.
-                byte => drop(write!(path, "%{byte:02X}")),
-            }
-        }
-        path.push_str(if stream { "/converse-stream" } else { "/converse" });
-        path.into()
+        let model = path_segment(&to.model.name);
+        format!("/model/{model}/{}", if stream { "converse-stream" } else { "converse" }).into()
     }
 
     fn encode(

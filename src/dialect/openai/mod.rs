@@ -38,6 +38,7 @@ use super::{
 };
 use crate::config::Origin;
 use crate::error::ApiError;
+use crate::signing::sigv4::path_segment;
 use form::to_json;
 use http::{Method, Request};
 use std::borrow::Cow;
@@ -130,12 +131,20 @@ impl Exchange for Same {
     }
 }
 
+/// An endpoint's path behind the origin's URL: Azure's deployments have the model before it, and a version behind it.
+fn path(endpoint: &'static str, origin: &Origin, model: &str) -> Cow<'static, str> {
+    match &origin.api_version {
+        Some(version) => format!("/{}{endpoint}?api-version={version}", path_segment(model)).into(),
+        None => endpoint.into(),
+    }
+}
+
 /// Chat completions on their way from and to other APIs.
 pub(super) struct Chat;
 
 impl OriginFormat for Chat {
-    fn path(&self, _to: &Destination<'_>, _stream: bool) -> Cow<'static, str> {
-        CHAT.into()
+    fn path(&self, to: &Destination<'_>, _stream: bool) -> Cow<'static, str> {
+        path(CHAT, to.origin, &to.model.name)
     }
 
     fn encode(

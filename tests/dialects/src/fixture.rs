@@ -1,6 +1,7 @@
 //! Requests and answers by API and feature.
 
 use crate::api::{ClientApi, OriginApi};
+use crate::framing;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,9 +26,8 @@ pub fn features() -> Vec<String> {
     let apis = ClientApi::ALL.map(ClientApi::folder).into_iter().chain(OriginApi::ALL.map(OriginApi::folder));
     for api in apis {
         let Ok(entries) = fs::read_dir(root().join("fixtures").join(api)) else { continue };
-        for entry in entries {
-            features.insert(entry.unwrap().file_name().into_string().unwrap());
-        }
+        let folders = entries.map(Result::unwrap).filter(|entry| entry.path().is_dir());
+        features.extend(folders.map(|entry| entry.file_name().into_string().unwrap()));
     }
     features.into_iter().collect()
 }
@@ -59,14 +59,15 @@ pub fn answer(api: OriginApi, feature: &str) -> String {
     own(feature).or_else(|| own(USUAL)).unwrap_or_else(|| panic!("no answer of {api:?}"))
 }
 
-/// The same as a stream.
+/// The same as a stream, in the framing that the API has.
 ///
 /// # Panics
 /// As [`answer`].
 #[must_use]
-pub fn stream(api: OriginApi, feature: &str) -> String {
+pub fn stream(api: OriginApi, feature: &str) -> Vec<u8> {
     let own = |feature: &str| text(api.folder(), feature, "stream.sse");
-    own(feature).or_else(|| own(USUAL)).unwrap_or_else(|| panic!("no stream of {api:?}"))
+    let events = own(feature).or_else(|| own(USUAL)).unwrap_or_else(|| panic!("no stream of {api:?}"));
+    if api == OriginApi::Bedrock { framing::framed(&events) } else { events.into_bytes() }
 }
 
 /// Whether the API has an answer of its own for the feature.

@@ -64,7 +64,7 @@ pub fn play(setting: &Setting, client: ClientApi, origin: OriginApi, feature: &s
         return (What::Refused(refused(&whole)), text);
     }
     let stream = fixture::stream(origin, feature);
-    let streamed = setting.ask(client, &request, &model, true, stream.as_bytes(), usize::MAX);
+    let streamed = setting.ask(client, &request, &model, true, &stream, usize::MAX);
     let is_fine = whole.status == 200 && streamed.status == 200 && !streamed.body.is_empty();
     let mut written = json!({
         "request": of_request(&whole),

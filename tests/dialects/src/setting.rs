@@ -96,7 +96,11 @@ impl Setting {
         piece: usize,
     ) -> Outcome {
         self.world.forget();
-        let content_type = if stream { "text/event-stream" } else { "application/json" };
+        let content_type = match (stream, model.ends_with("bedrock")) {
+            (true, true) => "application/vnd.amazon.eventstream",
+            (true, false) => "text/event-stream",
+            (false, _) => "application/json",
+        };
         let pieces = answer.chunks(piece.max(1)).map(|bytes| Piece::Bytes(bytes.to_vec())).collect();
         let headers = vec![("content-type".to_owned(), content_type.to_owned())];
         let scripted = Scripted { status: 200, headers, pieces, end: End::Clean };

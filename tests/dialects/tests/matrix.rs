@@ -52,7 +52,7 @@ fn streams_are_the_same_however_they_are_cut() {
                 let stream = fixture::stream(origin, &feature);
                 let run = |piece| {
                     let setting = Setting::new();
-                    setting.ask(client, &request, &model, true, stream.as_bytes(), piece).body
+                    setting.ask(client, &request, &model, true, &stream, piece).body
                 };
                 let whole = run(usize::MAX);
                 for piece in [1, 2, 7, 64, 333] {

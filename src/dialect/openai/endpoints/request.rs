@@ -46,7 +46,7 @@ impl ClientRequest for OfJson<'_> {
         if !is_served_by(changes.origin, &changes.model.name) {
             return Err(CannotEncode::Dialect);
         }
-        Ok(self.0.with_edits(self.0.usual_edits(changes)?))
+        Ok(self.0.with_edits(self.0.usual_edits(changes)?, changes))
     }
 }
 
@@ -93,7 +93,11 @@ impl<'a> OfForm<'a> {
             None | Some("" | "false" | "False" | "0") => false,
             Some("true" | "True" | "1") => true,
             Some(_) => {
-                return Err(ApiError::invalid("wrong_type", Some("stream"), "`stream` must be true or false"));
+                return Err(ApiError::invalid(
+                    "wrong_type",
+                    Some("stream"),
+                    "`stream` must be true or false",
+                ));
             }
         };
         // A file's bytes are no text: what they come to in tokens nobody knows before.
@@ -150,6 +154,7 @@ impl ClientRequest for OfForm<'_> {
                 DeniedAction::Drop => edits.push(Edit { span: part.whole.clone(), text: String::new() }),
             }
         }
-        Ok(Encoded { path: self.endpoint.into(), body: EncodedBody::Form(edits), dropped: Vec::new() })
+        let path = super::super::path(self.endpoint, changes.origin, &changes.model.name);
+        Ok(Encoded { path, body: EncodedBody::Form(edits), dropped: Vec::new() })
     }
 }

@@ -42,7 +42,7 @@ impl ClientRequest for Request<'_> {
             Some(Resume::Text(partial, _) | Resume::Tokens(partial)) if !partial.text.is_empty() => {
                 Err(CannotEncode::Resume)
             }
-            _ => Ok(self.0.with_edits(self.0.usual_edits(changes)?)),
+            _ => Ok(self.0.with_edits(self.0.usual_edits(changes)?, changes)),
         }
     }
 
