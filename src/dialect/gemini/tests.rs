@@ -102,7 +102,7 @@ fn with(
     let encoded = request.encode(&changes)?;
     let body = match encoded.body {
         EncodedBody::Own(bytes) => bytes,
-        EncodedBody::Edited(edits) => edited(body.as_bytes(), edits),
+        EncodedBody::Edited(edits) | EncodedBody::Form(edits) => edited(body.as_bytes(), edits),
     };
     Ok((encoded.path.into_owned(), String::from_utf8(body).unwrap()))
 }
