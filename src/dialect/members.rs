@@ -7,7 +7,7 @@ use super::json::{Text, member, name_of, span};
 use super::request::{CannotEncode, Changes};
 use crate::config::{DeniedAction, is_harmless, is_same_field};
 use crate::error::{ApiError, shown_name};
-use crate::payload::{Edit, edited};
+use crate::payload::{Edit, edited, sort_edits};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -238,7 +238,7 @@ impl<'a> Members<'a> {
     /// The edits in their order. Members that stand together may share a comma when they go: the second begins within the
     /// first. What goes from the object's beginning takes the comma behind it along.
     pub(super) fn merged(&self, mut edits: Vec<Edit>) -> Vec<Edit> {
-        edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
+        sort_edits(&mut edits);
         edits.dedup_by(|later, earlier| {
             let overlaps = later.span.start < earlier.span.end;
             if overlaps {

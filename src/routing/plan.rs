@@ -4,6 +4,7 @@ use super::{Target, TargetIndex};
 use crate::config::{Condition, Config, Key, Part, Route, Rule};
 use crate::dialect::request::RequestSize;
 use crate::rng::{Rng, hash};
+use crate::sort::sort_by_key;
 use http::HeaderMap;
 use moegate_wire::Usage;
 use std::fmt::Write;
