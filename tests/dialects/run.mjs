@@ -7,14 +7,17 @@ import { outage } from './outage.mjs';
 import { start } from './providers.mjs';
 import { compare } from './record.mjs';
 
-/** Where each route leads, and how reasoning comes from there to a client that can show it. */
+/**
+ * Where each route leads, and how reasoning comes from there to a client that can show it. `carries`: its signature stands
+ * in the ids of tool calls, which every client sends back. `uncounted`: the provider tells no reasoning tokens.
+ */
 const ROUTES = {
   'to-openai': { provider: 'openai', reasoning: () => 'counted' },
   'to-openai-responses': { provider: 'openai', reasoning: (format) => (format === 'openai-responses' ? 'signed' : 'counted') },
   'to-vllm': { provider: 'vllm', reasoning: () => 'maybe' },
   'to-anthropic': { provider: 'anthropic', reasoning: signed },
-  'to-gemini': { provider: 'gemini', reasoning: signed },
-  'to-bedrock': { provider: 'bedrock', reasoning: signed },
+  'to-gemini': { provider: 'gemini', reasoning: signed, carries: true },
+  'to-bedrock': { provider: 'bedrock', reasoning: signed, uncounted: true },
 };
 
 /** Chat completions have no place for signatures that every client sends back. */
@@ -32,9 +35,10 @@ for (const host of hosts) {
   try {
     await gateway.start();
     const pairs = [...NODE, ...PYTHON].filter((client) => client.name.includes(clientPart)).flatMap((client) => (
-      Object.entries(ROUTES).filter(([route]) => route.includes(routePart)).map(([model, { provider, reasoning }]) => [client, {
+      Object.entries(ROUTES).filter(([route]) => route.includes(routePart)).map(([model, { provider, reasoning, carries, uncounted }]) => [client, {
         name: `${host}, ${model}`, baseURL: gateway.url, apiKey: gateway.clientKey, wrongKey: 'mg-wrong', model, control: mocks[provider].url,
-        reasoning: client.blind ? 'counted' : reasoning(client.format), statuses: { key: 401, model: 404 },
+        reasoning: client.blind ? 'counted' : reasoning(client.format), uncounted, statuses: { key: 401, model: 404 },
+        ...(carries ? { carried: true } : client.forgets ? { carried: false } : {}),
       }])
     ));
     await play(pairs, results);

@@ -6,6 +6,8 @@
 //   control                            the mock provider's URL, for its log
 //   reasoning                          'signed' (shown, and comes back signed), 'shown' (and does not), 'maybe' (shown), or
 //                                      'counted' (in usage only)
+//   carried                            whether the reasoning comes back, where that does not follow from `reasoning`
+//   uncounted                          true where the provider does not tell reasoning tokens apart
 //   statuses                           { key, model }: HTTP status for a wrong key and for an unknown model
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,7 +35,9 @@ export function told(text, cities, carried) {
   if (carried !== undefined) assert.equal(text.endsWith(CARRIED), carried, text);
 }
 /** Whether the reasoning comes back; undefined if it may or may not. */
-export const carried = ({ reasoning }) => (reasoning === 'maybe' ? undefined : reasoning === 'signed');
+export const carried = (world) => world.carried ?? (world.reasoning === 'maybe' ? undefined : world.reasoning === 'signed');
+/** `tokens` of reasoning stand in an answer's usage, or, where the provider tells none, do not. */
+export const counted = ({ uncounted }, tokens) => assert.equal(tokens ?? 0, uncounted ? 0 : USAGE.reasoning);
 export const WEATHER_SCHEMA = { type: 'object', properties: { city: { type: 'string', description: 'The name of the city' } }, required: ['city'], additionalProperties: false };
 export const WEATHER_ABOUT = 'The weather in a city';
 

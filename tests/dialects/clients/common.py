@@ -65,7 +65,14 @@ def told(text, cities, carried=None):
 
 def carried(world):
     """Whether the reasoning comes back; None if it may or may not."""
+    if world.get("carried") is not None:
+        return world["carried"]
     return None if world["reasoning"] == "maybe" else world["reasoning"] == "signed"
+
+
+def counted(world, tokens):
+    """`tokens` of reasoning stand in an answer's usage, or, where the provider tells none, do not."""
+    equal(tokens or 0, 0 if world.get("uncounted") else REASONING)
 
 
 def equal(seen, expected):

@@ -22,11 +22,24 @@ TOOLS = [{"type": "function", "function": FUNCTION}]
 PREFIX = {"openai-chat": ("openai", "/v1"), "anthropic": ("anthropic", ""), "gemini": ("gemini", "/v1beta")}
 
 
+# What models can do LiteLLM knows by their names; of others it has to be told.
+ABILITIES = {"mode": "chat", "supports_function_calling": True, "supports_reasoning": True, "supports_response_schema": True, "supports_vision": True}
+
+
+def known(world):
+    """Tells LiteLLM of the model, as its docs say under "Custom pricing and models" (`register_model`)."""
+    provider, _ = PREFIX[world["format"]]
+    name = f"{provider}/{world['model']}"
+    if world["model"].startswith("to-") and name not in litellm.model_cost:
+        litellm.register_model({name: ABILITIES | {"litellm_provider": provider}})
+
+
 def user(content):
     return [{"role": "user", "content": content}]
 
 
 def ask(world, content, **more):
+    known(world)
     provider, tail = PREFIX[world["format"]]
     call = {"messages": user(content), "api_base": world["baseURL"] + tail, "api_key": world["apiKey"], "num_retries": 0, "max_retries": 0}
     return litellm.completion(model=f"{provider}/{world['model']}", **(call | more))
