@@ -34,6 +34,11 @@ for (const host of hosts) {
   const gateway = new Gateway(host);
   try {
     await gateway.start();
+    // First: it looks at the whole ledger.
+    if (routePart === '' || routePart === 'outage') {
+      const error = await outage(gateway, mocks).then(() => null, (reason) => reason);
+      results.add('npm ai, an app with tools', `${host}, outage`, 'one answer from three origins', error === null, error?.message, error?.stack);
+    }
     const pairs = [...NODE, ...PYTHON].filter((client) => client.name.includes(clientPart)).flatMap((client) => (
       Object.entries(ROUTES).filter(([route]) => route.includes(routePart)).map(([model, { provider, reasoning, carries, uncounted }]) => [client, {
         name: `${host}, ${model}`, baseURL: gateway.url, apiKey: gateway.clientKey, wrongKey: 'mg-wrong', model, control: mocks[provider].url,
@@ -42,10 +47,6 @@ for (const host of hosts) {
       }])
     ));
     await play(pairs, results);
-    if (routePart === '' || routePart === 'outage') {
-      const error = await outage(gateway, mocks).then(() => null, (reason) => reason);
-      results.add('npm ai, an app with tools', `${host}, outage`, 'one answer from three origins', error === null, error?.message, error?.stack);
-    }
   } catch (error) {
     results.add('the gateway', host, 'starts', false, error.message, error.stack);
   } finally {
