@@ -9,7 +9,7 @@ import { compare } from './record.mjs';
 
 /**
  * Where each route leads, and how reasoning comes from there to a client that can show it. `carries`: its signature stands
- * in the ids of tool calls, which every client sends back. `uncounted`: the provider tells no reasoning tokens.
+ * in the ids of tool calls, which every client sends back. The rest are members of a world.
  */
 const ROUTES = {
   'to-openai': { provider: 'openai', reasoning: () => 'counted' },
@@ -17,6 +17,7 @@ const ROUTES = {
   'to-vllm': { provider: 'vllm', reasoning: () => 'maybe' },
   'to-anthropic': { provider: 'anthropic', reasoning: signed },
   'to-gemini': { provider: 'gemini', reasoning: signed, carries: true },
+  'to-moegate': { reasoning: () => 'counted', own: true, most: 200, features: ['text', 'stream', 'wrong key', 'unknown model'] },
   'to-bedrock': { provider: 'bedrock', reasoning: signed, uncounted: true },
 };
 
@@ -40,9 +41,9 @@ for (const host of hosts) {
       results.add('npm ai, an app with tools', `${host}, outage`, 'one answer from three origins', error === null, error?.message, error?.stack);
     }
     const pairs = [...NODE, ...PYTHON].filter((client) => client.name.includes(clientPart)).flatMap((client) => (
-      Object.entries(ROUTES).filter(([route]) => route.includes(routePart)).map(([model, { provider, reasoning, carries, uncounted }]) => [client, {
-        name: `${host}, ${model}`, baseURL: gateway.url, apiKey: gateway.clientKey, wrongKey: 'mg-wrong', model, control: mocks[provider].url,
-        reasoning: client.blind ? 'counted' : reasoning(client.format), uncounted, statuses: { key: 401, model: 404 },
+      Object.entries(ROUTES).filter(([route]) => route.includes(routePart)).map(([model, { provider, reasoning, carries, ...rest }]) => [client, {
+        name: `${host}, ${model}`, baseURL: gateway.url, apiKey: gateway.clientKey, wrongKey: 'mg-wrong', model, control: mocks[provider]?.url,
+        reasoning: client.blind ? 'counted' : reasoning(client.format), ...rest, statuses: { key: 401, model: 404 },
         ...(carries ? { carried: true } : client.forgets ? { carried: false } : {}),
       }])
     ));

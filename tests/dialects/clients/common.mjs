@@ -8,6 +8,8 @@
 //                                      'counted' (in usage only)
 //   carried                            whether the reasoning comes back, where that does not follow from `reasoning`
 //   uncounted                          true where the provider does not tell reasoning tokens apart
+//   own                                true for a real model, which does not say what the mocks do
+//   most                               the most output tokens, where the model has a small context
 //   statuses                           { key, model }: HTTP status for a wrong key and for an unknown model
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -26,6 +28,13 @@ export const DESCRIBE = 'What do you see?';
 /** A red dot: a real PNG of 70 bytes. */
 export const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==';
 export const SEEN = `I see image/png, ${Buffer.from(PNG, 'base64').length} bytes.`;
+
+/** The answer to `SAY_HELLO`: a model of our own says something of its own. */
+export const greeted = ({ own }, text) => (own ? assert.ok(text.length > 0, 'nothing was said') : assert.equal(text, HELLO));
+/** How it ended: a model of our own may come to the end of its context. */
+export const ended = ({ own }, reason, expected) => (own ? assert.equal(typeof reason, 'string') : assert.equal(reason, expected));
+/** What it cost. */
+export const spent = ({ own }, tokens, expected) => (own ? assert.ok(expected === USAGE.read || tokens > 0, `${tokens}`) : assert.equal(tokens, expected));
 
 /** What the tool `weather` gives. */
 export const degrees = (city) => `${city.length} degrees in ${city}`;

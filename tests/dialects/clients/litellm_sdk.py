@@ -42,28 +42,30 @@ def ask(world, content, **more):
     known(world)
     provider, tail = PREFIX[world["format"]]
     call = {"messages": user(content), "api_base": world["baseURL"] + tail, "api_key": world["apiKey"], "num_retries": 0, "max_retries": 0}
+    if "most" in world:
+        call["max_tokens"] = world["most"]
     return litellm.completion(model=f"{provider}/{world['model']}", **(call | more))
 
 
-def usage(seen):
-    equal(seen.prompt_tokens, common.INPUT)
-    equal(seen.completion_tokens, common.OUTPUT)
-    equal(seen.prompt_tokens_details.cached_tokens, common.READ)
+def usage(world, seen):
+    common.spent(world, seen.prompt_tokens, common.INPUT)
+    common.spent(world, seen.completion_tokens, common.OUTPUT)
+    common.spent(world, seen.prompt_tokens_details.cached_tokens, common.READ)
 
 
 def text(world):
     answer = ask(world, common.SAY_HELLO)
-    equal(answer.choices[0].message.content, common.HELLO)
-    equal(answer.choices[0].finish_reason, "stop")
-    usage(answer.usage)
+    common.greeted(world, answer.choices[0].message.content)
+    common.ended(world, answer.choices[0].finish_reason, "stop")
+    usage(world, answer.usage)
 
 
 def stream(world):
     chunks = list(ask(world, common.SAY_HELLO, stream=True, stream_options={"include_usage": True}))
     deltas = [chunk.choices[0].delta.content for chunk in chunks if chunk.choices and chunk.choices[0].delta.content]
     assert len(deltas) > 3, "it came in one piece"
-    equal("".join(deltas), common.HELLO)
-    usage(next(chunk.usage for chunk in reversed(chunks) if getattr(chunk, "usage", None)))
+    common.greeted(world, "".join(deltas))
+    usage(world, next(chunk.usage for chunk in reversed(chunks) if getattr(chunk, "usage", None)))
 
 
 def answered(question, message):
