@@ -21,6 +21,8 @@ mod gemini;
 pub(crate) mod json;
 mod json_writer;
 mod openai;
+#[cfg(test)]
+mod openapi_tests;
 pub mod partial;
 mod passing;
 pub mod registry;
