@@ -101,7 +101,7 @@ impl ApiError {
             404,
             "not_found",
             "not_found",
-            "there is nothing at this path; the gateway serves /v1/chat/completions, /v1/completions, /v1/models, /usage and /health",
+            "there is nothing at this path; the gateway serves /v1/chat/completions, /v1/completions, /v1/messages, /v1/models, /usage and /health",
         )
     }
 

@@ -28,6 +28,16 @@ pub(in crate::dialect) trait OriginFormat: Sync {
     /// The request's body. What cannot be said goes to `unsupported`, by the client's names for it, and is left out.
     fn encode(&self, request: &Request<'_>, to: &Destination<'_>, unsupported: &mut Unsupported) -> Vec<u8>;
 
+    /// Whether it can go on with the beginning of an answer at all.
+    fn can_resume(&self, _to: &Destination<'_>) -> bool {
+        true
+    }
+
+    /// Whether it is told that beginning without the white space at its end.
+    fn trims_prefill(&self) -> bool {
+        false
+    }
+
     /// What a whole answer says, in its order. `None` where it is none: not of this API, or an error.
     fn answer<'b>(&self, body: &'b str) -> Option<Vec<Delta<'b>>>;
 

@@ -130,6 +130,24 @@ pub(crate) fn whole_number(raw: &RawValue) -> Option<u64> {
     whole.then_some(number as u64)
 }
 
+/// Valid JSON on one line.
+pub(super) fn on_one_line(json: &str) -> Cow<'_, str> {
+    if !json.contains(['\n', '\r']) {
+        return Cow::Borrowed(json);
+    }
+    let (mut in_text, mut escaped) = (false, false);
+    let kept = json.chars().filter(|&c| {
+        if in_text {
+            in_text = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+            return true;
+        }
+        in_text = c == '"';
+        !c.is_ascii_whitespace()
+    });
+    Cow::Owned(kept.collect())
+}
+
 /// Whether a value says something: not null, and not an empty text, list or object, and not `false`.
 pub(super) fn says_something(value: &RawValue) -> bool {
     !matches!(value.get(), "null" | "\"\"" | "[]" | "{}" | "false")
@@ -171,6 +189,13 @@ mod tests {
             rest.replace_range(span, "");
             assert_eq!(rest, expected, "{body}");
         }
+    }
+
+    #[test]
+    fn lines_are_joined() {
+        let json = "{\n \"a \\\"\": [1,\r\n 2],\t\"b\": \"\\\\\"\n}";
+        assert_eq!(on_one_line(json), r#"{"a \"":[1,2],"b":"\\"}"#);
+        assert_eq!(on_one_line("{ \"a\": 1 }"), "{ \"a\": 1 }");
     }
 
     #[test]

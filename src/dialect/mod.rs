@@ -20,6 +20,7 @@ mod format;
 mod gemini;
 pub(crate) mod json;
 mod json_writer;
+mod members;
 mod openai;
 #[cfg(test)]
 mod openapi_tests;

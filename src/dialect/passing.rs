@@ -73,7 +73,8 @@ impl Exchange for Passing {
 
     fn stream(&self, options: StreamOptions) -> Box<dyn StreamCodec> {
         // What another origin may have to go on with is written here from the beginning.
-        if options.partial.is_some() {
+        // Of several answers at once that is none.
+        if options.partial.is_some() && !options.several {
             return Box::new(ThroughCodec::new(self.client, self.origin, options));
         }
         Box::new(PassingCodec {

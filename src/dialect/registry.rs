@@ -1,5 +1,6 @@
 //! Which dialects there are. A further one is an entry here and a folder beside this file.
 
+use super::anthropic::Anthropic;
 use super::format::{ClientFormat, OriginFormat};
 use super::openai::{self, OpenAi};
 use super::through::Through;
@@ -8,12 +9,15 @@ use crate::config::{Kind, Origin};
 use crate::error::ApiError;
 use http::{HeaderName, HeaderValue, Request};
 
-static CLIENT_DIALECTS: [&dyn ClientDialect; 1] = [&OpenAi];
+/// The first one that has a path serves it: whoever tells by a header that it is theirs, and OpenAI's, which takes every name
+/// at `/v1/models/`, last.
+static CLIENT_DIALECTS: [&dyn ClientDialect; 4] =
+    [&Anthropic, &gemini::Gemini, &openai::responses::Responses, &OpenAi];
 
 /// The dialect in which errors are said where the path names none.
 #[must_use]
 pub fn default_dialect() -> &'static dyn ClientDialect {
-    CLIENT_DIALECTS[0]
+    &OpenAi
 }
 
 /// The operation behind a request; `path` is its path, normalised. `None` where no dialect has such a path.

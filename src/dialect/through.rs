@@ -33,11 +33,13 @@ pub(super) fn encode(
     changes: &Changes<'_>,
     format: &dyn OriginFormat,
 ) -> Result<Encoded, CannotEncode> {
+    let to = Destination { origin: changes.origin, model: changes.model, ask_usage: changes.ask_usage };
     match changes.resume {
         None => {}
         // Nothing but thoughts so far, if anything: the answer begins anew.
         Some(Resume::Text(partial, _) | Resume::Tokens(partial)) if partial.text.is_empty() => {}
         Some(Resume::Text(_, Prefill::None) | Resume::Tokens(_)) => return Err(CannotEncode::Resume),
+        Some(Resume::Text(..)) if !format.can_resume(&to) => return Err(CannotEncode::Resume),
         Some(Resume::Text(partial, prefill)) => {
             let text = Content::Text(Cow::Owned(partial.text.clone()));
             request.messages.push(Message { role: Role::Assistant, parts: vec![text.into()] });
@@ -47,7 +49,6 @@ pub(super) fn encode(
             *most = most.map(|most| most.saturating_sub(partial.events).max(1));
         }
     }
-    let to = Destination { origin: changes.origin, model: changes.model, ask_usage: changes.ask_usage };
     let mut unsupported = Unsupported::default();
     unsupported.extend(&request.others);
     let body = format.encode(&request, &to, &mut unsupported);
@@ -187,6 +188,8 @@ pub(super) struct ThroughCodec {
     finished: bool,
     /// The client's end has been written.
     ended: bool,
+    /// White space that the client has got, but that the origin which goes on was not told of: it may say it again.
+    known: String,
 }
 
 impl ThroughCodec {
@@ -206,7 +209,11 @@ impl ThroughCodec {
                 writer
             }
         };
-        Self { origin, reader: origin.reader(), writer, options, counts: None, finished: false, ended: false }
+        let resumed = options.partial.as_ref().filter(|partial| partial.resumed && origin.trims_prefill());
+        let text = resumed.map_or("", |partial| &partial.text);
+        let known = text[text.trim_end().len()..].to_owned();
+        let reader = origin.reader();
+        Self { origin, reader, writer, options, counts: None, finished: false, ended: false, known }
     }
 
     fn end(&mut self, out: &mut String) {
@@ -217,8 +224,13 @@ impl ThroughCodec {
 
     fn deltas(&mut self, deltas: &[Delta<'_>], read: &mut StreamEvent, out: &mut String) {
         for delta in deltas {
-            let content = delta.is_content();
-            read.content |= content;
+            read.content |= delta.is_content();
+            let rest = match delta {
+                Delta::Text(text) if !self.known.is_empty() => Some(self.unknown(text)),
+                _ => None,
+            };
+            let rest = rest.map(|rest| Delta::Text(rest.into()));
+            let delta = rest.as_ref().unwrap_or(delta);
             match delta {
                 Delta::Usage(counts) => self.counts.get_or_insert_default().grow(*counts),
                 Delta::Stop(_) => self.finished = true,
@@ -229,6 +241,18 @@ impl ThroughCodec {
             }
             self.writer.delta(delta, out);
         }
+    }
+
+    /// What of a text the client has not got yet.
+    fn unknown<'t>(&mut self, text: &'t str) -> &'t str {
+        let same = self.known.chars().zip(text.chars()).take_while(|(own, new)| own == new);
+        let length = same.map(|(c, _)| c.len_utf8()).sum();
+        if length == text.len() {
+            self.known.drain(..length);
+        } else {
+            self.known.clear();
+        }
+        &text[length..]
     }
 
     fn error_of_origin(&self, data: &[u8]) -> ApiError {
@@ -246,7 +270,9 @@ impl StreamCodec for ThroughCodec {
     fn event(&mut self, event: &[u8], begun: bool) -> (StreamEvent, Output) {
         let mut read = StreamEvent::default();
         let Some((name, data)) = parts_of(event) else {
-            let comment = if begun { self.writer.keep_alive() } else { "" };
+            // The line's end behind an event may come by itself.
+            let is_blank = event.iter().all(|b| matches!(b, b'\r' | b'\n'));
+            let comment = if begun && !is_blank { self.writer.keep_alive() } else { "" };
             return (read, if comment.is_empty() { Output::Drop } else { Output::Replace(comment.into()) });
         };
         let mut deltas = Vec::new();

@@ -11,9 +11,9 @@ use std::borrow::Cow;
 
 const FORBIDDEN: [&str; 3] = ["api_base", "base_url", "api_key"];
 
-/// Values of these are data: JSON Schemas, and what tools are called with and answer. `input` is one where it is an object
+/// Values of these are data: JSON Schemas, and what tools are called with and answer (Gemini's `response`). `input` is one where it is an object
 /// (Anthropic's tool calls; OpenAI's Responses have the conversation there, a list).
-const DATA: [&str; 12] = [
+const DATA: [&str; 13] = [
     "parameters",
     "parametersJsonSchema",
     "parameters_json_schema",
@@ -26,6 +26,7 @@ const DATA: [&str; 12] = [
     "args",
     "arguments",
     "input",
+    "response",
 ];
 
 /// The shortest and longest spelling of a forbidden name, escapes aside.

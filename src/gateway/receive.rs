@@ -281,9 +281,9 @@ fn unstreamed<P: Platform>(headers: HeaderMap, body: Vec<u8>, reading: Reading<'
     if let Some(events) = streamed {
         let mut scanner = Scanner::new(exchange.stream(options));
         let first = taken(&mut scanner, Payload::Own(events), mode).into_iter().collect();
-        // An answer that failed is judged as it is.
+        // An answer that failed is judged as it is. Not every API has an end mark.
         let seen = scanner.seen();
-        if scanner.phase() == Phase::Begun && seen.done && !seen.error {
+        if scanner.phase() == Phase::Begun && (seen.done || seen.finished) && !seen.error {
             return Exchanged::Stream(OpenStream { incoming: None, first, scanner: Some(scanner), timeouts });
         }
     }

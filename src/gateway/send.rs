@@ -122,7 +122,9 @@ impl Outgoing<'_, '_> {
         let mut headers = base_headers(self.secrets, &url);
         headers.extend(registry::origin_headers(target.origin.kind).iter().cloned());
         if let Some(passed) = self.passed {
-            headers.extend(passed.iter().map(|(name, value)| (name.clone(), value.clone())));
+            for (name, value) in passed {
+                headers.insert(name.clone(), value.clone());
+            }
         }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         insert(&mut headers, wire::REQUEST_ID, self.id);

@@ -33,6 +33,11 @@ const SUITES: &[Suite] = &[
         what: "real SDKs against the gateway, in workerd and in the Spin host, and moe-server",
         checks: clients,
     },
+    Suite {
+        name: "dialects",
+        what: "every provider's SDK against every kind of origin, in workerd and in the Spin host",
+        checks: dialects,
+    },
 ];
 
 struct Suite {
@@ -196,6 +201,29 @@ fn clients(setup: &Setup) -> Result<Vec<Check>> {
     command.env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
     command.env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"));
     Ok(vec![Check { name: "SDKs", command, counting: Counting::Lines }])
+}
+
+const DIALECTS: build::Variant<'_> =
+    build::Variant { config: Some("tests/dialects/moegate.toml"), features: None, quiet: true };
+
+fn dialects(setup: &Setup) -> Result<Vec<Check>> {
+    let node = setup.node()?;
+    let python = setup.python_sdks()?;
+    let script = |name: &str| {
+        let mut command = node.script(&setup.root.join("tests/dialects").join(name));
+        command.env("MOEGATE_PYTHON", &python);
+        command
+    };
+    let mut between = script("run.mjs");
+    between
+        .env("MOEGATE_DIALECTS_WORKER", build::worker(setup, &setup.root.join("build/dialects"), &DIALECTS)?)
+        .env("MOEGATE_DIALECTS_SPIN", build::spin(setup, &setup.root.join("build/dialects-spin"), &DIALECTS)?)
+        .env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
+    let check = |name, command| Check { name, command, counting: Counting::Lines };
+    Ok(vec![
+        check("SDKs straight at the mock providers", script("direct.mjs")),
+        check("SDKs through the gateway", between),
+    ])
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

@@ -154,6 +154,29 @@ impl<'a> Fields<'a> {
         self.take(name).map(|raw| Fields::of(raw, path)).transpose()
     }
 
+    /// The same members under other names: for APIs that take several spellings of one.
+    pub(in crate::dialect) fn renamed(mut self, name: fn(Cow<'a, str>) -> Cow<'a, str>) -> Self {
+        for (own, _) in &mut self.members {
+            *own = name(std::mem::take(own));
+        }
+        self
+    }
+
+    /// What nobody took, null aside.
+    pub(in crate::dialect) fn into_members(self) -> Vec<(Cow<'a, str>, &'a RawValue)> {
+        let members = self.members.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        members.filter(|(_, value)| value.get() != "null").collect()
+    }
+
+    /// The paths of what nobody took, where even `{}` asks for something.
+    pub(in crate::dialect) fn rest_of_switches(self, others: &mut Vec<String>) {
+        for (name, value) in &self.members {
+            if value.is_some_and(|value| !matches!(value.get(), "null" | "false")) {
+                others.push(self.path(&shown_name(name)));
+            }
+        }
+    }
+
     /// The paths of what nobody took and that asks for something.
     pub(in crate::dialect) fn rest(self, others: &mut Vec<String>) {
         for (name, value) in &self.members {

@@ -74,7 +74,7 @@ pub(super) fn note_member(note: &AttemptNote) -> String {
 }
 
 /// The note's value.
-pub(super) fn note(note: &AttemptNote) -> String {
+pub(in crate::dialect) fn note(note: &AttemptNote) -> String {
     let AttemptNote { asked_model, model, origin, attempts } = note;
     to_json(&Note { model_asked: asked_model, model, origin, attempts })
 }

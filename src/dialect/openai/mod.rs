@@ -1,4 +1,4 @@
-//! OpenAI's API: chat completions and completions, in and out.
+//! OpenAI's API: chat completions and completions, in and out; [`responses`] stands beside them.
 //!
 //! - [`request`]: what a body says and what has to change; [`resume`]: going on with a partial answer.
 //! - Between OpenAI's clients and origins: [`answer`], [`codec`] of [`chunk`]s, [`partial`]: what comes back, whole and as a

@@ -27,7 +27,7 @@ const HINTS: [&str; 8] = [
 
 /// # Errors
 /// 400 that names the field and what it must be.
-pub(super) fn parse(text: &str) -> Result<Request<'_>, ApiError> {
+pub(in crate::dialect) fn parse(text: &str) -> Result<Request<'_>, ApiError> {
     let mut body = Fields::of_text(text, "")?;
     let mut request = Request::default();
     let mut others = Vec::new();

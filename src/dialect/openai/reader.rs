@@ -22,7 +22,7 @@ pub(super) fn answer(body: &str) -> Option<Vec<Delta<'_>>> {
     }
     let mut deltas = vec![start(id, model)];
     let mut reader = Reader::default();
-    for choice in choices.first() {
+    if let Some(choice) = choices.first() {
         let [message, reason, logprobs] = pick(choice.get(), &["message", "finish_reason", "logprobs"])?;
         reader.message(message?, &mut deltas);
         logprobs_of(logprobs, &mut deltas);

@@ -10,7 +10,6 @@ use crate::dialect::request::{CannotEncode, Resume};
 use crate::payload::Edit;
 use moegate_wire::resume::{FIELD, Handle};
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 #[derive(Serialize)]
 struct Message<'a> {
@@ -53,7 +52,7 @@ impl Request<'_> {
         if let Some(messages) = self.messages() {
             let prefix = prefill == Prefill::Prefix;
             let message = to_json(&Message { role: "assistant", content: text, prefix });
-            edits.push(self.appended(messages, &message)?);
+            edits.push(self.appended(messages, &message).ok_or(CannotEncode::Resume)?);
             if prefill == Prefill::ContinueFinalMessage {
                 edits.push(self.new_member(r#""continue_final_message":true,"add_generation_prompt":false"#));
             }
@@ -70,18 +69,6 @@ impl Request<'_> {
             }
         }
         Ok(())
-    }
-
-    /// One more element at the end of an array.
-    fn appended(&self, array: &RawValue, element: &str) -> Result<Edit, CannotEncode> {
-        let inner = array
-            .get()
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .ok_or(CannotEncode::Resume)?;
-        let at = span(self.body, array).end - 1;
-        let comma = if inner.trim().is_empty() { "" } else { "," };
-        Ok(Edit { span: at..at, text: format!("{comma}{element}") })
     }
 }
 

@@ -82,7 +82,8 @@ fn prompt(told: &Told<'_>, total: Option<u64>, answer: u64) -> (Option<u64>, u64
     let beside = told.cache_read.unwrap_or(0).saturating_add(told.cache_write.unwrap_or(0));
     let cached = told.cached.unwrap_or(0).max(told.cache_read.unwrap_or(0));
     let is_whole = |prompt: u64| total == Some(prompt.saturating_add(answer));
-    let whole = match (told.prompt, told.input) {
+    let prompt = told.prompt.map(|prompt| prompt.saturating_add(told.tool_use.unwrap_or(0)));
+    let whole = match (prompt, told.input) {
         (Some(prompt), _) if beside > 0 && is_whole(prompt.saturating_add(beside)) => prompt + beside,
         (Some(prompt), _) if cached > prompt && is_whole(prompt.saturating_add(cached)) => prompt + cached,
         (Some(prompt), _) => prompt,

@@ -9,6 +9,8 @@ use serde_json::value::RawValue;
 pub(super) struct Told<'a> {
     /// The whole prompt, what was cached included.
     pub(super) prompt: Option<u64>,
+    /// Gemini's `toolUsePromptTokenCount`: of what its own tools brought in, beside the prompt.
+    pub(super) tool_use: Option<u64>,
     /// Anthropic's `input_tokens`: what was neither read from a cache nor written to one. In OpenAI's Responses the whole.
     pub(super) input: Option<u64>,
     pub(super) completion: Option<u64>,
@@ -32,6 +34,7 @@ pub(super) struct Told<'a> {
 #[derive(Clone, Copy)]
 enum Means {
     Prompt,
+    ToolUse,
     Input,
     Completion,
     Total,
@@ -41,10 +44,10 @@ enum Means {
     CacheWrite,
     CacheMiss,
 }
-use Means::{CacheMiss, CacheRead, CacheWrite, Cached, Completion, Input, Prompt, Reasoning, Total};
+use Means::{CacheMiss, CacheRead, CacheWrite, Cached, Completion, Input, Prompt, Reasoning, ToolUse, Total};
 
 /// Beside each: whose name it is.
-const NUMBERS: [(&str, Means); 27] = [
+const NUMBERS: [(&str, Means); 28] = [
     ("prompt_tokens", Prompt),
     ("completion_tokens", Completion),
     ("total_tokens", Total),
@@ -64,6 +67,7 @@ const NUMBERS: [(&str, Means); 27] = [
     ("inputTokenCount", Input),              // Bedrock's metrics: langchain#14120
     ("outputTokenCount", Completion),        // the same
     ("promptTokenCount", Prompt),            // Gemini
+    ("toolUsePromptTokenCount", ToolUse),    // Gemini
     ("candidatesTokenCount", Completion),    // Gemini
     ("thoughtsTokenCount", Reasoning),       // Gemini
     ("cachedContentTokenCount", Cached),     // Gemini
@@ -114,7 +118,9 @@ impl<'a> Told<'a> {
             told.put(Cached, cached)?;
         }
         for details in [completion, output].into_iter().flatten() {
-            let reasoning = pick(details.get(), &["reasoning_tokens"]).and_then(|[reasoning]| reasoning);
+            // The second name is Anthropic's.
+            let found = pick(details.get(), &["reasoning_tokens", "thinking_tokens"]);
+            let reasoning = found.and_then(|[reasoning, thinking]| reasoning.or(thinking));
             told.put(Reasoning, reasoning)?;
         }
         (told.cost, told.cost_of_upstream) = (cost, upstream);
@@ -130,6 +136,7 @@ impl<'a> Told<'a> {
         }
         let slot = match means {
             Prompt => &mut self.prompt,
+            ToolUse => &mut self.tool_use,
             Input => &mut self.input,
             Completion => &mut self.completion,
             Total => &mut self.total,

@@ -26,9 +26,8 @@ pub fn features() -> Vec<String> {
     let apis = ClientApi::ALL.map(ClientApi::folder).into_iter().chain(OriginApi::ALL.map(OriginApi::folder));
     for api in apis {
         let Ok(entries) = fs::read_dir(root().join("fixtures").join(api)) else { continue };
-        for entry in entries {
-            features.insert(entry.unwrap().file_name().into_string().unwrap());
-        }
+        let folders = entries.map(Result::unwrap).filter(|entry| entry.path().is_dir());
+        features.extend(folders.map(|entry| entry.file_name().into_string().unwrap()));
     }
     features.into_iter().collect()
 }

@@ -62,6 +62,11 @@ impl Setup {
         python::set_up(self)
     }
 
+    /// A Python with the providers' SDKs.
+    pub(crate) fn python_sdks(&self) -> Result<PathBuf> {
+        python::sdks(self)
+    }
+
     /// What `bench moe` compares with.
     pub(crate) fn peer(&self) -> Result<Peer> {
         peer::set_up(self)

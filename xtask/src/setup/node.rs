@@ -75,7 +75,7 @@ pub(super) fn set_up(setup: &Setup) -> Result<Node> {
     let step = Step {
         folder: "npm",
         what: "Node 22 and the npm packages",
-        cost: "about 110 MB of download, 450 MB on disk",
+        cost: "about 125 MB of download, 550 MB on disk",
         pins: &[&manifest, &lock, &settings],
         remedy: "check that npm's registry can be reached (`npm ping`), then run this command again",
     };

@@ -1,0 +1,47 @@
+//! The fixtures in `tests/dialects/fixtures/anthropic`, for tests.
+
+use crate::config::Origin;
+use serde_json::Value;
+
+pub(super) const FEATURES: [&str; 18] = [
+    "text",
+    "system",
+    "multi_turn",
+    "image_url",
+    "image_inline",
+    "file_inline",
+    "tools",
+    "tool_round_trip",
+    "parallel_tools",
+    "tool_result_image",
+    "forced_tool",
+    "json_schema",
+    "reasoning",
+    "cache",
+    "citations",
+    "stop_sequence",
+    "length",
+    "refusal",
+];
+
+pub(super) fn fixture(feature: &str, file: &str) -> String {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/dialects/fixtures/anthropic");
+    std::fs::read_to_string(format!("{root}/{feature}/{file}")).unwrap()
+}
+
+pub(super) fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+/// An origin with one model of that name.
+pub(super) fn origin(kind: &str, model: &str) -> Origin {
+    let url = match kind {
+        "vertex" => "https://o.example/v1/projects/p/locations/l",
+        _ => "https://o.example/v1",
+    };
+    let text = format!(
+        "[[origins]]\nname = \"o\"\nkind = \"{kind}\"\nurl = \"{url}\"\nsecret = \"O\"\n\
+         [[origins.models]]\nname = \"{model}\"\ninput = \"1\"\noutput = \"1\"\n"
+    );
+    crate::config::authoring::parse(&text).unwrap().origins.remove(0)
+}

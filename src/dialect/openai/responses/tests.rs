@@ -1,0 +1,567 @@
+use super::*;
+use crate::config::{Config, authoring};
+use crate::dialect::event::Output;
+use crate::dialect::request::{CannotEncode, Changes, Encoded, EncodedBody};
+use crate::dialect::{Gathered, StreamOptions};
+use crate::payload::edited;
+use crate::stream::Scanner;
+use moegate_wire::Price;
+use serde_json::{Value, json};
+
+fn config() -> Config {
+    let origin = |name: &str, kind: &str, url: &str| {
+        format!(
+            "[[origins]]\nname = \"{name}\"\nkind = \"{kind}\"\nurl = \"{url}\"\nsecret = \"S\"\n[[origins.models]]\nname = \"there\"\ninput = \"1\"\noutput = \"2\"\n[[routes]]\nmodel = \"{name}\"\norigin = \"{name}\"\norigin_model = \"there\"\n"
+        )
+    };
+    let texts = [
+        origin("own", "openai", "https://api.openai.com/v1"),
+        origin("chat", "openai", "https://chat.example/v1"),
+        origin("anthropic", "anthropic", "https://api.anthropic.com/v1"),
+        "[[keys]]\nname = \"k\"\nsha256_secret = \"K\"\n".to_owned(),
+    ];
+    authoring::parse(&texts.concat()).unwrap()
+}
+
+fn encoded(origin: &str, body: &str) -> Result<Encoded, CannotEncode> {
+    let config = config();
+    let origin = config.origins.iter().find(|own| own.name == origin).unwrap();
+    let request = Responses.parse(&RESPONSES.into(), body.as_bytes()).unwrap();
+    let model = &origin.models[0];
+    let changes = Changes { origin, model, ask_usage: true, drop_unsupported: false, resume: None };
+    request.encode(&changes)
+}
+
+fn body_of(body: &str, encoded: Encoded) -> String {
+    let bytes = match encoded.body {
+        EncodedBody::Edited(edits) => edited(body.as_bytes(), edits),
+        EncodedBody::Own(bytes) => bytes,
+    };
+    String::from_utf8(bytes).unwrap()
+}
+
+/// The body as an origin of chat completions gets it.
+fn as_chat(body: &Value) -> Value {
+    let body = body.to_string();
+    let encoded = encoded("chat", &body).unwrap();
+    assert_eq!(encoded.path, "/chat/completions");
+    serde_json::from_str(&body_of(&body, encoded)).unwrap()
+}
+
+#[test]
+fn what_an_origin_of_this_api_gets() {
+    let body = r#"{ "model":"own", "input":[{"type":"item_reference","id":"rs_1"}],"previous_response_id":"resp_1","shiny_new":{"a":[1]}}"#;
+    let encoded = encoded("own", body).unwrap();
+    assert_eq!(encoded.path, "/responses");
+    assert_eq!(body_of(body, encoded), body.replace("\"own\"", "\"there\""));
+}
+
+// *Create a model response*: `input` and its items.
+#[test]
+fn what_an_origin_of_chat_completions_gets() {
+    for (body, expected) in [
+        (
+            json!({"model": "chat", "input": "Hi", "instructions": "Be kind."}),
+            json!({"model": "there", "messages": [
+                {"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}]}),
+        ),
+        (
+            json!({"model": "chat", "store": true, "max_output_tokens": 5, "temperature": 0.5, "top_p": 0.9,
+            "include": ["message.output_text.logprobs", "reasoning.encrypted_content"], "top_logprobs": 2,
+            "metadata": {"a": "b"}, "truncation": "disabled", "service_tier": "auto", "user": "u",
+            "input": [
+                {"role": "developer", "content": "Be kind."},
+                {"role": "user", "content": [
+                    {"type": "input_text", "text": "What?"},
+                    {"type": "input_image", "image_url": "https://example.com/a.png", "detail": "auto"},
+                    {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,QQ=="},
+                ]},
+            ]}),
+            json!({"model": "there", "messages": [
+                    {"role": "system", "content": "Be kind."},
+                    {"role": "user", "content": [
+                        {"type": "text", "text": "What?"},
+                        {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+                        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,QQ=="}},
+                    ]}],
+                "max_tokens": 5, "temperature": 0.5, "top_p": 0.9, "logprobs": true, "top_logprobs": 2, "user": "u"}),
+        ),
+        (
+            json!({"model": "chat", "parallel_tool_calls": false,
+            "tools": [{"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}, "strict": true}],
+            "tool_choice": {"type": "function", "name": "f"},
+            "reasoning": {"effort": "low", "summary": "auto"},
+            "text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}, "strict": true}, "verbosity": "medium"},
+            "input": [
+                {"role": "user", "content": "Go"},
+                {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm"}], "encrypted_content": "x"},
+                {"type": "message", "id": "msg_1", "status": "completed", "role": "assistant",
+                    "content": [{"type": "output_text", "text": "I go.", "annotations": []}]},
+                {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{\"a\":1}", "status": "completed"},
+                {"type": "function_call", "call_id": "call_2", "name": "f", "arguments": "{}"},
+                {"type": "function_call_output", "call_id": "call_1", "output": "one"},
+                {"type": "function_call_output", "call_id": "call_2", "output": [{"type": "input_text", "text": "two"}]},
+            ]}),
+            json!({"model": "there", "messages": [
+                    {"role": "user", "content": "Go"},
+                    {"role": "assistant", "content": "I go.", "tool_calls": [
+                        {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}},
+                        {"id": "call_2", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+                    {"role": "tool", "tool_call_id": "call_1", "content": "one"},
+                    {"role": "tool", "tool_call_id": "call_2", "content": "two"}],
+                "tools": [{"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}, "strict": true}}],
+                "tool_choice": {"type": "function", "function": {"name": "f"}}, "parallel_tool_calls": false,
+                "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}, "strict": true}},
+                "reasoning_effort": "low"}),
+        ),
+    ] {
+        assert_eq!(as_chat(&body), expected, "{body}");
+    }
+}
+
+#[test]
+fn what_openai_alone_keeps_is_refused_by_name() {
+    for (member, value, param) in [
+        ("previous_response_id", json!("resp_1"), "previous_response_id"),
+        ("conversation", json!({"id": "conv_1"}), "conversation"),
+        ("prompt", json!({"id": "pmpt_1"}), "prompt"),
+        ("input", json!([{"type": "item_reference", "id": "msg_1"}]), "input[0].id"),
+        ("input", json!([{"id": "msg_1", "type": "item_reference"}]), "input[0].id"),
+    ] {
+        let mut body = json!({"model": "chat", "input": "Hi"});
+        body[member] = value;
+        let Err(CannotEncode::Invalid(error)) = encoded("chat", &body.to_string()) else { panic!("{body}") };
+        assert_eq!((error.status, error.param.as_deref()), (400, Some(param)), "{body}");
+    }
+    let body = br#"{"model":"own","input":"Hi","background":true}"#;
+    let error = Responses.parse(&RESPONSES.into(), body).err().unwrap();
+    assert_eq!(error.param.as_deref(), Some("background"));
+}
+
+#[test]
+fn what_others_have_no_words_for_is_named() {
+    for (member, value, path) in [
+        ("tools", json!([{"type": "web_search"}]), "tools[0].type (web_search)"),
+        ("include", json!(["file_search_call.results"]), "include[0] (file_search_call.results)"),
+        (
+            "input",
+            json!([{"type": "computer_call_output", "call_id": "c"}]),
+            "input[0].type (computer_call_output)",
+        ),
+        ("truncation", json!("auto"), "truncation"),
+        ("text", json!({"verbosity": "low"}), "text.verbosity"),
+        ("shiny_new", json!(1), "shiny_new"),
+    ] {
+        let mut body = json!({"model": "chat", "input": [{"role": "user", "content": "Hi"}]});
+        body[member] = value;
+        assert_eq!(encoded("chat", &body.to_string()), Err(CannotEncode::Unsupported(vec![path.to_owned()])));
+    }
+}
+
+#[test]
+fn the_error_names_the_place() {
+    for (input, param) in [
+        (json!([]), "input"),
+        (json!(1), "input"),
+        (json!([{"role": "user"}]), "input[0].content"),
+        (json!([{"role": "tool", "content": "x"}]), "input[0].role"),
+        (json!([{"role": "user", "content": [{"type": "text_in"}]}]), "input[0].content[0].type"),
+        (json!([{"role": "user", "content": [{"type": "input_image"}]}]), "input[0].content[0].image_url"),
+        (json!([{"type": "function_call", "name": "f"}]), "input[0].call_id"),
+    ] {
+        let body = json!({"model": "chat", "input": input});
+        let Err(CannotEncode::Invalid(error)) = encoded("chat", &body.to_string()) else { panic!("{body}") };
+        assert_eq!(error.param.as_deref(), Some(param), "{body}");
+    }
+}
+
+fn context() -> AnswerContext {
+    let price = Price { input: 1_000_000_000, output: 2_000_000_000, ..Price::default() };
+    let echo = echo::of(br#"{"model":"m","input":"x","temperature":0.5,"tools":[ ]}"#).unwrap();
+    AnswerContext {
+        price,
+        request_id: "r1".into(),
+        created_s: 5,
+        model: "there".into(),
+        echo: Some(echo.into()),
+    }
+}
+
+fn options() -> StreamOptions {
+    StreamOptions { context: context(), include_usage: true, ..StreamOptions::default() }
+}
+
+fn from_chat() -> &'static dyn Exchange {
+    registry::through(registry::Client::Responses, registry::Api::Chat)
+}
+
+/// What a client gets of a stream that comes in pieces of so many bytes.
+fn streamed(exchange: &dyn Exchange, stream: &str, cuts: &[usize]) -> String {
+    let mut scanner = Scanner::new(exchange.stream(options()));
+    let mut out = Vec::new();
+    let mut from = 0;
+    for to in cuts.iter().copied().chain([stream.len()]) {
+        let piece = &stream.as_bytes()[from..to];
+        from = to;
+        match scanner.push(piece) {
+            crate::stream::Forward::Whole => out.extend_from_slice(piece),
+            crate::stream::Forward::Bytes(bytes) => out.extend_from_slice(bytes),
+        }
+    }
+    out.extend_from_slice(scanner.end(crate::stream::Close::Clean).last.as_bytes());
+    String::from_utf8(out).unwrap()
+}
+
+/// What official clients come to by a stream: every item by its events. Checks the order as they do.
+fn accumulated(stream: &str) -> Value {
+    let mut items: Vec<Value> = Vec::new();
+    let mut is_done: Vec<bool> = Vec::new();
+    let mut last = Value::Null;
+    for (number, event) in stream.split_terminator("\n\n").enumerate() {
+        let (name, data) = event.split_once('\n').unwrap();
+        let event: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+        let kind = event["type"].as_str().unwrap();
+        assert_eq!(name, format!("event: {kind}"));
+        assert_eq!(event["sequence_number"], number, "{kind}");
+        assert_eq!(last, Value::Null, "nothing follows the end");
+        let at = event["output_index"].as_u64().unwrap_or(0) as usize;
+        if !event["item_id"].is_null() {
+            assert_eq!(event["item_id"], items[at]["id"], "{event}");
+            assert!(!is_done[at], "{event}");
+        }
+        let index = |name: &str| event[name].as_u64().unwrap() as usize;
+        let push = |text: &mut Value| {
+            *text = Value::from(format!("{}{}", text.as_str().unwrap(), event["delta"].as_str().unwrap()));
+        };
+        match kind {
+            "response.created" | "response.in_progress" => {
+                assert_eq!(number, usize::from(kind == "response.in_progress"));
+                assert_eq!(event["response"]["status"], "in_progress");
+                assert_eq!(event["response"]["output"], json!([]));
+            }
+            "response.output_item.added" => {
+                assert_eq!(at, items.len());
+                items.push(event["item"].clone());
+                is_done.push(false);
+            }
+            "response.output_item.done" => {
+                let mut item = items[at].clone();
+                item["status"] = event["item"]["status"].clone();
+                if item["type"] == "reasoning" {
+                    item["encrypted_content"] = event["item"]["encrypted_content"].clone();
+                } else if item["type"] == "image_generation_call" {
+                    item["result"] = event["item"]["result"].clone();
+                }
+                assert_eq!(event["item"], item, "the events come to the item");
+                items[at] = item;
+                is_done[at] = true;
+            }
+            "response.content_part.added" => {
+                let parts = items[at]["content"].as_array_mut().unwrap();
+                assert_eq!(parts.len(), index("content_index"));
+                parts.push(event["part"].clone());
+            }
+            "response.content_part.done" => {
+                assert_eq!(items[at]["content"][index("content_index")], event["part"]);
+            }
+            "response.output_text.delta" => {
+                let part = &mut items[at]["content"][index("content_index")];
+                push(&mut part["text"]);
+                part["logprobs"]
+                    .as_array_mut()
+                    .unwrap()
+                    .extend_from_slice(event["logprobs"].as_array().unwrap());
+            }
+            "response.output_text.annotation.added" => {
+                let part = &mut items[at]["content"][index("content_index")];
+                let all = part["annotations"].as_array_mut().unwrap();
+                assert_eq!(all.len(), index("annotation_index"));
+                all.push(event["annotation"].clone());
+            }
+            "response.output_text.done" => {
+                assert_eq!(items[at]["content"][index("content_index")]["text"], event["text"]);
+            }
+            "response.refusal.delta" => push(&mut items[at]["content"][index("content_index")]["refusal"]),
+            "response.refusal.done" => {
+                assert_eq!(items[at]["content"][index("content_index")]["refusal"], event["refusal"]);
+            }
+            "response.reasoning_summary_part.added" => {
+                let parts = items[at]["summary"].as_array_mut().unwrap();
+                assert_eq!(parts.len(), index("summary_index"));
+                parts.push(event["part"].clone());
+            }
+            "response.reasoning_summary_text.delta" => {
+                push(&mut items[at]["summary"][index("summary_index")]["text"]);
+            }
+            "response.reasoning_summary_text.done" => {
+                assert_eq!(items[at]["summary"][index("summary_index")]["text"], event["text"]);
+            }
+            "response.reasoning_summary_part.done" => {
+                assert_eq!(items[at]["summary"][index("summary_index")], event["part"]);
+            }
+            "response.function_call_arguments.delta" => push(&mut items[at]["arguments"]),
+            "response.function_call_arguments.done" => {
+                assert_eq!(items[at]["arguments"], event["arguments"]);
+            }
+            "response.completed" | "response.incomplete" => {
+                assert!(is_done.iter().all(|done| *done));
+                assert_eq!(event["response"]["output"], Value::from(items.clone()));
+                assert_eq!(kind, format!("response.{}", event["response"]["status"].as_str().unwrap()));
+                last = event["response"].clone();
+            }
+            other => panic!("{other}"),
+        }
+    }
+    last
+}
+
+fn chunk(delta: &str, reason: &str) -> String {
+    format!(
+        "data: {{\"id\":\"c\",\"model\":\"m-1\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{reason}}}]}}\n\n"
+    )
+}
+
+const COUNTS: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3,\"total_tokens\":10,\"prompt_tokens_details\":{\"cached_tokens\":2}}}\n\ndata: [DONE]\n\n";
+
+/// Streams of chat completions, and the same answers whole.
+fn answers() -> Vec<(&'static str, String, Value)> {
+    let whole = |message: Value, reason: &str, logprobs: Value| {
+        json!({"id": "c", "model": "m-1", "object": "chat.completion",
+            "choices": [{"index": 0, "message": message, "finish_reason": reason, "logprobs": logprobs}],
+            "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10, "prompt_tokens_details": {"cached_tokens": 2}}})
+    };
+    let stream = |chunks: &[(&str, &str)]| {
+        chunks.iter().map(|(delta, reason)| chunk(delta, reason)).collect::<String>() + COUNTS
+    };
+    vec![
+        (
+            "text",
+            stream(&[
+                (r#"{"role":"assistant","content":""}"#, "null"),
+                (r#"{"content":"Hé"}"#, "null"),
+                (r#"{"content":"llo"}"#, "null"),
+                (r#"{"annotations":[{"type":"url_citation","url_citation":{"url":"https://a.example","title":"A"}}]}"#, "null"),
+                ("{}", "\"stop\""),
+            ]),
+            whole(
+                json!({"content": "Héllo", "annotations": [{"type": "url_citation", "url_citation": {"url": "https://a.example", "title": "A"}}]}),
+                "stop",
+                json!(null),
+            ),
+        ),
+        (
+            "thought, text and calls",
+            stream(&[
+                (r#"{"role":"assistant","reasoning_content":"Let me"}"#, "null"),
+                (r#"{"reasoning_content":" see."}"#, "null"),
+                (r#"{"reasoning_details":[{"type":"reasoning.text","signature":"sig=","format":"anthropic-claude-v1"}]}"#, "null"),
+                (r#"{"content":"Calling."}"#, "null"),
+                (r#"{"tool_calls":[{"index":0,"id":"call_a","type":"function","function":{"name":"f","arguments":""}}]}"#, "null"),
+                (r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":"}}]}"#, "null"),
+                (r#"{"tool_calls":[{"index":1,"id":"call_b","type":"function","function":{"name":"g","arguments":""}}]}"#, "null"),
+                (r#"{"tool_calls":[{"index":0,"function":{"arguments":"1}"}}]}"#, "null"),
+                ("{}", "\"tool_calls\""),
+            ]),
+            whole(
+                json!({"content": "Calling.", "reasoning_content": "Let me see.",
+                    "reasoning_details": [{"type": "reasoning.text", "signature": "sig=", "format": "anthropic-claude-v1"}],
+                    "tool_calls": [
+                        {"id": "call_a", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}},
+                        {"id": "call_b", "type": "function", "function": {"name": "g", "arguments": ""}}]}),
+                "tool_calls",
+                json!(null),
+            ),
+        ),
+        (
+            "length and logprobs",
+            stream(&[(r#"{"content":"Hi"}"#, "null")]).replace(
+                "\"finish_reason\":null",
+                r#""logprobs":{"content":[{"token":"Hi","logprob":-0.5,"bytes":[72,105],"top_logprobs":[]}]},"finish_reason":"length""#,
+            ),
+            whole(
+                json!({"content": "Hi"}),
+                "length",
+                json!({"content": [{"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": []}]}),
+            ),
+        ),
+        (
+            "refusal and filter",
+            stream(&[(r#"{"refusal":"I "}"#, "null"), (r#"{"refusal":"won't."}"#, "\"content_filter\"")]),
+            whole(json!({"content": null, "refusal": "I won't."}), "content_filter", json!(null)),
+        ),
+        (
+            "an image",
+            stream(&[(r#"{"images":[{"type":"image_url","image_url":{"url":"data:image/webp;base64,QQ=="}}]}"#, "\"stop\"")]),
+            whole(
+                json!({"content": "", "images": [{"type": "image_url", "image_url": {"url": "data:image/webp;base64,QQ=="}}]}),
+                "stop",
+                json!(null),
+            ),
+        ),
+    ]
+}
+
+#[test]
+fn a_stream_comes_to_the_whole_answer_however_it_is_cut() {
+    for (name, stream, whole) in answers() {
+        let out = streamed(from_chat(), &stream, &[]);
+        for cut in 1..stream.len() {
+            assert_eq!(streamed(from_chat(), &stream, &[cut]), out, "{name} cut at {cut}");
+        }
+        let facts = from_chat().answer(whole.to_string().as_bytes(), &context()).unwrap();
+        let own: Value = serde_json::from_slice(&facts.own.unwrap()).unwrap();
+        assert_eq!(accumulated(&out), own, "{name}");
+    }
+}
+
+#[test]
+fn the_response_object() {
+    let (_, _, whole) = answers().swap_remove(1);
+    let facts = from_chat().answer(whole.to_string().as_bytes(), &context()).unwrap();
+    let own: Value = serde_json::from_slice(&facts.own.unwrap()).unwrap();
+    let expected = json!({
+        "id": "resp_r1", "object": "response", "created_at": 5, "status": "completed", "error": null,
+        "incomplete_details": null, "model": "m-1",
+        "output": [
+            {"id": "rs_r1_0", "type": "reasoning", "status": "completed", "encrypted_content": "anthropic-claude-v1:sig=",
+                "summary": [{"type": "summary_text", "text": "Let me see."}]},
+            {"id": "msg_r1_1", "type": "message", "status": "completed", "role": "assistant",
+                "content": [{"type": "output_text", "annotations": [], "logprobs": [], "text": "Calling."}]},
+            {"id": "fc_r1_2", "type": "function_call", "status": "completed", "call_id": "call_a", "name": "f", "arguments": "{\"a\":1}"},
+            {"id": "fc_r1_3", "type": "function_call", "status": "completed", "call_id": "call_b", "name": "g", "arguments": "{}"},
+        ],
+        "instructions": null, "max_output_tokens": null, "max_tool_calls": null, "metadata": {},
+        "parallel_tool_calls": true, "prompt_cache_key": null, "reasoning": {"effort": null, "summary": null},
+        "safety_identifier": null, "temperature": 0.5, "text": {"format": {"type": "text"}}, "tool_choice": "auto",
+        "tools": [], "top_logprobs": 0, "top_p": 1.0, "truncation": "disabled", "user": null, "background": false,
+        "previous_response_id": null, "service_tier": "default", "store": false,
+        "usage": {"input_tokens": 7, "input_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 0},
+            "output_tokens": 3, "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 10,
+            "cost": own["usage"]["cost"].clone()},
+    });
+    assert_eq!(own, expected);
+    assert!(own["usage"]["cost"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn why_it_ended() {
+    for (name, status, reason) in [
+        ("text", "completed", json!(null)),
+        ("length and logprobs", "incomplete", json!({"reason": "max_output_tokens"})),
+        ("refusal and filter", "incomplete", json!({"reason": "content_filter"})),
+    ] {
+        let (_, stream, _) = answers().into_iter().find(|(own, ..)| *own == name).unwrap();
+        let response = accumulated(&streamed(from_chat(), &stream, &[]));
+        assert_eq!(
+            (&response["status"], &response["incomplete_details"]),
+            (&json!(status), &reason),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn errors_in_the_midst_of_it() {
+    let stream = chunk(r#"{"content":"Hi"}"#, "null")
+        + "data: {\"error\":{\"message\":\"Too many\",\"code\":\"rate_limit_exceeded\"}}\n\n";
+    let out = streamed(from_chat(), &stream, &[]);
+    let events: Vec<Value> = out
+        .split_terminator("\n\n")
+        .map(|event| serde_json::from_str(event.split_once("data: ").unwrap().1).unwrap())
+        .collect();
+    let [.., error, failed] = &events[..] else { panic!("{out}") };
+    assert_eq!(error["type"], "error");
+    assert_eq!((&error["message"], &error["error"]["message"]), (&json!("Too many"), &json!("Too many")));
+    assert_eq!(error["code"], "rate_limit_exceeded");
+    assert_eq!(failed["type"], "response.failed");
+    assert_eq!(failed["response"]["status"], "failed");
+    assert_eq!(failed["response"]["error"]["message"], "Too many");
+    for (number, event) in events.iter().enumerate() {
+        assert_eq!(event["sequence_number"], number);
+    }
+}
+
+/// As this API's origins send it: *Streaming events*, the order that its examples have.
+fn own_stream() -> String {
+    let (_, stream, _) = answers().swap_remove(1);
+    streamed(from_chat(), &stream, &[])
+}
+
+#[test]
+fn what_passes_is_read_however_it_is_cut() {
+    let stream = own_stream();
+    for cut in 1..stream.len() {
+        let mut scanner = Scanner::new(SAME.stream(options()));
+        for piece in [&stream[..cut.min(stream.len())], &stream[cut..]].map(str::as_bytes) {
+            scanner.push(piece);
+        }
+        let seen = scanner.seen();
+        assert_eq!(seen.usage.map(|counts| (counts.usage.prompt, counts.usage.completion)), Some((7, 3)));
+        assert!(seen.done && seen.finished && !seen.error, "cut at {cut}");
+    }
+    let passed = streamed(&SAME, &stream, &[]);
+    assert_eq!(passed, stream, "it passes as it is");
+}
+
+#[test]
+fn whole_answers_pass_with_their_cost() {
+    let (_, _, whole) = answers().swap_remove(1);
+    let body = from_chat().answer(whole.to_string().as_bytes(), &context()).unwrap().own.unwrap();
+    let body = String::from_utf8(body).unwrap();
+    let cost = body.find(",\"cost\":").unwrap();
+    let without = body.replace(&body[cost..cost + body[cost..].find('}').unwrap()], "");
+    let facts = SAME.answer(without.as_bytes(), &context()).unwrap();
+    assert_eq!(facts.counts.map(|counts| counts.usage.cached), Some(2));
+    let out = String::from_utf8(edited(without.as_bytes(), facts.edits)).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), serde_json::from_str::<Value>(&body).unwrap());
+    // A stream to who asked for one answer, and the other way round.
+    let Gathered::Answer(gathered) = SAME.gathered(own_stream().as_bytes()) else { panic!() };
+    let again = SAME.answer(&gathered, &context()).unwrap().own.unwrap();
+    let mut again: Value = serde_json::from_slice(&again).unwrap();
+    let mut own: Value = serde_json::from_str(&body).unwrap();
+    // Its encrypted thought is taken for OpenAI's, as it came.
+    assert_eq!(again["output"], own["output"].take());
+    let stream = SAME.streamed(body.as_bytes(), &context()).unwrap();
+    assert_eq!(accumulated(std::str::from_utf8(&stream).unwrap())["output"], again["output"].take());
+}
+
+#[test]
+fn errors_of_origins_are_read() {
+    for (event, message) in [
+        (
+            "event: error\ndata: {\"type\":\"error\",\"code\":\"server_error\",\"message\":\"Broken\",\"param\":null,\"sequence_number\":2}\n\n",
+            "Broken",
+        ),
+        (
+            "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\",\"message\":\"Spent\"}}\n\n",
+            "Spent",
+        ),
+        (
+            "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"status\":\"failed\",\"error\":{\"code\":\"server_error\",\"message\":\"Broken\"}}}\n\n",
+            "Broken",
+        ),
+        ("event: error\ndata: {\"type\":\"server_error\",\"message\":\"Broken\"}\n\n", "Broken"),
+        ("data: {\"error\":{\"message\":\"Before it\"}}\n\n", "Before it"),
+    ] {
+        let mut codec = SAME.stream(options());
+        let (read, output) = codec.event(event.as_bytes(), true);
+        let error = SAME.error(200, &read.error.unwrap()).unwrap();
+        assert_eq!((error.message.as_deref(), error.readable), (Some(message), true), "{event}");
+        assert_eq!(output, Output::Pass);
+    }
+    let failed = br#"{"object":"response","status":"failed","output":[],"error":{"code":"server_error","message":"Broken"},"usage":null}"#;
+    assert!(SAME.answer(failed, &context()).unwrap().dubious);
+    assert_eq!(SAME.error(200, failed).unwrap().message.as_deref(), Some("Broken"));
+}
+
+#[test]
+fn paths() {
+    let asked = |method: Method, path: &str| {
+        let head = Request::builder().method(method).uri(path).body(()).unwrap();
+        Responses.operation(&head, path).map(|found| found.map_err(|error| error.status))
+    };
+    assert_eq!(asked(Method::POST, "/v1/responses"), Some(Ok(Operation::Generate(RESPONSES.into()))));
+    assert_eq!(asked(Method::GET, "/v1/responses"), Some(Err(405)));
+    assert_eq!(asked(Method::GET, "/v1/responses/resp_1"), Some(Err(404)));
+    assert_eq!(asked(Method::POST, "/v1/responsesx"), None);
+}

@@ -1,0 +1,71 @@
+// What the cases of all clients share: the questions, what is answered, and a look at what the mock provider was asked.
+//
+// A world is where a client talks to and what holds there:
+//   baseURL, apiKey, wrongKey, model   as the client needs them; `baseURL` has no path
+//   control                            the mock provider's URL, for its log
+//   reasoning                          'signed' (shown, and comes back signed), 'shown' (and does not), 'maybe' (shown), or
+//                                      'counted' (in usage only)
+//   statuses                           { key, model }: HTTP status for a wrong key and for an unknown model
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CARRIED, HELLO, THOUGHT, USAGE } from '../mocks/script.mjs';
+
+export { CARRIED, HELLO, THOUGHT, USAGE };
+
+export const SAY_HELLO = 'say hello';
+export const WEATHER = 'What is the weather in Oslo and Bergen?';
+export const THINK = 'think: what is the weather in Oslo?';
+export const SLOW = 'be slow';
+export const RATE_LIMIT = 'fail 429';
+export const DESCRIBE = 'What do you see?';
+
+/** A red dot: a real PNG of 70 bytes. */
+export const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==';
+export const SEEN = `I see image/png, ${Buffer.from(PNG, 'base64').length} bytes.`;
+
+/** What the tool `weather` gives. */
+export const degrees = (city) => `${city.length} degrees in ${city}`;
+/** The last answer tells what the tool gave for each city; `carried`: and that the reasoning came back whole, or not. */
+export function told(text, cities, carried) {
+  for (const city of cities) assert.ok(text.startsWith('weather: ') && text.includes(degrees(city)), text);
+  if (carried !== undefined) assert.equal(text.endsWith(CARRIED), carried, text);
+}
+/** Whether the reasoning comes back; undefined if it may or may not. */
+export const carried = ({ reasoning }) => (reasoning === 'maybe' ? undefined : reasoning === 'signed');
+export const WEATHER_SCHEMA = { type: 'object', properties: { city: { type: 'string', description: 'The name of the city' } }, required: ['city'], additionalProperties: false };
+export const WEATHER_ABOUT = 'The weather in a city';
+
+/** What is asked for by schema, and what comes. */
+export const RECIPE_SCHEMA = {
+  type: 'object',
+  properties: { name: { type: 'string' }, minutes: { type: 'integer' }, steps: { type: 'array', items: { type: 'string' } }, level: { type: 'string', enum: ['easy', 'hard'] } },
+  required: ['name', 'minutes', 'steps', 'level'],
+  additionalProperties: false,
+};
+export const RECIPE = { name: 'text', minutes: 7, steps: ['text'], level: 'easy' };
+
+/** The requests that the mock provider has had since `forget`. */
+export const log = async (world) => (await fetch(`${world.control}/_mock/log`)).json();
+export const forget = (world) => fetch(`${world.control}/_mock/log`, { method: 'DELETE' });
+
+/** Waits until the mock saw the connection of its last request break. */
+export async function closed(world) {
+  const end = Date.now() + 10_000;
+  while (Date.now() < end) {
+    if ((await log(world)).at(-1)?.closed) return;
+    await sleep(20);
+  }
+  assert.fail('the mock provider went on: its connection was not closed');
+}
+
+/** The error that `act` throws. */
+export async function thrown(act) {
+  return act().then(() => assert.fail('it was answered'), (error) => error);
+}
+
+/** Every value of a stream. */
+export async function all(stream) {
+  const values = [];
+  for await (const value of stream) values.push(value);
+  return values;
+}

@@ -1,0 +1,106 @@
+"""What the cases of the Python clients share; the counterpart of common.mjs.
+
+A script is given, as JSON in the variable WORLDS, a list of `{"client", …}` objects (the members of a world are told in
+common.mjs), plays its cases in each of them, and prints one line of JSON per case:
+`{"client", "world", "feature", "ok", "reason"}`.
+"""
+
+import json
+import os
+import sys
+import time
+import traceback
+import urllib.request
+
+HELLO = "Hello! How can I help you today?"
+THOUGHT = "The user wants an answer, so I weigh what I know."
+CARRIED = " I kept my thoughts."
+INPUT, READ, OUTPUT, REASONING = 40, 16, 20, 8
+
+SAY_HELLO = "say hello"
+WEATHER = "What is the weather in Oslo and Bergen?"
+THINK = "think: what is the weather in Oslo?"
+SLOW = "be slow"
+RATE_LIMIT = "fail 429"
+DESCRIBE = "What do you see?"
+ASK_RECIPE = "A recipe, please."
+NO_MODEL = "gpt-5-nonexistent"
+
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
+SEEN = "I see image/png, 70 bytes."
+CALLS = [{"city": "Oslo"}, {"city": "Bergen"}]
+WEATHER_ABOUT = "The weather in a city"
+WEATHER_SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string", "description": "The name of the city"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+RECIPE_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "minutes": {"type": "integer"},
+        "steps": {"type": "array", "items": {"type": "string"}},
+        "level": {"type": "string", "enum": ["easy", "hard"]},
+    },
+    "required": ["name", "minutes", "steps", "level"],
+    "additionalProperties": False,
+}
+RECIPE = {"name": "text", "minutes": 7, "steps": ["text"], "level": "easy"}
+PATIENCE_S = 10
+
+
+def degrees(city):
+    return f"{len(city)} degrees in {city}"
+
+
+def told(text, cities, carried=None):
+    """The last answer tells what the tool gave for each city; `carried`: and that the reasoning came back whole, or not."""
+    for city in cities:
+        assert text.startswith("weather: ") and degrees(city) in text, text
+    if carried is not None:
+        assert text.endswith(CARRIED) == carried, text
+
+
+def carried(world):
+    """Whether the reasoning comes back; None if it may or may not."""
+    return None if world["reasoning"] == "maybe" else world["reasoning"] == "signed"
+
+
+def equal(seen, expected):
+    assert seen == expected, f"{seen!r} is not {expected!r}"
+
+
+def closed(world):
+    """Waits until the mock provider saw the connection of its last request break."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        with urllib.request.urlopen(f"{world['control']}/_mock/log") as reply:
+            log = json.load(reply)
+        if log and log[-1]["closed"]:
+            return
+        time.sleep(0.02)
+    raise AssertionError("the mock provider went on: its connection was not closed")
+
+
+def thrown(kind, act):
+    """The error of this class that `act` raises."""
+    try:
+        act()
+    except kind as error:
+        return error
+    raise AssertionError(f"{kind.__name__} did not come")
+
+
+def play(clients):
+    """`clients`: name to `{feature: case}`. A case takes a world."""
+    for world in json.loads(os.environ["WORLDS"]):
+        for feature, case in clients[world["client"]].items():
+            try:
+                case(world)
+                line = {"ok": True}
+            except Exception as error:  # every other case still runs, and this one counts as failed
+                line = {"ok": False, "reason": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
+            print(json.dumps({"client": world["client"], "world": world["name"], "feature": feature} | line), flush=True)
+    sys.exit(0)
