@@ -285,7 +285,8 @@ const CHAT_EXAMPLES: &[&str] = &[
     r#"{"model":"m","messages":[{"role":"user","content":"u"}],"tools":[{"function":{"name":"f"}}],
       "tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"function":{"name":"f"}}]}},
       "logit_bias":{"1":2},"prediction":{"type":"content","content":"c"},"audio":{"voice":"v"},
-      "web_search_options":{"search_context_size":"low"},"store":true}"#,
+      "web_search_options":{"search_context_size":"low"}}"#,
+    r#"{"model":"m","messages":[{"role":"user","content":"u"}],"store":true}"#,
 ];
 
 const COMPLETION: Object = Object {
