@@ -100,11 +100,9 @@ const BLOCK: Object = Object {
         text("thinking", ""),
         text("signature", "Of thinking."),
         text("data", "Of redacted_thinking."),
-        object("cache_control", &CACHE_CONTROL, ""),
+        map("cache_control", "{\"type\": \"ephemeral\"}, with ttl 5m or 1h."),
     ],
 };
-
-const CACHE_CONTROL: Object = Object { name: "BlockCacheControl", members: &[text("ttl", "5m, 1h.")] };
 
 const SOURCE: Object = Object {
     name: "",
@@ -126,7 +124,7 @@ const TOOL: Object = Object {
         text("description", ""),
         map("input_schema", "A JSON Schema."),
         flag("strict", ""),
-        object("cache_control", &CACHE_CONTROL, ""),
+        map("cache_control", "{\"type\": \"ephemeral\"}, with ttl 5m or 1h."),
         flag("eager_input_streaming", "A hint."),
         list("input_examples", &Kind::Any, "A hint."),
         list("allowed_callers", &Kind::Text, "Other than direct: only origins of this API."),

@@ -140,7 +140,7 @@ const PART: Object = Object {
         object("input_audio", &INPUT_AUDIO, ""),
         object("file", &FILE, ""),
         text("refusal", ""),
-        object("cache_control", &CACHE_CONTROL, "Anthropic's."),
+        map("cache_control", "Anthropic's."),
     ],
 };
 
@@ -160,8 +160,6 @@ const FILE: Object = Object {
         text("file_id", "Of an upload to the provider."),
     ],
 };
-
-const CACHE_CONTROL: Object = Object { name: "CacheControl", members: &[text("ttl", "5m, 1h.")] };
 
 const TOOL_CALL: Object = Object {
     name: "ToolCall",
@@ -201,7 +199,7 @@ const TOOL: Object = Object {
     members: &[
         text("type", "function; others: only origins of OpenAI's API."),
         object("function", &FUNCTION, ""),
-        object("cache_control", &CACHE_CONTROL, "Anthropic's."),
+        map("cache_control", "Anthropic's."),
     ],
 };
 
