@@ -323,7 +323,7 @@ fn what_is_left_out_is_as_the_reference_says() {
     let origin = &config.origins[0];
     assert_eq!(origin.breaker, Breaker { failures: 5, percent: 50, attempts: 20, open_s: 5 });
     assert_eq!((origin.retry_percent, origin.first_byte_timeout_s), (20, 240));
-    assert_eq!(origin.prefill, Prefill::Assistant);
+    assert_eq!(origin.prefill(), Prefill::Assistant);
     assert_eq!(config.gateway.idempotency_s, 600);
 }
 
