@@ -31,7 +31,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
 ];
 
 const MESSAGES: Member = list("messages", &Kind::Object(&MESSAGE), "The conversation.").needed();
-const SYSTEM: Member = member("system", Kind::Either(&[Kind::Text, Kind::List(&Kind::Object(&BLOCK))]), "");
+const SYSTEM: Member =
+    member("system", Kind::Either(&[Kind::Text, Kind::List(&Kind::Object(&SYSTEM_BLOCK))]), "");
 const TOOLS: Member = list("tools", &Kind::Object(&TOOL), "");
 const TOOL_CHOICE_MEMBER: Member = object("tool_choice", &TOOL_CHOICE, "");
 const THINKING_MEMBER: Member = object("thinking", &THINKING, "");
@@ -78,6 +79,18 @@ const MESSAGE: Object = Object {
     ],
 };
 
+const SYSTEM_BLOCK: Object = Object {
+    name: "SystemBlock",
+    members: &[
+        text("type", "text.").needed(),
+        text("text", "").needed(),
+        list("citations", &Kind::Any, "As they came."),
+        CACHE_CONTROL,
+    ],
+};
+
+const CACHE_CONTROL: Member = map("cache_control", "{\"type\": \"ephemeral\"}, with ttl 5m or 1h.");
+
 const BLOCK: Object = Object {
     name: "Block",
     members: &[
@@ -100,7 +113,7 @@ const BLOCK: Object = Object {
         text("thinking", ""),
         text("signature", "Of thinking."),
         text("data", "Of redacted_thinking."),
-        map("cache_control", "{\"type\": \"ephemeral\"}, with ttl 5m or 1h."),
+        CACHE_CONTROL,
     ],
 };
 
@@ -124,7 +137,7 @@ const TOOL: Object = Object {
         text("description", ""),
         map("input_schema", "A JSON Schema."),
         flag("strict", ""),
-        map("cache_control", "{\"type\": \"ephemeral\"}, with ttl 5m or 1h."),
+        CACHE_CONTROL,
         flag("eager_input_streaming", "A hint."),
         list("input_examples", &Kind::Any, "A hint."),
         list("allowed_callers", &Kind::Text, "Other than direct: only origins of this API."),
@@ -163,10 +176,10 @@ const METADATA: Object = Object { name: "", members: &[text("user_id", "A hint."
 
 const EXAMPLES: &[&str] = &[
     r#"{"model":"m","max_tokens":9,"stream":true,"temperature":1,"top_p":0.5,"top_k":5,"stop_sequences":["s"],
-      "system":[{"type":"text","text":"s","cache_control":{"type":"ephemeral","ttl":"1h"}}],
+      "system":[{"type":"text","text":"s","citations":[],"cache_control":{"type":"ephemeral"}}],
       "messages":[
         {"role":"user","content":[
-            {"type":"text","text":"t","citations":[]},
+            {"type":"text","text":"t","citations":[],"cache_control":{"type":"ephemeral","ttl":"1h"}},
             {"type":"image","source":{"type":"base64","media_type":"image/png","data":"AA=="}},
             {"type":"image","source":{"type":"url","url":"https://e.example/i.png"}},
             {"type":"document","title":"t","citations":{"enabled":false},"source":{"type":"file","file_id":"f"}},

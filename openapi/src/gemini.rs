@@ -73,7 +73,11 @@ const REQUEST: Object = Object {
         list("tools", &Kind::Object(&TOOL), ""),
         object("toolConfig", &TOOL_CONFIG, ""),
         object("generationConfig", &GENERATION_CONFIG, ""),
-        list("safetySettings", &Kind::Object(&SAFETY), "Filters beyond the usual: only origins of this API."),
+        list(
+            "safetySettings",
+            &Kind::Map,
+            "category and threshold; a filter beyond the usual: only origins of this API.",
+        ),
         text("serviceTier", ""),
         map("labels", "A hint."),
         text("model", "The path has it."),
@@ -165,9 +169,6 @@ const CALLING_CONFIG: Object = Object {
     name: "",
     members: &[text("mode", "AUTO, ANY, NONE, VALIDATED."), list("allowedFunctionNames", &Kind::Text, "")],
 };
-
-const SAFETY: Object =
-    Object { name: "", members: &[text("category", ""), text("threshold", "OFF, BLOCK_NONE, …")] };
 
 const GENERATION_CONFIG: Object = Object {
     name: "",

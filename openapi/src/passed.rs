@@ -63,13 +63,6 @@ pub const ENDPOINTS: &[Endpoint] = &[
         IMAGE_ANSWERS,
     ),
     endpoint(
-        "/v1/images/variations",
-        "createImageVariation",
-        "An image like another one.",
-        form(&IMAGE_VARIATIONS),
-        IMAGE_ANSWERS,
-    ),
-    endpoint(
         "/v1/audio/speech",
         "createSpeech",
         "A text, spoken.",
@@ -139,9 +132,6 @@ const IMAGE_EDITS: Object = Object {
     name: "ImageEditRequest",
     members: &[MODEL, PROMPT, IMAGE, member("mask", Kind::Bytes, ""), N, SIZE, FORMAT, USER],
 };
-
-const IMAGE_VARIATIONS: Object =
-    Object { name: "ImageVariationRequest", members: &[MODEL, IMAGE, N, SIZE, FORMAT, USER] };
 
 const IMAGE_ANSWERS: &[(&str, Kind)] = &[(JSON, Kind::Object(&IMAGE_LIST))];
 

@@ -154,7 +154,7 @@ const EXAMPLES: &[&str] = &[
             {"type":"input_file","file_url":"https://e.example/f.pdf"},
             {"type":"input_image","file_id":"f"}]},
         {"type":"reasoning","id":"r","summary":[{"type":"summary_text","text":"s"}],"encrypted_content":"e",
-         "content":[{"type":"reasoning_text","text":"t"}]},
+         "content":[{"text":"t"}]},
         {"role":"assistant","phase":"commentary","content":[{"type":"refusal","refusal":"r"}]},
         {"type":"function_call","call_id":"c","name":"f","arguments":"{}"},
         {"type":"function_call_output","call_id":"c","output":"o"},
