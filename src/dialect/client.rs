@@ -57,11 +57,29 @@ pub trait ClientDialect: Sync {
         &[]
     }
 
+    /// The header that its SDKs read a request's id from, beside the gateway's own.
+    fn id_header(&self) -> Option<HeaderName> {
+        None
+    }
+
     /// A request for a generation.
     ///
     /// # Errors
     /// 400 that names the field and what it must be.
     fn parse<'a>(&self, call: &Call, body: &'a [u8]) -> Result<Box<dyn ClientRequest + 'a>, ApiError>;
+
+    /// The same of a body of any media type; most dialects have JSON alone. `content_type`: the header's value.
+    ///
+    /// # Errors
+    /// As [`ClientDialect::parse`].
+    fn parse_as<'a>(
+        &self,
+        call: &Call,
+        _content_type: &str,
+        body: &'a [u8],
+    ) -> Result<Box<dyn ClientRequest + 'a>, ApiError> {
+        self.parse(call, body)
+    }
 
     /// How answers of that origin's model are read and passed on to clients of this dialect; `None` where they cannot be.
     fn exchange(&self, endpoint: &'static str, origin: &Origin, model: &str)

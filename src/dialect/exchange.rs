@@ -38,6 +38,11 @@ pub trait Exchange: Sync {
         true
     }
 
+    /// Whether an answer may be something else than JSON, which keeps its content type.
+    fn keeps_content_type(&self) -> bool {
+        false
+    }
+
     /// A whole answer as a stream, for who asked for one: what [`Exchange::stream`] reads. `None` where it is no whole
     /// answer.
     fn streamed(&self, body: &[u8], context: &AnswerContext) -> Option<Vec<u8>>;

@@ -8,7 +8,7 @@ use super::event::{Output, StreamEvent};
 use super::exchange::{AnswerContext, Exchange, Gathered, StreamCodec, StreamOptions};
 use super::format::{ClientFormat, EventKind, EventReader, OriginFormat};
 use super::partial::Partial;
-use super::through::{Through, ThroughCodec};
+use super::through::{LARGEST, Through, ThroughCodec};
 use super::{ClientDialect, errors};
 use crate::error::ApiError;
 use crate::payload::Edit;
@@ -77,25 +77,28 @@ impl Exchange for Passing {
         if options.partial.is_some() && !options.several {
             return Box::new(ThroughCodec::new(self.client, self.origin, options));
         }
-        Box::new(PassingCodec {
-            dialect: self.dialect,
-            origin: self.origin,
-            reader: self.origin.reader(),
-            plain_errors: options.plain_errors,
-            counts: None,
-            finished: false,
-        })
+        Box::new(PassingCodec::new(self.dialect, self.origin, options.plain_errors))
     }
 }
 
 /// One stream whose events pass as they are.
-struct PassingCodec {
+pub(super) struct PassingCodec {
     dialect: &'static dyn ClientDialect,
     origin: &'static dyn OriginFormat,
     reader: Box<dyn EventReader>,
     plain_errors: Option<String>,
     counts: Option<Counts>,
     finished: bool,
+}
+
+impl PassingCodec {
+    pub(super) fn new(
+        dialect: &'static dyn ClientDialect,
+        origin: &'static dyn OriginFormat,
+        plain_errors: Option<String>,
+    ) -> Self {
+        Self { dialect, origin, reader: origin.reader(), plain_errors, counts: None, finished: false }
+    }
 }
 
 impl StreamCodec for PassingCodec {
@@ -132,6 +135,11 @@ impl StreamCodec for PassingCodec {
 
     fn is_finished(&self) -> bool {
         self.finished
+    }
+
+    /// The last event of a Responses stream repeats all of the answer and of the instructions.
+    fn most_held(&self) -> usize {
+        LARGEST
     }
 
     fn lost(&mut self) {}

@@ -11,8 +11,8 @@ use http::{HeaderName, HeaderValue, Request};
 
 /// The first one that has a path serves it: whoever tells by a header that it is theirs, and OpenAI's, which takes every name
 /// at `/v1/models/`, last.
-static CLIENT_DIALECTS: [&dyn ClientDialect; 4] =
-    [&Anthropic, &gemini::Gemini, &openai::responses::Responses, &OpenAi];
+static CLIENT_DIALECTS: [&dyn ClientDialect; 5] =
+    [&Anthropic, &gemini::Gemini, &openai::responses::Responses, &openai::endpoints::Endpoints, &OpenAi];
 
 /// The dialect in which errors are said where the path names none.
 #[must_use]

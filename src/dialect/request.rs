@@ -107,6 +107,8 @@ pub struct Encoded {
 pub enum EncodedBody {
     /// The client's bytes with these changes, sorted; often none.
     Edited(Vec<Edit>),
+    /// The same of a form, which keeps the content type that the client gave it.
+    Form(Vec<Edit>),
     /// Another body.
     Own(Vec<u8>),
 }

@@ -64,7 +64,7 @@ pub(super) fn encode(
 pub(super) const WHOLE: &str = "moegate.answer";
 
 /// The largest event or whole answer that is read: all of it stands in memory several times.
-const LARGEST: usize = 8 * 1024 * 1024;
+pub(super) const LARGEST: usize = 8 * 1024 * 1024;
 
 impl Through {
     /// The deltas of a whole answer; also of one that came as a stream, whole.

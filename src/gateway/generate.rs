@@ -51,7 +51,8 @@ async fn pipeline<P: Platform>(
 
     // Admit.
     let body = admit::body(platform, config, head.headers()).await?;
-    let request = dialect.parse(&call, &body.bytes)?;
+    let content_type = reply::header_text(head.headers(), "content-type");
+    let request = dialect.parse_as(&call, content_type, &body.bytes)?;
     overrides::refuse(&body.bytes)?;
     let facts = request.facts().clone();
     let route = routing::find(config, key, &facts.model)?;

@@ -32,6 +32,8 @@ mod settle;
 mod stream;
 
 #[cfg(test)]
+mod endpoints_tests;
+#[cfg(test)]
 mod exchange_tests;
 
 use crate::auth::{self, KeyRing};

@@ -94,6 +94,9 @@ pub(super) async fn refuse<P: Platform>(
     }
     if let Some(id) = request_id {
         insert(headers, REQUEST_ID, id);
+        if let Some(name) = dialect.id_header() {
+            insert(headers, name, id);
+        }
     }
     let _left = platform.respond(reply.map(|()| error_payload(dialect, error))).await;
 }
@@ -156,6 +159,9 @@ impl<P: Platform> RequestContext<'_, P> {
         let mut reply = head(status, if events { EVENT_STREAM } else { JSON }, self.allowed);
         let headers = reply.headers_mut();
         insert(headers, REQUEST_ID, &self.id);
+        if let Some(name) = self.dialect.id_header() {
+            insert(headers, name, &self.id);
+        }
         if let Some(attempt) = self.attempts.last() {
             insert(headers, MODEL, &attempt.target.model.name);
             insert(headers, ORIGIN, &attempt.target.origin.name);

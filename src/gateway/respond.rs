@@ -9,7 +9,7 @@ use super::stream::{Pumped, finish, pump, relay};
 use crate::config::{ErrorDetail, Failure, Kind, StreamMode, StreamUsage};
 use crate::dialect::counts::Counts;
 use crate::dialect::partial::Partial;
-use crate::dialect::{AnswerContext, ClientRequest, StreamOptions};
+use crate::dialect::{AnswerContext, ClientRequest, Exchange, StreamOptions};
 use crate::error::{ApiError, shown_text};
 use crate::metering::record::pumped_ending;
 use crate::platform::{Payload, Platform};
@@ -54,6 +54,13 @@ impl<P: Platform> RequestContext<'_, P> {
             && !reply::is_about_the_request(status, failure);
         let shown = if withheld { reply::plain_status(status, failure) } else { status };
         let mut reply = self.reply(shown, false);
+        let kept = |target| self.exchange(target).is_some_and(Exchange::keeps_content_type);
+        if status < 300
+            && self.attempts.last().is_some_and(|attempt| kept(&attempt.target))
+            && let Some(content_type) = headers.get(header::CONTENT_TYPE)
+        {
+            reply.headers_mut().insert(header::CONTENT_TYPE, content_type.clone());
+        }
         if let Some(attempt) = self.attempts.last()
             && let Some(counts) = attempt.counts
         {

@@ -126,7 +126,9 @@ impl Outgoing<'_, '_> {
                 headers.insert(name.clone(), value.clone());
             }
         }
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if !matches!(encoded.body, EncodedBody::Form(_)) {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
         insert(&mut headers, wire::REQUEST_ID, self.id);
         if own && let Some(key) = self.secrets.bearer() {
             let price = target.model.price();
@@ -137,8 +139,10 @@ impl Outgoing<'_, '_> {
             insert(&mut headers, wire::RESUME, resume::WANTED);
         }
         let body = match encoded.body {
-            EncodedBody::Edited(edits) if edits.is_empty() => Payload::Passed(body.clone()),
-            EncodedBody::Edited(edits) => Payload::Edited(body.clone(), edits),
+            EncodedBody::Edited(edits) | EncodedBody::Form(edits) if edits.is_empty() => {
+                Payload::Passed(body.clone())
+            }
+            EncodedBody::Edited(edits) | EncodedBody::Form(edits) => Payload::Edited(body.clone(), edits),
             EncodedBody::Own(bytes) => Payload::Own(bytes),
         };
         // The validator has read the URL.

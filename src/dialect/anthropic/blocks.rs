@@ -1,5 +1,8 @@
-//! The blocks of an answer as they begin, and its counts.
+//! What an answer is made of, whole and as a stream: blocks as they begin, their sources, why it ended, its counts.
 
+use crate::dialect::canonical::delta::Citation;
+use crate::dialect::canonical::stop::Stop;
+use crate::dialect::canonical::{Signer, call_id};
 use crate::dialect::counts::Counts;
 use crate::dialect::exchange::AnswerContext;
 use crate::dialect::json_writer::JsonWriter;
@@ -52,4 +55,75 @@ pub(super) fn usage(json: &mut JsonWriter, counts: Option<&Counts>, context: &An
     if counts.is_some() {
         json.key("cost").raw(&context.price.cost(&usage).to_dollars());
     }
+}
+
+fn reason(stop: Option<&Stop>, refused: bool) -> &'static str {
+    match stop {
+        _ if refused => "refusal",
+        None | Some(Stop::End | Stop::Failed(_)) => "end_turn",
+        Some(Stop::Sequence(_)) => "stop_sequence",
+        Some(Stop::Length) => "max_tokens",
+        Some(Stop::ToolCalls) => "tool_use",
+        Some(Stop::Filter) => "refusal",
+        Some(Stop::Pause) => "pause_turn",
+    }
+}
+
+/// The members that tell why it ended.
+pub(super) fn stopped(json: &mut JsonWriter, stop: Option<&Stop>, refused: bool) {
+    json.member("stop_reason", reason(stop, refused));
+    match stop {
+        Some(Stop::Sequence(Some(text))) => json.member("stop_sequence", text),
+        _ => json.key("stop_sequence").raw("null"),
+    }
+    json.key("stop_details").raw("null");
+}
+
+/// A signature with its signer, where that is not Anthropic.
+pub(super) fn signed(signer: Signer, signature: &str) -> Cow<'_, str> {
+    match signer {
+        Signer::Anthropic => Cow::Borrowed(signature),
+        other => Cow::Owned(format!("{}:{signature}", other.name())),
+    }
+}
+
+/// The id of a call, with the signature of the thought before it; a new one where the origin gives none.
+pub(super) fn call_id_of<'i>(
+    id: &'i str,
+    signature: Option<&str>,
+    context: &AnswerContext,
+    at: u64,
+) -> Cow<'i, str> {
+    if id.is_empty() {
+        let own = format!("toolu_{}_{at}", context.request_id);
+        return Cow::Owned(call_id::join(&own, signature).into_owned());
+    }
+    call_id::join(id, signature)
+}
+
+/// A source of the text. Where in a document it stands is not known.
+pub(super) fn citation(json: &mut JsonWriter, own: &Citation<'_>) {
+    json.object(|json| {
+        match own.document.filter(|_| own.url.is_empty()) {
+            Some(document) => {
+                json.member("type", "char_location");
+                json.key("document_index").number(document);
+                json.member("document_title", &own.title);
+                json.key("file_id").raw("null");
+                json.key("start_char_index").number(0);
+                json.key("end_char_index").number(0);
+            }
+            None => {
+                json.member("type", "web_search_result_location");
+                json.member("url", &own.url);
+                json.member("title", &own.title);
+                json.member("encrypted_index", "");
+            }
+        }
+        json.member("cited_text", &own.text);
+    });
+}
+
+pub(super) fn is_cited(own: &Citation<'_>) -> bool {
+    !own.url.is_empty() || own.document.is_some()
 }

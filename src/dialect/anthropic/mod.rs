@@ -94,6 +94,10 @@ impl ClientDialect for Anthropic {
         &PASSED
     }
 
+    fn id_header(&self) -> Option<HeaderName> {
+        Some(HeaderName::from_static("request-id"))
+    }
+
     fn parse<'a>(&self, call: &Call, body: &'a [u8]) -> Result<Box<dyn ClientRequest + 'a>, ApiError> {
         Ok(Box::new(request::Request::parse(call.endpoint, body)?))
     }

@@ -17,7 +17,7 @@ fn encoded(
     let changes = Changes { origin, model, ask_usage: true, drop_unsupported: false, resume };
     let encoded = request.encode(&changes)?;
     let bytes = match encoded.body {
-        EncodedBody::Edited(edits) => edited(body.as_bytes(), edits),
+        EncodedBody::Edited(edits) | EncodedBody::Form(edits) => edited(body.as_bytes(), edits),
         EncodedBody::Own(bytes) => bytes,
     };
     Ok((encoded.path.into_owned(), String::from_utf8(bytes).unwrap()))

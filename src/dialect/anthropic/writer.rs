@@ -4,12 +4,12 @@
 //! Anthropic's clients send thoughts back as they got them, with a signature that is opaque to them. One of another provider
 //! has that provider's name before it; a thought that nobody signed has an empty one.
 
-use super::blocks::{Kind, start, usage};
+use super::blocks::{Kind, call_id_of, citation, is_cited, signed, start, stopped, usage};
 use super::{content, form};
+use crate::dialect::canonical::Signer;
 use crate::dialect::canonical::answer::{Answer, AnswerPart};
-use crate::dialect::canonical::delta::{Citation, Delta};
+use crate::dialect::canonical::delta::Delta;
 use crate::dialect::canonical::stop::Stop;
-use crate::dialect::canonical::{Signer, call_id};
 use crate::dialect::counts::Counts;
 use crate::dialect::exchange::{AnswerContext, AttemptNote};
 use crate::dialect::format::EventWriter;
@@ -17,73 +17,7 @@ use crate::dialect::json_writer::JsonWriter;
 use crate::dialect::openai::form::{note as note_json, to_json};
 use crate::dialect::partial::Partial;
 use crate::error::ApiError;
-use std::borrow::Cow;
 use std::collections::VecDeque;
-
-fn reason(stop: Option<&Stop>, refused: bool) -> &'static str {
-    match stop {
-        _ if refused => "refusal",
-        None | Some(Stop::End | Stop::Failed(_)) => "end_turn",
-        Some(Stop::Sequence(_)) => "stop_sequence",
-        Some(Stop::Length) => "max_tokens",
-        Some(Stop::ToolCalls) => "tool_use",
-        Some(Stop::Filter) => "refusal",
-        Some(Stop::Pause) => "pause_turn",
-    }
-}
-
-/// The members that tell why it ended.
-fn stopped(json: &mut JsonWriter, stop: Option<&Stop>, refused: bool) {
-    json.member("stop_reason", reason(stop, refused));
-    match stop {
-        Some(Stop::Sequence(Some(text))) => json.member("stop_sequence", text),
-        _ => json.key("stop_sequence").raw("null"),
-    }
-}
-
-/// A signature with its signer, where that is not Anthropic.
-fn signed(signer: Signer, signature: &str) -> Cow<'_, str> {
-    match signer {
-        Signer::Anthropic => Cow::Borrowed(signature),
-        other => Cow::Owned(format!("{}:{signature}", other.name())),
-    }
-}
-
-/// The id of a call, with the signature of the thought before it; a new one where the origin gives none.
-fn call_id_of<'i>(id: &'i str, signature: Option<&str>, context: &AnswerContext, at: u64) -> Cow<'i, str> {
-    if id.is_empty() {
-        let own = format!("toolu_{}_{at}", context.request_id);
-        return Cow::Owned(call_id::join(&own, signature).into_owned());
-    }
-    call_id::join(id, signature)
-}
-
-/// A source of the text. Where in a document it stands is not known.
-fn citation(json: &mut JsonWriter, own: &Citation<'_>) {
-    json.object(|json| {
-        match own.document.filter(|_| own.url.is_empty()) {
-            Some(document) => {
-                json.member("type", "char_location");
-                json.key("document_index").number(document);
-                json.member("document_title", &own.title);
-                json.key("file_id").raw("null");
-                json.key("start_char_index").number(0);
-                json.key("end_char_index").number(0);
-            }
-            None => {
-                json.member("type", "web_search_result_location");
-                json.member("url", &own.url);
-                json.member("title", &own.title);
-                json.member("encrypted_index", "");
-            }
-        }
-        json.member("cited_text", &own.text);
-    });
-}
-
-fn is_cited(own: &Citation<'_>) -> bool {
-    !own.url.is_empty() || own.document.is_some()
-}
 
 /// A whole answer.
 pub(super) fn answer(answer: &Answer, context: &AnswerContext) -> Vec<u8> {
@@ -215,8 +149,9 @@ impl Writer {
                 json.member("role", "assistant");
                 json.member("model", &self.model);
                 json.key("content").array(|_| {});
-                json.key("stop_reason").raw("null");
-                json.key("stop_sequence").raw("null");
+                for name in ["stop_reason", "stop_sequence", "stop_details"] {
+                    json.key(name).raw("null");
+                }
                 json.key("usage").object(|json| usage(json, self.counts.as_ref(), &self.context));
             });
         });

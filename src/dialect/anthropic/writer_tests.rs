@@ -14,10 +14,10 @@ fn context() -> AnswerContext {
 }
 
 /// The events of these deltas: each one's data, in which the type stands too.
-fn events(deltas: Vec<Delta<'_>>) -> Vec<Value> {
+fn events(deltas: &[Delta<'_>]) -> Vec<Value> {
     let mut writer = Writer::new(&context());
     let mut out = String::new();
-    for delta in &deltas {
+    for delta in deltas {
         writer.delta(delta, &mut out);
     }
     writer.end(None, &mut out);
@@ -110,7 +110,7 @@ fn a_stream_comes_to_the_whole_answer_and_that_is_the_origins() {
         let deltas = reader::answer(&text).unwrap();
         let whole = Answer::of(deltas.clone());
         let written = json(std::str::from_utf8(&answer(&whole, &context())).unwrap());
-        assert_eq!(gathered(&events(deltas)), written, "{feature}");
+        assert_eq!(gathered(&events(&deltas)), written, "{feature}");
         let origin = json(&text);
         let mut expected = origin["content"].clone();
         if feature == "citations" {
@@ -162,11 +162,11 @@ fn calls_that_come_at_once_follow_each_other() {
         vec![call(0, "a"), more(0, "{\"x\":1}"), call(1, "b"), more(1, "{\"y\":2}")],
         vec![call(0, "a"), more(0, "{\"x\":1}"), Delta::PartEnd, call(1, "b"), more(1, "{\"y\":2}")],
     ] {
-        let written: Vec<String> = calls(&events(deltas));
+        let written: Vec<String> = calls(&events(&deltas));
         assert_eq!(written, [r#""a" {"x":1}"#, r#""b" {"y":2}"#]);
     }
     // Without arguments, and with text after them.
-    let written = events(vec![call(0, "a"), call(1, ""), Delta::Text("t".into())]);
+    let written = events(&[call(0, "a"), call(1, ""), Delta::Text("t".into())]);
     let content = &gathered(&written)["content"];
     assert_eq!(content[1], json!({"type": "tool_use", "id": "toolu_r1_1", "name": "f", "input": {}}));
     assert_eq!(content[2]["text"], "t");
@@ -181,7 +181,7 @@ fn counts_that_come_first_stand_in_the_first_event() {
         Delta::Text("t".into()),
         Delta::Stop(Stop::Length),
     ];
-    let events = events(deltas);
+    let events = events(&deltas);
     let expected = json!({
         "input_tokens": 50, "cache_creation_input_tokens": 20, "cache_read_input_tokens": 30, "output_tokens": 5,
         "output_tokens_details": {"thinking_tokens": 2}, "cost": 0.000_103,
@@ -215,7 +215,7 @@ fn thoughts_have_their_signers_name() {
         {"type": "text", "text": "t"},
     ]);
     let whole = Answer::of(deltas.clone());
-    assert_eq!(gathered(&events(deltas))["content"], expected);
+    assert_eq!(gathered(&events(&deltas))["content"], expected);
     assert_eq!(json(std::str::from_utf8(&answer(&whole, &context())).unwrap())["content"], expected);
 }
 
@@ -228,13 +228,13 @@ fn reasons_and_refusals() {
         (Stop::Filter, "refusal"),
         (Stop::Pause, "pause_turn"),
     ] {
-        let message = gathered(&events(vec![Delta::Stop(stop)]));
+        let message = gathered(&events(&[Delta::Stop(stop)]));
         assert_eq!((&message["stop_reason"], &message["content"]), (&json!(expected), &json!([])));
         assert_eq!(message["stop_sequence"].as_str(), (expected == "stop_sequence").then_some("x"));
     }
     let deltas = vec![Delta::Refusal("no".into()), Delta::Stop(Stop::End)];
     let whole = Answer::of(deltas.clone());
-    let message = gathered(&events(deltas));
+    let message = gathered(&events(&deltas));
     assert_eq!(message["content"], json!([{"type": "text", "text": "no"}]));
     assert_eq!(message["stop_reason"], "refusal");
     let written = json(std::str::from_utf8(&answer(&whole, &context())).unwrap());

@@ -106,11 +106,12 @@ impl ClientDialect for Gemini {
             let found = Self::find(head, &format!("/{path}"));
             return Some(found.unwrap_or_else(|| Err(ApiError::not_found())));
         }
-        // What there is of models at `/v1` is OpenAI's.
+        // Models are listed at the same path as OpenAI's: Python's client, which is at `/v1`, is known by its key's header.
+        let is_googles = head.headers().contains_key("x-goog-api-key");
         match Self::find(head, path.strip_prefix("/v1")?)? {
             Ok(Operation::Generate(call)) => Some(Ok(Operation::Generate(call))),
             Err(error) if error.allow == Some("POST") => Some(Err(error)),
-            _ => None,
+            found => is_googles.then_some(found),
         }
     }
 

@@ -128,14 +128,17 @@ impl Reader {
             return self.call(call, signature, deltas);
         }
         if let Some(text) = text.and_then(string) {
-            if thought != std::mem::replace(&mut self.thinks, thought) {
+            // The last event has an empty one.
+            if !text.is_empty() && thought != std::mem::replace(&mut self.thinks, thought) {
                 deltas.push(Delta::PartEnd);
             }
-            if thought {
-                deltas.push(Delta::Reasoning(text));
-            } else {
-                self.sources.take(&text);
-                deltas.push(Delta::Text(text));
+            match (text.is_empty(), thought) {
+                (true, _) => {}
+                (false, true) => deltas.push(Delta::Reasoning(text)),
+                (false, false) => {
+                    self.sources.take(&text);
+                    deltas.push(Delta::Text(text));
+                }
             }
         } else if let Some([media_type, base64]) =
             data.filter(|_| !thought).and_then(|raw| pick(raw.get(), &["mimeType", "data"]))

@@ -11,7 +11,6 @@ use crate::dialect::{StreamOptions, partial::Partial};
 use crate::payload::edited;
 use crate::stream::{Close, Forward, Scanner};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 mod client;
 mod origin;
@@ -42,21 +41,38 @@ fn config() -> crate::config::Config {
     authoring::parse(&text.concat()).unwrap()
 }
 
-fn fixture(name: &str) -> Option<String> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/dialects/fixtures/gemini");
-    std::fs::read_to_string(root.join(name)).ok()
+/// Those of these features, in their order.
+macro_rules! fixtures {
+    ($file:literal: $($feature:literal)*) => {
+        [$((
+            $feature,
+            include_str!(concat!("../../../tests/dialects/fixtures/gemini/", $feature, "/", $file)),
+        )),*]
+    };
 }
 
-fn features(file: &str) -> Vec<String> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/dialects/fixtures/gemini");
-    let mut all: Vec<_> = std::fs::read_dir(root)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|feature| fixture(&format!("{feature}/{file}")).is_some())
-        .collect();
-    all.sort();
-    assert!(all.len() > 5, "{file}");
-    all
+static REQUESTS: [(&str, &str); 23] = fixtures! { "request.json":
+    "audio_inline" "cache" "file_inline" "forced_tool" "image_inline" "image_url"
+    "json_object" "json_schema" "length" "logprobs" "multi_turn" "parallel_tools" "penalties"
+    "reasoning" "search" "seed" "several_answers" "stop_sequence" "system" "text"
+    "tool_result_image" "tool_round_trip" "tools"
+};
+static ANSWERS: [(&str, &str); 10] = fixtures! { "answer.json":
+    "cache" "citations" "json_schema" "length" "logprobs" "parallel_tools" "reasoning"
+    "refusal" "text" "tools"
+};
+static STREAMS: [(&str, &str); 10] = fixtures! { "stream.sse":
+    "cache" "citations" "json_schema" "length" "logprobs" "parallel_tools" "reasoning"
+    "refusal" "text" "tools"
+};
+
+/// An answer, whole and as a stream, for each feature that has one.
+fn answers() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    ANSWERS.iter().zip(&STREAMS).map(|((feature, answer), (_, stream))| (*feature, *answer, *stream))
+}
+
+fn stream(feature: &str) -> &'static str {
+    STREAMS.iter().find(|(own, _)| *own == feature).unwrap().1
 }
 
 /// A request of one of Google's clients as that origin gets it.
@@ -86,7 +102,7 @@ fn with(
     let encoded = request.encode(&changes)?;
     let body = match encoded.body {
         EncodedBody::Own(bytes) => bytes,
-        EncodedBody::Edited(edits) => edited(body.as_bytes(), edits),
+        EncodedBody::Edited(edits) | EncodedBody::Form(edits) => edited(body.as_bytes(), edits),
     };
     Ok((encoded.path.into_owned(), String::from_utf8(body).unwrap()))
 }

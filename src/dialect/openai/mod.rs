@@ -1,4 +1,5 @@
-//! OpenAI's API: chat completions and completions, in and out; [`responses`] stands beside them.
+//! OpenAI's API: chat completions and completions, in and out; [`responses`] and the other [`endpoints`] stand
+//! beside them.
 //!
 //! - [`request`]: what a body says and what has to change; [`resume`]: going on with a partial answer.
 //! - Between OpenAI's clients and origins: [`answer`], [`codec`] of [`chunk`]s, [`partial`]: what comes back, whole and as a
@@ -12,6 +13,7 @@ mod answer;
 mod chunk;
 mod codec;
 mod encode;
+pub(super) mod endpoints;
 pub(super) mod form;
 mod gather;
 pub(super) mod parse;

@@ -3,9 +3,12 @@
 use super::*;
 
 fn operation(method: &str, uri: &str) -> Option<Result<Operation, u16>> {
-    let head = Request::builder().method(method).uri(uri).body(()).unwrap();
+    of_head(&Request::builder().method(method).uri(uri).body(()).unwrap())
+}
+
+fn of_head(head: &Request<()>) -> Option<Result<Operation, u16>> {
     let path = moegate_wire::path::normal(head.uri().path()).into_owned();
-    Gemini.operation(&head, &path).map(|found| found.map_err(|error| error.status))
+    Gemini.operation(head, &path).map(|found| found.map_err(|error| error.status))
 }
 
 #[test]
@@ -37,6 +40,9 @@ fn paths() {
     ] {
         assert_eq!(operation(method, uri), expected, "{method} {uri}");
     }
+    // PyPI google-genai 3.6.
+    let head = Request::get("/v1/models").header("x-goog-api-key", "k").body(()).unwrap();
+    assert_eq!(of_head(&head), Some(Ok(Operation::ListModels)));
 }
 
 #[test]
@@ -187,16 +193,14 @@ fn events(stream: &str) -> Vec<Value> {
 #[test]
 fn what_is_written_is_read_as_what_it_was() {
     let through = registry::through(registry::Client::Gemini, registry::Api::Gemini);
-    for feature in features("answer.json") {
-        let answer = fixture(&format!("{feature}/answer.json")).unwrap();
-        let stream = fixture(&format!("{feature}/stream.sse")).unwrap();
+    for (feature, answer, stream) in answers() {
         let own = through.answer(answer.as_bytes(), &context()).unwrap().own.unwrap();
-        let written = streamed(through, &stream, usize::MAX, options());
+        let written = streamed(through, stream, usize::MAX, options());
         events(&written);
         for piece in 1..40 {
-            assert_eq!(streamed(through, &stream, piece, options()), written, "{feature}, {piece}");
+            assert_eq!(streamed(through, stream, piece, options()), written, "{feature}, {piece}");
         }
-        let original = Answer::of(reader::answer(&answer).unwrap());
+        let original = Answer::of(reader::answer(answer).unwrap());
         let whole = Answer::of(reader::answer(std::str::from_utf8(&own).unwrap()).unwrap());
         let gathered = gathered(&written);
         for own in [&whole, &gathered] {
@@ -265,12 +269,11 @@ fn calls_go_out_whole_and_foreign_thoughts_come_back() {
 fn bytes_of_googles_own_pass_and_an_array_grows_of_the_same() {
     let config = config();
     let exchange = |endpoint| Gemini.exchange(endpoint, &config.origins[0], "gemini-3.5-flash").unwrap();
-    for feature in features("answer.json") {
-        let stream = fixture(&format!("{feature}/stream.sse")).unwrap();
-        assert_eq!(streamed(exchange(STREAM), &stream, 7, options()), stream);
-        let array = streamed(exchange(GROWING), &stream, usize::MAX, options());
+    for (feature, answer, stream) in answers() {
+        assert_eq!(streamed(exchange(STREAM), stream, 7, options()), stream);
+        let array = streamed(exchange(GROWING), stream, usize::MAX, options());
         for piece in [1, 3, 64] {
-            assert_eq!(streamed(exchange(GROWING), &stream, piece, options()), array);
+            assert_eq!(streamed(exchange(GROWING), stream, piece, options()), array);
         }
         let elements: Vec<Value> = serde_json::from_str(&array).unwrap();
         let data: Vec<Value> = stream
@@ -279,7 +282,6 @@ fn bytes_of_googles_own_pass_and_an_array_grows_of_the_same() {
             .map(|data| serde_json::from_str(data).unwrap())
             .collect();
         assert_eq!(elements, data, "{feature}");
-        let answer = fixture(&format!("{feature}/answer.json")).unwrap();
         let facts = exchange(GENERATE).answer(answer.as_bytes(), &context()).unwrap();
         assert!(facts.counts.is_some() && facts.own.is_none() && !facts.edits.is_empty(), "{feature}");
     }
@@ -292,7 +294,7 @@ fn bytes_of_googles_own_pass_and_an_array_grows_of_the_same() {
 #[test]
 fn a_stream_that_breaks_off_ends_with_an_error_in_either_form() {
     let config = config();
-    let text = fixture("text/stream.sse").unwrap();
+    let text = stream("text");
     let begun = &text[..=text.find("\r\n\r\n").unwrap() + 3];
     let failed = format!(
         "{begun}data: {{\"error\":{{\"code\":503,\"message\":\"overloaded\",\"status\":\"UNAVAILABLE\"}}}}\r\n\r\n"

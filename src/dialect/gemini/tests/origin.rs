@@ -25,17 +25,16 @@ fn where_requests_go() {
 /// What is common to both sides comes out as it went in.
 #[test]
 fn requests_are_said_anew_as_they_were() {
-    for feature in features("request.json") {
-        let mut asked: Value =
-            serde_json::from_str(&fixture(&format!("{feature}/request.json")).unwrap()).unwrap();
+    for (feature, asked) in REQUESTS {
+        let mut asked: Value = serde_json::from_str(asked).unwrap();
         let (mut said, unsupported) = anew("g", "gemini-3.5-flash", &asked);
-        let expected: &[&str] = match feature.as_str() {
+        let expected: &[&str] = match feature {
             "several_answers" => &["generationConfig.candidateCount"],
             "search" => &["tools[0].googleSearch"],
             _ => &[],
         };
         assert_eq!(unsupported, expected, "{feature}");
-        match feature.as_str() {
+        match feature {
             "several_answers" | "search" => continue,
             // Schemas are said as JSON Schemas.
             "tools" => {
@@ -201,11 +200,9 @@ fn structured_output_stands_beside_tools_from_three_on() {
 
 #[test]
 fn a_stream_comes_to_the_whole_answer() {
-    for feature in features("answer.json") {
-        let whole = fixture(&format!("{feature}/answer.json")).unwrap();
-        let stream = fixture(&format!("{feature}/stream.sse")).unwrap();
-        let mut whole = Answer::of(reader::answer(&whole).unwrap());
-        let mut streamed = gathered(&stream);
+    for (feature, whole, stream) in answers() {
+        let mut whole = Answer::of(reader::answer(whole).unwrap());
+        let mut streamed = gathered(stream);
         // One event may be several tokens.
         (whole.events, streamed.events) = (0, 0);
         assert_eq!(Answer::of(streamed.deltas()), Answer::of(whole.deltas()), "{feature}");
@@ -214,7 +211,7 @@ fn a_stream_comes_to_the_whole_answer() {
 
 #[test]
 fn what_answers_say() {
-    let answer = |feature: &str| gathered(&fixture(&format!("{feature}/stream.sse")).unwrap());
+    let answer = |feature: &str| gathered(stream(feature));
     let usage = |answer: &Answer| answer.counts.unwrap().usage;
     let text = answer("text");
     assert_eq!((text.id.as_str(), text.model.as_str()), ("xYz1aJ-KBr_QnsEP", "gemini-2.5-flash"));

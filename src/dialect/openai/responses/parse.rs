@@ -115,11 +115,11 @@ fn input<'a>(
         return Ok(());
     }
     let items = list(raw).ok_or_else(|| wrong("input", "must be a string or an array of items"))?;
+    if items.is_empty() && request.instructions.is_empty() {
+        return Err(wrong("input", "must not be empty"));
+    }
     for (at, raw) in items.into_iter().enumerate() {
         item(Fields::of(raw, format!("input[{at}]"))?, request, others)?;
-    }
-    if request.messages.is_empty() && request.instructions.is_empty() {
-        return Err(wrong("input", "must not be empty"));
     }
     Ok(())
 }

@@ -11,13 +11,12 @@ use serde_json::{Value, json};
 fn config() -> Config {
     let origin = |name: &str, kind: &str, url: &str| {
         format!(
-            "[[origins]]\nname = \"{name}\"\nkind = \"{kind}\"\nurl = \"{url}\"\nsecret = \"S\"\n[[origins.models]]\nname = \"there\"\ninput = \"1\"\noutput = \"2\"\n[[routes]]\nmodel = \"{name}\"\norigin = \"{name}\"\norigin_model = \"there\"\n"
+            "[[origins]]\nname = \"{name}\"\nkind = \"{kind}\"\nurl = \"{url}\"\n[[origins.models]]\nname = \"there\"\ninput = \"1\"\noutput = \"2\"\n[[routes]]\nmodel = \"{name}\"\norigin = \"{name}\"\norigin_model = \"there\"\n"
         )
     };
     let texts = [
         origin("own", "openai", "https://api.openai.com/v1"),
         origin("chat", "openai", "https://chat.example/v1"),
-        origin("anthropic", "anthropic", "https://api.anthropic.com/v1"),
         "[[keys]]\nname = \"k\"\nsha256_secret = \"K\"\n".to_owned(),
     ];
     authoring::parse(&texts.concat()).unwrap()
@@ -34,7 +33,7 @@ fn encoded(origin: &str, body: &str) -> Result<Encoded, CannotEncode> {
 
 fn body_of(body: &str, encoded: Encoded) -> String {
     let bytes = match encoded.body {
-        EncodedBody::Edited(edits) => edited(body.as_bytes(), edits),
+        EncodedBody::Edited(edits) | EncodedBody::Form(edits) => edited(body.as_bytes(), edits),
         EncodedBody::Own(bytes) => bytes,
     };
     String::from_utf8(bytes).unwrap()

@@ -1,0 +1,94 @@
+//! OpenAI's endpoints beside generations: embeddings, moderations, images, audio
+//! (<https://platform.openai.com/docs/api-reference>). They pass to origins of OpenAI's API as they are, with another model's
+//! name; no other API has words for them.
+//!
+//! - [`request`]: what a body says, JSON or [`form`]. [`answer`]: what comes back, which may be no JSON.
+
+mod answer;
+mod form;
+mod request;
+
+use super::form as words;
+use crate::config::{Kind, Origin};
+use crate::dialect::{Call, ClientDialect, ClientRequest, Exchange, ModelInfo, Operation, registry};
+use crate::error::ApiError;
+use http::{HeaderName, Method, Request, header};
+
+const EMBEDDINGS: &str = "/embeddings";
+const MODERATIONS: &str = "/moderations";
+
+/// Behind `/v1`, and behind an origin's URL.
+const PATHS: [&str; 7] = [
+    EMBEDDINGS,
+    MODERATIONS,
+    "/images/generations",
+    "/images/edits",
+    "/audio/speech",
+    "/audio/transcriptions",
+    "/audio/translations",
+];
+
+/// See the module.
+pub(in crate::dialect) struct Endpoints;
+
+impl ClientDialect for Endpoints {
+    fn operation(&self, head: &Request<()>, path: &str) -> Option<Result<Operation, ApiError>> {
+        let path = path.strip_prefix("/v1")?;
+        let endpoint = PATHS.into_iter().find(|own| *own == path)?;
+        if head.method() == Method::POST {
+            return Some(Ok(Operation::Generate(endpoint.into())));
+        }
+        Some(Err(ApiError::method("POST")))
+    }
+
+    fn passed_headers(&self) -> &'static [HeaderName] {
+        // With a form's boundary.
+        &[header::CONTENT_TYPE]
+    }
+
+    fn parse<'a>(&self, call: &Call, body: &'a [u8]) -> Result<Box<dyn ClientRequest + 'a>, ApiError> {
+        self.parse_as(call, "application/json", body)
+    }
+
+    fn parse_as<'a>(
+        &self,
+        call: &Call,
+        content_type: &str,
+        body: &'a [u8],
+    ) -> Result<Box<dyn ClientRequest + 'a>, ApiError> {
+        request::parse(call.endpoint, content_type, body)
+    }
+
+    fn exchange(
+        &self,
+        _endpoint: &'static str,
+        origin: &Origin,
+        model: &str,
+    ) -> Option<&'static dyn Exchange> {
+        is_served_by(origin, model).then_some(&answer::Passed)
+    }
+
+    fn error_body(&self, error: &ApiError) -> String {
+        words::error_body(error)
+    }
+
+    fn error_event(&self, error: &ApiError) -> String {
+        words::error_event(error)
+    }
+
+    fn model_list(&self, models: &mut dyn Iterator<Item = ModelInfo<'_>>) -> String {
+        words::model_list(models)
+    }
+
+    fn model_entry(&self, model: ModelInfo<'_>) -> String {
+        words::model_entry(model)
+    }
+}
+
+/// Whether such requests go there at all. Our own server generates texts alone.
+fn is_served_by(origin: &Origin, model: &str) -> bool {
+    origin.kind != Kind::Moegate && registry::api_of(origin, model) == registry::Api::Chat
+}
+
+#[cfg(test)]
+mod tests;
