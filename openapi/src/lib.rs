@@ -24,7 +24,7 @@ pub fn endpoints() -> Vec<&'static Endpoint> {
     let all = [
         openai::ENDPOINTS,
         responses::ENDPOINTS,
-        //passed::ENDPOINTS,
+        passed::ENDPOINTS,
         anthropic::ENDPOINTS,
         gemini::ENDPOINTS,
         own::ENDPOINTS,
