@@ -58,7 +58,7 @@ const REQUEST: Object = Object {
         object("metadata", &METADATA, ""),
         text("service_tier", ""),
         text("speed", ""),
-        map("cache_control", "A hint."),
+        map("cache_control", ""),
         text("anthropic_version", "Of bodies meant for Vertex AI or Bedrock."),
         list("mcp_servers", &Kind::Map, "").same_api(),
         map("context_management", "").same_api(),
@@ -84,7 +84,7 @@ const SYSTEM_BLOCK: Object = Object {
     members: &[
         text("type", "text.").needed(),
         text("text", "").needed(),
-        list("citations", &Kind::Any, "As they came."),
+        list("citations", &Kind::Any, ""),
         CACHE_CONTROL,
     ],
 };
@@ -101,18 +101,18 @@ const BLOCK: Object = Object {
         .needed(),
         text("text", ""),
         object("source", &SOURCE, "Of an image or a document."),
-        text("title", "Of a document."),
+        text("title", ""),
         member("citations", Kind::Any, "Of a document, whether they are wanted; of a text, as they came."),
-        text("id", "Of a call."),
-        text("name", "Of a call."),
-        map("input", "Of a call."),
-        map("caller", "Of a call, as it came."),
-        text("tool_use_id", "Of a result."),
+        text("id", ""),
+        text("name", ""),
+        map("input", ""),
+        map("caller", ""),
+        text("tool_use_id", ""),
         member("content", Kind::Either(&[Kind::Text, Kind::List(&Kind::Map)]), "Of a result: a text, or blocks."),
-        flag("is_error", "Of a result."),
+        flag("is_error", ""),
         text("thinking", ""),
-        text("signature", "Of thinking."),
-        text("data", "Of redacted_thinking."),
+        text("signature", ""),
+        text("data", ""),
         CACHE_CONTROL,
     ],
 };
@@ -124,7 +124,7 @@ const SOURCE: Object = Object {
         text("media_type", ""),
         text("data", ""),
         text("url", ""),
-        text("file_id", "Of an upload to the provider."),
+        text("file_id", ""),
         member("content", Kind::Either(&[Kind::Text, Kind::List(&Kind::Map)]), ""),
     ],
 };
@@ -138,8 +138,8 @@ const TOOL: Object = Object {
         map("input_schema", "A JSON Schema."),
         flag("strict", ""),
         CACHE_CONTROL,
-        flag("eager_input_streaming", "A hint."),
-        list("input_examples", &Kind::Any, "A hint."),
+        flag("eager_input_streaming", ""),
+        list("input_examples", &Kind::Any, ""),
         list("allowed_callers", &Kind::Text, "Other than direct: only origins of this API."),
     ],
 };
@@ -148,7 +148,7 @@ const TOOL_CHOICE: Object = Object {
     name: "ToolChoice",
     members: &[
         words("type", &["auto", "any", "tool", "none"], "").needed(),
-        text("name", "With tool."),
+        text("name", ""),
         flag("disable_parallel_tool_use", "One call at a time."),
     ],
 };
@@ -157,7 +157,7 @@ const THINKING: Object = Object {
     name: "Thinking",
     members: &[
         text("type", "enabled, disabled, adaptive.").needed(),
-        count("budget_tokens", "With enabled."),
+        count("budget_tokens", ""),
         text("display", "summarized, omitted."),
     ],
 };
@@ -172,7 +172,7 @@ const FORMAT: Object = Object {
     members: &[text("type", "json_schema.").needed(), map("schema", "").needed()],
 };
 
-const METADATA: Object = Object { name: "", members: &[text("user_id", "A hint.")] };
+const METADATA: Object = Object { name: "", members: &[text("user_id", "")] };
 
 const EXAMPLES: &[&str] = &[
     r#"{"model":"m","max_tokens":9,"stream":true,"temperature":1,"top_p":0.5,"top_k":5,"stop_sequences":["s"],

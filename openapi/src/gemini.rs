@@ -69,7 +69,7 @@ const REQUEST: Object = Object {
     name: "GenerateContentRequest",
     members: &[
         CONTENTS.needed(),
-        object("systemInstruction", &CONTENT, "The system prompt."),
+        object("systemInstruction", &CONTENT, ""),
         list("tools", &Kind::Object(&TOOL), ""),
         object("toolConfig", &TOOL_CONFIG, ""),
         object("generationConfig", &GENERATION_CONFIG, ""),
@@ -79,8 +79,8 @@ const REQUEST: Object = Object {
             "category and threshold; a filter beyond the usual: only origins of this API.",
         ),
         text("serviceTier", ""),
-        map("labels", "A hint."),
-        text("model", "The path has it."),
+        map("labels", ""),
+        text("model", ""),
         text("cachedContent", "").same_api(),
     ],
 };
@@ -102,14 +102,14 @@ const PART: Object = Object {
         object("functionResponse", &FUNCTION_RESPONSE, ""),
         flag("thought", ""),
         text("thoughtSignature", ""),
-        member("mediaResolution", Kind::Any, "A hint."),
-        map("partMetadata", "A hint."),
+        member("mediaResolution", Kind::Any, ""),
+        map("partMetadata", ""),
     ],
 };
 
 const INLINE_DATA: Object = Object {
     name: "InlineData",
-    members: &[text("data", "Base64.").needed(), text("mimeType", ""), text("displayName", "")],
+    members: &[text("data", "").needed(), text("mimeType", ""), text("displayName", "")],
 };
 
 const FILE_DATA: Object = Object {
@@ -135,7 +135,7 @@ const RESPONSE_PART: Object = Object {
     members: &[
         object("inlineData", &INLINE_DATA, ""),
         object("fileData", &FILE_DATA, ""),
-        member("mediaResolution", Kind::Any, "A hint."),
+        member("mediaResolution", Kind::Any, ""),
     ],
 };
 
@@ -154,10 +154,10 @@ const DECLARATION: Object = Object {
     members: &[
         text("name", "").needed(),
         text("description", ""),
-        map("parameters", "Google's schema."),
+        map("parameters", ""),
         map("parametersJsonSchema", "A JSON Schema."),
-        map("response", "A hint."),
-        map("responseJsonSchema", "A hint."),
+        map("response", ""),
+        map("responseJsonSchema", ""),
         text("behavior", ""),
     ],
 };
@@ -182,14 +182,14 @@ const GENERATION_CONFIG: Object = Object {
         number("frequencyPenalty", ""),
         list("stopSequences", &Kind::Text, ""),
         flag("responseLogprobs", ""),
-        count("logprobs", "With responseLogprobs."),
+        count("logprobs", ""),
         count("candidateCount", "More than one: only origins of this API."),
-        member("mediaResolution", Kind::Any, "A hint."),
+        member("mediaResolution", Kind::Any, ""),
         list("responseModalities", &Kind::Text, "Other than TEXT: only origins of this API."),
         text("responseMimeType", "text/plain, application/json."),
-        map("responseSchema", "Google's schema."),
+        map("responseSchema", ""),
         map("responseJsonSchema", "A JSON Schema."),
-        map("_responseJsonSchema", "The same."),
+        map("_responseJsonSchema", ""),
         object("thinkingConfig", &THINKING_CONFIG, ""),
         map("speechConfig", "").same_api(),
         map("imageConfig", "").same_api(),
@@ -236,7 +236,7 @@ const EXAMPLES: &[&str] = &[
 
 const COUNT: Object = Object {
     name: "CountTokensRequest",
-    members: &[CONTENTS, object("generateContentRequest", &REQUEST, "Instead of contents.")],
+    members: &[CONTENTS, object("generateContentRequest", &REQUEST, "")],
 };
 
 const COUNT_EXAMPLES: &[&str] =
@@ -255,11 +255,7 @@ const ANSWER: Object = Object {
 
 const CANDIDATE: Object = Object {
     name: "",
-    members: &[
-        map("content", "role and parts."),
-        text("finishReason", "STOP, MAX_TOKENS, SAFETY, …"),
-        count("index", ""),
-    ],
+    members: &[map("content", ""), text("finishReason", "STOP, MAX_TOKENS, SAFETY, …"), count("index", "")],
 };
 
 const USAGE: Object = Object {
@@ -279,7 +275,7 @@ const MODELS: Object =
 const MODEL_ENTRY: Object = Object {
     name: "GeminiModel",
     members: &[
-        text("name", "models/…").needed(),
+        text("name", "").needed(),
         text("version", "").needed(),
         text("displayName", "").needed(),
         list("supportedGenerationMethods", &Kind::Text, "").needed(),

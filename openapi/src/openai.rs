@@ -69,7 +69,7 @@ const CHAT: Object = Object {
         STREAM,
         map("stream_options", "{\"include_usage\": true}: a last event has the counts."),
         count("max_completion_tokens", "The most tokens of the answer, thoughts among them."),
-        count("max_tokens", "The older name of the same."),
+        count("max_tokens", ""),
         number("temperature", "0 to 2."),
         number("top_p", "0 to 1."),
         number("top_k", "As vLLM and others have it."),
@@ -78,7 +78,7 @@ const CHAT: Object = Object {
         number("frequency_penalty", "-2 to 2."),
         member("stop", TEXTS, "Where the answer ends."),
         flag("logprobs", ""),
-        count("top_logprobs", "With logprobs."),
+        count("top_logprobs", ""),
         count("n", "More than one answer: only origins of OpenAI's API."),
         list("tools", &Kind::Object(&TOOL), "Functions that the model may call."),
         member(
@@ -95,10 +95,10 @@ const CHAT: Object = Object {
         text("service_tier", ""),
         text("verbosity", "low, medium, high."),
         text("user", "The end user, as the app names them: a hint."),
-        text("safety_identifier", "A hint."),
-        text("prompt_cache_key", "A hint."),
-        text("prompt_cache_retention", "A hint."),
-        map("metadata", "A hint."),
+        text("safety_identifier", ""),
+        text("prompt_cache_key", ""),
+        text("prompt_cache_retention", ""),
+        map("metadata", ""),
         map("usage", "OpenRouter's; counts are always told."),
         map("logit_bias", "").same_api(),
         map("prediction", "").same_api(),
@@ -116,18 +116,18 @@ const MESSAGE: Object = Object {
         words("role", &["system", "developer", "user", "assistant", "tool"], "").needed(),
         member("content", Kind::Either(&[Kind::Text, Kind::List(&Kind::Object(&PART)), Kind::Null]), ""),
         text("name", ""),
-        text("tool_call_id", "Of a tool's result."),
-        list("tool_calls", &Kind::Object(&TOOL_CALL), "Of an assistant."),
-        text("refusal", "Of an assistant."),
+        text("tool_call_id", ""),
+        list("tool_calls", &Kind::Object(&TOOL_CALL), ""),
+        text("refusal", ""),
         text("reasoning", "Thoughts, as they came."),
-        text("reasoning_content", "The same, under another name."),
+        text("reasoning_content", ""),
         list(
             "reasoning_details",
             &Kind::Object(&REASONING_DETAIL),
             "OpenRouter's: thoughts with their signatures.",
         ),
-        list("annotations", &Kind::Any, "As they came."),
-        map("audio", "As it came."),
+        list("annotations", &Kind::Any, ""),
+        map("audio", ""),
     ],
 };
 
@@ -140,7 +140,7 @@ const PART: Object = Object {
         object("input_audio", &INPUT_AUDIO, ""),
         object("file", &FILE, ""),
         text("refusal", ""),
-        map("cache_control", "Anthropic's."),
+        map("cache_control", ""),
     ],
 };
 
@@ -150,16 +150,10 @@ const IMAGE_URL: Object = Object {
 };
 
 const INPUT_AUDIO: Object =
-    Object { name: "", members: &[text("data", "Base64.").needed(), text("format", "wav, mp3.").needed()] };
+    Object { name: "", members: &[text("data", "").needed(), text("format", "wav, mp3.").needed()] };
 
-const FILE: Object = Object {
-    name: "",
-    members: &[
-        text("filename", ""),
-        text("file_data", "A data: URL, or base64."),
-        text("file_id", "Of an upload to the provider."),
-    ],
-};
+const FILE: Object =
+    Object { name: "", members: &[text("filename", ""), text("file_data", ""), text("file_id", "")] };
 
 const TOOL_CALL: Object = Object {
     name: "ToolCall",
@@ -199,7 +193,7 @@ const TOOL: Object = Object {
     members: &[
         text("type", "function; others: only origins of OpenAI's API."),
         object("function", &FUNCTION, ""),
-        map("cache_control", "Anthropic's."),
+        map("cache_control", ""),
     ],
 };
 
@@ -318,7 +312,7 @@ const CHAT_COMPLETION: Object = Object {
     name: "ChatCompletion",
     members: &[
         text("id", "").needed(),
-        text("object", "chat.completion").needed(),
+        text("object", "").needed(),
         number("created", "").needed(),
         text("model", "").needed(),
         list("choices", &Kind::Object(&CHOICE), "").needed(),
@@ -340,7 +334,7 @@ const TEXT_OR_NULL: Kind = Kind::Either(&[Kind::Text, Kind::Null]);
 const ANSWER: Object = Object {
     name: "",
     members: &[
-        text("role", "assistant").needed(),
+        text("role", "").needed(),
         member("content", TEXT_OR_NULL, ""),
         member("refusal", TEXT_OR_NULL, ""),
         list("tool_calls", &Kind::Object(&TOOL_CALL), ""),
@@ -361,7 +355,7 @@ const CHUNK: Object = Object {
     name: "ChatCompletionChunk",
     members: &[
         text("id", "").needed(),
-        text("object", "chat.completion.chunk").needed(),
+        text("object", "").needed(),
         number("created", "").needed(),
         text("model", "").needed(),
         list("choices", &Kind::Object(&CHUNK_CHOICE), "").needed(),
@@ -382,7 +376,7 @@ const TEXT_COMPLETION: Object = Object {
     name: "TextCompletion",
     members: &[
         text("id", "").needed(),
-        text("object", "text_completion").needed(),
+        text("object", "").needed(),
         number("created", "").needed(),
         text("model", "").needed(),
         list("choices", &Kind::Object(&TEXT_CHOICE), "").needed(),

@@ -56,8 +56,8 @@ const TOTALS: Object = Object {
     name: "",
     members: &[
         count("requests", "").needed(),
-        count("attempts", "Calls to origins.").needed(),
-        count("unmetered_attempts", "Of unknown counts.").needed(),
+        count("attempts", "").needed(),
+        count("unmetered_attempts", "").needed(),
         count("prompt_tokens", "").needed(),
         count("cached_tokens", "").needed(),
         count("completion_tokens", "").needed(),
