@@ -18,7 +18,7 @@ pub(super) const FEATURES: [&str; 18] = [
     "json_schema",
     "reasoning",
     "cache",
-    "citations",
+    "document_citations",
     "stop_sequence",
     "length",
     "refusal",

@@ -20,7 +20,7 @@ fn every_fixture_is_read_whole() {
         let text = fixture(feature, "request.json");
         let others = parse(&text).unwrap().others;
         let expected: &[&str] =
-            if feature == "citations" { &["messages[0].content[0].citations.enabled"] } else { &[] };
+            if feature == "document_citations" { &["messages[0].content[0].citations.enabled"] } else { &[] };
         assert_eq!(others, expected, "{feature}");
     }
 }

@@ -113,7 +113,7 @@ fn a_stream_comes_to_the_whole_answer_and_that_is_the_origins() {
         assert_eq!(gathered(&events(&deltas)), written, "{feature}");
         let origin = json(&text);
         let mut expected = origin["content"].clone();
-        if feature == "citations" {
+        if feature == "document_citations" {
             // The place in the document is not kept.
             expected[1]["citations"][0]["end_char_index"] = json!(0);
         }
