@@ -62,8 +62,12 @@ const ERRORS: &[(&str, Kind)] = &[
     ("Anthropic", Kind::Object(&crate::anthropic::ERROR)),
     ("Gemini", Kind::Object(&crate::gemini::ERROR)),
     (
-        "OpenAIOrAnthropic",
-        Kind::Either(&[Kind::Object(&crate::openai::ERROR), Kind::Object(&crate::anthropic::ERROR)]),
+        "ByHeaders",
+        Kind::Either(&[
+            Kind::Object(&crate::openai::ERROR),
+            Kind::Object(&crate::anthropic::ERROR),
+            Kind::Object(&crate::gemini::ERROR),
+        ]),
     ),
 ];
 
@@ -72,7 +76,7 @@ fn error_name(api: Api) -> &'static str {
         Api::OpenAi => "OpenAI",
         Api::Anthropic => "Anthropic",
         Api::Gemini => "Gemini",
-        Api::OpenAiOrAnthropic => "OpenAIOrAnthropic",
+        Api::ByHeaders => "ByHeaders",
     }
 }
 

@@ -269,10 +269,10 @@ const USAGE: Object = Object {
 
 const TOKEN_COUNT: Object = Object { name: "TokenCount", members: &[count("totalTokens", "").needed()] };
 
-const MODELS: Object =
+pub const MODELS: Object =
     Object { name: "GeminiModelList", members: &[list("models", &Kind::Object(&MODEL_ENTRY), "").needed()] };
 
-const MODEL_ENTRY: Object = Object {
+pub const MODEL_ENTRY: Object = Object {
     name: "GeminiModel",
     members: &[
         text("name", "").needed(),

@@ -23,7 +23,7 @@ pub enum Api {
     Anthropic,
     Gemini,
     /// By the request's headers.
-    OpenAiOrAnthropic,
+    ByHeaders,
 }
 
 /// Which key a request needs.

@@ -228,12 +228,13 @@ fn what_the_gateway_itself_says_is_as_documented() {
             Api::OpenAi => Kind::Object(&moegate_openapi::openai::ERROR),
             Api::Anthropic => Kind::Object(&moegate_openapi::anthropic::ERROR),
             Api::Gemini => Kind::Object(&moegate_openapi::gemini::ERROR),
-            Api::OpenAiOrAnthropic => Kind::Either(&[
+            Api::ByHeaders => Kind::Either(&[
                 Kind::Object(&moegate_openapi::openai::ERROR),
                 Kind::Object(&moegate_openapi::anthropic::ERROR),
+                Kind::Object(&moegate_openapi::gemini::ERROR),
             ]),
         };
-        for headers in [&[][..], &[("anthropic-version", "2023-06-01")]] {
+        for headers in [&[][..], &[("anthropic-version", "2023-06-01")], &[("x-goog-api-key", "k")]] {
             let (dialect, operation): (&dyn ClientDialect, _) = match found(own, headers) {
                 Some(found) => found.map(|found| (found.dialect, Some(found.operation))).unwrap(),
                 None => (registry::default_dialect(), None),

@@ -366,7 +366,9 @@ fn there_and_back_is_the_same() {
             }
         }
     }
-    for feature in FEATURES.into_iter().filter(|feature| !matches!(*feature, "document_citations" | "json_schema")) {
+    for feature in
+        FEATURES.into_iter().filter(|feature| !matches!(*feature, "document_citations" | "json_schema"))
+    {
         let text = fixture(feature, "request.json");
         let request = anthropic::parse::parse(&text).unwrap();
         assert_eq!(request.others, [""; 0], "{feature}");
