@@ -11,7 +11,7 @@ import { start } from './providers.mjs';
 const SEED = 18;
 const EXAMPLES = 12;
 /** Of the requests, for each origin. */
-const REACHED = 10;
+const REACHED = 6;
 /** For each host. It takes about half a minute. */
 const PATIENCE_MS = 120_000;
 const CHECKS = [
@@ -32,6 +32,28 @@ function withModels(document, models) {
   // Answers name the origin's model.
   const requests = Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, name.endsWith('Request') ? narrow(schema) : schema]));
   return { ...document, paths: narrow(document.paths), components: { ...document.components, schemas: requests } };
+}
+
+/** A body that every origin can be told, by operation. */
+const PLAIN = {
+  createChatCompletion: { messages: [{ role: 'user', content: 'hello' }], max_tokens: 64 },
+  createResponse: { input: 'hello', max_output_tokens: 64 },
+  createMessage: { messages: [{ role: 'user', content: 'hello' }], max_tokens: 64 },
+  generateContent: { contents: [{ role: 'user', parts: [{ text: 'hello' }] }] },
+};
+
+/** The document with such a request to every model, whole and streamed: what is generated is seldom one. */
+function withExamples(document, models) {
+  for (const operation of Object.values(document.paths).flatMap((path) => Object.values(path))) {
+    const plain = PLAIN[operation.operationId];
+    if (!plain) continue;
+    const content = operation.requestBody.content['application/json'];
+    const parameter = operation.parameters?.find(({ name }) => name === 'model');
+    const values = parameter ? [plain] : models.flatMap((model) => [false, true].map((stream) => ({ model, stream, ...plain })));
+    content.examples = Object.fromEntries(values.map((value, at) => [`plain${at}`, { value }]));
+    if (parameter) parameter.examples = Object.fromEntries(models.map((value) => [value, { value }]));
+  }
+  return document;
 }
 
 /** Runs it in a folder with its report; what it said. */
@@ -80,7 +102,7 @@ async function play(host, said) {
     const { data } = await get('/v1/models');
     // Behind those two stands a real server, or several origins one after the other.
     const models = data.map(({ id }) => id).filter((id) => !/moegate|outage/.test(id));
-    writeFileSync(join(folder, 'openapi.json'), JSON.stringify(withModels(document, models)));
+    writeFileSync(join(folder, 'openapi.json'), JSON.stringify(withExamples(withModels(document, models), models)));
     const output = await run(folder, gateway);
     const seen = results(readFileSync(join(folder, 'report.xml'), 'utf8'));
     const operations = Object.values(document.paths).flatMap((path) => Object.values(path));
