@@ -83,8 +83,14 @@ fn error_name(api: Api) -> &'static str {
 fn operation(endpoint: &Endpoint, schemas: &mut Schemas) -> Value {
     let mut content = Map::new();
     for (media_type, kind) in endpoint.answers {
-        // Of a stream: what each event's data is.
-        content.insert((*media_type).to_owned(), json!({"schema": schemas.of(kind)}));
+        let mut schema = schemas.of(kind);
+        if *media_type == EVENTS {
+            // As OpenAPI 3.2 has it ("Special Considerations for Server-Sent Events"): the schema is that of each event.
+            let data =
+                json!({"type": "string", "contentMediaType": "application/json", "contentSchema": schema});
+            schema = json!({"type": "object", "properties": {"data": data}, "required": ["data"]});
+        }
+        content.insert((*media_type).to_owned(), json!({"schema": schema}));
     }
     let streams = endpoint.answers.iter().any(|(media_type, _)| *media_type == EVENTS);
     let description = if streams { "The answer, whole or as events." } else { "The answer." };
