@@ -83,13 +83,13 @@ fn error_name(api: Api) -> &'static str {
 fn operation(endpoint: &Endpoint, schemas: &mut Schemas) -> Value {
     let mut content = Map::new();
     for (media_type, kind) in endpoint.answers {
-        let mut schema = schemas.of(kind);
-        if *media_type == EVENTS {
+        let schema = match *media_type {
             // As OpenAPI 3.2 has it ("Special Considerations for Server-Sent Events"): the schema is that of each event.
-            let data =
-                json!({"type": "string", "contentMediaType": "application/json", "contentSchema": schema});
-            schema = json!({"type": "object", "properties": {"data": data}, "required": ["data"]});
-        }
+            EVENTS => {
+                json!({"type": "object", "properties": {"data": schemas.of_data(kind)}, "required": ["data"]})
+            }
+            _ => schemas.of(kind),
+        };
         content.insert((*media_type).to_owned(), json!({"schema": schema}));
     }
     let streams = endpoint.answers.iter().any(|(media_type, _)| *media_type == EVENTS);
@@ -161,6 +161,20 @@ impl Schemas {
                     self.0.insert(object.name.to_owned(), schema);
                 }
                 json!({"$ref": format!("#/components/schemas/{}", object.name)})
+            }
+        }
+    }
+
+    /// Of the text that an event's data is.
+    fn of_data(&mut self, kind: &Kind) -> Value {
+        match kind {
+            Kind::Words(_) => self.of(kind),
+            Kind::Either(kinds) => {
+                let kinds: Vec<_> = kinds.iter().map(|kind| self.of_data(kind)).collect();
+                json!({"anyOf": kinds})
+            }
+            _ => {
+                json!({"type": "string", "contentMediaType": "application/json", "contentSchema": self.of(kind)})
             }
         }
     }

@@ -16,7 +16,10 @@ pub const ENDPOINTS: &[Endpoint] = &[
         key: Key::Client,
         query: &[],
         request: Some(Body { media_type: JSON, object: &CHAT, examples: CHAT_EXAMPLES, is_read: true }),
-        answers: &[(JSON, Kind::Object(&CHAT_COMPLETION)), (EVENTS, Kind::Object(&CHUNK))],
+        answers: &[
+            (JSON, Kind::Object(&CHAT_COMPLETION)),
+            (EVENTS, Kind::Either(&[DONE, Kind::Object(&CHUNK)])),
+        ],
     },
     Endpoint {
         method: "post",
@@ -32,7 +35,10 @@ pub const ENDPOINTS: &[Endpoint] = &[
             examples: &[COMPLETION_EXAMPLE],
             is_read: false,
         }),
-        answers: &[(JSON, Kind::Object(&TEXT_COMPLETION)), (EVENTS, Kind::Object(&TEXT_COMPLETION))],
+        answers: &[
+            (JSON, Kind::Object(&TEXT_COMPLETION)),
+            (EVENTS, Kind::Either(&[DONE, Kind::Object(&TEXT_COMPLETION)])),
+        ],
     },
     Endpoint {
         method: "get",
@@ -71,6 +77,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
         )],
     },
 ];
+
+/// The last event of a stream.
+const DONE: Kind = Kind::Words(&["[DONE]"]);
 
 const CHAT: Object = Object {
     name: "ChatRequest",
