@@ -3,7 +3,7 @@
 //!
 //! Everything else in a body passes untouched, byte for byte: only the spans that must differ are replaced.
 
-use super::json::{Text, member, span};
+use super::json::{Text, member, name_of, span};
 use super::request::{CannotEncode, Changes};
 use crate::config::{DeniedAction, is_harmless, is_same_field};
 use crate::error::{ApiError, shown_name};
@@ -141,6 +141,12 @@ impl<'a> Members<'a> {
     /// A whole member goes.
     pub(super) fn removed(&self, value: &RawValue) -> Option<Edit> {
         member(self.bytes, span(self.bytes, value)).map(|span| Edit { span, text: String::new() })
+    }
+
+    /// Another name for a member.
+    pub(super) fn renamed(&self, value: &RawValue, name: &str) -> Option<Edit> {
+        let span = name_of(self.bytes, span(self.bytes, value).start)?;
+        Some(Edit { span, text: format!("\"{name}\"") })
     }
 
     /// A member in front of all others. The object is not empty (it has a model), so a comma after it is right.

@@ -59,7 +59,7 @@ pub(super) struct Turn<'r, 'a> {
     pub(super) parts: Vec<&'r Part<'a>>,
 }
 
-fn turns<'r, 'a>(messages: &'r [Message<'a>]) -> Vec<Turn<'r, 'a>> {
+pub(super) fn turns<'r, 'a>(messages: &'r [Message<'a>]) -> Vec<Turn<'r, 'a>> {
     let mut turns: Vec<Turn<'r, 'a>> = Vec::new();
     for message in messages.iter().filter(|message| message.role != Role::System) {
         let is_assistant = message.role == Role::Assistant;
