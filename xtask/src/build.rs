@@ -133,6 +133,10 @@ fn module(setup: &Setup, variant: &Variant<'_>, target: &str) -> Result<Vec<u8>>
     fs::read(&built).at("read", &built)
 }
 
+fn without_names(wasm: &[u8]) -> Result<Vec<u8>> {
+    names::stripped(wasm).ok_or_else(|| Failure::new("the wasm that the compiler made cannot be read"))
+}
+
 /// The gateway's wasm at `OUT/NAME`, without the names of its functions, and what it weighs.
 fn gateway(setup: &Setup, out: &Path, name: &str, bytes: &[u8], quiet: bool) -> Result<PathBuf> {
     let stripped = names::stripped(bytes)
