@@ -23,6 +23,7 @@ pub mod rng;
 pub mod routing;
 pub mod secret;
 pub mod signing;
+mod sort;
 pub mod state;
 pub mod stream;
 

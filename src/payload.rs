@@ -9,6 +9,11 @@ pub struct Edit {
     pub text: String,
 }
 
+/// In the order of their spans.
+pub fn sort_edits(edits: &mut [Edit]) {
+    edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
+}
+
 /// A body or a chunk to send. A platform writes [`Payload::pieces`] one after the other, or passes on its own handle of
 /// what is [`Payload::Passed`]; nobody has to put a large body together first.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -98,17 +98,7 @@ pub(super) fn span(body: &[u8], part: &RawValue) -> Range<usize> {
 /// The whole member (`"name": value`) of an object whose value stands there, with the comma that goes when it goes.
 /// `None` only where no member of valid JSON stands there.
 pub(super) fn member(body: &[u8], value: Range<usize>) -> Option<Range<usize>> {
-    let before = body[..value.start].trim_ascii_end().strip_suffix(b":")?.trim_ascii_end();
-    let name = before.strip_suffix(b"\"")?;
-    // The quote that opens the name: the last one that no odd number of backslashes escapes.
-    let mut at = name.len();
-    let start = loop {
-        at = memchr::memrchr(b'"', &name[..at])?;
-        let escapes = name[..at].iter().rev().take_while(|&&b| b == b'\\').count();
-        if escapes % 2 == 0 {
-            break at;
-        }
-    };
+    let start = name_of(body, value.start)?.start;
     let before = body[..start].trim_ascii_end();
     if before.last() == Some(&b',') {
         return Some(before.len() - 1..value.end);
@@ -116,6 +106,22 @@ pub(super) fn member(body: &[u8], value: Range<usize>) -> Option<Range<usize>> {
     let rest = body[value.end..].trim_ascii_start();
     let end = body.len() - rest.len() + usize::from(rest.first() == Some(&b','));
     Some(start..end)
+}
+
+/// Where the name of the member whose value begins there stands, with its quotes. `None` only where no member of valid JSON
+/// stands there.
+pub(super) fn name_of(body: &[u8], value: usize) -> Option<Range<usize>> {
+    let before = body[..value].trim_ascii_end().strip_suffix(b":")?.trim_ascii_end();
+    let name = before.strip_suffix(b"\"")?;
+    // The quote that opens the name: the last one that no odd number of backslashes escapes.
+    let mut at = name.len();
+    loop {
+        at = memchr::memrchr(b'"', &name[..at])?;
+        let escapes = name[..at].iter().rev().take_while(|&&b| b == b'\\').count();
+        if escapes % 2 == 0 {
+            return Some(at..before.len());
+        }
+    }
 }
 
 /// A whole number that fits, however it is written: `1000`, `1000.0`, `1e3`.

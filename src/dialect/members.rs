@@ -3,11 +3,11 @@
 //!
 //! Everything else in a body passes untouched, byte for byte: only the spans that must differ are replaced.
 
-use super::json::{Text, member, span};
+use super::json::{Text, member, name_of, span};
 use super::request::{CannotEncode, Changes};
 use crate::config::{DeniedAction, is_harmless, is_same_field};
 use crate::error::{ApiError, shown_name};
-use crate::payload::{Edit, edited};
+use crate::payload::{Edit, edited, sort_edits};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -143,6 +143,12 @@ impl<'a> Members<'a> {
         member(self.bytes, span(self.bytes, value)).map(|span| Edit { span, text: String::new() })
     }
 
+    /// Another name for a member.
+    pub(super) fn renamed(&self, value: &RawValue, name: &str) -> Option<Edit> {
+        let span = name_of(self.bytes, span(self.bytes, value).start)?;
+        Some(Edit { span, text: format!("\"{name}\"") })
+    }
+
     /// A member in front of all others. The object is not empty (it has a model), so a comma after it is right.
     pub(super) fn added(&self, member: &str) -> Edit {
         let brace = self.bytes.iter().position(|&b| b == b'{').unwrap_or(0) + 1;
@@ -232,7 +238,7 @@ impl<'a> Members<'a> {
     /// The edits in their order. Members that stand together may share a comma when they go: the second begins within the
     /// first. What goes from the object's beginning takes the comma behind it along.
     pub(super) fn merged(&self, mut edits: Vec<Edit>) -> Vec<Edit> {
-        edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
+        sort_edits(&mut edits);
         edits.dedup_by(|later, earlier| {
             let overlaps = later.span.start < earlier.span.end;
             if overlaps {

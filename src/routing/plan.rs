@@ -4,6 +4,7 @@ use super::{Target, TargetIndex};
 use crate::config::{Condition, Config, Key, Part, Route, Rule};
 use crate::dialect::request::RequestSize;
 use crate::rng::{Rng, hash};
+use crate::sort::sort_by_key;
 use http::HeaderMap;
 use moegate_wire::Usage;
 use std::fmt::Write;
@@ -155,7 +156,7 @@ impl<'a> Walk<'a, '_> {
         });
         let mut others: Vec<_> =
             (0..parts.len()).filter(|at| Some(*at) != chosen && parts[*at].weight > 0).collect();
-        others.sort_by_key(|&at| std::cmp::Reverse(parts[at].weight));
+        sort_by_key(&mut others, |&at| std::cmp::Reverse(parts[at].weight));
         self.splits += 1;
         for at in chosen.into_iter().chain(others) {
             self.deeper(&parts[at].rule, targets);
@@ -171,7 +172,7 @@ impl<'a> Walk<'a, '_> {
         }
         self.explain = explain;
         let shut = |target: &Target<'_>| (self.is_open)(target.index);
-        found.sort_by_key(|target| (shut(target), estimate(self.context.size, target)));
+        sort_by_key(&mut found, |target| (shut(target), estimate(self.context.size, target)));
         self.say(|| "cheapest: by price for this request, those with an open breaker last".to_owned());
         self.depth += 1;
         for target in found {
@@ -198,7 +199,7 @@ impl<'a> Walk<'a, '_> {
                 (std::cmp::Reverse(hash(&[beginning, name.as_bytes()])), rule)
             })
             .collect();
-        ranked.sort_by_key(|(rank, _)| *rank);
+        sort_by_key(&mut ranked, |(rank, _)| *rank);
         self.say(|| format!("replicas: by the conversation's first {} bytes", beginning.len()));
         for (_, rule) in ranked {
             self.deeper(rule, targets);

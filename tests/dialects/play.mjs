@@ -33,18 +33,22 @@ export class Results {
   }
 }
 
-/** `pairs`: `[client, world]`. A world's `name` says where it leads. */
+/** `pairs`: `[client, world]`. A world's `name` says where it leads. Clients are played side by side, each in its worlds in turn. */
 export async function play(pairs, results) {
   const scripts = Map.groupBy(pairs.filter(([client]) => client.script), ([client]) => client.script);
-  for (const [client, world] of pairs.filter(([client]) => client.cases)) {
-    for (const [feature, act] of Object.entries(client.cases)) {
-      const error = await act(world).then(() => null, (reason) => reason);
-      results.add(client.name, world.name, feature, error === null, error?.message ?? error, error?.stack);
-    }
-  }
-  for (const [script, its] of scripts) {
+  const said = ({ client, world, feature, ok, reason, trace }) => results.add(client, world, feature, ok, reason, trace);
+  const scripted = [...scripts].map(async ([script, its]) => {
     const worlds = its.map(([client, world]) => ({ ...world, client: client.name, format: client.format }));
-    const said = ({ client, world, feature, ok, reason, trace }) => results.add(client, world, feature, ok, reason, trace);
     await python.play(script, worlds, said).catch((error) => results.add(script, 'all', 'runs to its end', false, error.message));
-  }
+  });
+  const own = Map.groupBy(pairs.filter(([client]) => client.cases), ([client]) => client);
+  const played = [...own].map(async ([client, its]) => {
+    for (const [, world] of its) {
+      for (const [feature, act] of Object.entries(client.cases)) {
+        const error = await act({ ...world, client: client.name }).then(() => null, (reason) => reason);
+        results.add(client.name, world.name, feature, error === null, error?.message ?? error, error?.stack);
+      }
+    }
+  });
+  await Promise.all([...scripted, ...played]);
 }

@@ -59,7 +59,7 @@ pub(super) struct Turn<'r, 'a> {
     pub(super) parts: Vec<&'r Part<'a>>,
 }
 
-fn turns<'r, 'a>(messages: &'r [Message<'a>]) -> Vec<Turn<'r, 'a>> {
+pub(super) fn turns<'r, 'a>(messages: &'r [Message<'a>]) -> Vec<Turn<'r, 'a>> {
     let mut turns: Vec<Turn<'r, 'a>> = Vec::new();
     for message in messages.iter().filter(|message| message.role != Role::System) {
         let is_assistant = message.role == Role::Assistant;
@@ -75,7 +75,11 @@ fn turns<'r, 'a>(messages: &'r [Message<'a>]) -> Vec<Turn<'r, 'a>> {
     }
     // The results of tools come before what the user says.
     for turn in turns.iter_mut().filter(|turn| !turn.is_assistant) {
-        turn.parts.sort_by_key(|part| !matches!(part.content, Content::ToolResult(_)));
+        let all = std::mem::take(&mut turn.parts);
+        let (results, others): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|part| matches!(part.content, Content::ToolResult(_)));
+        turn.parts = results;
+        turn.parts.extend(others);
     }
     turns
 }

@@ -3,30 +3,28 @@
 use crate::config::Origin;
 use serde_json::Value;
 
-pub(super) const FEATURES: [&str; 18] = [
-    "text",
-    "system",
-    "multi_turn",
-    "image_url",
-    "image_inline",
-    "file_inline",
-    "tools",
-    "tool_round_trip",
-    "parallel_tools",
-    "tool_result_image",
-    "forced_tool",
-    "json_schema",
-    "reasoning",
-    "cache",
-    "document_citations",
-    "stop_sequence",
-    "length",
-    "refusal",
-];
+/// The names of these, and their files.
+macro_rules! fixtures {
+    ($($feature:literal)*) => {
+        pub(super) const FEATURES: [&str; 18] = [$($feature),*];
+        static FILES: [[&str; 3]; 18] = [$([
+            include_str!(concat!("../../../tests/dialects/fixtures/anthropic/", $feature, "/request.json")),
+            include_str!(concat!("../../../tests/dialects/fixtures/anthropic/", $feature, "/answer.json")),
+            include_str!(concat!("../../../tests/dialects/fixtures/anthropic/", $feature, "/stream.sse")),
+        ]),*];
+    };
+}
+
+fixtures! {
+    "text" "system" "multi_turn" "image_url" "image_inline" "file_inline"
+    "tools" "tool_round_trip" "parallel_tools" "tool_result_image" "forced_tool" "json_schema"
+    "reasoning" "cache" "document_citations" "stop_sequence" "length" "refusal"
+}
 
 pub(super) fn fixture(feature: &str, file: &str) -> String {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/dialects/fixtures/anthropic");
-    std::fs::read_to_string(format!("{root}/{feature}/{file}")).unwrap()
+    let at = FEATURES.iter().position(|own| *own == feature).unwrap();
+    let place = ["request.json", "answer.json", "stream.sse"].iter().position(|own| *own == file).unwrap();
+    FILES[at][place].to_owned()
 }
 
 pub(super) fn json(text: &str) -> Value {

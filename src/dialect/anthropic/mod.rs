@@ -19,7 +19,7 @@ mod parse;
 mod parse_content;
 mod reader;
 mod request;
-mod thinking;
+pub(super) mod thinking;
 mod tools;
 mod writer;
 

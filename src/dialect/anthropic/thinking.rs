@@ -1,7 +1,7 @@
 //! How much is thought, in Anthropic's words (guides "Extended thinking", "Adaptive thinking" and "Effort").
 
 use super::content::is_thought;
-use super::encode::Turn;
+use super::encode::{Turn, turns};
 use super::models::Abilities;
 use crate::config::Model;
 use crate::dialect::canonical::request::{Content, Reasoning, Request};
@@ -14,11 +14,20 @@ const USUAL_MAX_TOKENS: u64 = 8192;
 const LEAST_BUDGET: u64 = 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Thinking {
+pub(in crate::dialect) enum Thinking {
     Off,
     /// So many tokens.
     Budget(u64),
     Adaptive,
+}
+
+/// As [`plan`], for Claude behind an API of somebody else's.
+pub(in crate::dialect) fn elsewhere(
+    request: &Request<'_>,
+    model: &Model,
+    unsupported: &mut Unsupported,
+) -> (Thinking, u64) {
+    plan(request, &turns(&request.messages), model, Abilities::of(&model.name), unsupported)
 }
 
 /// How much is thought, and `max_tokens`, which the thoughts are a part of.
@@ -57,7 +66,10 @@ pub(super) fn plan(
 }
 
 fn is_wanted(reasoning: &Reasoning<'_>) -> bool {
-    let is_said = reasoning.adaptive || reasoning.budget.is_some() || reasoning.effort.is_some();
+    // Who wants to see thoughts (Gemini's `includeThoughts`, OpenAI's `reasoning.summary`) wants some: there models think
+    // without being told to.
+    let is_shown = reasoning.shown == Some(true);
+    let is_said = reasoning.adaptive || is_shown || reasoning.budget.is_some() || reasoning.effort.is_some();
     is_said && !reasoning.is_off()
 }
 
@@ -69,7 +81,7 @@ fn is_in_loop_without_thought(turns: &[Turn<'_, '_>]) -> bool {
 }
 
 /// The member `thinking`.
-pub(super) fn thinking(json: &mut JsonWriter, request: &Request<'_>, thinking: &Thinking) {
+pub(in crate::dialect) fn thinking(json: &mut JsonWriter, request: &Request<'_>, thinking: &Thinking) {
     let shown = request.reasoning.as_ref().and_then(|own| own.shown);
     match thinking {
         Thinking::Off => {}

@@ -1,20 +1,22 @@
 //! The canonical form as a request to Converse.
 
+use crate::dialect::anthropic::thinking::{self, Thinking};
 use crate::dialect::canonical::request::{
-    Content, Format, Media, MediaKind, Message, Part, Reasoning, Request, Role, Source, Tool, ToolChoice,
-    ToolResult,
+    Content, Format, Media, MediaKind, Message, Part, Request, Role, Source, Tool, ToolChoice, ToolResult,
 };
 use crate::dialect::canonical::unsupported::Unsupported;
 use crate::dialect::canonical::{ANSWER_TOOL, Signer};
 use crate::dialect::format::Destination;
 use crate::dialect::json_writer::JsonWriter;
 
-/// Where a client sends no limit: thoughts count within it.
-const USUAL_MOST: u64 = 8192;
-
 pub(super) fn encode(request: &Request<'_>, to: &Destination<'_>, unsupported: &mut Unsupported) -> Vec<u8> {
     let is_claude = to.model.name.contains("anthropic") || to.model.name.contains("claude");
-    let thinks = request.reasoning.as_ref().is_some_and(|own| !own.is_off());
+    let (thinking, most) =
+        if is_claude { thinking::elsewhere(request, to.model, unsupported) } else { (Thinking::Off, 0) };
+    let thinks = thinking != Thinking::Off;
+    // Thoughts count within it.
+    let own = request.sampling.max_tokens.or(to.model.max_output_tokens.map(u64::from));
+    let most = if thinks { Some(most) } else { own };
     let mut json = JsonWriter::with_capacity(1024);
     json.object(|json| {
         if !request.instructions.is_empty() {
@@ -25,9 +27,9 @@ pub(super) fn encode(request: &Request<'_>, to: &Destination<'_>, unsupported: &
             });
         }
         messages(json, request, unsupported);
-        inference(json, request, to, unsupported);
+        inference(json, request, most, unsupported);
         tools(json, request, thinks, unsupported);
-        additional(json, request, to, is_claude, unsupported);
+        additional(json, request, thinking, is_claude, unsupported);
     });
     json.into_bytes()
 }
@@ -178,16 +180,10 @@ fn document_name(name: &str) -> String {
     if name.is_empty() { "document".to_owned() } else { name }
 }
 
-fn inference(
-    json: &mut JsonWriter,
-    request: &Request<'_>,
-    to: &Destination<'_>,
-    unsupported: &mut Unsupported,
-) {
+fn inference(json: &mut JsonWriter, request: &Request<'_>, most: Option<u64>, unsupported: &mut Unsupported) {
     let sampling = &request.sampling;
     json.key("inferenceConfig").object(|json| {
-        let usual = to.model.max_output_tokens.map(u64::from);
-        if let Some(most) = sampling.max_tokens.or(usual) {
+        if let Some(most) = most {
             json.key("maxTokens").number(most);
         }
         json.optional("temperature", sampling.temperature);
@@ -201,7 +197,7 @@ fn inference(
         (sampling.presence_penalty.is_some(), "presence_penalty"),
         (sampling.frequency_penalty.is_some(), "frequency_penalty"),
         (sampling.logprobs.is_some(), "logprobs"),
-        (request.parallel_tool_calls == Some(false), "parallel_tool_calls"),
+        (request.forbids_parallel_calls(), "parallel_tool_calls"),
     ] {
         unsupported.add_if(said, name);
     }
@@ -280,32 +276,21 @@ fn tool_spec(json: &mut JsonWriter, name: &str, description: Option<&str>, schem
 fn additional(
     json: &mut JsonWriter,
     request: &Request<'_>,
-    to: &Destination<'_>,
+    thinking: Thinking,
     is_claude: bool,
     unsupported: &mut Unsupported,
 ) {
-    let most =
-        request.sampling.max_tokens.or(to.model.max_output_tokens.map(u64::from)).unwrap_or(USUAL_MOST);
-    let thinking = request.reasoning.as_ref().filter(|own| !own.is_off());
     if !is_claude {
         unsupported.add_if(request.sampling.top_k.is_some(), "top_k");
-        unsupported.add_if(thinking.is_some(), "reasoning_effort");
+        let wanted = request.reasoning.as_ref().is_some_and(|own| !own.is_off());
+        unsupported.add_if(wanted, "reasoning_effort");
         return;
     }
-    let budget = thinking.and_then(|own: &Reasoning<'_>| own.tokens(most));
-    if request.sampling.top_k.is_none() && thinking.is_none() {
+    if request.sampling.top_k.is_none() && thinking == Thinking::Off {
         return;
     }
     json.key("additionalModelRequestFields").object(|json| {
         json.optional("top_k", request.sampling.top_k);
-        match (thinking, budget) {
-            (None, _) => {}
-            (Some(_), Some(budget)) => json.key("thinking").object(|json| {
-                json.member("type", "enabled");
-                // Thoughts leave room for the answer.
-                json.key("budget_tokens").number(budget.clamp(1024, most.saturating_sub(1).max(1024)));
-            }),
-            (Some(_), None) => json.key("thinking").raw(r#"{"type":"adaptive"}"#),
-        }
+        thinking::thinking(json, request, &thinking);
     });
 }

@@ -232,6 +232,18 @@ impl Reasoning<'_> {
 }
 
 impl<'a> Request<'a> {
+    /// Whether several calls at once have to be prevented in words: where one certain tool has to be called, it is called
+    /// once.
+    pub(in crate::dialect) fn forbids_parallel_calls(&self) -> bool {
+        let is_one = match &self.tool_choice {
+            Some(ToolChoice::Named(_)) => true,
+            Some(ToolChoice::Required) => self.tools.len() == 1,
+            Some(ToolChoice::Allowed(names, true)) => names.len() == 1,
+            _ => false,
+        };
+        self.parallel_tool_calls == Some(false) && !self.tools.is_empty() && !is_one
+    }
+
     /// The name of the tool that was called under that id, for APIs that want it with the result.
     pub(in crate::dialect) fn tool_name(&self, result: &'a ToolResult<'a>) -> &str {
         if !result.name.is_empty() {

@@ -115,7 +115,7 @@ fn tools(json: &mut JsonWriter, request: &Request<'_>, unsupported: &mut Unsuppo
     if request.tools.is_empty() {
         return;
     }
-    unsupported.add_if(request.parallel_tool_calls == Some(false), "parallel_tool_calls");
+    unsupported.add_if(request.forbids_parallel_calls(), "parallel_tool_calls");
     json.key("tools").array(|json| {
         json.object(|json| {
             json.key("functionDeclarations").array(|json| {

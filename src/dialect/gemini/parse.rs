@@ -7,7 +7,7 @@ use crate::dialect::canonical::fields::{Fields, missing, unknown, wrong};
 use crate::dialect::canonical::request::{Format, Reasoning, Request, Sampling, Tool, ToolChoice};
 use crate::dialect::json::{list, span, string, whole_number};
 use crate::error::ApiError;
-use crate::payload::Edit;
+use crate::payload::{Edit, sort_edits};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -57,7 +57,7 @@ pub(super) fn schema_edits(text: &str) -> Result<Vec<Edit>, ApiError> {
     if let Some(mut config) = inner(&mut body, "generationConfig")? {
         change(config.take("responseSchema"));
     }
-    edits.sort_by_key(|edit| edit.span.start);
+    sort_edits(&mut edits);
     Ok(edits)
 }
 

@@ -25,6 +25,9 @@ const HINTS: [&str; 8] = [
     "usage",
 ];
 
+/// LiteLLM keeps here what it found in an answer beside OpenAI's members, and sends it back.
+const LITELLM: &str = "provider_specific_fields";
+
 /// # Errors
 /// 400 that names the field and what it must be.
 pub(in crate::dialect) fn parse(text: &str) -> Result<Request<'_>, ApiError> {
@@ -162,14 +165,15 @@ fn assistant<'a>(
         {
             signature = Some(text.into_owned());
         }
-        call.skip(&["type", "index"]);
+        call.skip(&["type", "index", LITELLM]);
+        function.skip(&[LITELLM]);
         function.rest(others);
         call.rest(others);
         let signature = signature.map(Cow::Owned);
         all.push(Content::ToolCall(ToolCall { id, name, arguments, signature }).into());
     }
     // Of answers that come back as they were given.
-    fields.skip(&["audio", "annotations", "name"]);
+    fields.skip(&["audio", "annotations", "name", LITELLM]);
     Ok(all)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::dialect::json::{member, span};
 use crate::dialect::partial::Partial;
-use crate::payload::{Edit, edited};
+use crate::payload::{Edit, edited, sort_edits};
 use crate::stream::sse;
 use moegate_wire::resume::Handle;
 use serde::Deserialize;
@@ -125,7 +125,7 @@ fn edit(partial: &mut Partial, data: &[u8], id: Option<&RawValue>, handle: Optio
     if edits.is_empty() {
         return Edited::Same;
     }
-    edits.sort_by_key(|edit| edit.span.start);
+    sort_edits(&mut edits);
     Edited::Data(edited(data, edits))
 }
 

@@ -1,5 +1,6 @@
 //! Requests of OpenAI's API, read only as far as routing and metering need.
 
+use super::encode::refuses_max_tokens;
 use crate::dialect::canonical::request::Request as Canonical;
 use crate::dialect::format::OriginFormat;
 use crate::dialect::json::{present, span, whole_number};
@@ -176,6 +177,13 @@ impl ClientRequest for Request<'_> {
             _ => return Err(CannotEncode::Dialect),
         }
         let mut edits = self.usual_edits(changes)?;
+        if self.endpoint == super::CHAT
+            && self.members.get(MAX_COMPLETION_TOKENS).is_none()
+            && let Some(limit) = self.members.get(MAX_TOKENS)
+            && refuses_max_tokens(changes.origin, &changes.model.name)
+        {
+            edits.extend(self.members.renamed(limit, "max_completion_tokens"));
+        }
         if changes.ask_usage && self.facts.stream && !self.facts.include_usage {
             edits.push(self.usage_edit());
         }

@@ -133,6 +133,27 @@ fn members_that_choose_elsewhere_are_not_sent() {
 }
 
 #[test]
+fn models_that_refuse_max_tokens_get_the_limit_under_its_other_name() {
+    let body = r#"{"max_tokens" : 9,"model":"m"}"#;
+    for (kind, served, expected) in [
+        ("openai", "gpt-5-mini", r#"{"max_completion_tokens" : 9,"model":"gpt-5-mini"}"#),
+        ("openai", "o3", r#"{"max_completion_tokens" : 9,"model":"o3"}"#),
+        ("openai", "gpt-4.1", r#"{"max_tokens" : 9,"model":"gpt-4.1"}"#),
+        ("openai", "gpt-oss-120b", r#"{"max_tokens" : 9,"model":"gpt-oss-120b"}"#),
+        ("openai", "olmo", r#"{"max_tokens" : 9,"model":"olmo"}"#),
+        ("vllm", "gpt-5-mini", r#"{"max_tokens" : 9,"model":"gpt-5-mini"}"#),
+    ] {
+        assert_eq!(encoded(body, &origin(kind, ""), served, false).unwrap(), expected);
+    }
+    let both = r#"{"max_tokens":9,"max_completion_tokens":8,"model":"o3"}"#;
+    assert_eq!(
+        encoded(both, &origin("openai", ""), "o3", false).unwrap(),
+        both,
+        "the origin says what is wrong"
+    );
+}
+
+#[test]
 fn only_what_must_differ_is_rewritten() {
     let origin = origin("openai", "");
     let rewritten = |body: &str, served: &str, ask| {

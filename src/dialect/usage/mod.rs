@@ -10,7 +10,7 @@ pub(super) use places::{Found, OTHERS, find};
 
 use crate::dialect::counts::Counts;
 use crate::dialect::json::span;
-use crate::payload::Edit;
+use crate::payload::{Edit, sort_edits};
 use moegate_wire::{Nanodollars, Usage};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -119,7 +119,7 @@ pub(super) fn cost_edits(body: &[u8], reading: &Reading<'_>, cost: Nanodollars) 
                 Edit { span: span(body, theirs), text: ours },
                 Edit { span: span(body, older), text: theirs.get().to_owned() },
             ];
-            edits.sort_by_key(|edit| edit.span.start);
+            sort_edits(&mut edits);
             edits
         }
     }

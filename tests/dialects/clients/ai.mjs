@@ -144,7 +144,7 @@ function client({ name, format, blind, model, options, reasoning }) {
 
     async abort(world) {
       const abort = new AbortController();
-      const result = streamText({ ...base(world), prompt: common.SLOW, abortSignal: abort.signal, onError() {} });
+      const result = streamText({ ...base(world), prompt: common.slow(world), abortSignal: abort.signal, onError() {} });
       const parts = [];
       for await (const part of result.fullStream) {
         parts.push(part.type);

@@ -112,7 +112,7 @@ const cases = {
   'unknown model': (world) => failing(() => ask({ ...world, model: 'gpt-5-nonexistent' }, common.SAY_HELLO), Anthropic.NotFoundError, 404, /gpt-5-nonexistent/),
 
   async abort(world) {
-    const stream = connect(world).messages.stream(settings(world, common.SLOW));
+    const stream = connect(world).messages.stream(settings(world, common.slow(world)));
     stream.on('text', () => stream.abort());
     assert.ok(await common.thrown(() => stream.finalMessage()) instanceof Anthropic.APIUserAbortError);
     await common.closed(world);

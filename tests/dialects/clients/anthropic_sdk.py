@@ -129,7 +129,7 @@ def unknown_model(world):
 
 
 def abort(world):
-    with connect(world).messages.stream(**settings(world, common.SLOW)) as events:
+    with connect(world).messages.stream(**settings(world, common.slow(world))) as events:
         next(iter(events.text_stream))
     common.closed(world)
 

@@ -144,7 +144,7 @@ def unknown_model(world):
 
 
 def abort(world):
-    stream = connect(world).converse_stream(modelId=world["model"], messages=user({"text": common.SLOW}))["stream"]
+    stream = connect(world).converse_stream(modelId=world["model"], messages=user({"text": common.slow(world)}))["stream"]
     next(event for event in stream if "contentBlockDelta" in event)
     stream.close()
     common.closed(world)

@@ -2,6 +2,7 @@
 //
 // A world is where a client talks to and what holds there:
 //   baseURL, apiKey, wrongKey, model   as the client needs them; `baseURL` has no path
+//   client, name                       the client's name, and the world's
 //   control                            the mock provider's URL, for its log
 //   reasoning                          'signed' (shown, and comes back signed), 'shown' (and does not), 'maybe' (shown), or
 //                                      'counted' (in usage only)
@@ -15,7 +16,8 @@ export { CARRIED, HELLO, THOUGHT, USAGE };
 export const SAY_HELLO = 'say hello';
 export const WEATHER = 'What is the weather in Oslo and Bergen?';
 export const THINK = 'think: what is the weather in Oslo?';
-export const SLOW = 'be slow';
+/** A question that is answered for a minute, and is this client's in this world alone. */
+export const slow = ({ client, name }) => `be slow for ${client} at ${name}`;
 export const RATE_LIMIT = 'fail 429';
 export const DESCRIBE = 'What do you see?';
 
@@ -44,15 +46,12 @@ export const RECIPE_SCHEMA = {
 };
 export const RECIPE = { name: 'text', minutes: 7, steps: ['text'], level: 'easy' };
 
-/** The requests that the mock provider has had since `forget`. */
-export const log = async (world) => (await fetch(`${world.control}/_mock/log`)).json();
-export const forget = (world) => fetch(`${world.control}/_mock/log`, { method: 'DELETE' });
-
-/** Waits until the mock saw the connection of its last request break. */
+/** Waits until the mock provider saw the connection of the question `slow(world)` break. */
 export async function closed(world) {
   const end = Date.now() + 10_000;
   while (Date.now() < end) {
-    if ((await log(world)).at(-1)?.closed) return;
+    const reply = await fetch(`${world.control}/_mock/broken?text=${encodeURIComponent(slow(world))}`);
+    if (await reply.json()) return;
     await sleep(20);
   }
   assert.fail('the mock provider went on: its connection was not closed');

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import traceback
+import urllib.parse
 import urllib.request
 
 HELLO = "Hello! How can I help you today?"
@@ -20,7 +21,6 @@ INPUT, READ, OUTPUT, REASONING = 40, 16, 20, 8
 SAY_HELLO = "say hello"
 WEATHER = "What is the weather in Oslo and Bergen?"
 THINK = "think: what is the weather in Oslo?"
-SLOW = "be slow"
 RATE_LIMIT = "fail 429"
 DESCRIBE = "What do you see?"
 ASK_RECIPE = "A recipe, please."
@@ -72,14 +72,18 @@ def equal(seen, expected):
     assert seen == expected, f"{seen!r} is not {expected!r}"
 
 
+def slow(world):
+    """A question that is answered for a minute, and is this client's in this world alone."""
+    return f"be slow for {world['client']} at {world['name']}"
+
+
 def closed(world):
-    """Waits until the mock provider saw the connection of its last request break."""
+    """Waits until the mock provider saw the connection of the question `slow(world)` break."""
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
-        with urllib.request.urlopen(f"{world['control']}/_mock/log") as reply:
-            log = json.load(reply)
-        if log and log[-1]["closed"]:
-            return
+        with urllib.request.urlopen(f"{world['control']}/_mock/broken?text={urllib.parse.quote(slow(world))}") as reply:
+            if json.load(reply):
+                return
         time.sleep(0.02)
     raise AssertionError("the mock provider went on: its connection was not closed")
 

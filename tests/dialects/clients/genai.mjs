@@ -94,7 +94,7 @@ const cases = {
   async abort(world) {
     const abort = new AbortController();
     await common.thrown(async () => {
-      for await (const chunk of await stream(world, common.SLOW, { abortSignal: abort.signal })) {
+      for await (const chunk of await stream(world, common.slow(world), { abortSignal: abort.signal })) {
         if (chunk.text) abort.abort();
       }
     });

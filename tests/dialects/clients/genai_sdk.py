@@ -120,7 +120,7 @@ def unknown_model(world):
 
 def abort(world):
     client = connect(world)
-    chunks = client.models.generate_content_stream(model=world["model"], contents=common.SLOW)
+    chunks = client.models.generate_content_stream(model=world["model"], contents=common.slow(world))
     next(chunk for chunk in chunks if chunk.text)
     chunks.close()
     client.close()

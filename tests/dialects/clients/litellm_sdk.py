@@ -115,7 +115,7 @@ def unknown_model(world):
 
 
 def abort(world):
-    chunks = ask(world, common.SLOW, stream=True)
+    chunks = ask(world, common.slow(world), stream=True)
     next(chunk for chunk in chunks if chunk.choices[0].delta.content)
     inner = chunks.completion_stream
     close = getattr(inner, "close", None) or getattr(getattr(inner, "response", None), "close", None)

@@ -103,7 +103,7 @@ const chat = {
   ...errors(ask),
 
   async abort(world) {
-    const stream = await ask(world, common.SLOW, { stream: true });
+    const stream = await ask(world, common.slow(world), { stream: true });
     for await (const chunk of stream) {
       if (chunk.choices[0]?.delta.content) stream.controller.abort();
     }
@@ -186,7 +186,7 @@ const responses = {
   ...errors(respond),
 
   async abort(world) {
-    const stream = await respond(world, common.SLOW, { stream: true });
+    const stream = await respond(world, common.slow(world), { stream: true });
     for await (const event of stream) {
       if (event.type === 'response.output_text.delta') stream.controller.abort();
     }

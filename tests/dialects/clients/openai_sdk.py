@@ -116,7 +116,7 @@ def chat_reasoning(world):
 
 
 def chat_abort(world):
-    stream = ask(world, common.SLOW, stream=True)
+    stream = ask(world, common.slow(world), stream=True)
     next(iter(stream))
     stream.close()
     common.closed(world)
@@ -199,7 +199,7 @@ def reasoning(world):
 
 
 def abort(world):
-    events = respond(world, common.SLOW, stream=True)
+    events = respond(world, common.slow(world), stream=True)
     next(event for event in events if event.type == "response.output_text.delta")
     events.close()
     common.closed(world)

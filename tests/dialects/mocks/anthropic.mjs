@@ -35,8 +35,10 @@ function viewOf(body, signed) {
   const texts = (one) => blocks(one.content).filter((block) => block.type === 'text');
   const user = messages.findLast((one) => one.role === 'user' && blocks(one.content).some((block) => block.type !== 'tool_result'));
   const names = Object.fromEntries(messages.flatMap((one) => blocks(one.content)).filter((block) => block.type === 'tool_use').map((block) => [block.id, block.name]));
-  const after = messages.slice(messages.findLastIndex((one) => one.role === 'assistant') + 1);
   const last = messages.at(-1);
+  // Up to a prefill.
+  const asked = last.role === 'assistant' ? messages.slice(0, -1) : messages;
+  const after = asked.slice(asked.findLastIndex((one) => one.role === 'assistant') + 1);
   const choice = body.tool_choice ?? { type: 'auto' };
   return {
     prompt: words(user ? texts(user) : ''),

@@ -45,6 +45,7 @@ function viewOf(body, signed) {
   const user = messages.findLast((one) => one.role === 'user' && one.content.some((block) => !block.toolResult && !block.cachePoint));
   const names = Object.fromEntries(messages.flatMap((one) => one.content).filter((one) => one.toolUse).map(({ toolUse }) => [toolUse.toolUseId, toolUse.name]));
   const last = messages.at(-1);
+  const given = last.role === 'assistant' ? messages.at(-2) : last;
   const choice = toolConfig?.toolChoice ?? { auto: {} };
   const schema = body.outputConfig?.textFormat?.structure.jsonSchema.schema;
   return {
@@ -54,7 +55,7 @@ function viewOf(body, signed) {
     system: textOf(body.system),
     tools: Object.fromEntries((toolConfig?.tools ?? []).filter((one) => one.toolSpec).map(({ toolSpec }) => [toolSpec.name, toolSpec.inputSchema.json])),
     choice: choice.tool ?? Object.keys(choice)[0],
-    results: last.content.filter((one) => one.toolResult).map(({ toolResult }) => ({ name: names[toolResult.toolUseId], text: textOf(toolResult.content), images: imagesIn(toolResult.content) })),
+    results: given.content.filter((one) => one.toolResult).map(({ toolResult }) => ({ name: names[toolResult.toolUseId], text: textOf(toolResult.content), images: imagesIn(toolResult.content) })),
     schema: schema === undefined ? undefined : JSON.parse(schema),
     think: body.additionalModelRequestFields?.thinking?.type === 'enabled',
     carried: messages.flatMap((one) => one.content).filter((one) => signed.has(one.reasoningContent?.reasoningText?.signature)).length,

@@ -42,6 +42,8 @@ function viewOf(body, signed) {
   const { contents, generationConfig: config = {} } = body;
   const user = contents.findLast((one) => one.role !== 'model' && one.parts.some((part) => !part.functionResponse));
   const last = contents.at(-1);
+  // What the model has said of its answer already does not hide the results that it was given.
+  const given = last.role === 'model' ? contents.at(-2) ?? last : last;
   const declarations = (body.tools ?? []).flatMap((one) => one.functionDeclarations ?? []);
   const calling = body.toolConfig?.functionCallingConfig ?? {};
   const forced = calling.allowedFunctionNames?.length === 1 ? { name: calling.allowedFunctionNames[0] } : 'any';
@@ -52,7 +54,7 @@ function viewOf(body, signed) {
     system: textOf(body.systemInstruction?.parts),
     tools: Object.fromEntries(declarations.map((one) => [one.name, one.parametersJsonSchema ?? one.parameters ?? {}])),
     choice: { ANY: forced, NONE: 'none' }[calling.mode] ?? 'auto',
-    results: last.parts.filter((part) => part.functionResponse).map(({ functionResponse: one }) => ({
+    results: given.parts.filter((part) => part.functionResponse).map(({ functionResponse: one }) => ({
       name: one.name, text: typeof one.response.output === 'string' ? one.response.output : JSON.stringify(one.response), images: filesIn(one.parts, true),
     })),
     schema: config.responseJsonSchema ?? config.responseSchema ?? (config.responseMimeType === 'application/json' ? { type: 'object' } : undefined),

@@ -28,7 +28,8 @@ const message = (vllm) => tagged('role', {
   assistant: object(
     { role: any },
     { content: assistantParts, refusal: string, name: string, tool_calls: array(toolCall, 1), function_call: json, audio: json, annotations: array(json), ...(vllm ? { reasoning: string, reasoning_content: string } : {}) },
-    NULLS,
+    // vLLM passes over members that it does not know (its ChatCompletionMessageParam is a plain TypedDict).
+    { ...NULLS, others: vllm },
   ),
   tool: object({ role: any, content: texts, tool_call_id: string }, { name: string }, NULLS),
   function: object({ role: any, name: string, content: nullable(string) }),

@@ -2,7 +2,8 @@
 //
 // Beside the provider's own paths: `GET /_mock/log` tells what was asked (JSON, oldest first), `DELETE /_mock/log`
 // forgets it, `PUT /_mock/force` with a JSON string makes every answer as if the last user message held that text
-// (`"fail 429"`), and with `null` ends that.
+// (`"fail 429"`), and with `null` ends that. `GET /_mock/broken?text=…` tells whether the client of a request with that text
+// went away before its answer's end.
 import { createServer } from 'node:http';
 
 const LIMIT_BYTES = 8 << 20;
@@ -107,11 +108,16 @@ export class Mock {
     this.#server.keepAliveTimeout = 60_000;
   }
 
+  #told({ pathname, searchParams }) {
+    if (pathname !== '/_mock/broken') return this.log;
+    return this.log.some(({ closed, body }) => closed && JSON.stringify(body ?? null).includes(searchParams.get('text')));
+  }
+
   #control(request, response, bytes) {
     response.setHeader('content-type', 'application/json');
     if (request.method === 'DELETE') this.log.length = 0;
     if (request.method === 'PUT') this.force = JSON.parse(bytes.toString('utf8'));
-    response.end(request.method === 'GET' ? JSON.stringify(this.log) : '{}');
+    response.end(request.method === 'GET' ? JSON.stringify(this.#told(new URL(request.url, 'http://mock'))) : '{}');
   }
 
   /** Ids as the service makes them, but told apart by a counter. */

@@ -54,11 +54,11 @@ export const map = (item) => (value, path) => {
 };
 export const nullable = (shape) => (value, path) => value === null || shape(value, path);
 
-/** An object with these members and no other. `nulls`: an optional member may be null, which is as if it was absent. */
-export const object = (required, optional = {}, { nulls = false } = {}) => (value, path) => {
+/** An object with these members and no other. `nulls`: an optional member may be null, which is as if it was absent. `others`: what is not named passes. */
+export const object = (required, optional = {}, { nulls = false, others = false } = {}) => (value, path) => {
   json(value, path);
   for (const name of Object.keys(value)) {
-    if (!(name in required) && !(name in optional)) throw new Flaw('unknown', [...path, name]);
+    if (!others && !(name in required) && !(name in optional)) throw new Flaw('unknown', [...path, name]);
   }
   for (const [name, shape] of Object.entries(required)) {
     if (value[name] === undefined) throw new Flaw('missing', [...path, name]);
