@@ -1,4 +1,4 @@
-//! The names of functions within wasm: a sixth of what would have to be loaded, and nothing but the text of stack traces.
+//! The names of functions within wasm, and what else is for debuggers: a sixth of what would have to be loaded, and nothing but the text of stack traces.
 //!
 //! The compiler's own `strip` for them drops the list of features too, which what binds the module has to know.
 
@@ -24,7 +24,7 @@ pub(crate) fn stripped(bytes: &[u8]) -> Option<Vec<u8>> {
         let (length, after) = length(after)?;
         let (content, after) = after.split_at_checked(length)?;
         rest = after;
-        if id == CUSTOM && matches!(name(content)?, b"name" | b"component-name" | b"producers") {
+        if id == CUSTOM && is_for_debuggers(name(content)?) {
             continue;
         }
         let inner = if is_component && id == CORE_MODULE { Some(stripped(content)?) } else { None };
@@ -34,6 +34,10 @@ pub(crate) fn stripped(bytes: &[u8]) -> Option<Vec<u8>> {
         out.extend_from_slice(content);
     }
     Some(out)
+}
+
+fn is_for_debuggers(section: &[u8]) -> bool {
+    matches!(section, b"name" | b"component-name" | b"producers") || section.starts_with(b".debug_")
 }
 
 /// A custom section's name.
@@ -80,7 +84,7 @@ mod tests {
     fn names_go_and_all_else_stays() {
         let code = section(10, &[7; 300]);
         let features = section(CUSTOM, b"\x0ftarget_features\x00");
-        let names = section(CUSTOM, b"\x04name\x01\x02\x03");
+        let names = [section(CUSTOM, b"\x04name\x01\x02\x03"), section(CUSTOM, b"\x0b.debug_infox")].concat();
         let module = [MODULE, &code, &names, &features].concat();
         let without = [MODULE, &code, &features].concat();
         assert_eq!(stripped(&module), Some(without.clone()));
