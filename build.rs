@@ -1,5 +1,5 @@
 //! Validates `moegate.toml` (or the file that `MOEGATE_CONFIG` names) for the platform that is built for, and leaves it as
-//! JSON for the gateway to embed.
+//! JSON for the gateway to embed, beside the OpenAPI document of what it serves.
 //!
 //! A native build embeds none that cannot be used, and warns: `moegate check`, which says what is wrong, is built so.
 
@@ -43,7 +43,10 @@ fn compile() -> Result<(), String> {
         }
     };
     let out: &Path = &variable("OUT_DIR")?;
-    fs::write(out.join("config.json"), json).map_err(|e| format!("cannot write to {}: {e}", out.display()))
+    for (name, text) in [("config.json", json), ("openapi.json", moegate_openapi::compact())] {
+        fs::write(out.join(name), text).map_err(|e| format!("cannot write to {}: {e}", out.display()))?;
+    }
+    Ok(())
 }
 
 /// What `GET /v1/models` gives as the time of its models. The same sources give the same module where `SOURCE_DATE_EPOCH` is

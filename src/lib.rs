@@ -38,6 +38,9 @@ pub const BUILT_S: u64 = match u64::from_str_radix(env!("MOEGATE_BUILT_S"), 10) 
     Err(_) => 0,
 };
 
+/// The OpenAPI document of what the gateway serves, made of the tables in `openapi/`.
+pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+
 /// The configuration that was validated and compiled in by `build.rs`.
 ///
 /// # Errors

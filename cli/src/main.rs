@@ -36,6 +36,7 @@ Commands:
       --name NAME     the name that usage records will show (default: app)
   schema            print the JSON Schema of moegate.toml
   reference         print the configuration's reference page
+  openapi           print the OpenAPI document that the gateway serves
   help              print this text
 ";
 
@@ -46,6 +47,7 @@ enum Command {
     NewKey { name: String },
     Schema,
     Reference,
+    OpenApi,
 }
 
 fn main() -> ExitCode {
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::NewKey { name } => new_key(&name),
         Command::Schema => print(&authoring::schema()),
         Command::Reference => print(&authoring::reference()),
+        Command::OpenApi => print(&moegate_openapi::pretty()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -148,6 +151,7 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
         }
         (["schema"], None, None, None, None) => Ok(Command::Schema),
         (["reference"], None, None, None, None) => Ok(Command::Reference),
+        (["openapi"], None, None, None, None) => Ok(Command::OpenApi),
         _ => Err(format!("there is no command `{}` with these options", words.join(" ")).into()),
     }
 }

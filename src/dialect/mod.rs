@@ -22,6 +22,8 @@ pub(crate) mod json;
 mod json_writer;
 mod members;
 mod openai;
+#[cfg(test)]
+mod openapi_tests;
 pub mod partial;
 mod passing;
 pub mod registry;

@@ -122,11 +122,14 @@ pub async fn handle<P: Platform>(platform: &P, gateway: &Gateway, head: Request<
             let result = match (head.method(), &*path) {
                 (&(Method::GET | Method::HEAD), "/health") => pages::health(platform, gateway, &head).await,
                 (&(Method::GET | Method::HEAD), "/usage") => pages::usage(platform, gateway, &head).await,
+                (&(Method::GET | Method::HEAD), "/openapi.json") => {
+                    pages::openapi(platform, gateway, &head).await
+                }
                 #[cfg(feature = "fault-injection")]
                 (&Method::GET, "/__panic") => panic!("moegate-fault-injection"),
                 #[cfg(feature = "fault-injection")]
                 (&Method::GET, "/__panic_in_state") => platform.state(|_| panic!("moegate-fault-injection")),
-                (_, "/health" | "/usage") => Err(ApiError::method("GET, HEAD")),
+                (_, "/health" | "/usage" | "/openapi.json") => Err(ApiError::method("GET, HEAD")),
                 _ => Err(ApiError::not_found()),
             };
             (registry::default_dialect(), result)

@@ -1,4 +1,4 @@
-//! What the gateway answers by itself: its health, the models, and what was used.
+//! What the gateway answers by itself: its health, what it serves, the models, and what was used.
 
 use super::{Gateway, authenticate, reply};
 use crate::dialect::{ClientDialect, ModelInfo};
@@ -18,6 +18,15 @@ pub(super) async fn health<P: Platform>(
     head: &Request<()>,
 ) -> Result<(), ApiError> {
     reply::json(platform, gateway.allowed(head), r#"{"status":"ok"}"#.to_owned()).await;
+    Ok(())
+}
+
+pub(super) async fn openapi<P: Platform>(
+    platform: &P,
+    gateway: &Gateway,
+    head: &Request<()>,
+) -> Result<(), ApiError> {
+    reply::json(platform, gateway.allowed(head), crate::OPENAPI.to_owned()).await;
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use moegate_config::authoring::{self, Platform, spin as manifest};
 use crate::bindings;
 use crate::cache::remove;
 use crate::failure::{At, Failure, Result};
+use crate::names;
 use crate::process::run_attached;
 use crate::setup::Setup;
 
@@ -56,8 +57,9 @@ pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result
     let module = module(setup, variant, WORKER_TARGET)?;
     let made = out.join("made");
     bindings::make(module, &made)?;
-    let wasm = made.join("moegate_bg.wasm");
-    let wasm = fs::read(&wasm).at("read", &wasm)?;
+    let file = made.join("moegate_bg.wasm");
+    let wasm = without_names(&fs::read(&file).at("read", &file)?)?;
+    fs::write(&file, &wasm).at("write", &file)?;
     remove(&out.join("snippets"))?;
     copy(&made, out)?;
     remove(&made)?;
@@ -76,7 +78,7 @@ fn script(setup: &Setup, out: &Path, name: &str) -> Result<PathBuf> {
 pub(crate) fn spin(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
     let named = variant.config.map(Into::into).or_else(|| env::var_os("MOEGATE_CONFIG"));
     fits_manifest(&setup.root.join(named.unwrap_or_else(|| "moegate.toml".into())))?;
-    let component = module(setup, variant, SPIN_TARGET)?;
+    let component = without_names(&module(setup, variant, SPIN_TARGET)?)?;
     gateway(setup, out, "moegate.wasm", &component, variant.quiet)
 }
 
@@ -131,12 +133,18 @@ fn module(setup: &Setup, variant: &Variant<'_>, target: &str) -> Result<Vec<u8>>
     fs::read(&built).at("read", &built)
 }
 
-/// The gateway's wasm at `OUT/NAME`, and what it weighs.
+fn without_names(wasm: &[u8]) -> Result<Vec<u8>> {
+    names::stripped(wasm).ok_or_else(|| Failure::new("the wasm that the compiler made cannot be read"))
+}
+
+/// The gateway's wasm at `OUT/NAME`, without the names of its functions, and what it weighs.
 fn gateway(setup: &Setup, out: &Path, name: &str, bytes: &[u8], quiet: bool) -> Result<PathBuf> {
-    let file = place(out, name, bytes)?;
+    let stripped = names::stripped(bytes)
+        .ok_or_else(|| Failure::new("the wasm that the compiler made cannot be read"))?;
+    let file = place(out, name, &stripped)?;
     if !quiet {
         let shown = file.strip_prefix(&setup.root).unwrap_or(&file);
-        eprintln!("{}: {} bytes, {} gz", shown.display(), bytes.len(), gzipped(&file)?);
+        eprintln!("{}: {} bytes, {} gz", shown.display(), stripped.len(), gzipped(&file)?);
     }
     Ok(file)
 }

@@ -8,6 +8,7 @@ mod failure;
 mod keys;
 mod local;
 mod lock;
+mod names;
 mod net;
 mod pins;
 mod process;

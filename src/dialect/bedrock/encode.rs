@@ -11,11 +11,8 @@ use crate::dialect::json_writer::JsonWriter;
 
 pub(super) fn encode(request: &Request<'_>, to: &Destination<'_>, unsupported: &mut Unsupported) -> Vec<u8> {
     let is_claude = to.model.name.contains("anthropic") || to.model.name.contains("claude");
-    let (thinking, most) = if is_claude {
-        thinking::elsewhere(request, to.model, unsupported)
-    } else {
-        (Thinking::Off, 0)
-    };
+    let (thinking, most) =
+        if is_claude { thinking::elsewhere(request, to.model, unsupported) } else { (Thinking::Off, 0) };
     let thinks = thinking != Thinking::Off;
     // Thoughts count within it.
     let own = request.sampling.max_tokens.or(to.model.max_output_tokens.map(u64::from));
@@ -183,12 +180,7 @@ fn document_name(name: &str) -> String {
     if name.is_empty() { "document".to_owned() } else { name }
 }
 
-fn inference(
-    json: &mut JsonWriter,
-    request: &Request<'_>,
-    most: Option<u64>,
-    unsupported: &mut Unsupported,
-) {
+fn inference(json: &mut JsonWriter, request: &Request<'_>, most: Option<u64>, unsupported: &mut Unsupported) {
     let sampling = &request.sampling;
     json.key("inferenceConfig").object(|json| {
         if let Some(most) = most {

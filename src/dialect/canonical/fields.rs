@@ -68,6 +68,8 @@ impl<'a> Fields<'a> {
 
     /// Takes a member's value; null is none.
     pub(in crate::dialect) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        #[cfg(test)]
+        asked::add(self.path(name));
         let (_, value) = self.members.iter_mut().find(|(own, _)| own == name)?;
         value.take().filter(|raw| raw.get() != "null")
     }
@@ -203,6 +205,31 @@ pub(in crate::dialect) fn unknown(path: &str, value: &str, known: &str) -> ApiEr
     let message = format!("`{path}` is {:?}, but must be one of: {known}", shown_name(value));
     let error = ApiError::invalid("unknown_value", None, message);
     ApiError { param: Some(Cow::Owned(path.to_owned())), ..error }
+}
+
+/// For tests: the paths of all members that were asked for, there or not.
+#[cfg(test)]
+pub(in crate::dialect) mod asked {
+    use std::cell::RefCell;
+
+    thread_local! {
+        static PATHS: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+    }
+
+    pub(super) fn add(path: String) {
+        PATHS.with_borrow_mut(|paths| {
+            if let Some(paths) = paths {
+                paths.push(path);
+            }
+        });
+    }
+
+    /// What `read` makes, and what this thread asked for meanwhile.
+    pub(in crate::dialect) fn during<T>(read: impl FnOnce() -> T) -> (T, Vec<String>) {
+        PATHS.set(Some(Vec::new()));
+        let made = read();
+        (made, PATHS.take().unwrap_or_default())
+    }
 }
 
 #[cfg(test)]

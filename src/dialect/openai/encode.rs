@@ -35,7 +35,8 @@ impl Quirks {
 /// Whether the model is one of OpenAI's that think, which take `max_completion_tokens` only (API reference, "Create chat
 /// completion" > `max_tokens`), at OpenAI or behind a proxy.
 pub(super) fn refuses_max_tokens(origin: &Origin, model: &str) -> bool {
-    let number = |text: &str| text.split(|c: char| !c.is_ascii_digit()).next().and_then(|own| own.parse::<u32>().ok());
+    let number =
+        |text: &str| text.split(|c: char| !c.is_ascii_digit()).next().and_then(|own| own.parse::<u32>().ok());
     let is_newer = match (model.strip_prefix("gpt-"), model.strip_prefix('o')) {
         (Some(version), _) => number(version).is_some_and(|own| own >= 5),
         (_, Some(version)) => number(version).is_some(),

@@ -146,7 +146,11 @@ fn models_that_refuse_max_tokens_get_the_limit_under_its_other_name() {
         assert_eq!(encoded(body, &origin(kind, ""), served, false).unwrap(), expected);
     }
     let both = r#"{"max_tokens":9,"max_completion_tokens":8,"model":"o3"}"#;
-    assert_eq!(encoded(both, &origin("openai", ""), "o3", false).unwrap(), both, "the origin says what is wrong");
+    assert_eq!(
+        encoded(both, &origin("openai", ""), "o3", false).unwrap(),
+        both,
+        "the origin says what is wrong"
+    );
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub const GENERATED: &[Generated] = &[
     Generated { path: "xtask/python/requirements.txt", check: python_requirements },
     Generated { path: "docs/reference/configuration.md", check: configuration_reference },
     Generated { path: "docs/reference/moegate.schema.json", check: configuration_schema },
+    Generated { path: "docs/reference/openapi.json", check: openapi },
     Generated { path: "spin.toml", check: spin_manifest },
 ];
 
@@ -43,12 +44,16 @@ fn configuration_schema(read: Read<'_>) -> Result<(), String> {
     same(read, "docs/reference/moegate.schema.json", &authoring::schema(), "schema")
 }
 
+fn openapi(read: Read<'_>) -> Result<(), String> {
+    same(read, "docs/reference/openapi.json", &moegate_openapi::pretty(), "openapi")
+}
+
 /// Whether a file is what the command `moegate` prints.
 fn same(read: Read<'_>, path: &str, fresh: &str, command: &str) -> Result<(), String> {
     if read(path)? == fresh {
         return Ok(());
     }
-    Err(format!("lags behind config/: run `cargo run -p moegate-cli -- {command} > {path}`"))
+    Err(format!("lags behind its source: run `cargo run -p moegate-cli -- {command} > {path}`"))
 }
 
 /// The lock file names the same direct dependencies as the manifest, at exact versions.

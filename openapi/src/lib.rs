@@ -1,0 +1,33 @@
+//! What the gateway serves: every endpoint with the members of its requests and answers, as tables, and the OpenAPI 3.1
+//! document (<https://spec.openapis.org/oas/v3.1.0>) that is made of them when the gateway is built.
+//!
+//! - [`table`]: what a table is made of. [`openai`], [`responses`], [`passed`], [`anthropic`], [`gemini`], [`own`]: the tables.
+//! - [`document`]: the document.
+//!
+//! The gateway's tests send every member through its parsers, and hold every name that those ask for to the tables.
+
+pub mod anthropic;
+pub mod document;
+pub mod gemini;
+pub mod openai;
+pub mod own;
+pub mod passed;
+pub mod responses;
+pub mod table;
+
+pub use document::{compact, pretty};
+use table::Endpoint;
+
+/// Every endpoint.
+#[must_use]
+pub fn endpoints() -> Vec<&'static Endpoint> {
+    let all = [
+        openai::ENDPOINTS,
+        responses::ENDPOINTS,
+        passed::ENDPOINTS,
+        anthropic::ENDPOINTS,
+        gemini::ENDPOINTS,
+        own::ENDPOINTS,
+    ];
+    all.into_iter().flatten().collect()
+}
