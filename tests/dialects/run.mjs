@@ -58,6 +58,6 @@ for (const mock of Object.values(mocks)) await mock.stop();
 if (process.env.MOEGATE_RESULTS) writeFileSync(process.env.MOEGATE_RESULTS, JSON.stringify(results.all, null, 1));
 if (clientPart === '' && routePart === '' && hosts.length === 2) {
   const flaw = compare(results.all);
-  results.add('docs/reference/dialects.md', 'the repository', 'says what was seen', flaw === null, flaw);
+  results.add('docs/reference/sdks.md', 'the repository', 'says what was seen', flaw === null, flaw);
 }
 process.exit(results.close());
