@@ -1,6 +1,6 @@
 //! Requests of OpenAI's API, read only as far as routing and metering need.
 
-use super::encode::refuses_max_tokens;
+use super::quirks::refuses_max_tokens;
 use crate::dialect::canonical::request::Request as Canonical;
 use crate::dialect::format::OriginFormat;
 use crate::dialect::json::{present, span, whole_number};
