@@ -3,12 +3,14 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createOpenAI } from '@ai-sdk/openai';
-import { isStepCount, jsonSchema, streamText, tool } from 'ai';
-import { degrees, told, USAGE, WEATHER_ABOUT, WEATHER_SCHEMA } from './clients/common.mjs';
+import { generateText, isStepCount, jsonSchema, streamText, tool } from 'ai';
+import { degrees, HELLO, SAY_HELLO, told, USAGE, WEATHER_ABOUT, WEATHER_SCHEMA } from './clients/common.mjs';
 import { PREAMBLE } from './mocks/script.mjs';
 
 const PROMPT = 'What is the weather in Oslo? Please tell me first what you do.';
 const PATIENCE_MS = 10_000;
+/** For so long the mock's 429 asks to be left alone. */
+const RETRY_AFTER_MS = 1100;
 
 /** The sums, once the ledger has so many attempts: records are written after the answer. */
 async function ledger(gateway, attempts) {
@@ -28,19 +30,21 @@ export async function outage(gateway, mocks) {
   mocks.anthropic.force = 'die mid-answer';
   for (const mock of Object.values(mocks)) mock.log.length = 0;
   let first;
+  let answered;
   const execute = async ({ city }) => {
     first = await ledger(gateway, 3);
     return degrees(city);
   };
+  const model = createOpenAI({ baseURL: `${gateway.url}/v1`, apiKey: gateway.clientKey }).chat('outage');
+  const weather = tool({ description: WEATHER_ABOUT, inputSchema: jsonSchema(WEATHER_SCHEMA), execute });
   try {
-    const model = createOpenAI({ baseURL: `${gateway.url}/v1`, apiKey: gateway.clientKey }).chat('outage');
-    const weather = tool({ description: WEATHER_ABOUT, inputSchema: jsonSchema(WEATHER_SCHEMA), execute });
     const result = streamText({ model, prompt: PROMPT, tools: { weather }, stopWhen: isStepCount(3), maxRetries: 0 });
     const errors = [];
     for await (const part of result.fullStream) {
       if (part.type === 'error') errors.push(part.error);
     }
     assert.deepEqual(errors, []);
+    answered = (await result.response).messages;
     const steps = await result.steps;
     assert.equal(steps.length, 2, 'one step that calls the tool, one that tells what it gave');
     assert.equal(steps[0].text, PREAMBLE, 'two halves of one answer');
@@ -65,4 +69,10 @@ export async function outage(gateway, mocks) {
   assert.ok(asked.openai === 1 || asked.openai === 2, `OpenAI was asked ${asked.openai} times`);
   assert.deepEqual([asked.anthropic, asked.gemini], [2, 2]);
   assert.deepEqual([all.requests, all.attempts], [2, asked.openai + 4]);
+  // OpenAI is back, and takes over a conversation that Gemini answered in: its ids and thoughts do not get in the way.
+  await sleep(RETRY_AFTER_MS);
+  const messages = [{ role: 'user', content: PROMPT }, ...answered, { role: 'user', content: SAY_HELLO }];
+  const { text } = await generateText({ model, messages, tools: { weather }, maxRetries: 0 });
+  assert.equal(text, HELLO);
+  assert.equal(mocks.openai.log.at(-1).status, 200);
 }

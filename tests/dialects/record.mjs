@@ -26,7 +26,7 @@ function versions() {
   const npm = Object.entries(dependencies).filter(([name]) => /^(@ai-sdk\/|@anthropic-ai\/|@google\/|ai$|openai$)/.test(name));
   const wanted = readFileSync(at('xtask/python/sdks.in'), 'utf8').split('\n').filter(Boolean);
   const locked = Object.fromEntries([...readFileSync(at('xtask/python/sdks.txt'), 'utf8').matchAll(/^([\w.-]+)==([\w.]+)/gm)].map(([, name, version]) => [name, version]));
-  const pypi = wanted.filter((name) => name !== 'boto3').map((name) => [name, locked[name]]);
+  const pypi = wanted.filter((name) => /^(anthropic|google-genai|litellm|openai)$/.test(name)).map((name) => [name, locked[name]]);
   const row = (registry) => ([name, version]) => `| ${registry} | \`${name}\` | ${version} |\n`;
   return `\n| | SDK | version |\n|---|---|---|\n${npm.map(row('npm')).join('')}${pypi.map(row('PyPI')).join('')}`;
 }

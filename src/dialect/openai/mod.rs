@@ -14,6 +14,7 @@ mod chunk;
 mod codec;
 mod encode;
 pub(super) mod endpoints;
+mod foreign;
 pub(super) mod form;
 mod gather;
 pub(super) mod parse;

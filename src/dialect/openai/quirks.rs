@@ -12,6 +12,11 @@ pub(super) struct Quirks {
 }
 
 impl Quirks {
+    /// Whether it is one of OpenAI's own models.
+    pub(super) fn is_openai(origin: &Origin, model: &str) -> bool {
+        Self::of(origin, model).is_openai
+    }
+
     pub(super) fn of(origin: &Origin, model: &str) -> Self {
         let at_openai = || origin.authority().is_some_and(|own| own.authority == "api.openai.com");
         Self {
