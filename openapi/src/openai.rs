@@ -148,8 +148,11 @@ const MESSAGE: Object = Object {
         ),
         list("annotations", &Kind::Any, ""),
         map("audio", ""),
+        map(LITELLM, "What LiteLLM kept of an answer."),
     ],
 };
+
+const LITELLM: &str = "provider_specific_fields";
 
 const PART: Object = Object {
     name: "",
@@ -183,11 +186,14 @@ const TOOL_CALL: Object = Object {
         object("function", &CALLED, "").needed(),
         object("extra_content", &EXTRA_CONTENT, "Google's, as it came."),
         count("index", ""),
+        map(LITELLM, ""),
     ],
 };
 
-const CALLED: Object =
-    Object { name: "", members: &[text("name", "").needed(), text("arguments", "A JSON object as text.")] };
+const CALLED: Object = Object {
+    name: "",
+    members: &[text("name", "").needed(), text("arguments", "A JSON object as text."), map(LITELLM, "")],
+};
 
 const EXTRA_CONTENT: Object = Object { name: "", members: &[object("google", &GOOGLE, "")] };
 
@@ -277,11 +283,12 @@ const CHAT_EXAMPLES: &[&str] = &[
             {"type":"input_audio","input_audio":{"data":"AA==","format":"wav"}},
             {"type":"file","file":{"filename":"f","file_data":"data:application/pdf;base64,AA==","file_id":"i"}}]},
         {"role":"assistant","name":"a","content":[{"type":"refusal","refusal":"r"}],"refusal":"r","reasoning":"h",
-         "reasoning_content":"h","annotations":[],"audio":{"id":"a"},
+         "reasoning_content":"h","annotations":[],"audio":{"id":"a"},"provider_specific_fields":{},
          "reasoning_details":[
             {"type":"reasoning.text","text":"h","signature":"s","format":"anthropic-claude-v1","id":"i","index":0},
             {"type":"reasoning.encrypted","data":"d"},{"type":"reasoning.summary","summary":"s"}],
-         "tool_calls":[{"id":"c","type":"function","index":0,"function":{"name":"f","arguments":"{}"},
+         "tool_calls":[{"id":"c","type":"function","index":0,"provider_specific_fields":{},
+            "function":{"name":"f","arguments":"{}","provider_specific_fields":{}},
             "extra_content":{"google":{"thought_signature":"s"}}}]},
         {"role":"tool","tool_call_id":"c","content":"r"}],
       "stream":true,"stream_options":{"include_usage":true},"max_completion_tokens":9,"max_tokens":9,"temperature":1,

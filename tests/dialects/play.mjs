@@ -33,7 +33,7 @@ export class Results {
   }
 }
 
-/** `pairs`: `[client, world]`. A world's `name` says where it leads. Clients are played side by side, each in its worlds in turn. */
+/** `pairs`: `[client, world]`. A world's `name` says where it leads, its `features`, if it has any, which cases fit. Clients are played side by side, each in its worlds in turn. */
 export async function play(pairs, results) {
   const scripts = Map.groupBy(pairs.filter(([client]) => client.script), ([client]) => client.script);
   const said = ({ client, world, feature, ok, reason, trace }) => results.add(client, world, feature, ok, reason, trace);
@@ -45,6 +45,7 @@ export async function play(pairs, results) {
   const played = [...own].map(async ([client, its]) => {
     for (const [, world] of its) {
       for (const [feature, act] of Object.entries(client.cases)) {
+        if (world.features?.includes(feature) === false) continue;
         const error = await act({ ...world, client: client.name }).then(() => null, (reason) => reason);
         results.add(client.name, world.name, feature, error === null, error?.message ?? error, error?.stack);
       }

@@ -7,14 +7,18 @@ import { outage } from './outage.mjs';
 import { start } from './providers.mjs';
 import { compare } from './record.mjs';
 
-/** Where each route leads, and how reasoning comes from there to a client that can show it. */
+/**
+ * Where each route leads, and how reasoning comes from there to a client that can show it. `carries`: its signature stands
+ * in the ids of tool calls, which every client sends back. The rest are members of a world.
+ */
 const ROUTES = {
   'to-openai': { provider: 'openai', reasoning: () => 'counted' },
   'to-openai-responses': { provider: 'openai', reasoning: (format) => (format === 'openai-responses' ? 'signed' : 'counted') },
   'to-vllm': { provider: 'vllm', reasoning: () => 'maybe' },
   'to-anthropic': { provider: 'anthropic', reasoning: signed },
-  'to-gemini': { provider: 'gemini', reasoning: signed },
-  'to-bedrock': { provider: 'bedrock', reasoning: signed },
+  'to-gemini': { provider: 'gemini', reasoning: signed, carries: true },
+  'to-moegate': { reasoning: () => 'counted', own: true, most: 200, features: ['text', 'stream', 'wrong key', 'unknown model'] },
+  'to-bedrock': { provider: 'bedrock', reasoning: signed, uncounted: true },
 };
 
 /** Chat completions have no place for signatures that every client sends back. */
@@ -31,17 +35,19 @@ for (const host of hosts) {
   const gateway = new Gateway(host);
   try {
     await gateway.start();
-    const pairs = [...NODE, ...PYTHON].filter((client) => client.name.includes(clientPart)).flatMap((client) => (
-      Object.entries(ROUTES).filter(([route]) => route.includes(routePart)).map(([model, { provider, reasoning }]) => [client, {
-        name: `${host}, ${model}`, baseURL: gateway.url, apiKey: gateway.clientKey, wrongKey: 'mg-wrong', model, control: mocks[provider].url,
-        reasoning: client.blind ? 'counted' : reasoning(client.format), statuses: { key: 401, model: 404 },
-      }])
-    ));
-    await play(pairs, results);
+    // First: it looks at the whole ledger.
     if (routePart === '' || routePart === 'outage') {
       const error = await outage(gateway, mocks).then(() => null, (reason) => reason);
       results.add('npm ai, an app with tools', `${host}, outage`, 'one answer from three origins', error === null, error?.message, error?.stack);
     }
+    const pairs = [...NODE, ...PYTHON].filter((client) => client.name.includes(clientPart)).flatMap((client) => (
+      Object.entries(ROUTES).filter(([route]) => route.includes(routePart)).map(([model, { provider, reasoning, carries, ...rest }]) => [client, {
+        name: `${host}, ${model}`, baseURL: gateway.url, apiKey: gateway.clientKey, wrongKey: 'mg-wrong', model, control: mocks[provider]?.url,
+        reasoning: client.blind ? 'counted' : reasoning(client.format), ...rest, statuses: { key: 401, model: 404 },
+        ...(carries ? { carried: true } : client.forgets ? { carried: false } : {}),
+      }])
+    ));
+    await play(pairs, results);
   } catch (error) {
     results.add('the gateway', host, 'starts', false, error.message, error.stack);
   } finally {
@@ -52,6 +58,6 @@ for (const mock of Object.values(mocks)) await mock.stop();
 if (process.env.MOEGATE_RESULTS) writeFileSync(process.env.MOEGATE_RESULTS, JSON.stringify(results.all, null, 1));
 if (clientPart === '' && routePart === '' && hosts.length === 2) {
   const flaw = compare(results.all);
-  results.add('docs/reference/dialects.md', 'the repository', 'says what was seen', flaw === null, flaw);
+  results.add('docs/reference/sdks.md', 'the repository', 'says what was seen', flaw === null, flaw);
 }
 process.exit(results.close());

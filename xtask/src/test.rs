@@ -214,13 +214,20 @@ fn dialects(setup: &Setup) -> Result<Vec<Check>> {
         command.env("MOEGATE_PYTHON", &python);
         command
     };
+    let mut matrix = setup.cargo("test");
+    matrix.args(["--quiet", "--package", "dialects", "--no-fail-fast"]);
+    let mut server = setup.cargo("build");
+    server.args(["--quiet", "--release", "--package", "moe-server"]);
+    run_attached("cargo build of moe-server", server)?;
     let mut between = script("run.mjs");
     between
         .env("MOEGATE_DIALECTS_WORKER", build::worker(setup, &setup.root.join("build/dialects"), &DIALECTS)?)
         .env("MOEGATE_DIALECTS_SPIN", build::spin(setup, &setup.root.join("build/dialects-spin"), &DIALECTS)?)
-        .env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
+        .env("MOEGATE_SPIN_HOST", spin::test_host(setup)?)
+        .env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"));
     let check = |name, command| Check { name, command, counting: Counting::Lines };
     Ok(vec![
+        check("the matrix of APIs and features", matrix),
         check("SDKs straight at the mock providers", script("direct.mjs")),
         check("SDKs through the gateway", between),
     ])

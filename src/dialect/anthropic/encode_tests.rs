@@ -290,6 +290,16 @@ fn a_thought_that_is_missing_within_a_loop_of_tools_ends_thinking() {
     assert_eq!(body["messages"][1]["content"][0], thought);
 }
 
+/// Other providers' models think without being told to.
+#[test]
+fn who_is_to_see_thoughts_gets_some() {
+    for (shown, expected) in [(true, Some(json!({"type": "enabled", "budget_tokens": 4096}))), (false, None)]
+    {
+        let (body, _) = members(&json!({"include_reasoning": shown}), OLD);
+        assert_eq!(body.get("thinking"), expected.as_ref(), "{shown}");
+    }
+}
+
 #[test]
 fn files_that_it_does_not_take_are_named() {
     for (part, expected) in [

@@ -5,6 +5,8 @@
 
 mod encode;
 mod reader;
+#[cfg(test)]
+mod tests;
 
 use crate::dialect::canonical::delta::Delta;
 use crate::dialect::canonical::request::Request as Canonical;

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-const MARK: &str = "__thought__";
+pub(in crate::dialect) const MARK: &str = "__thought__";
 
 /// The id with the signature in it.
 pub(in crate::dialect) fn join<'a>(id: &'a str, signature: Option<&str>) -> Cow<'a, str> {

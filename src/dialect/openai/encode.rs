@@ -1,6 +1,7 @@
 //! The canonical form as a request for a chat completion, with what is known of each kind of server.
 
-use crate::config::{Kind, Origin, Prefill};
+use super::quirks::Quirks;
+use crate::config::Prefill;
 use crate::dialect::canonical::request::{
     Content, Format, Media, MediaKind, Message, Part, Reasoning, ReasoningPart, Request, Role, Source,
     ToolCall, ToolChoice, ToolResult,
@@ -9,41 +10,6 @@ use crate::dialect::canonical::unsupported::Unsupported;
 use crate::dialect::format::Destination;
 use crate::dialect::json_writer::JsonWriter;
 use std::borrow::Cow;
-
-/// What a server takes.
-struct Quirks {
-    /// OpenAI's own models: reasoning ones refuse `max_tokens`, and none knows `top_k`.
-    is_openai: bool,
-    is_openrouter: bool,
-    /// A chat template decides whether to think (vLLM, SGLang).
-    has_template_switch: bool,
-}
-
-impl Quirks {
-    fn of(origin: &Origin, model: &str) -> Self {
-        let at_openai = || origin.authority().is_some_and(|own| own.authority == "api.openai.com");
-        Self {
-            is_openai: origin.kind == Kind::AzureOpenai
-                || origin.kind == Kind::Openai && at_openai()
-                || refuses_max_tokens(origin, model),
-            is_openrouter: origin.kind == Kind::Openrouter,
-            has_template_switch: matches!(origin.kind, Kind::Vllm | Kind::Sglang),
-        }
-    }
-}
-
-/// Whether the model is one of OpenAI's that think, which take `max_completion_tokens` only (API reference, "Create chat
-/// completion" > `max_tokens`), at OpenAI or behind a proxy.
-pub(super) fn refuses_max_tokens(origin: &Origin, model: &str) -> bool {
-    let number =
-        |text: &str| text.split(|c: char| !c.is_ascii_digit()).next().and_then(|own| own.parse::<u32>().ok());
-    let is_newer = match (model.strip_prefix("gpt-"), model.strip_prefix('o')) {
-        (Some(version), _) => number(version).is_some_and(|own| own >= 5),
-        (_, Some(version)) => number(version).is_some(),
-        _ => false,
-    };
-    is_newer && matches!(origin.kind, Kind::Openai | Kind::AzureOpenai)
-}
 
 pub(super) fn encode(request: &Request<'_>, to: &Destination<'_>, unsupported: &mut Unsupported) -> Vec<u8> {
     let quirks = Quirks::of(to.origin, &to.model.name);

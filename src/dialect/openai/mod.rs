@@ -5,8 +5,8 @@
 //! - Between OpenAI's clients and origins: [`answer`], [`codec`] of [`chunk`]s, [`partial`]: what comes back, whole and as a
 //!   stream. [`gather`], [`split`]: a stream for one answer, and the other way round, where an origin sends what was not
 //!   asked for.
-//! - From and to other APIs, through the canonical form: [`parse`] reads a client's request, [`encode`] writes an origin's;
-//!   [`reader`] reads an origin's answer, [`writer`] writes a client's.
+//! - From and to other APIs, through the canonical form: [`parse`] reads a client's request, its tools by [`parse_tools`];
+//!   [`encode`] writes an origin's, by its [`quirks`]; [`reader`] reads an origin's answer, [`writer`] writes a client's.
 //! - [`form`]: what the gateway itself says in this form.
 
 mod answer;
@@ -14,11 +14,14 @@ mod chunk;
 mod codec;
 mod encode;
 pub(super) mod endpoints;
+mod foreign;
 pub(super) mod form;
 mod gather;
 pub(super) mod parse;
+mod parse_tools;
 mod partial;
 mod prefilter;
+mod quirks;
 mod reader;
 mod request;
 pub(super) mod responses;

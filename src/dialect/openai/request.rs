@@ -1,6 +1,7 @@
 //! Requests of OpenAI's API, read only as far as routing and metering need.
 
-use super::encode::refuses_max_tokens;
+use super::foreign;
+use super::quirks::{Quirks, refuses_max_tokens};
 use crate::dialect::canonical::request::Request as Canonical;
 use crate::dialect::format::OriginFormat;
 use crate::dialect::json::{present, span, whole_number};
@@ -100,6 +101,15 @@ impl<'a> Request<'a> {
         self.members.added(member)
     }
 
+    /// Without this value's member.
+    pub(super) fn without(&self, value: &RawValue) -> Option<Edit> {
+        self.members.removed(value)
+    }
+
+    pub(super) fn replaced(&self, old: &RawValue, text: String) -> Edit {
+        self.members.replaced(old, text)
+    }
+
     pub(super) fn appended(&self, array: &RawValue, element: &str) -> Option<Edit> {
         self.members.appended(array, element)
     }
@@ -183,6 +193,9 @@ impl ClientRequest for Request<'_> {
             && refuses_max_tokens(changes.origin, &changes.model.name)
         {
             edits.extend(self.members.renamed(limit, "max_completion_tokens"));
+        }
+        if foreign::may_be_in(self.body) && Quirks::is_openai(changes.origin, &changes.model.name) {
+            foreign::edits(self, &mut edits);
         }
         if changes.ask_usage && self.facts.stream && !self.facts.include_usage {
             edits.push(self.usage_edit());

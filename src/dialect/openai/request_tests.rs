@@ -154,6 +154,14 @@ fn models_that_refuse_max_tokens_get_the_limit_under_its_other_name() {
 }
 
 #[test]
+fn what_other_providers_left_in_a_conversation_does_not_go_to_openai() {
+    let body = r#"{"model":"gpt-5","messages":[{"reasoning_content":"t","role":"assistant","reasoning_details":[{"text":"t"}],"tool_calls":[{"id":"c__thought__QUJD","type":"function"}]},{"role":"tool","tool_call_id":"c__thought__QUJD","reasoning":"x"},{"role":"assistant","content":"a","reasoning":null}]}"#;
+    let expected = r#"{"model":"gpt-5","messages":[{"role":"assistant","tool_calls":[{"id":"c","type":"function"}]},{"role":"tool","tool_call_id":"c","reasoning":"x"},{"role":"assistant","content":"a"}]}"#;
+    assert_eq!(encoded(body, &origin("openai", ""), "gpt-5", false).unwrap(), expected);
+    assert_eq!(encoded(body, &origin("vllm", ""), "gpt-5", false).unwrap(), body);
+}
+
+#[test]
 fn only_what_must_differ_is_rewritten() {
     let origin = origin("openai", "");
     let rewritten = |body: &str, served: &str, ask| {

@@ -22,7 +22,7 @@ def user(content):
 
 
 def settings(world, content, **more):
-    return {"model": world["model"], "max_tokens": 2000, "messages": user(content)} | more
+    return {"model": world["model"], "max_tokens": world.get("most", 2000), "messages": user(content)} | more
 
 
 def ask(world, content, **more):
@@ -42,17 +42,17 @@ def answered(question, message):
     return [*user(question), {"role": "assistant", "content": message.content}, *user(results)]
 
 
-def usage(seen):
-    equal(seen.input_tokens + seen.cache_read_input_tokens + seen.cache_creation_input_tokens, common.INPUT)
-    equal(seen.output_tokens, common.OUTPUT)
-    equal(seen.cache_read_input_tokens, common.READ)
+def usage(world, seen):
+    common.spent(world, seen.input_tokens + seen.cache_read_input_tokens + seen.cache_creation_input_tokens, common.INPUT)
+    common.spent(world, seen.output_tokens, common.OUTPUT)
+    common.spent(world, seen.cache_read_input_tokens, common.READ)
 
 
 def text(world):
     message = ask(world, common.SAY_HELLO)
-    equal(text_of(message), common.HELLO)
-    equal(message.stop_reason, "end_turn")
-    usage(message.usage)
+    common.greeted(world, text_of(message))
+    common.ended(world, message.stop_reason, "end_turn")
+    usage(world, message.usage)
 
 
 def stream(world):
@@ -60,10 +60,10 @@ def stream(world):
         deltas = list(events.text_stream)
         message = events.get_final_message()
     assert len(deltas) > 3, "it came in one piece"
-    equal("".join(deltas), common.HELLO)
-    equal(text_of(message), common.HELLO)
-    equal(message.stop_reason, "end_turn")
-    usage(message.usage)
+    common.greeted(world, "".join(deltas))
+    common.greeted(world, text_of(message))
+    common.ended(world, message.stop_reason, "end_turn")
+    usage(world, message.usage)
 
 
 def tools(world):

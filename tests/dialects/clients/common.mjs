@@ -6,6 +6,10 @@
 //   control                            the mock provider's URL, for its log
 //   reasoning                          'signed' (shown, and comes back signed), 'shown' (and does not), 'maybe' (shown), or
 //                                      'counted' (in usage only)
+//   carried                            whether the reasoning comes back, where that does not follow from `reasoning`
+//   uncounted                          true where the provider does not tell reasoning tokens apart
+//   own                                true for a real model, which does not say what the mocks do
+//   most                               the most output tokens, where the model has a small context
 //   statuses                           { key, model }: HTTP status for a wrong key and for an unknown model
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,6 +29,13 @@ export const DESCRIBE = 'What do you see?';
 export const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==';
 export const SEEN = `I see image/png, ${Buffer.from(PNG, 'base64').length} bytes.`;
 
+/** The answer to `SAY_HELLO`: a model of our own says something of its own. */
+export const greeted = ({ own }, text) => (own ? assert.ok(text.length > 0, 'nothing was said') : assert.equal(text, HELLO));
+/** How it ended: a model of our own may come to the end of its context. */
+export const ended = ({ own }, reason, expected) => (own ? assert.equal(typeof reason, 'string') : assert.equal(reason, expected));
+/** What it cost. */
+export const spent = ({ own }, tokens, expected) => (own ? assert.ok(expected === USAGE.read || tokens > 0, `${tokens}`) : assert.equal(tokens, expected));
+
 /** What the tool `weather` gives. */
 export const degrees = (city) => `${city.length} degrees in ${city}`;
 /** The last answer tells what the tool gave for each city; `carried`: and that the reasoning came back whole, or not. */
@@ -33,7 +44,9 @@ export function told(text, cities, carried) {
   if (carried !== undefined) assert.equal(text.endsWith(CARRIED), carried, text);
 }
 /** Whether the reasoning comes back; undefined if it may or may not. */
-export const carried = ({ reasoning }) => (reasoning === 'maybe' ? undefined : reasoning === 'signed');
+export const carried = (world) => world.carried ?? (world.reasoning === 'maybe' ? undefined : world.reasoning === 'signed');
+/** `tokens` of reasoning stand in an answer's usage, or, where the provider tells none, do not. */
+export const counted = ({ uncounted }, tokens) => assert.equal(tokens ?? 0, uncounted ? 0 : USAGE.reasoning);
 export const WEATHER_SCHEMA = { type: 'object', properties: { city: { type: 'string', description: 'The name of the city' } }, required: ['city'], additionalProperties: false };
 export const WEATHER_ABOUT = 'The weather in a city';
 

@@ -47,26 +47,26 @@ def answered(question, answer):
     return [user(question), answer.candidates[0].content, types.Content(role="user", parts=parts)]
 
 
-def usage(seen):
-    equal(seen.prompt_token_count, common.INPUT)
-    equal(seen.candidates_token_count + (seen.thoughts_token_count or 0), common.OUTPUT)
-    equal(seen.cached_content_token_count, common.READ)
+def usage(world, seen):
+    common.spent(world, seen.prompt_token_count, common.INPUT)
+    common.spent(world, seen.candidates_token_count + (seen.thoughts_token_count or 0), common.OUTPUT)
+    common.spent(world, seen.cached_content_token_count, common.READ)
 
 
 def text(world):
     answer = ask(world, common.SAY_HELLO)
-    equal(answer.text, common.HELLO)
-    equal(answer.candidates[0].finish_reason, types.FinishReason.STOP)
-    usage(answer.usage_metadata)
+    common.greeted(world, answer.text)
+    common.ended(world, answer.candidates[0].finish_reason, types.FinishReason.STOP)
+    usage(world, answer.usage_metadata)
 
 
 def stream(world):
     chunks = streamed(world, common.SAY_HELLO)
     deltas = [chunk.text for chunk in chunks if chunk.text]
     assert len(deltas) > 3, "it came in one piece"
-    equal("".join(deltas), common.HELLO)
-    equal(chunks[-1].candidates[0].finish_reason, types.FinishReason.STOP)
-    usage(chunks[-1].usage_metadata)
+    common.greeted(world, "".join(deltas))
+    common.ended(world, chunks[-1].candidates[0].finish_reason, types.FinishReason.STOP)
+    usage(world, chunks[-1].usage_metadata)
 
 
 def tools(world):
@@ -93,7 +93,7 @@ def image(world):
 def reasoning(world):
     more = {"tools": TOOLS, "thinking_config": types.ThinkingConfig(include_thoughts=True)}
     first = ask(world, common.THINK, **more)
-    equal(first.usage_metadata.thoughts_token_count, common.REASONING)
+    common.counted(world, first.usage_metadata.thoughts_token_count)
     if world["reasoning"] != "counted":
         equal("".join(part.text for part in first.candidates[0].content.parts if part.thought), common.THOUGHT)
     told(ask(world, answered(common.THINK, first), **more).text, ["Oslo"], common.carried(world))

@@ -45,25 +45,25 @@ def errors(asked):
     }
 
 
-def usage(seen):
-    equal(seen.prompt_tokens, common.INPUT)
-    equal(seen.completion_tokens, common.OUTPUT)
-    equal(seen.prompt_tokens_details.cached_tokens, common.READ)
+def usage(world, seen):
+    common.spent(world, seen.prompt_tokens, common.INPUT)
+    common.spent(world, seen.completion_tokens, common.OUTPUT)
+    common.spent(world, seen.prompt_tokens_details.cached_tokens, common.READ)
 
 
 def chat_text(world):
     answer = ask(world, common.SAY_HELLO)
-    equal(answer.choices[0].message.content, common.HELLO)
-    equal(answer.choices[0].finish_reason, "stop")
-    usage(answer.usage)
+    common.greeted(world, answer.choices[0].message.content)
+    common.ended(world, answer.choices[0].finish_reason, "stop")
+    usage(world, answer.usage)
 
 
 def chat_stream(world):
     chunks = list(ask(world, common.SAY_HELLO, stream=True, stream_options={"include_usage": True}))
     deltas = [chunk.choices[0].delta.content for chunk in chunks if chunk.choices and chunk.choices[0].delta.content]
     assert len(deltas) > 3, "it came in one piece"
-    equal("".join(deltas), common.HELLO)
-    usage(chunks[-1].usage)
+    common.greeted(world, "".join(deltas))
+    usage(world, chunks[-1].usage)
 
 
 def answered(question, message):
@@ -108,7 +108,7 @@ def chat_image(world):
 def chat_reasoning(world):
     first = ask(world, common.THINK, tools=CHAT_TOOLS, reasoning_effort="low")
     message = first.choices[0].message
-    equal(first.usage.completion_tokens_details.reasoning_tokens, common.REASONING)
+    common.counted(world, first.usage.completion_tokens_details.reasoning_tokens)
     if world["reasoning"] != "counted":
         equal(getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None), common.THOUGHT)
     second = ask(world, "", messages=answered(common.THINK, message), tools=CHAT_TOOLS, reasoning_effort="low")
@@ -122,29 +122,29 @@ def chat_abort(world):
     common.closed(world)
 
 
-def spent(seen):
-    equal(seen.input_tokens, common.INPUT)
-    equal(seen.output_tokens, common.OUTPUT)
-    equal(seen.input_tokens_details.cached_tokens, common.READ)
+def spent(world, seen):
+    common.spent(world, seen.input_tokens, common.INPUT)
+    common.spent(world, seen.output_tokens, common.OUTPUT)
+    common.spent(world, seen.input_tokens_details.cached_tokens, common.READ)
 
 
 def text(world):
     response = respond(world, common.SAY_HELLO)
-    equal(response.output_text, common.HELLO)
+    common.greeted(world, response.output_text)
     equal(response.status, "completed")
-    spent(response.usage)
+    spent(world, response.usage)
 
 
 def stream(world):
     events = list(respond(world, common.SAY_HELLO, stream=True))
     deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
     assert len(deltas) > 3, "it came in one piece"
-    equal("".join(deltas), common.HELLO)
+    common.greeted(world, "".join(deltas))
     equal([event.sequence_number for event in events], list(range(len(events))))
     equal(events[0].type, "response.created")
     equal(events[-1].type, "response.completed")
-    equal(events[-1].response.output_text, common.HELLO)
-    spent(events[-1].response.usage)
+    common.greeted(world, events[-1].response.output_text)
+    spent(world, events[-1].response.usage)
 
 
 def calls_of(response):
@@ -191,7 +191,7 @@ def image(world):
 def reasoning(world):
     settings = {"tools": TOOLS, "reasoning": {"effort": "low", "summary": "auto"}, "include": ["reasoning.encrypted_content"]}
     first = respond(world, common.THINK, **settings)
-    equal(first.usage.output_tokens_details.reasoning_tokens, common.REASONING)
+    common.counted(world, first.usage.output_tokens_details.reasoning_tokens)
     if world["reasoning"] != "counted":
         equal(first.output[0].type, "reasoning")
         equal(first.output[0].summary[0].text, common.THOUGHT)

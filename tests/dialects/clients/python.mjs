@@ -10,7 +10,8 @@ export const clients = [
   { name: 'PyPI google-genai', format: 'gemini', script: 'genai_sdk.py' },
   { name: 'PyPI litellm (openai)', format: 'openai-chat', script: 'litellm_sdk.py' },
   { name: 'PyPI litellm (anthropic)', format: 'anthropic', script: 'litellm_sdk.py' },
-  { name: 'PyPI litellm (gemini)', format: 'gemini', script: 'litellm_sdk.py' },
+  // It sends no thoughts back but those that stand in tool calls.
+  { name: 'PyPI litellm (gemini)', format: 'gemini', script: 'litellm_sdk.py', forgets: true },
 ];
 
 /** Speaks the format of an origin that no client speaks to the gateway: straight at its mock only. */

@@ -17,7 +17,7 @@ const userParts = textOr(array(tagged('type', { text: textPart, image_url: image
 const assistantParts = textOr(array(tagged('type', { text: textPart, refusal: object({ type: any, refusal: string }) }), 1));
 const functionName = matching(/^[a-zA-Z0-9_-]{1,64}$/);
 const toolCall = tagged('type', {
-  function: object({ id: filled, type: any, function: object({ name: functionName, arguments: string }) }),
+  function: object({ id: matching(/^.{1,40}$/), type: any, function: object({ name: functionName, arguments: string }) }),
   custom: object({ id: filled, type: any, custom: object({ name: string, input: string }) }),
 });
 
@@ -31,7 +31,7 @@ const message = (vllm) => tagged('role', {
     // vLLM passes over members that it does not know (its ChatCompletionMessageParam is a plain TypedDict).
     { ...NULLS, others: vllm },
   ),
-  tool: object({ role: any, content: texts, tool_call_id: string }, { name: string }, NULLS),
+  tool: object({ role: any, content: texts, tool_call_id: matching(/^.{1,40}$/) }, { name: string }, NULLS),
   function: object({ role: any, name: string, content: nullable(string) }),
 });
 
