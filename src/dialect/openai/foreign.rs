@@ -25,9 +25,10 @@ pub(super) fn may_be_in(body: &[u8]) -> bool {
 
 pub(super) fn edits(request: &Request<'_>, edits: &mut Vec<Edit>) {
     for message in request.messages().and_then(list).unwrap_or_default() {
-        if let Some([Some(role), rest @ ..]) =
-            pick(message.get(), &["role", MEMBERS[0], MEMBERS[1], MEMBERS[2], MEMBERS[3], MEMBERS[4]])
-            && string(role).as_deref() == Some("assistant")
+        if let Some([Some(role), rest @ ..]) = pick_with_null(
+            message.get(),
+            &["role", MEMBERS[0], MEMBERS[1], MEMBERS[2], MEMBERS[3], MEMBERS[4]],
+        ) && string(role).as_deref() == Some("assistant")
         {
             edits.extend(rest.into_iter().flatten().filter_map(|value| request.without(value)));
         }
