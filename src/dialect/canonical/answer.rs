@@ -49,6 +49,14 @@ pub(in crate::dialect) enum AnswerPart {
 }
 
 impl Answer {
+    pub(in crate::dialect) fn of<'d>(deltas: impl IntoIterator<Item = Delta<'d>>) -> Self {
+        let mut answer = Self::default();
+        for delta in deltas {
+            answer.take(delta);
+        }
+        answer
+    }
+
     /// Takes in what comes next.
     pub(in crate::dialect) fn take(&mut self, delta: Delta<'_>) {
         self.events += u64::from(delta.is_content());
