@@ -11,12 +11,11 @@ const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 /// The headers that a client may send its key in.
 pub const HEADERS: [HeaderName; 3] = [header::AUTHORIZATION, X_API_KEY, X_GOOG_API_KEY];
 
-/// The client's key: from the header `Authorization`, `x-api-key` or `x-goog-api-key`, whatever the API. `url_keys`: also
-/// from the query's `key`.
+/// The client's key: from the header `Authorization`, `x-api-key` or `x-goog-api-key`, whatever the API; the first of them
+/// holds, whatever an SDK sends beside it. `url_keys`: also from the query's `key`.
 ///
 /// # Errors
-/// 401 that says how to send one; also where two headers have different ones, and where one is in the URL though it may not
-/// be.
+/// 401 that says how to send one; also where one is in the URL though it may not be.
 pub fn credential<'h>(
     headers: &'h HeaderMap,
     query: Option<&'h str>,
@@ -30,18 +29,10 @@ pub fn credential<'h>(
     }
     let bearer = bearer(headers)?;
     let plain = |name| headers.get(name).and_then(text).filter(|key| !key.is_empty());
-    let mut keys = [bearer, plain(X_API_KEY), plain(X_GOOG_API_KEY), in_url].into_iter().flatten();
-    let Some(key) = keys.next() else {
-        return Err(ApiError::unauthorized(
-            "no key was sent: send the header `Authorization: Bearer <your key>`",
-        ));
-    };
-    if keys.any(|other| other != key) {
-        return Err(ApiError::unauthorized(
-            "two different keys were sent: send your key in one of the headers `Authorization`, `x-api-key` and `x-goog-api-key`",
-        ));
-    }
-    Ok(key)
+    let keys = [bearer, plain(X_API_KEY), plain(X_GOOG_API_KEY), in_url];
+    keys.into_iter().flatten().next().ok_or_else(|| {
+        ApiError::unauthorized("no key was sent: send the header `Authorization: Bearer <your key>`")
+    })
 }
 
 fn text(value: &HeaderValue) -> Option<&str> {
@@ -82,10 +73,10 @@ mod tests {
             (&[("x-goog-api-key", "k")], Some("alt=sse"), false, Ok("k")),
             (&[("x-api-key", "k"), ("authorization", "Bearer k")], None, false, Ok("k")),
             (&[("x-api-key", "k"), ("authorization", "Bearer ")], None, false, Ok("k")),
-            (&[("x-api-key", "k"), ("authorization", "Bearer other")], None, false, Err("two different")),
+            (&[("x-api-key", "k"), ("authorization", "Bearer other")], None, false, Ok("other")),
             (&[], Some("alt=sse&key=k"), false, Err("in the URL")),
             (&[], Some("alt=sse&key=k"), true, Ok("k")),
-            (&[("x-goog-api-key", "j")], Some("key=k"), true, Err("two different")),
+            (&[("x-goog-api-key", "j")], Some("key=k"), true, Ok("j")),
             (&[], Some("monkey=k"), true, Err("no key was sent")),
             (&[("authorization", "Basic k")], None, false, Err("must read")),
         ] {

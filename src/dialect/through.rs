@@ -70,12 +70,10 @@ impl Through {
     /// The deltas of a whole answer; also of one that came as a stream, whole.
     pub(super) fn gather(&self, body: &[u8]) -> Result<Answer, Gathered> {
         let text = String::from_utf8_lossy(body);
-        let mut answer = Answer::default();
         if sse::begins(body) != Some(true) {
-            let deltas = self.origin.answer(&text).ok_or(Gathered::Malformed)?;
-            deltas.into_iter().for_each(|delta| answer.take(delta));
-            return Ok(answer);
+            return self.origin.answer(&text).map(Answer::of).ok_or(Gathered::Malformed);
         }
+        let mut answer = Answer::default();
         let mut reader = self.origin.reader();
         let mut start = 0;
         let mut ended = false;

@@ -108,7 +108,7 @@ fn not_allowed(stage: &mut Stage<'_>) {
 }
 
 fn no_such_path(stage: &mut Stage<'_>) {
-    for path in ["/", "/v1", "/v1/chat", "/chat/completions", "/V1/models", "/v1/embeddings"] {
+    for path in ["/", "/v1", "/v1/chat", "/chat/completions", "/V1/models", "/v1/engines"] {
         let (status, code, _) = error_of(&stage.refused(&get(path, APP_KEY)));
         assert_eq!((status, code.as_str()), (404, "not_found"), "{path}");
     }
