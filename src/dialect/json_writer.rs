@@ -1,39 +1,38 @@
 //! Writes JSON as it goes, in the order it is told: no tree in memory, and one copy of the code for all shapes.
 
 use serde_json::value::RawValue;
-use std::fmt::Write;
 
 /// A JSON text under way. Commas are its own business.
 #[derive(Debug, Default)]
 pub(in crate::dialect) struct JsonWriter {
-    text: String,
+    text: Vec<u8>,
     /// Something stands before, which a comma follows.
     after: bool,
 }
 
 impl JsonWriter {
     pub(in crate::dialect) fn with_capacity(bytes: usize) -> Self {
-        Self { text: String::with_capacity(bytes), after: false }
+        Self { text: Vec::with_capacity(bytes), after: false }
     }
 
     /// An object with what `fill` says.
     pub(in crate::dialect) fn object(&mut self, fill: impl FnOnce(&mut Self)) {
-        self.open('{');
+        self.open(b'{');
         fill(self);
-        self.close('}');
+        self.close(b'}');
     }
 
     /// An array with what `fill` says.
     pub(in crate::dialect) fn array(&mut self, fill: impl FnOnce(&mut Self)) {
-        self.open('[');
+        self.open(b'[');
         fill(self);
-        self.close(']');
+        self.close(b']');
     }
 
     /// A member's name; its value follows.
     pub(in crate::dialect) fn key(&mut self, name: &str) -> &mut Self {
         self.string(name);
-        self.text.push(':');
+        self.text.push(b':');
         self.after = false;
         self
     }
@@ -41,7 +40,7 @@ impl JsonWriter {
     pub(in crate::dialect) fn string(&mut self, text: &str) {
         self.comma();
         // A text always serialises.
-        let quoted = serde_json::to_writer(StringWriter(&mut self.text), text);
+        let quoted = serde_json::to_writer(&mut self.text, text);
         debug_assert!(quoted.is_ok());
         self.after = true;
     }
@@ -49,14 +48,13 @@ impl JsonWriter {
     /// A value that is JSON already.
     pub(in crate::dialect) fn raw(&mut self, json: &str) {
         self.comma();
-        self.text.push_str(json);
+        self.text.extend_from_slice(json.as_bytes());
         self.after = true;
     }
 
     pub(in crate::dialect) fn number(&mut self, number: u64) {
         self.comma();
-        // Writing to a String cannot fail.
-        let _ = write!(self.text, "{number}");
+        self.text.extend_from_slice(number.to_string().as_bytes());
         self.after = true;
     }
 
@@ -76,43 +74,29 @@ impl JsonWriter {
     }
 
     pub(in crate::dialect) fn into_string(self) -> String {
-        self.text
+        // All that was written was text.
+        String::from_utf8(self.text).unwrap_or_default()
     }
 
     pub(in crate::dialect) fn into_bytes(self) -> Vec<u8> {
-        self.text.into_bytes()
+        self.text
     }
 
-    fn open(&mut self, bracket: char) {
+    fn open(&mut self, bracket: u8) {
         self.comma();
         self.text.push(bracket);
         self.after = false;
     }
 
-    fn close(&mut self, bracket: char) {
+    fn close(&mut self, bracket: u8) {
         self.text.push(bracket);
         self.after = true;
     }
 
     fn comma(&mut self) {
         if self.after {
-            self.text.push(',');
+            self.text.push(b',');
         }
-    }
-}
-
-/// What serde_json writes is UTF-8, in whole pieces.
-struct StringWriter<'s>(&'s mut String);
-
-impl std::io::Write for StringWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let text = std::str::from_utf8(bytes).map_err(|_| std::io::ErrorKind::InvalidData)?;
-        self.0.push_str(text);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

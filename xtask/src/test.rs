@@ -219,17 +219,24 @@ fn dialects(setup: &Setup) -> Result<Vec<Check>> {
     let mut server = setup.cargo("build");
     server.args(["--quiet", "--release", "--package", "moe-server"]);
     run_attached("cargo build of moe-server", server)?;
-    let mut between = script("run.mjs");
-    between
-        .env("MOEGATE_DIALECTS_WORKER", build::worker(setup, &setup.root.join("build/dialects"), &DIALECTS)?)
-        .env("MOEGATE_DIALECTS_SPIN", build::spin(setup, &setup.root.join("build/dialects-spin"), &DIALECTS)?)
-        .env("MOEGATE_SPIN_HOST", spin::test_host(setup)?)
-        .env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"));
+    let worker = build::worker(setup, &setup.root.join("build/dialects"), &DIALECTS)?;
+    let component = build::spin(setup, &setup.root.join("build/dialects-spin"), &DIALECTS)?;
+    let host = spin::test_host(setup)?;
+    let hosts = |name: &str| {
+        let mut command = script(name);
+        command
+            .env("MOEGATE_DIALECTS_WORKER", &worker)
+            .env("MOEGATE_DIALECTS_SPIN", &component)
+            .env("MOEGATE_SPIN_HOST", &host)
+            .env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"));
+        command
+    };
     let check = |name, command| Check { name, command, counting: Counting::Lines };
     Ok(vec![
         check("the matrix of APIs and features", matrix),
         check("SDKs straight at the mock providers", script("direct.mjs")),
-        check("SDKs through the gateway", between),
+        check("SDKs through the gateway", hosts("run.mjs")),
+        check("requests by the OpenAPI document", hosts("openapi.mjs")),
     ])
 }
 

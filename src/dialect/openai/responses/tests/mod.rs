@@ -1,0 +1,12 @@
+use super::*;
+use crate::config::{Config, authoring};
+use crate::dialect::event::Output;
+use crate::dialect::request::{CannotEncode, Changes, Encoded, EncodedBody};
+use crate::dialect::{Gathered, StreamOptions};
+use crate::payload::edited;
+use crate::stream::Scanner;
+use moegate_wire::Price;
+use serde_json::{Value, json};
+
+mod answers;
+mod requests;
