@@ -84,7 +84,7 @@ impl Answer {
             },
             Delta::Reasoning(more) => match last {
                 Some(AnswerPart::Reasoning { text, redacted: false, signature: None }) => {
-                    text.push_str(&more)
+                    text.push_str(&more);
                 }
                 _ if more.is_empty() => self.ended = ended,
                 _ => self.parts.push(AnswerPart::Reasoning {
@@ -133,7 +133,7 @@ impl Answer {
                 }) {
                     Some(citations) => citations.push(citation),
                     None => {
-                        self.parts.push(AnswerPart::Text { text: String::new(), citations: vec![citation] })
+                        self.parts.push(AnswerPart::Text { text: String::new(), citations: vec![citation] });
                     }
                 }
             }

@@ -23,7 +23,7 @@ pub(in crate::dialect) fn join<'a>(id: &'a str, signature: Option<&str>) -> Cow<
 pub(in crate::dialect) fn split(id: Cow<'_, str>) -> (Cow<'_, str>, Option<String>) {
     let Some(at) = id.find(MARK) else { return (id, None) };
     let mut signature = id[at + MARK.len()..].replace('-', "+").replace('_', "/");
-    while signature.len() % 4 != 0 {
+    while !signature.len().is_multiple_of(4) {
         signature.push('=');
     }
     let id = match id {

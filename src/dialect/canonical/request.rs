@@ -254,6 +254,6 @@ impl<'a> Request<'a> {
             Content::ToolCall(call) => Some(call),
             _ => None,
         });
-        calls.filter(|call| call.id == result.id).last().map_or("", |call| &call.name)
+        calls.rev().find(|call| call.id == result.id).map_or("", |call| &call.name)
     }
 }

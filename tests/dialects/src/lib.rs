@@ -4,6 +4,7 @@
 //!   in process, with an origin of each API. [`framing`]: Amazon's. [`golden`]: what was written down, and whether it still is so. [`table`]: the page
 //!   of it for people.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
 pub mod api;
 pub mod fixture;
