@@ -84,6 +84,15 @@ impl<'a> Request<'a> {
         self.members.get(PROMPT)
     }
 
+    /// Of the Responses API.
+    pub(super) fn input(&self) -> Option<&'a RawValue> {
+        self.members.get(INPUT)
+    }
+
+    pub(super) fn without_elements(&self, all: &[&RawValue], gone: &[&RawValue], edits: &mut Vec<Edit>) {
+        self.members.without(all, gone, edits);
+    }
+
     pub(super) fn limits(&self) -> impl Iterator<Item = &'a RawValue> {
         [self.members.get(MAX_TOKENS), self.members.get(MAX_COMPLETION_TOKENS)].into_iter().flatten()
     }

@@ -2,10 +2,11 @@
 //!
 //! Origins that have it themselves get the request as it is ([`crate::config::Origin::has_responses`]), and their answers
 //! pass: [`reader`] reads them. For all others [`parse`] reads the request into the canonical form, and [`writer`] writes the
-//! answer, made of [`items`]. [`echo`]: what an answer repeats of its request. Nothing is stored: what refers to an earlier
+//! answer, made of [`items`]. [`echo`]: what an answer repeats of its request. [`foreign`]: what does not go to OpenAI. Nothing is stored: what refers to an earlier
 //! answer by its id can be said only to an origin that stores it.
 
 mod echo;
+mod foreign;
 mod items;
 mod parse;
 mod reader;

@@ -1,7 +1,7 @@
 //! A request of the Responses API, as it came.
 
 use super::super::request::Request as Read;
-use super::{echo, is_spoken_by, parse};
+use super::{echo, foreign, is_spoken_by, parse};
 use crate::dialect::request::{CannotEncode, Changes, Encoded, RequestFacts, Resume};
 use crate::dialect::{ClientRequest, registry};
 use crate::error::ApiError;
@@ -42,7 +42,11 @@ impl ClientRequest for Request<'_> {
             Some(Resume::Text(partial, _) | Resume::Tokens(partial)) if !partial.text.is_empty() => {
                 Err(CannotEncode::Resume)
             }
-            _ => Ok(self.0.with_edits(self.0.usual_edits(changes)?, changes)),
+            _ => {
+                let mut edits = self.0.usual_edits(changes)?;
+                foreign::edits(&self.0, &mut edits);
+                Ok(self.0.with_edits(edits, changes))
+            }
         }
     }
 

@@ -167,3 +167,22 @@ fn the_error_names_the_place() {
         assert_eq!(error.param.as_deref(), Some(param), "{body}");
     }
 }
+
+#[test]
+fn what_other_providers_left_in_a_conversation_does_not_go_to_openai() {
+    let input = json!([
+        {"role": "user", "content": "Hi"},
+        {"type": "reasoning", "id": "rs_01m7yzmhg0w8gagebv3q6tyvkr_0", "summary": [], "encrypted_content": "anthropic-claude-v1:c2ln"},
+        {"type": "reasoning", "id": "rs_01m7yzmhg0w8gagebv3q6tyvkr_0", "summary": [], "encrypted_content": null},
+        {"type": "reasoning", "id": "rs_0123456789012345678901234567890123456789", "summary": [], "encrypted_content": "gAAA"},
+        {"type": "function_call", "call_id": "call_1__thought__QUJD", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "call_1__thought__QUJD", "output": "x"},
+    ]);
+    let body = json!({"model": "own", "input": input}).to_string();
+    let sent: Value = serde_json::from_str(&body_of(&body, encoded("own", &body).unwrap())).unwrap();
+    let kept = json!([input[0], input[3],
+        {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "call_1", "output": "x"},
+    ]);
+    assert_eq!(sent["input"], kept);
+}
