@@ -150,6 +150,10 @@ impl<'a> OriginSecrets<'a> {
 
     /// Another key takes the place of the secret, which only signs: an access token.
     pub fn set_authorization(&mut self, value: HeaderValue) {
+        // It must not come back in an answer either.
+        let token =
+            value.to_str().ok().and_then(|text| Secret::new(text.strip_prefix("Bearer ").unwrap_or(text)));
+        self.others.extend(token);
         self.headers.push((header::AUTHORIZATION, value));
     }
 
@@ -185,12 +189,17 @@ impl<'a> OriginSecrets<'a> {
         Ok(())
     }
 
+    fn all(&self) -> impl Iterator<Item = &Secret> {
+        let aws =
+            self.aws.iter().flat_map(|aws| std::iter::once(&aws.access_key_id).chain(&aws.session_token));
+        self.bearer.iter().chain(&self.others).chain(aws)
+    }
+
     /// The text with all of them struck out; `None` where none stands in it.
     #[must_use]
     pub fn struck_from(&self, text: &str) -> Option<String> {
         let mut struck = None;
-        for Secret(secret) in self.bearer.iter().chain(&self.others).filter(|s| s.occurs_in(text.as_bytes()))
-        {
+        for Secret(secret) in self.all().filter(|s| s.occurs_in(text.as_bytes())) {
             struck = Some(struck.as_deref().unwrap_or(text).replace(secret.as_str(), "[secret]"));
         }
         struck
@@ -199,7 +208,7 @@ impl<'a> OriginSecrets<'a> {
     /// Whether any of them stands in `bytes`.
     #[must_use]
     pub fn occur_in(&self, bytes: &[u8]) -> bool {
-        self.bearer.iter().chain(&self.others).any(|secret| secret.occurs_in(bytes))
+        self.all().any(|secret| secret.occurs_in(bytes))
     }
 }
 

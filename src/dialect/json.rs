@@ -81,7 +81,38 @@ impl<'a> Visitor<'a> for Picked<'_, 'a> {
 
 /// A text's characters; `None` where the value is none.
 pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|Text(text)| text)
+    if let Ok(Text(text)) = serde_json::from_str::<Text<'_>>(raw.get()) {
+        return Some(text);
+    }
+    // Half of a surrogate pair, as where a model's tokens cut a character in two.
+    let mended = mended(raw.get())?;
+    serde_json::from_str::<String>(&mended).ok().map(Cow::Owned)
+}
+
+/// A JSON string whose lone surrogates are U+FFFD; `None` where it has none.
+fn mended(text: &str) -> Option<String> {
+    let code = |at: usize| u16::from_str_radix(text.get(at..at + 6)?.strip_prefix("\\u")?, 16).ok();
+    let mut out = String::with_capacity(text.len());
+    let (mut at, mut from, mut found) = (0, 0, false);
+    while let Some(next) = memchr::memchr(b'\\', &text.as_bytes()[at..]) {
+        at += next;
+        at += match code(at) {
+            Some(0xD800..=0xDBFF) if matches!(code(at + 6), Some(0xDC00..=0xDFFF)) => 12,
+            Some(0xD800..=0xDFFF) => {
+                out.push_str(&text[from..at]);
+                out.push_str("\\ufffd");
+                (from, found) = (at + 6, true);
+                6
+            }
+            Some(_) => 6,
+            None => 2,
+        };
+        if at >= text.len() {
+            break;
+        }
+    }
+    out.push_str(text.get(from..)?);
+    found.then_some(out)
 }
 
 /// The elements of an array.
@@ -202,6 +233,21 @@ mod tests {
         let json = "{\n \"a \\\"\": [1,\r\n 2],\t\"b\": \"\\\\\"\n}";
         assert_eq!(on_one_line(json), r#"{"a \"":[1,2],"b":"\\"}"#);
         assert_eq!(on_one_line("{ \"a\": 1 }"), "{ \"a\": 1 }");
+    }
+
+    #[test]
+    fn half_a_character_is_a_replacement() {
+        for (text, expected) in [
+            (r#""a\ud83db""#, Some("a\u{fffd}b")),
+            (r#""\ude00""#, Some("\u{fffd}")),
+            (r#""\ud83d\ude00\ud83d""#, Some("\u{1f600}\u{fffd}")),
+            (r#""\\ud83d""#, Some("\\ud83d")),
+            (r#""é\u0041""#, Some("éA")),
+            ("7", None),
+        ] {
+            let raw: &RawValue = serde_json::from_str(text).unwrap();
+            assert_eq!(string(raw).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -93,6 +93,15 @@ pub enum Resume<'a> {
     Tokens(&'a Partial),
 }
 
+impl Resume<'_> {
+    /// Whether there is something to go on with.
+    #[must_use]
+    pub fn has_text(&self) -> bool {
+        let (Self::Text(partial, _) | Self::Tokens(partial)) = self;
+        !partial.text.is_empty()
+    }
+}
+
 /// The request in an origin's dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {

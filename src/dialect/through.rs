@@ -34,6 +34,10 @@ pub(super) fn encode(
     format: &dyn OriginFormat,
 ) -> Result<Encoded, CannotEncode> {
     let to = Destination { origin: changes.origin, model: changes.model, ask_usage: changes.ask_usage };
+    // What is gone on with would begin anew, in the form that was asked for.
+    if request.format.is_some() && changes.resume.is_some_and(|resume| resume.has_text()) {
+        return Err(CannotEncode::Resume);
+    }
     match changes.resume {
         None => {}
         // Nothing but thoughts so far, if anything: the answer begins anew.
@@ -62,6 +66,9 @@ pub(super) fn encode(
 
 /// The name of the one event that a whole answer is sent to [`ThroughCodec`] as.
 pub(super) const WHOLE: &str = "moegate.answer";
+
+/// The data of an event that cannot be read.
+const UNREADABLE: &str = r#"{"error":{"message":"the origin's stream has an event that cannot be read"}}"#;
 
 /// The largest event or whole answer that is read: all of it stands in memory several times.
 pub(super) const LARGEST: usize = 8 * 1024 * 1024;
@@ -290,9 +297,15 @@ impl StreamCodec for ThroughCodec {
             Delta::Stop(Stop::Failed(reason)) => Some(failed_with(reason)),
             _ => None,
         });
-        let kind = failed.map_or(kind, |data| EventKind::Error(data.into()));
+        let kind = match kind {
+            // What is dropped here would be missing in an answer that looks whole.
+            EventKind::Malformed if begun => EventKind::Error(UNREADABLE.into()),
+            kind => failed.map_or(kind, |data| EventKind::Error(data.into())),
+        };
         if matches!(kind, EventKind::Error(_)) {
-            deltas.retain(|delta| !matches!(delta, Delta::Stop(_)));
+            // The event does not reach the client where another origin may go on.
+            let kept = self.options.partial.is_some();
+            deltas.retain(|delta| !matches!(delta, Delta::Stop(_)) && !(kept && delta.is_content()));
         }
         self.deltas(&deltas, &mut read, &mut out);
         read.usage = self.counts;
@@ -359,3 +372,7 @@ impl StreamCodec for ThroughCodec {
         self.writer.error(error)
     }
 }
+
+#[cfg(test)]
+#[path = "through_tests.rs"]
+mod tests;

@@ -60,7 +60,7 @@ pub(super) fn log(attempts: &[Attempt<'_>], skipped: &[Skipped<'_>]) -> String {
         for Skipped { target, params, .. } in skipped.iter().filter(|skipped| skipped.before == number) {
             entry(&mut text, target);
             text.push_str("\";reason=unsupported;params=\"");
-            quote(&mut text, &params.join(","));
+            quote(&mut text, &some_of(params, ","));
             text.push('"');
         }
         let Some(attempt) = attempts.get(number) else { break };
@@ -68,6 +68,18 @@ pub(super) fn log(attempts: &[Attempt<'_>], skipped: &[Skipped<'_>]) -> String {
         let (reason, ms, breaker) = (attempt.reason(), attempt.head_after_ms(), attempt.breaker.name());
         // Writing to a String cannot fail.
         let _ = write!(text, "\";reason={reason};ms={ms};breaker={breaker}");
+    }
+    text
+}
+
+/// So many names stand in a header at most: a client can send as many as it likes.
+const MOST_NAMES: usize = 8;
+
+/// The first of the names, and how many more there are.
+pub(super) fn some_of(names: &[String], between: &str) -> String {
+    let mut text = names[..names.len().min(MOST_NAMES)].join(between);
+    if names.len() > MOST_NAMES {
+        let _ = write!(text, "{between}+{}", names.len() - MOST_NAMES);
     }
     text
 }

@@ -236,9 +236,9 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         sent: Result<Exchanged<P>, SendError>,
         added_usage: bool,
     ) -> Outcome<P> {
-        let (status, headers, body) = match sent {
+        let (status, headers, body, seen) = match sent {
             Ok(Exchanged::Stream(stream)) => return Outcome::Found(Found::Stream(stream)),
-            Ok(Exchanged::Whole { status, headers, body }) => (status, headers, body),
+            Ok(Exchanged::Whole { status, headers, body, seen }) => (status, headers, body, seen),
             Err(error) => {
                 let told = judge::no_answer(&attempt.target, &error);
                 attempt.status = told.status;
@@ -270,11 +270,14 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                 return Outcome::Found(Found::Whole(Whole { status, headers, body }));
             }
             Judgement::PassError { status: shown, counts, failure } => {
-                (attempt.status, attempt.counts) = (shown, counts.or(nothing));
+                (attempt.status, attempt.counts) = (shown, counts.or(nothing).or(seen));
                 (failure, Whole { status: shown, headers, body: body.into_payload(Vec::new()) })
             }
             Judgement::Replace(error, failure) => {
-                (attempt.status, attempt.counts) = (error.status, nothing);
+                // An answer that failed was computed all the same.
+                let told = || exchange.answer(body.bytes(), &context).and_then(|answer| answer.counts);
+                attempt.status = error.status;
+                attempt.counts = nothing.or(seen).or_else(|| if status < 300 { told() } else { None });
                 (failure, self.replaced(&error, headers))
             }
         };

@@ -8,6 +8,7 @@ use super::reply::header_text;
 use super::send::{SendError, Timeouts};
 use super::stream::Watch;
 use crate::config::StreamMode;
+use crate::dialect::counts::Counts;
 use crate::dialect::{Exchange, Gathered, StreamOptions};
 use crate::payload::Edit;
 use crate::platform::{BodyError, Broken, FetchError, Payload, Platform};
@@ -17,7 +18,13 @@ use std::ops::Deref;
 
 /// What came of it.
 pub(super) enum Exchanged<P: Platform> {
-    Whole { status: u16, headers: HeaderMap, body: WholeBody<P> },
+    /// `seen`: counts that a stream told before it failed.
+    Whole {
+        status: u16,
+        headers: HeaderMap,
+        body: WholeBody<P>,
+        seen: Option<Counts>,
+    },
     Stream(OpenStream<P>),
 }
 
@@ -106,7 +113,7 @@ pub(super) async fn exchange<P: Platform>(
         // The status says enough to go on.
         let text =
             format!("its text cannot be read, since it is encoded as `{coding}`, which was not asked for");
-        return Ok(Exchanged::Whole { status, headers, body: WholeBody::Own(text.into_bytes()) });
+        return Ok(Exchanged::Whole { status, headers, body: WholeBody::Own(text.into_bytes()), seen: None });
     }
     if reading.stream && status == 200 {
         return open(platform, watch, incoming, headers, reading).await;
@@ -115,7 +122,7 @@ pub(super) async fn exchange<P: Platform>(
     if status == 200 && sse::begins(&body) == Some(true) {
         return gather(reading.exchange, headers, &body);
     }
-    Ok(Exchanged::Whole { status, headers, body: WholeBody::Received(body) })
+    Ok(Exchanged::Whole { status, headers, body: WholeBody::Received(body), seen: None })
 }
 
 async fn collect<P: Platform>(
@@ -146,7 +153,7 @@ fn gather<P: Platform>(
     }
     match exchange.gathered(body) {
         Gathered::Answer(bytes) | Gathered::Error(bytes) => {
-            Ok(Exchanged::Whole { status: 200, headers, body: WholeBody::Own(bytes) })
+            Ok(Exchanged::Whole { status: 200, headers, body: WholeBody::Own(bytes), seen: None })
         }
         Gathered::Truncated(counts, events) => Err(SendError::Truncated(counts, events)),
         Gathered::Malformed => Err(SendError::BadStream),
@@ -241,7 +248,7 @@ async fn open<P: Platform>(
             }
             Phase::Failed => {
                 let body = WholeBody::Own(scanner.error().to_vec());
-                return Ok(Exchanged::Whole { status: 200, headers, body });
+                return Ok(Exchanged::Whole { status: 200, headers, body, seen: scanner.seen().usage });
             }
             Phase::Malformed => return Err(SendError::BadStream),
             // Comments without end would fill the instance's memory.
@@ -287,7 +294,7 @@ fn unstreamed<P: Platform>(headers: HeaderMap, body: Vec<u8>, reading: Reading<'
             return Exchanged::Stream(OpenStream { incoming: None, first, scanner: Some(scanner), timeouts });
         }
     }
-    Exchanged::Whole { status: 200, headers, body: WholeBody::Own(body) }
+    Exchanged::Whole { status: 200, headers, body: WholeBody::Own(body), seen: None }
 }
 
 /// Whether the events come in AWS's binary framing.

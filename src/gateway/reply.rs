@@ -167,7 +167,7 @@ impl<P: Platform> RequestContext<'_, P> {
             insert(headers, ORIGIN, &attempt.target.origin.name);
         }
         if !self.dropped.is_empty() {
-            insert(headers, DROPPED, &self.dropped.join(", "));
+            insert(headers, DROPPED, &attempt::some_of(&self.dropped, ", "));
         }
         headers.insert(ATTEMPTS, self.attempts.len().into());
         if self.key.error_detail() == ErrorDetail::Full {

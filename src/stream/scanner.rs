@@ -275,7 +275,7 @@ impl Scanner {
             self.phase = match (&error, begun) {
                 (Some(_), _) => Phase::Failed,
                 // The end of nothing is no answer.
-                _ if malformed || end => Phase::Malformed,
+                _ if malformed || end && !begun => Phase::Malformed,
                 (None, true) => Phase::Begun,
                 (None, false) => Phase::NotYet,
             };

@@ -1,12 +1,12 @@
 //! What messages are made of, as Anthropic's blocks (API reference, "Messages" > "Create a Message" > `messages`).
 
 use crate::dialect::canonical::Signer;
+pub(super) use crate::dialect::canonical::arguments::as_object as input;
 use crate::dialect::canonical::request::{
     Content, Media, MediaKind, Part, ReasoningPart, Source, ToolCall, ToolResult,
 };
 use crate::dialect::canonical::unsupported::Unsupported;
 use crate::dialect::json_writer::JsonWriter;
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// Anthropic takes no more places to cache.
@@ -185,18 +185,4 @@ fn id<'i>(id: &'i str) -> Cow<'i, str> {
         return Cow::Borrowed(id);
     }
     Cow::Owned(id.chars().map(|c| if fits(c) { c } else { '_' }).collect())
-}
-
-/// A call's arguments as an object. What is none, since a model made it up or was cut short, becomes a member of one.
-pub(super) fn input(arguments: &str) -> Cow<'_, str> {
-    let text = arguments.trim();
-    if text.is_empty() {
-        return Cow::Borrowed("{}");
-    }
-    if text.starts_with('{') && serde_json::from_str::<&RawValue>(text).is_ok() {
-        return Cow::Borrowed(text);
-    }
-    let mut json = JsonWriter::default();
-    json.object(|json| json.member("arguments", text));
-    Cow::Owned(json.into_string())
 }

@@ -1,6 +1,7 @@
 //! The canonical form as a request to Converse.
 
 use crate::dialect::anthropic::thinking::{self, Thinking};
+use crate::dialect::canonical::arguments::as_object;
 use crate::dialect::canonical::request::{
     Content, Format, Media, MediaKind, Message, Part, Request, Role, Source, Tool, ToolChoice, ToolResult,
 };
@@ -66,8 +67,7 @@ fn content(json: &mut JsonWriter, part: &Part<'_>, unsupported: &mut Unsupported
             json.key("toolUse").object(|json| {
                 json.member("toolUseId", &call.id);
                 json.member("name", &call.name);
-                let is_object = call.arguments.trim_ascii_start().starts_with('{');
-                json.key("input").raw(if is_object { &call.arguments } else { "{}" });
+                json.key("input").raw(&as_object(&call.arguments));
             });
         }),
         Content::ToolResult(result) => tool_result(json, result, unsupported),

@@ -3,6 +3,7 @@
 use super::family::Family;
 use super::signature::SKIP;
 use crate::dialect::canonical::Signer;
+use crate::dialect::canonical::arguments::as_object;
 use crate::dialect::canonical::request::{
     Content, Media, MediaKind, Message, Part, ReasoningPart, Request, Role, Source, ToolCall, ToolResult,
 };
@@ -171,7 +172,7 @@ impl<'r> Writer<'r, '_> {
             json.key("functionCall").object(|json| {
                 self.id(json, &call.id);
                 json.member("name", &call.name);
-                json.key("args").raw(if call.arguments.is_empty() { "{}" } else { &call.arguments });
+                json.key("args").raw(&as_object(&call.arguments));
             });
             match &call.signature {
                 Some(signature) => json.member("thoughtSignature", signature),
