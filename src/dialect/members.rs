@@ -20,7 +20,8 @@ const MARK: &str = "\u{feff}";
 #[derive(Debug)]
 pub(super) struct Members<'a> {
     bytes: &'a [u8],
-    /// In the order of the names that were asked for.
+    names: &'static [&'static str],
+    /// In the order of the names.
     known: Vec<Option<&'a RawValue>>,
     others: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
@@ -69,7 +70,7 @@ impl<'a> Members<'a> {
     ///
     /// # Errors
     /// 400 that names the field and what it must be.
-    pub(super) fn read(bytes: &'a [u8], names: &[&'static str]) -> Result<Self, ApiError> {
+    pub(super) fn read(bytes: &'a [u8], names: &'static [&'static str]) -> Result<Self, ApiError> {
         let text = std::str::from_utf8(bytes).map_err(|e| {
             ApiError::invalid("invalid_json", None, format!("the request body is not UTF-8: {e}"))
         })?;
@@ -78,7 +79,7 @@ impl<'a> Members<'a> {
         if text.trim_start().as_bytes().first() != Some(&b'{') {
             return Err(ApiError::invalid("invalid_json", None, "the request body must be a JSON object"));
         }
-        let members = Members { bytes, known: vec![None; names.len()], others: Vec::new() };
+        let members = Members { bytes, names, known: vec![None; names.len()], others: Vec::new() };
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let members = Object { names, members }
             .deserialize(&mut deserializer)
@@ -136,6 +137,11 @@ impl<'a> Members<'a> {
     /// Another value for a member.
     pub(super) fn replaced(&self, old: &RawValue, text: String) -> Edit {
         Edit { span: span(self.bytes, old), text }
+    }
+
+    /// The body.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// A whole member goes.
@@ -201,12 +207,15 @@ impl<'a> Members<'a> {
         if self.bytes.starts_with(MARK.as_bytes()) {
             edits.push(Edit { span: 0..MARK.len(), text: String::new() });
         }
-        for (name, value) in &self.others {
+        let known = self.names.iter().zip(&self.known);
+        let known = known.filter_map(|(name, value)| value.map(|value| (*name, value)));
+        let others = self.others.iter().map(|(name, value)| (&**name, *value));
+        for (name, value) in known.chain(others) {
             if !changes.origin.denies(name) || is_harmless(name, value.get()) || name == own {
                 continue;
             }
             match changes.origin.denied_action() {
-                DeniedAction::Refuse => return Err(CannotEncode::Field(name.clone().into_owned())),
+                DeniedAction::Refuse => return Err(CannotEncode::Field(name.to_owned())),
                 DeniedAction::Drop => edits.extend(self.removed(value)),
             }
         }

@@ -142,6 +142,10 @@ impl<'a> Request<'a> {
         if partial.text.is_empty() {
             return Ok(());
         }
+        // JSON would begin anew.
+        if memchr::memmem::find(self.members.bytes(), b"application/json").is_some() {
+            return Err(CannotEncode::Resume);
+        }
         let mut json = JsonWriter::default();
         json.object(|json| {
             json.member("role", "model");
