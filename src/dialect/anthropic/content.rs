@@ -37,7 +37,7 @@ pub(super) fn is_thought(content: &Content<'_>) -> bool {
 }
 
 /// Whether a part is written at all: Anthropic refuses blank texts and others' thoughts.
-pub(super) fn is_said(part: &Part<'_>) -> bool {
+pub(in crate::dialect) fn is_said(part: &Part<'_>) -> bool {
     match &part.content {
         Content::Text(text) | Content::Refusal(text) => !text.trim().is_empty(),
         Content::Reasoning(_) => is_thought(&part.content),
@@ -179,7 +179,7 @@ fn reasoning(json: &mut JsonWriter, thought: &ReasoningPart<'_>) {
 }
 
 /// A call's id in the characters that Anthropic takes: `[A-Za-z0-9_-]`.
-fn id<'i>(id: &'i str) -> Cow<'i, str> {
+pub(in crate::dialect) fn id<'i>(id: &'i str) -> Cow<'i, str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if id.chars().all(fits) {
         return Cow::Borrowed(id);

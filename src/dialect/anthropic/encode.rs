@@ -18,9 +18,9 @@ use serde_json::value::RawValue;
 pub(super) const VERTEX_VERSION: &str = "vertex-2023-10-16";
 
 /// A conversation has to begin with the user.
-const OPENING: &str = "(The conversation begins.)";
+pub(in crate::dialect) const OPENING: &str = "(The conversation begins.)";
 /// It has to end with the user, where the model takes no prefill.
-const CLOSING: &str = "(Go on.)";
+pub(in crate::dialect) const CLOSING: &str = "(Go on.)";
 
 pub(super) fn encode(request: &Request<'_>, to: &Destination<'_>, unsupported: &mut Unsupported) -> Vec<u8> {
     let abilities = Abilities::of(&to.model.name);
@@ -54,12 +54,12 @@ pub(super) fn encode(request: &Request<'_>, to: &Destination<'_>, unsupported: &
 }
 
 /// The parts of neighbouring messages of one role: Anthropic wants user and assistant to take turns.
-pub(super) struct Turn<'r, 'a> {
-    pub(super) is_assistant: bool,
-    pub(super) parts: Vec<&'r Part<'a>>,
+pub(in crate::dialect) struct Turn<'r, 'a> {
+    pub(in crate::dialect) is_assistant: bool,
+    pub(in crate::dialect) parts: Vec<&'r Part<'a>>,
 }
 
-pub(super) fn turns<'r, 'a>(messages: &'r [Message<'a>]) -> Vec<Turn<'r, 'a>> {
+pub(in crate::dialect) fn turns<'r, 'a>(messages: &'r [Message<'a>]) -> Vec<Turn<'r, 'a>> {
     let mut turns: Vec<Turn<'r, 'a>> = Vec::new();
     for message in messages.iter().filter(|message| message.role != Role::System) {
         let is_assistant = message.role == Role::Assistant;

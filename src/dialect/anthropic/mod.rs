@@ -8,19 +8,19 @@
 //! - [`form`]: what the gateway itself says in this form.
 
 mod blocks;
-mod content;
+pub(in crate::dialect) mod content;
 mod count;
-mod encode;
+pub(in crate::dialect) mod encode;
 #[cfg(test)]
 mod fixtures;
 mod form;
-mod models;
+pub(in crate::dialect) mod models;
 mod parse;
 mod parse_content;
 mod reader;
 mod request;
 pub(super) mod thinking;
-mod tools;
+pub(in crate::dialect) mod tools;
 mod writer;
 
 use super::answer::OriginError;

@@ -4,7 +4,7 @@
 
 /// What a model takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Abilities {
+pub(in crate::dialect) struct Abilities {
     /// `thinking: adaptive`, with `output_config.effort`.
     pub(super) adaptive: bool,
     /// `thinking: enabled`, with a budget.
@@ -20,11 +20,11 @@ pub(super) struct Abilities {
     /// `output_config.format`, and `strict` tools.
     pub(super) native_format: bool,
     /// An assistant's message at the end, to go on with.
-    pub(super) prefill: bool,
+    pub(in crate::dialect) prefill: bool,
 }
 
 impl Abilities {
-    pub(super) fn of(model: &str) -> Self {
+    pub(in crate::dialect) fn of(model: &str) -> Self {
         let is_claude = model.contains("claude");
         let version = if is_claude { version(model).unwrap_or((99, 0)) } else { (3, 7) };
         let is = |family| model.contains(family);

@@ -119,7 +119,7 @@ pub(super) fn tools(
 }
 
 /// The names of the tools that were called.
-fn called<'r>(request: &'r Request<'_>) -> Vec<&'r str> {
+pub(in crate::dialect) fn called<'r>(request: &'r Request<'_>) -> Vec<&'r str> {
     let mut names: Vec<&str> = Vec::new();
     for part in request.messages.iter().flat_map(|message| &message.parts) {
         if let Content::ToolCall(call) = &part.content

@@ -1,14 +1,21 @@
 //! The canonical form as a request to Converse.
 
+use crate::dialect::anthropic::content::{id, is_said};
+use crate::dialect::anthropic::encode::{CLOSING, OPENING, turns};
+use crate::dialect::anthropic::models::Abilities;
 use crate::dialect::anthropic::thinking::{self, Thinking};
+use crate::dialect::anthropic::tools::called;
 use crate::dialect::canonical::arguments::as_object;
 use crate::dialect::canonical::request::{
-    Content, Format, Media, MediaKind, Message, Part, Request, Role, Source, Tool, ToolChoice, ToolResult,
+    Content, Format, Media, MediaKind, Part, Request, Role, Source, Tool, ToolChoice, ToolResult,
 };
 use crate::dialect::canonical::unsupported::Unsupported;
 use crate::dialect::canonical::{ANSWER_TOOL, Signer};
 use crate::dialect::format::Destination;
 use crate::dialect::json_writer::JsonWriter;
+
+/// Instead of no content, which Converse refuses as it does blank texts.
+const NOTHING: &str = ".";
 
 pub(super) fn encode(request: &Request<'_>, to: &Destination<'_>, unsupported: &mut Unsupported) -> Vec<u8> {
     let is_claude = to.model.name.contains("anthropic") || to.model.name.contains("claude");
@@ -20,14 +27,8 @@ pub(super) fn encode(request: &Request<'_>, to: &Destination<'_>, unsupported: &
     let most = if thinks { Some(most) } else { own };
     let mut json = JsonWriter::with_capacity(1024);
     json.object(|json| {
-        if !request.instructions.is_empty() {
-            json.key("system").array(|json| {
-                for part in &request.instructions {
-                    content(json, part, unsupported);
-                }
-            });
-        }
-        messages(json, request, unsupported);
+        system(json, request, unsupported);
+        messages(json, request, Abilities::of(&to.model.name), unsupported);
         inference(json, request, most, unsupported);
         tools(json, request, thinks, unsupported);
         additional(json, request, thinking, is_claude, unsupported);
@@ -35,37 +36,92 @@ pub(super) fn encode(request: &Request<'_>, to: &Destination<'_>, unsupported: &
     json.into_bytes()
 }
 
-/// Turns alternate: neighbours of one role are one message.
-fn messages(json: &mut JsonWriter, request: &Request<'_>, unsupported: &mut Unsupported) {
-    let is_assistant = |message: &Message<'_>| message.role == Role::Assistant;
+/// A system message in mid-conversation goes there too: nowhere else has it the same authority.
+fn system(json: &mut JsonWriter, request: &Request<'_>, unsupported: &mut Unsupported) {
+    let later = request.messages.iter().filter(|message| message.role == Role::System);
+    let parts = request.instructions.iter().chain(later.flat_map(|message| &message.parts));
+    let (texts, others): (Vec<_>, Vec<_>) =
+        parts.filter(|part| is_said(part)).partition(|part| matches!(part.content, Content::Text(_)));
+    unsupported.add_if(!others.is_empty(), "messages (a system message that is more than text)");
+    if !texts.is_empty() {
+        json.key("system").array(|json| texts.iter().for_each(|part| content(json, part, unsupported)));
+    }
+}
+
+/// User and assistant take turns, the user first, and no turn is empty.
+fn messages(
+    json: &mut JsonWriter,
+    request: &Request<'_>,
+    abilities: Abilities,
+    unsupported: &mut Unsupported,
+) {
+    let turns = turns(&request.messages);
     json.key("messages").array(|json| {
-        for group in request.messages.chunk_by(|a, b| is_assistant(a) == is_assistant(b)) {
+        if turns.first().is_none_or(|turn| turn.is_assistant) {
+            user(json, OPENING);
+        }
+        let last = turns.len().saturating_sub(1);
+        for (at, turn) in turns.iter().enumerate() {
+            let mut parts = turn.parts.clone();
+            parts.retain(|part| is_sayable(part, turn.is_assistant, unsupported));
             json.object(|json| {
-                json.member("role", if is_assistant(&group[0]) { "assistant" } else { "user" });
+                json.member("role", if turn.is_assistant { "assistant" } else { "user" });
                 json.key("content").array(|json| {
-                    let parts = || group.iter().flat_map(|message| &message.parts);
-                    let is_result = |part: &&Part<'_>| matches!(part.content, Content::ToolResult(_));
-                    // Results have to answer the calls before anything else is said.
-                    parts().filter(is_result).for_each(|part| content(json, part, unsupported));
-                    parts().filter(|part| !is_result(part)).for_each(|part| content(json, part, unsupported));
+                    if parts.is_empty() {
+                        text(json, NOTHING);
+                    }
+                    let end = parts.len().saturating_sub(1);
+                    for (place, part) in parts.iter().enumerate() {
+                        match &part.content {
+                            // Claude refuses white space at the end of a prefill.
+                            Content::Text(own) if turn.is_assistant && at == last && place == end => {
+                                text(json, own.trim_end());
+                            }
+                            _ => content(json, part, unsupported),
+                        }
+                    }
                 });
             });
+        }
+        if turns.last().is_some_and(|turn| turn.is_assistant) && !abilities.prefill {
+            unsupported.add("messages (one of the assistant's at the end)");
+            user(json, CLOSING);
         }
     });
 }
 
+fn user(json: &mut JsonWriter, own: &str) {
+    json.object(|json| {
+        json.member("role", "user");
+        json.key("content").array(|json| text(json, own));
+    });
+}
+
+fn text(json: &mut JsonWriter, text: &str) {
+    json.object(|json| json.member("text", text));
+}
+
+/// Whether Converse has a block for it. What it has none for is told.
+fn is_sayable(part: &Part<'_>, is_assistant: bool, unsupported: &mut Unsupported) -> bool {
+    let Content::Media(media) = &part.content else { return is_said(part) };
+    let refused = match &media.source {
+        _ if is_assistant => "messages (an image or a file of the assistant's)",
+        Source::Url(url) | Source::Id(url) if !url.starts_with("s3://") => "a file by its URL or id",
+        _ if media.kind == MediaKind::Audio => "input_audio",
+        _ => return true,
+    };
+    unsupported.add(refused);
+    false
+}
+
+/// A part that [`is_sayable`].
 fn content(json: &mut JsonWriter, part: &Part<'_>, unsupported: &mut Unsupported) {
     match &part.content {
-        Content::Text(text) | Content::Refusal(text) => {
-            // An empty text is refused.
-            if !text.is_empty() {
-                json.object(|json| json.member("text", text));
-            }
-        }
-        Content::Media(own) => media(json, own, unsupported),
+        Content::Text(own) | Content::Refusal(own) => text(json, own),
+        Content::Media(own) => media(json, own),
         Content::ToolCall(call) => json.object(|json| {
             json.key("toolUse").object(|json| {
-                json.member("toolUseId", &call.id);
+                json.member("toolUseId", &id(&call.id));
                 json.member("name", &call.name);
                 json.key("input").raw(&as_object(&call.arguments));
             });
@@ -100,14 +156,14 @@ fn cache_point(json: &mut JsonWriter) {
 fn tool_result(json: &mut JsonWriter, result: &ToolResult<'_>, unsupported: &mut Unsupported) {
     json.object(|json| {
         json.key("toolResult").object(|json| {
-            json.member("toolUseId", &result.id);
+            json.member("toolUseId", &id(&result.id));
             json.key("content").array(|json| {
-                if result.parts.is_empty() {
-                    json.raw(r#"{"text":" "}"#);
+                let mut parts: Vec<_> = result.parts.iter().collect();
+                parts.retain(|part| is_sayable(part, false, unsupported));
+                if parts.is_empty() {
+                    text(json, NOTHING);
                 }
-                for part in &result.parts {
-                    content(json, part, unsupported);
-                }
+                parts.iter().for_each(|part| content(json, part, unsupported));
             });
             if result.is_error {
                 json.member("status", "error");
@@ -116,7 +172,7 @@ fn tool_result(json: &mut JsonWriter, result: &ToolResult<'_>, unsupported: &mut
     });
 }
 
-fn media(json: &mut JsonWriter, media: &Media<'_>, unsupported: &mut Unsupported) {
+fn media(json: &mut JsonWriter, media: &Media<'_>) {
     let source = |json: &mut JsonWriter| {
         json.key("source").object(|json| match &media.source {
             Source::Text(text) => json.member("text", text),
@@ -126,11 +182,8 @@ fn media(json: &mut JsonWriter, media: &Media<'_>, unsupported: &mut Unsupported
             }
         });
     };
-    let is_elsewhere =
-        matches!(&media.source, Source::Url(url) | Source::Id(url) if !url.starts_with("s3://"));
     let subtype = media.media_type.split(';').next().unwrap_or("").rsplit('/').next().unwrap_or("");
     match media.kind {
-        _ if is_elsewhere => unsupported.add("a file by its URL or id"),
         MediaKind::Image => json.object(|json| {
             json.key("image").object(|json| {
                 json.member(
@@ -168,7 +221,7 @@ fn media(json: &mut JsonWriter, media: &Media<'_>, unsupported: &mut Unsupported
                 source(json);
             });
         }),
-        MediaKind::Audio => unsupported.add("input_audio"),
+        MediaKind::Audio => {}
     }
 }
 
@@ -217,23 +270,29 @@ fn tools(json: &mut JsonWriter, request: &Request<'_>, thinks: bool, unsupported
     };
     let is_none = request.tool_choice == Some(ToolChoice::None);
     // There is no word for it but to leave the tools out, which a conversation with calls does not allow.
-    unsupported.add_if(is_none && has_history, "tool_choice");
-    if (request.tools.is_empty() || is_none && !has_history) && schema.is_none() {
-        return;
-    }
+    unsupported.add_if(is_none && has_history && !request.tools.is_empty(), "tool_choice");
     let is_sent = |tool: &&Tool<'_>| match &request.tool_choice {
         Some(ToolChoice::Allowed(names, _)) => names.contains(&tool.name),
         Some(ToolChoice::None) => has_history,
         _ => true,
     };
+    let own: Vec<_> = request.tools.iter().filter(is_sent).collect();
+    // Calls in the conversation want tools, also where none can be called any more.
+    let called = if own.is_empty() { called(request) } else { Vec::new() };
+    if own.is_empty() && called.is_empty() && schema.is_none() {
+        return;
+    }
     json.key("toolConfig").object(|json| {
         json.key("tools").array(|json| {
-            for tool in request.tools.iter().filter(is_sent) {
+            for tool in &own {
                 let parameters = tool.parameters.map_or(r#"{"type":"object"}"#, |own| own.get());
                 tool_spec(json, &tool.name, tool.description.as_deref(), parameters);
                 if tool.cache.is_some() {
                     cache_point(json);
                 }
+            }
+            for name in called {
+                tool_spec(json, name, None, r#"{"type":"object"}"#);
             }
             if let Some(schema) = schema {
                 tool_spec(json, ANSWER_TOOL, Some("Give the answer as this JSON."), schema);
@@ -246,8 +305,9 @@ fn tools(json: &mut JsonWriter, request: &Request<'_>, thinks: bool, unsupported
         };
         match &request.tool_choice {
             // One of the tools, the answer's own among them.
-            _ if schema.is_some() && !request.tools.is_empty() => json.key("toolChoice").raw(r#"{"any":{}}"#),
+            _ if schema.is_some() && !own.is_empty() => json.key("toolChoice").raw(r#"{"any":{}}"#),
             _ if schema.is_some() => named(json, ANSWER_TOOL),
+            _ if own.is_empty() => {}
             Some(ToolChoice::Required | ToolChoice::Allowed(_, true)) => {
                 json.key("toolChoice").raw(r#"{"any":{}}"#);
             }

@@ -8,6 +8,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
+use crate::dialect::anthropic::models::Abilities;
 use crate::dialect::canonical::delta::Delta;
 use crate::dialect::canonical::request::Request as Canonical;
 use crate::dialect::canonical::unsupported::Unsupported;
@@ -31,6 +32,14 @@ impl OriginFormat for Converse {
         unsupported: &mut Unsupported,
     ) -> Vec<u8> {
         encode::encode(request, to, unsupported)
+    }
+
+    fn can_resume(&self, to: &Destination<'_>) -> bool {
+        Abilities::of(&to.model.name).prefill
+    }
+
+    fn trims_prefill(&self) -> bool {
+        true
     }
 
     fn answer<'b>(&self, body: &'b str) -> Option<Vec<Delta<'b>>> {

@@ -67,3 +67,33 @@ fn what_litellm_keeps_is_passed_over() {
     let tool = json!({"type": "function", "function": {"name": "f"}});
     assert_eq!(said(&json!({"messages": [user, assistant, result], "tools": [tool]})).1, [""; 0]);
 }
+
+/// API reference, `ContentBlock`, `ToolUseBlock`: texts are not blank, ids are of `[a-zA-Z0-9_-]+`, and blocks of tools want
+/// `toolConfig`.
+#[test]
+fn a_conversation_is_one_that_converse_takes() {
+    let call = json!({"id": "a:b", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let chat = json!({"messages": [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "  "},
+        {"role": "system", "content": "be brief"},
+        {"role": "user", "content": ""},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "a:b", "content": ""},
+        {"role": "assistant", "content": "so \n"},
+    ]});
+    let (body, unsupported) = said(&chat);
+    assert_eq!(unsupported, [""; 0]);
+    assert_eq!(body["system"], json!([{"text": "be brief"}]));
+    assert_eq!(
+        body["messages"],
+        json!([
+            {"role": "user", "content": [{"text": "hi"}]},
+            {"role": "assistant", "content": [{"toolUse": {"toolUseId": "a_b", "name": "f", "input": {}}}]},
+            {"role": "user", "content": [{"toolResult": {"toolUseId": "a_b", "content": [{"text": "."}]}}]},
+            {"role": "assistant", "content": [{"text": "so"}]},
+        ])
+    );
+    let tool = json!({"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}});
+    assert_eq!(body["toolConfig"], json!({"tools": [tool]}));
+}

@@ -189,7 +189,7 @@ fn messages(
         message(json, "user", &media, quirks, unsupported);
     }
     match own.role {
-        Role::Assistant => assistant(json, &others, prefix, quirks),
+        Role::Assistant => assistant(json, &others, prefix, quirks, unsupported),
         _ if others.is_empty() => {}
         Role::System => message(json, "system", &others, quirks, unsupported),
         Role::User => message(json, "user", &others, quirks, unsupported),
@@ -207,6 +207,10 @@ fn tool_message<'p, 'a>(json: &mut JsonWriter, result: &'p ToolResult<'a>, media
     }
     if text.is_empty() && !media.is_empty() {
         text.push_str("(the result is in the next message)");
+    }
+    // There is no member for it.
+    if result.is_error && !text.starts_with("Error") {
+        text.insert_str(0, "Error: ");
     }
     json.object(|json| {
         json.member("role", "tool");
@@ -300,7 +304,13 @@ fn url<'m>(media: &'m Media<'_>) -> Cow<'m, str> {
     }
 }
 
-fn assistant(json: &mut JsonWriter, parts: &[&Part<'_>], prefix: bool, quirks: &Quirks) {
+fn assistant(
+    json: &mut JsonWriter,
+    parts: &[&Part<'_>],
+    prefix: bool,
+    quirks: &Quirks,
+    unsupported: &mut Unsupported,
+) {
     let mut text = String::new();
     let mut refusal = String::new();
     let mut calls = Vec::new();
@@ -311,7 +321,8 @@ fn assistant(json: &mut JsonWriter, parts: &[&Part<'_>], prefix: bool, quirks: &
             Content::Refusal(more) => refusal.push_str(more),
             Content::ToolCall(call) => calls.push(call),
             Content::Reasoning(thought) => thoughts.push(thought),
-            Content::Media(_) | Content::ToolResult(_) => {}
+            Content::Media(_) => unsupported.add("messages (an image or a file of the assistant's)"),
+            Content::ToolResult(_) => {}
         }
     }
     json.object(|json| {
@@ -367,3 +378,7 @@ fn detail(json: &mut JsonWriter, thought: &ReasoningPart<'_>) {
         }
     });
 }
+
+#[cfg(test)]
+#[path = "encode_tests.rs"]
+mod tests;

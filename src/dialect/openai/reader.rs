@@ -48,8 +48,15 @@ fn counts<'b>(body: &'b str, choices: &[&RawValue], deltas: &mut Vec<Delta<'b>>)
 #[derive(Default)]
 pub(super) struct Reader {
     started: bool,
-    /// The calls under way: their index and id.
-    calls: Vec<(u64, String)>,
+    calls: Vec<Call>,
+}
+
+/// A call under way.
+struct Call {
+    index: u64,
+    /// Empty where the origin says none.
+    id: String,
+    has_arguments: bool,
 }
 
 impl EventReader for Reader {
@@ -142,16 +149,21 @@ impl Reader {
         let id = id.and_then(string).unwrap_or_default();
         let name = name.and_then(string).unwrap_or_default();
         let index = index.and_then(whole_number).unwrap_or(at);
-        let known = self.calls.iter().rposition(|(own, _)| *own == index);
-        // Ollama sends whole calls, all of index 0.
-        let is_new = |known: usize| !name.is_empty() && !id.is_empty() && self.calls[known].1 != *id;
+        let known = self.calls.iter().rposition(|call| call.index == index);
+        // Ollama sends whole calls, all of index 0, and older servers like it send them without ids.
+        let is_new = |known: usize| {
+            let call = &self.calls[known];
+            let is_other =
+                if id.is_empty() { call.id.is_empty() && call.has_arguments } else { call.id != *id };
+            !name.is_empty() && is_other
+        };
         let slot = match known {
             Some(known) if !is_new(known) => known,
             _ if name.is_empty() => return,
             _ => {
                 let slot = self.calls.len();
+                self.calls.push(Call { index, id: id.clone().into_owned(), has_arguments: false });
                 let id = if id.is_empty() { Cow::Owned(format!("call_{slot}")) } else { id };
-                self.calls.push((index, id.clone().into_owned()));
                 deltas.push(Delta::ToolCall { slot: slot as u64, id, name, signature: google(extra) });
                 slot
             }
@@ -162,6 +174,7 @@ impl Reader {
             arguments => arguments.and_then(string).unwrap_or_default(),
         };
         if !json.is_empty() {
+            self.calls[slot].has_arguments = true;
             deltas.push(Delta::Arguments { slot: slot as u64, json });
         }
     }
@@ -245,4 +258,46 @@ fn logprobs_of<'e>(logprobs: Option<&'e RawValue>, deltas: &mut Vec<Delta<'e>>) 
     let content = logprobs.and_then(|raw| pick(raw.get(), &["content"])).and_then(|[content]| content);
     let inner = content.and_then(|raw| raw.get().strip_prefix('[')?.strip_suffix(']')).map(str::trim);
     deltas.extend(inner.filter(|inner| !inner.is_empty()).map(|inner| Delta::Logprobs(inner.into())));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names and arguments of the calls, by slot.
+    fn calls(functions: &[(&str, &str)]) -> Vec<String> {
+        let mut reader = Reader::default();
+        let mut calls: Vec<String> = Vec::new();
+        for (id, function) in functions {
+            let call = format!(r#"{{"index":0,"id":"{id}","function":{function}}}"#);
+            let data = format!(r#"{{"choices":[{{"index":0,"delta":{{"tool_calls":[{call}]}}}}]}}"#);
+            let mut deltas = Vec::new();
+            assert_eq!(reader.event("", &data, &mut deltas), EventKind::Data);
+            for delta in deltas {
+                match delta {
+                    Delta::ToolCall { slot, id, name, .. } => {
+                        assert_eq!(slot, calls.len() as u64);
+                        calls.push(format!("{id} {name} "));
+                    }
+                    Delta::Arguments { slot, json } => calls[slot as usize].push_str(&json),
+                    _ => {}
+                }
+            }
+        }
+        calls
+    }
+
+    #[test]
+    fn whole_calls_under_one_index_are_several_with_and_without_ids() {
+        let (f, g) = (r#"{"name":"f","arguments":{}}"#, r#"{"name":"g","arguments":"{}"}"#);
+        assert_eq!(calls(&[("", f), ("", g)]), ["call_0 f {}", "call_1 g {}"]);
+        assert_eq!(calls(&[("a", f), ("b", g)]), ["a f {}", "b g {}"]);
+        // Pieces of one call, the name said again before and after its arguments begin.
+        let (begun, more) = (r#"{"name":"f","arguments":""}"#, r#"{"name":"f","arguments":"{}"}"#);
+        assert_eq!(calls(&[("", begun), ("", more)]), ["call_0 f {}"]);
+        assert_eq!(
+            calls(&[("a", begun), ("", r#"{"arguments":"{"}"#), ("", r#"{"name":"f","arguments":"}"}"#)]),
+            ["a f {}"]
+        );
+    }
 }
