@@ -165,10 +165,10 @@ impl<'a> Members<'a> {
 
     /// Elements of an array go; not all of them do. Both in their order.
     pub(super) fn without(&self, all: &[&RawValue], gone: &[&RawValue], edits: &mut Vec<Edit>) {
-        let is_gone = |raw: &RawValue| gone.iter().any(|own| std::ptr::eq(*own, raw));
+        let mut gone = gone.iter().peekable();
         let mut kept = false;
         for (at, raw) in all.iter().enumerate() {
-            if !is_gone(raw) {
+            if gone.next_if(|own| std::ptr::eq(**own, *raw)).is_none() {
                 kept = true;
                 continue;
             }
