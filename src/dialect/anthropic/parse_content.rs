@@ -1,12 +1,12 @@
 //! The blocks of a request's messages in the canonical form (API reference, "Messages" > "Create a Message" > `messages`).
 
 use super::SIGNERS;
-use crate::dialect::canonical::fields::{Fields, missing, wrong};
+use crate::dialect::canonical::fields::{Fields, client_list, missing};
 use crate::dialect::canonical::request::{
     Content, Media, MediaKind, Part, ReasoningPart, Source, ToolCall, ToolResult,
 };
 use crate::dialect::canonical::{Signer, call_id};
-use crate::dialect::json::{list, string};
+use crate::dialect::json::string;
 use crate::error::{ApiError, shown_name};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -53,7 +53,7 @@ fn texts_in<'a>(
     if let Some(text) = string(raw) {
         return Ok(if text.is_empty() { Vec::new() } else { vec![Content::Text(text).into()] });
     }
-    let elements = list(raw).ok_or_else(|| wrong(path, "must be a string or an array of blocks"))?;
+    let elements = client_list(raw, path, "must be a string or an array of blocks")?;
     let mut parts = Vec::new();
     for (at, raw) in elements.into_iter().enumerate() {
         parts.extend(block_in(place, Fields::of(raw, format!("{path}[{at}]"))?, others)?);

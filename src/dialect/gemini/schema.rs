@@ -2,8 +2,8 @@
 //! (<https://ai.google.dev/api/caching#Schema>); beside it there are members that take a JSON Schema.
 
 use super::parse::camel;
-use crate::dialect::canonical::fields::Fields;
-use crate::dialect::json::{list, string};
+use crate::dialect::canonical::fields::{Fields, client_list};
+use crate::dialect::json::string;
 use crate::dialect::json_writer::JsonWriter;
 use serde_json::value::RawValue;
 
@@ -37,7 +37,10 @@ pub(super) fn of_google(schema: &RawValue) -> String {
                 None => return false,
             },
             "enum" if is_nullable => json.key("enum").array(|json| {
-                list(value).unwrap_or_default().into_iter().for_each(|own| json.raw(own.get()));
+                client_list(value, "", "")
+                    .unwrap_or_default()
+                    .into_iter()
+                    .for_each(|own| json.raw(own.get()));
                 json.raw("null");
             }),
             "nullable" | "propertyOrdering" => {}
@@ -80,11 +83,11 @@ fn walk(json: &mut JsonWriter, schema: &RawValue, depth: u8, change: Change<'_>)
                     }),
                     Err(_) => json.raw(value.get()),
                 },
-                "anyOf" | "oneOf" | "allOf" | "prefixItems" => match list(value) {
-                    Some(all) => {
+                "anyOf" | "oneOf" | "allOf" | "prefixItems" => match client_list(value, "", "") {
+                    Ok(all) => {
                         json.array(|json| all.into_iter().for_each(|own| walk(json, own, depth, change)));
                     }
-                    None => json.raw(value.get()),
+                    Err(_) => json.raw(value.get()),
                 },
                 "items" | "additionalProperties" | "not" => walk(json, value, depth, change),
                 _ => json.raw(value.get()),
