@@ -16,6 +16,9 @@ use std::fmt;
 /// The byte order mark, in UTF-8.
 const MARK: &str = "\u{feff}";
 
+/// Bodies with more members are refused: one of many megabytes could hold millions, each of which takes memory.
+const MOST_OTHERS: usize = 10_000;
+
 /// The members of a body's object.
 #[derive(Debug)]
 pub(super) struct Members<'a> {
@@ -56,6 +59,9 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
                     return Err(A::Error::duplicate_field(self.names[at]));
                 }
                 Some(at) => self.members.known[at] = Some(value),
+                None if self.members.others.len() >= MOST_OTHERS => {
+                    return Err(A::Error::custom("it has more than 10000 members"));
+                }
                 None => self.members.others.push((name, value)),
             }
         }
@@ -171,10 +177,10 @@ impl<'a> Members<'a> {
 
     /// Elements of an array go; not all of them do. Both in their order.
     pub(super) fn without(&self, all: &[&RawValue], gone: &[&RawValue], edits: &mut Vec<Edit>) {
-        let is_gone = |raw: &RawValue| gone.iter().any(|own| std::ptr::eq(*own, raw));
+        let mut gone = gone.iter().peekable();
         let mut kept = false;
         for (at, raw) in all.iter().enumerate() {
-            if !is_gone(raw) {
+            if gone.next_if(|own| std::ptr::eq(**own, *raw)).is_none() {
                 kept = true;
                 continue;
             }
@@ -269,4 +275,34 @@ impl<'a> Members<'a> {
 /// 400 for a member of the wrong type.
 pub(super) fn wrong(field: &'static str, must: &str) -> ApiError {
     ApiError::invalid("wrong_type", Some(field), format!("`{field}` {must}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_of_too_many_members_is_refused() {
+        let body = |count: usize| format!("{{\"model\":\"m\"{}}}", ",\"x\":1".repeat(count));
+        assert!(Members::read(body(MOST_OTHERS).as_bytes(), &["model"]).is_ok());
+        let error = Members::read(body(MOST_OTHERS + 1).as_bytes(), &["model"]).unwrap_err();
+        assert_eq!(error.status, 400);
+        assert!(error.message.contains("more than 10000 members"), "{}", error.message);
+    }
+
+    #[test]
+    fn elements_go_with_their_commas() {
+        let body = br#"{"a":[1,2,3,4]}"#;
+        let members = Members::read(body, &["a"]).unwrap();
+        let all: Vec<&RawValue> = serde_json::from_str(members.get(0).unwrap().get()).unwrap();
+        for (gone, left) in
+            [(&[0, 2][..], "[2,4]"), (&[0, 1], "[3,4]"), (&[2, 3], "[1,2]"), (&[3], "[1,2,3]")]
+        {
+            let gone: Vec<_> = gone.iter().map(|&at| all[at]).collect();
+            let mut edits = Vec::new();
+            members.without(&all, &gone, &mut edits);
+            let made = edited(body, members.merged(edits));
+            assert_eq!(made, format!("{{\"a\":{left}}}").into_bytes());
+        }
+    }
 }

@@ -182,8 +182,14 @@ impl Scanner {
                 return Forward::Whole;
             }
         } else {
-            let mut bytes = std::mem::take(&mut self.held);
-            bytes.extend_from_slice(chunk);
+            let from = searched(&self.held);
+            self.held.extend_from_slice(chunk);
+            // Large events come in many chunks: none of them is searched or copied again for the next one.
+            let is_open = !self.oversized && self.held.len() <= self.codec.most_held();
+            if is_open && sse::end(&self.held, from).is_none() {
+                return Forward::Bytes(&self.out);
+            }
+            let bytes = std::mem::take(&mut self.held);
             if self.scan(&bytes) {
                 self.out = bytes;
             }
@@ -254,8 +260,7 @@ impl Scanner {
             };
         }
         self.codec.lost();
-        let ends = rest.iter().rev().take_while(|b| matches!(b, b'\n' | b'\r')).count();
-        let (pass, keep) = rest.split_at(rest.len().saturating_sub(ends + 1));
+        let (pass, keep) = rest.split_at(searched(rest));
         self.out.extend_from_slice(pass);
         self.held.extend_from_slice(keep);
     }
@@ -322,6 +327,13 @@ impl Scanner {
             (false, _) => format!("\n\n{}", self.codec.error_event(&close.error())),
         }
     }
+}
+
+/// From where the end of an event that has none so far is to be looked for when more has come: the byte before the last
+/// line's end, so that a line end cut in two counts as one.
+fn searched(held: &[u8]) -> usize {
+    let ends = held.iter().rev().take_while(|b| matches!(b, b'\n' | b'\r')).count();
+    held.len().saturating_sub(ends + 1)
 }
 
 #[cfg(test)]

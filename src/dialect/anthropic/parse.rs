@@ -1,7 +1,7 @@
 //! A request for a message in the canonical form (API reference, "Messages" > "Create a Message").
 
 use super::parse_content::{block, cache, texts};
-use crate::dialect::canonical::fields::{Fields, missing, unknown};
+use crate::dialect::canonical::fields::{Fields, client_list, missing, unknown};
 use crate::dialect::canonical::request::{Format, Message, Reasoning, Request, Role, Tool, ToolChoice};
 use crate::dialect::json::string;
 use crate::error::ApiError;
@@ -68,7 +68,7 @@ fn message<'a>(mut fields: Fields<'a>, others: &mut Vec<String>) -> Result<Messa
     let content = fields.take("content").ok_or_else(|| missing(&path))?;
     let mut parts = Vec::new();
     if content.get().starts_with('[') {
-        let elements = crate::dialect::json::list(content).unwrap_or_default();
+        let elements = client_list(content, &path, "must be a string or an array of blocks")?;
         for (at, raw) in elements.into_iter().enumerate() {
             parts.extend(block(Fields::of(raw, format!("{path}[{at}]"))?, others)?);
         }

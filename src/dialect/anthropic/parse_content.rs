@@ -1,13 +1,13 @@
 //! The blocks of a request's messages in the canonical form (API reference, "Messages" > "Create a Message" > `messages`).
 
 use super::SIGNERS;
-use crate::dialect::canonical::fields::{Fields, missing, wrong};
+use crate::dialect::canonical::fields::{Fields, client_list, missing};
 use crate::dialect::canonical::request::{
     Content, Media, MediaKind, Part, ReasoningPart, Source, ToolCall, ToolResult,
 };
 use crate::dialect::canonical::{Signer, call_id};
-use crate::dialect::json::{list, string};
-use crate::error::ApiError;
+use crate::dialect::json::string;
+use crate::error::{ApiError, shown_name};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -17,8 +17,35 @@ pub(super) fn cache<'a>(fields: &mut Fields<'a>) -> Result<Option<Cow<'a, str>>,
     Ok(Some(cache.text("ttl")?.unwrap_or_default()))
 }
 
+/// Where a block stands. Results and documents hold few kinds, so that nothing a client sends nests deeper than this.
+#[derive(Clone, Copy)]
+enum Place {
+    Message,
+    ToolResult,
+    Document,
+}
+
+impl Place {
+    fn may_hold(self, kind: &str) -> bool {
+        match self {
+            Self::Message => true,
+            Self::ToolResult => matches!(kind, "text" | "image" | "document"),
+            Self::Document => matches!(kind, "text" | "image"),
+        }
+    }
+}
+
 /// A text, or a list of blocks.
 pub(super) fn texts<'a>(
+    raw: &'a RawValue,
+    path: &str,
+    others: &mut Vec<String>,
+) -> Result<Vec<Part<'a>>, ApiError> {
+    texts_in(Place::Message, raw, path, others)
+}
+
+fn texts_in<'a>(
+    place: Place,
     raw: &'a RawValue,
     path: &str,
     others: &mut Vec<String>,
@@ -26,20 +53,29 @@ pub(super) fn texts<'a>(
     if let Some(text) = string(raw) {
         return Ok(if text.is_empty() { Vec::new() } else { vec![Content::Text(text).into()] });
     }
-    let elements = list(raw).ok_or_else(|| wrong(path, "must be a string or an array of blocks"))?;
+    let elements = client_list(raw, path, "must be a string or an array of blocks")?;
     let mut parts = Vec::new();
     for (at, raw) in elements.into_iter().enumerate() {
-        parts.extend(block(Fields::of(raw, format!("{path}[{at}]"))?, others)?);
+        parts.extend(block_in(place, Fields::of(raw, format!("{path}[{at}]"))?, others)?);
     }
     Ok(parts)
 }
 
 /// One block; `None` for one that no other API has words for, whose path is among the others.
-pub(super) fn block<'a>(
+pub(super) fn block<'a>(fields: Fields<'a>, others: &mut Vec<String>) -> Result<Option<Part<'a>>, ApiError> {
+    block_in(Place::Message, fields, others)
+}
+
+fn block_in<'a>(
+    place: Place,
     mut fields: Fields<'a>,
     others: &mut Vec<String>,
 ) -> Result<Option<Part<'a>>, ApiError> {
     let kind = fields.needed_text("type")?;
+    if !place.may_hold(&kind) {
+        others.push(format!("{} ({})", fields.path("type"), shown_name(&kind)));
+        return Ok(None);
+    }
     let content = match &*kind {
         "text" => {
             // Of answers that come back as they were given.
@@ -70,7 +106,7 @@ pub(super) fn block<'a>(
             let (id, _) = call_id::split(fields.needed_text("tool_use_id")?);
             let path = fields.path("content");
             let parts = match fields.take("content") {
-                Some(raw) => texts(raw, &path, others)?,
+                Some(raw) => texts_in(Place::ToolResult, raw, &path, others)?,
                 None => Vec::new(),
             };
             let is_error = fields.flag("is_error")? == Some(true);
@@ -127,7 +163,7 @@ fn media<'a>(
             let path = own.path("content");
             let raw = own.take("content").ok_or_else(|| missing(&path))?;
             let mut text = String::new();
-            for part in texts(raw, &path, others)? {
+            for part in texts_in(Place::Document, raw, &path, others)? {
                 match part.content {
                     Content::Text(more) => {
                         if !text.is_empty() {
@@ -148,4 +184,25 @@ fn media<'a>(
     own.rest(others);
     let name = fields.text("title")?.unwrap_or_default();
     Ok(Content::Media(Media { kind, source, media_type, name, detail: None }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_and_documents_do_not_nest() {
+        const LEVELS: usize = 10_000;
+        for open in [
+            r#"[{"type":"tool_result","tool_use_id":"a","content":"#,
+            r#"[{"type":"document","source":{"type":"content","content":"#,
+        ] {
+            let close = if open.contains("source") { "}}]" } else { "}]" };
+            let body = format!("{}[]{}", open.repeat(LEVELS), close.repeat(LEVELS));
+            let raw: &RawValue = serde_json::from_str(&body).unwrap();
+            let mut others = Vec::new();
+            texts(raw, "content", &mut others).unwrap();
+            assert!(others[0].contains(".content[0].type ("), "{others:?}");
+        }
+    }
 }

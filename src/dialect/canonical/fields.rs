@@ -1,8 +1,8 @@
 //! The members of an object that a client sent: read by name, and what is left is told.
 
-use crate::dialect::json::{Text, list, says_something, whole_number};
+use crate::dialect::json::{Text, says_something, whole_number};
 use crate::error::{ApiError, shown_name};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -12,6 +12,71 @@ use std::fmt;
 pub(in crate::dialect) struct Fields<'a> {
     path: String,
     members: Vec<(Cow<'a, str>, Option<&'a RawValue>)>,
+}
+
+/// Objects with more members are refused: a body of many megabytes could hold millions, each of which takes memory.
+const MOST_MEMBERS: usize = 10_000;
+/// Arrays with more elements are refused, for the same reason.
+const MOST_ELEMENTS: usize = 100_000;
+/// So many members that nobody read are told.
+const MOST_TOLD: usize = 100;
+
+/// Of a member given twice the last one holds, as in most parsers.
+fn keep_last(members: &mut Vec<(Cow<'_, str>, Option<&RawValue>)>) {
+    let mut order: Vec<usize> = (0..members.len()).collect();
+    order.sort_unstable_by(|&a, &b| members[a].0.cmp(&members[b].0).then(a.cmp(&b)));
+    let mut is_last = vec![true; members.len()];
+    for pair in order.windows(2) {
+        is_last[pair[0]] = members[pair[0]].0 != members[pair[1]].0;
+    }
+    let mut is_last = is_last.into_iter();
+    members.retain(|_| is_last.next().unwrap_or(true));
+}
+
+/// The elements of an array that a client sent. `must`: what it must be.
+///
+/// # Errors
+/// 400: it is none, or has too many elements.
+pub(in crate::dialect) fn client_list<'a>(
+    raw: &'a RawValue,
+    path: &str,
+    must: &str,
+) -> Result<Vec<&'a RawValue>, ApiError> {
+    let elements: Result<Elements<'a>, _> = serde_json::from_str(raw.get());
+    match elements {
+        Ok(Elements(elements)) if elements.len() > MOST_ELEMENTS => {
+            Err(wrong(path, "has too many elements: at most 100000 are read"))
+        }
+        Ok(Elements(elements)) => Ok(elements),
+        Err(_) => Err(wrong(path, must)),
+    }
+}
+
+struct Elements<'a>(Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Elements<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Array;
+        impl<'de> Visitor<'de> for Array {
+            type Value = Elements<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Elements<'de>, A::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = seq.next_element::<&RawValue>()? {
+                    // One too many shows that there are too many.
+                    if elements.len() <= MOST_ELEMENTS {
+                        elements.push(element);
+                    }
+                }
+                Ok(Elements(elements))
+            }
+        }
+        deserializer.deserialize_seq(Array)
+    }
 }
 
 struct Members<'a>(Vec<(Cow<'a, str>, Option<&'a RawValue>)>);
@@ -30,9 +95,10 @@ impl<'de> Deserialize<'de> for Members<'de> {
                 let mut members: Vec<(Cow<'de, str>, Option<&'de RawValue>)> = Vec::new();
                 while let Some(Text(name)) = map.next_key()? {
                     let value = map.next_value::<&RawValue>()?;
-                    // Of a member given twice the last one holds, as in most parsers.
-                    members.retain(|(own, _)| *own != name);
-                    members.push((name, Some(value)));
+                    // One too many shows that there are too many.
+                    if members.len() <= MOST_MEMBERS {
+                        members.push((name, Some(value)));
+                    }
                 }
                 Ok(Members(members))
             }
@@ -56,7 +122,13 @@ impl<'a> Fields<'a> {
         let path = path.into();
         let members: Result<Members<'a>, _> = serde_json::from_str(text);
         match members {
-            Ok(Members(members)) => Ok(Self { path, members }),
+            Ok(Members(members)) if members.len() > MOST_MEMBERS => {
+                Err(wrong(&path, "has too many members: at most 10000 are read"))
+            }
+            Ok(Members(mut members)) => {
+                keep_last(&mut members);
+                Ok(Self { path, members })
+            }
             Err(_) => Err(wrong(&path, "must be an object")),
         }
     }
@@ -134,14 +206,14 @@ impl<'a> Fields<'a> {
     /// An array's elements, each with its path.
     ///
     /// # Errors
-    /// 400: it is no array.
+    /// 400: it is no array, or has too many elements.
     pub(in crate::dialect) fn elements(
         &mut self,
         name: &str,
     ) -> Result<Vec<(String, &'a RawValue)>, ApiError> {
         let Some(raw) = self.take(name) else { return Ok(Vec::new()) };
         let path = self.path(name);
-        let elements = list(raw).ok_or_else(|| wrong(&path, "must be an array"))?;
+        let elements = client_list(raw, &path, "must be an array")?;
         Ok(elements.into_iter().enumerate().map(|(at, raw)| (format!("{path}[{at}]"), raw)).collect())
     }
 
@@ -171,7 +243,8 @@ impl<'a> Fields<'a> {
     /// The paths of what nobody took, where even `{}` asks for something.
     pub(in crate::dialect) fn rest_of_switches(self, others: &mut Vec<String>) {
         for (name, value) in &self.members {
-            if value.is_some_and(|value| !matches!(value.get(), "null" | "false")) {
+            if others.len() < MOST_TOLD && value.is_some_and(|value| !matches!(value.get(), "null" | "false"))
+            {
                 others.push(self.path(&shown_name(name)));
             }
         }
@@ -180,7 +253,7 @@ impl<'a> Fields<'a> {
     /// The paths of what nobody took and that asks for something.
     pub(in crate::dialect) fn rest(self, others: &mut Vec<String>) {
         for (name, value) in &self.members {
-            if value.is_some_and(says_something) {
+            if others.len() < MOST_TOLD && value.is_some_and(says_something) {
                 others.push(self.path(&shown_name(name)));
             }
         }
@@ -263,5 +336,31 @@ mod tests {
             assert!(error.param.unwrap().starts_with("m[0]."));
         }
         assert!(Fields::of_text("[]", "").is_err());
+    }
+
+    #[test]
+    fn the_last_of_two_members_holds() {
+        let fields = Fields::of_text(r#"{"b":1,"a":2,"b":3,"c":4,"a":5}"#, "").unwrap();
+        let members: Vec<_> = fields.into_members().into_iter().map(|(n, v)| format!("{n}{v}")).collect();
+        assert_eq!(members, ["b3", "c4", "a5"]);
+    }
+
+    #[test]
+    fn what_has_too_many_parts_is_refused_by_name() {
+        let text = format!("{{\"a\":[{}1],\"b\":[{}1]}}", "1,".repeat(100_000), "1,".repeat(99_999));
+        let mut fields = Fields::of_text(&text, "m").unwrap();
+        let error = fields.elements("a").unwrap_err();
+        assert_eq!((error.status, error.param.as_deref()), (400, Some("m.a")));
+        assert_eq!(fields.elements("b").unwrap().len(), 100_000);
+        let members = |count: usize| {
+            let members: Vec<_> = (0..count).map(|at| format!("\"{at}\":1")).collect();
+            Fields::of_text(&format!("{{{}}}", members.join(",")), "m").map(|fields| {
+                let mut others = Vec::new();
+                fields.rest(&mut others);
+                others.len()
+            })
+        };
+        assert_eq!(members(10_000).unwrap(), 100);
+        assert_eq!(members(10_001).unwrap_err().param.as_deref(), Some("m"));
     }
 }

@@ -4,6 +4,7 @@ use super::Signer;
 use crate::config::Prefill;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// A request for a generation. Numbers stay as the client wrote them.
 #[derive(Debug, Default)]
@@ -97,7 +98,7 @@ pub(in crate::dialect) struct ToolCall<'a> {
 #[derive(Debug)]
 pub(in crate::dialect) struct ToolResult<'a> {
     pub(in crate::dialect) id: Cow<'a, str>,
-    /// The tool's; empty where the API does not repeat it: see [`Request::tool_name`].
+    /// The tool's; empty where the API does not repeat it: see [`Request::tool_names`].
     pub(in crate::dialect) name: Cow<'a, str>,
     /// Texts and media.
     pub(in crate::dialect) parts: Vec<Part<'a>>,
@@ -244,16 +245,13 @@ impl<'a> Request<'a> {
         self.parallel_tool_calls == Some(false) && !self.tools.is_empty() && !is_one
     }
 
-    /// The name of the tool that was called under that id, for APIs that want it with the result.
-    pub(in crate::dialect) fn tool_name(&self, result: &'a ToolResult<'a>) -> &str {
-        if !result.name.is_empty() {
-            return &result.name;
-        }
+    /// The names of the tools that were called, by the calls' ids, for APIs that want them with the results.
+    pub(in crate::dialect) fn tool_names(&self) -> BTreeMap<&str, &str> {
         let parts = self.messages.iter().flat_map(|message| &message.parts);
         let calls = parts.filter_map(|part| match &part.content {
             Content::ToolCall(call) => Some(call),
             _ => None,
         });
-        calls.rev().find(|call| call.id == result.id).map_or("", |call| &call.name)
+        calls.map(|call| (&*call.id, &*call.name)).collect()
     }
 }

@@ -4,10 +4,13 @@
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::dialect) struct Unsupported(Vec<String>);
 
+/// So many are told: a body of megabytes could hold a million.
+const MOST: usize = 100;
+
 impl Unsupported {
     pub(in crate::dialect) fn add(&mut self, path: impl Into<String>) {
         let path = path.into();
-        if !self.0.contains(&path) {
+        if self.0.len() < MOST && !self.0.contains(&path) {
             self.0.push(path);
         }
     }

@@ -10,9 +10,11 @@ use crate::dialect::canonical::request::{
 use crate::dialect::canonical::unsupported::Unsupported;
 use crate::dialect::json_writer::JsonWriter;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 struct Writer<'r, 'u> {
-    request: &'r Request<'r>,
+    /// Of tools, by the ids of their calls.
+    names: BTreeMap<&'r str, &'r str>,
     family: Family,
     unsupported: &'u mut Unsupported,
 }
@@ -23,7 +25,7 @@ pub(super) fn write(
     family: Family,
     unsupported: &mut Unsupported,
 ) {
-    let mut writer = Writer { request, family, unsupported };
+    let mut writer = Writer { names: request.tool_names(), family, unsupported };
     // A system message within the conversation has no place of its own, so it stands with the others.
     let is_system = |message: &&Message<'_>| message.role == Role::System;
     let within = request.messages.iter().filter(is_system).flat_map(|message| &message.parts);
@@ -211,7 +213,8 @@ impl<'r> Writer<'r, '_> {
         if text.is_empty() && within.is_empty() && !files.is_empty() {
             text.push_str("(the result follows)");
         }
-        let name = self.request.tool_name(result);
+        let called = || self.names.get(&*result.id).copied().unwrap_or_default();
+        let name = if result.name.is_empty() { called() } else { &result.name };
         json.object(|json| {
             json.key("functionResponse").object(|json| {
                 self.id(json, &result.id);

@@ -3,9 +3,9 @@
 //! underscores: protobuf's JSON takes both.
 
 use super::turns;
-use crate::dialect::canonical::fields::{Fields, missing, unknown, wrong};
+use crate::dialect::canonical::fields::{Fields, client_list, missing, unknown, wrong};
 use crate::dialect::canonical::request::{Format, Reasoning, Request, Sampling, Tool, ToolChoice};
-use crate::dialect::json::{list, span, string, whole_number};
+use crate::dialect::json::{span, string, whole_number};
 use crate::error::ApiError;
 use crate::payload::{Edit, sort_edits};
 use serde_json::value::RawValue;
@@ -168,7 +168,8 @@ fn tool_choice<'a>(
 fn texts<'a>(fields: &mut Fields<'a>, name: &str) -> Result<Vec<Cow<'a, str>>, ApiError> {
     let path = fields.path(name);
     let Some(raw) = fields.take(name) else { return Ok(Vec::new()) };
-    let texts = list(raw).and_then(|all| all.into_iter().map(string).collect());
+    let all = client_list(raw, &path, "must be an array of strings")?;
+    let texts = all.into_iter().map(string).collect::<Option<_>>();
     texts.ok_or_else(|| wrong(&path, "must be an array of strings"))
 }
 

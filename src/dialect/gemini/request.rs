@@ -5,9 +5,10 @@ use super::parse::{camel, parse, schema_edits};
 use super::signature::MARK;
 use super::{COUNT, GROWING, STREAM};
 use crate::config::Prefill;
+use crate::dialect::canonical::fields::client_list;
 use crate::dialect::canonical::fields::{Fields, missing};
 use crate::dialect::format::OriginFormat;
-use crate::dialect::json::{list, pick, string, whole_number};
+use crate::dialect::json::{pick, string, whole_number};
 use crate::dialect::json_writer::JsonWriter;
 use crate::dialect::members::Members;
 use crate::dialect::request::{
@@ -114,8 +115,9 @@ impl<'a> Request<'a> {
         if memchr::memmem::find(contents.get().as_bytes(), MARK.as_bytes()).is_none() {
             return;
         }
-        for turn in list(contents).unwrap_or_default() {
-            let parts = pick(turn.get(), &["parts"]).and_then(|[parts]| list(parts?));
+        for turn in client_list(contents, "contents", "must be an array").unwrap_or_default() {
+            let parts = pick(turn.get(), &["parts"])
+                .and_then(|[parts]| client_list(parts?, "parts", "must be an array").ok());
             for part in parts.unwrap_or_default() {
                 let signatures = pick(part.get(), &["thoughtSignature", "thought_signature"]);
                 for signature in signatures.into_iter().flatten().flatten() {

@@ -3,11 +3,11 @@
 use super::parse::{inner, object};
 use super::signature::{SKIP, unmarked};
 use crate::dialect::canonical::Signer;
-use crate::dialect::canonical::fields::{Fields, missing, unknown, wrong};
+use crate::dialect::canonical::fields::{Fields, client_list, missing, unknown, wrong};
 use crate::dialect::canonical::request::{
     Content, Media, MediaKind, Message, Part, ReasoningPart, Role, Source, ToolCall, ToolResult,
 };
-use crate::dialect::json::{list, string};
+use crate::dialect::json::string;
 use crate::error::ApiError;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -37,10 +37,10 @@ pub(super) fn messages<'a>(
     contents: &'a RawValue,
     others: &mut Vec<String>,
 ) -> Result<Vec<Message<'a>>, ApiError> {
-    let elements = match list(contents) {
-        Some(elements) => elements,
-        None if contents.get().starts_with('{') => vec![contents],
-        None => return Err(wrong("contents", "must be an array")),
+    let elements = if contents.get().starts_with('{') {
+        vec![contents]
+    } else {
+        client_list(contents, "contents", "must be an array")?
     };
     let mut reader = Reader::default();
     let mut messages: Vec<Message<'a>> = Vec::new();

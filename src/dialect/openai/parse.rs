@@ -4,7 +4,7 @@
 use super::parse_tools::{tool, tool_choice};
 use crate::dialect::canonical::Signer;
 use crate::dialect::canonical::call_id;
-use crate::dialect::canonical::fields::{Fields, missing, unknown, wrong};
+use crate::dialect::canonical::fields::{Fields, client_list, missing, unknown, wrong};
 use crate::dialect::canonical::request::{
     Content, Format, Media, MediaKind, Message, Part, Reasoning, ReasoningPart, Request, Role, Source,
     ToolCall, ToolResult,
@@ -88,8 +88,8 @@ fn stop<'a>(body: &mut Fields<'a>) -> Result<Vec<Cow<'a, str>>, ApiError> {
     if let Some(text) = string(raw) {
         return Ok(vec![text]);
     }
-    let texts = crate::dialect::json::list(raw)
-        .and_then(|all| all.into_iter().map(string).collect::<Option<Vec<_>>>());
+    let all = client_list(raw, "stop", "must be a string or an array of strings")?;
+    let texts = all.into_iter().map(string).collect::<Option<Vec<_>>>();
     texts.ok_or_else(|| wrong("stop", "must be a string or an array of strings"))
 }
 
@@ -214,8 +214,7 @@ fn parts<'a>(
     if let Some(text) = string(content) {
         return Ok(if text.is_empty() { Vec::new() } else { vec![Content::Text(text).into()] });
     }
-    let elements = crate::dialect::json::list(content)
-        .ok_or_else(|| wrong(path, "must be a string or an array of parts"))?;
+    let elements = client_list(content, path, "must be a string or an array of parts")?;
     let element = |(at, raw)| part(Fields::of(raw, format!("{path}[{at}]"))?, others);
     elements.into_iter().enumerate().map(element).collect()
 }

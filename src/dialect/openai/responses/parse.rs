@@ -4,12 +4,12 @@
 use super::super::parse::of_url;
 use super::items::signature_of;
 use crate::dialect::canonical::call_id;
-use crate::dialect::canonical::fields::{Fields, missing, unknown, wrong};
+use crate::dialect::canonical::fields::{Fields, client_list, missing, unknown, wrong};
 use crate::dialect::canonical::request::{
     Content, Format, Media, MediaKind, Message, Part, Reasoning, ReasoningPart, Request, Role, Source, Tool,
     ToolCall, ToolChoice, ToolResult,
 };
-use crate::dialect::json::{list, string};
+use crate::dialect::json::string;
 use crate::error::ApiError;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -114,7 +114,7 @@ fn input<'a>(
         request.messages.push(Message { role: Role::User, parts });
         return Ok(());
     }
-    let items = list(raw).ok_or_else(|| wrong("input", "must be a string or an array of items"))?;
+    let items = client_list(raw, "input", "must be a string or an array of items")?;
     if items.is_empty() && request.instructions.is_empty() {
         return Err(wrong("input", "must not be empty"));
     }
@@ -250,7 +250,7 @@ fn parts<'a>(content: &'a RawValue, path: &str, others: &mut Vec<String>) -> Res
     if let Some(text) = string(content) {
         return Ok(if text.is_empty() { Vec::new() } else { vec![Content::Text(text).into()] });
     }
-    let elements = list(content).ok_or_else(|| wrong(path, "must be a string or an array of parts"))?;
+    let elements = client_list(content, path, "must be a string or an array of parts")?;
     let element = |(at, raw)| part(Fields::of(raw, format!("{path}[{at}]"))?, others);
     elements.into_iter().enumerate().map(element).collect()
 }
