@@ -21,6 +21,8 @@ pub(super) struct Passing {
     pub(super) origin: &'static dyn OriginFormat,
     /// What of the answer has to change.
     pub(super) edits: fn(&str, &Counts, &AnswerContext) -> Vec<Edit>,
+    /// The event behind a stream's finish reason; empty where the API has none.
+    pub(super) end_mark: &'static str,
 }
 
 impl Passing {
@@ -77,7 +79,7 @@ impl Exchange for Passing {
         if options.partial.is_some() && !options.several {
             return Box::new(ThroughCodec::new(self.client, self.origin, options));
         }
-        Box::new(PassingCodec::new(self.dialect, self.origin, options.plain_errors))
+        Box::new(PassingCodec::new(self.dialect, self.origin, options.plain_errors, self.end_mark))
     }
 }
 
@@ -87,6 +89,7 @@ pub(super) struct PassingCodec {
     origin: &'static dyn OriginFormat,
     reader: Box<dyn EventReader>,
     plain_errors: Option<String>,
+    end_mark: &'static str,
     counts: Option<Counts>,
     finished: bool,
 }
@@ -96,8 +99,10 @@ impl PassingCodec {
         dialect: &'static dyn ClientDialect,
         origin: &'static dyn OriginFormat,
         plain_errors: Option<String>,
+        end_mark: &'static str,
     ) -> Self {
-        Self { dialect, origin, reader: origin.reader(), plain_errors, counts: None, finished: false }
+        let reader = origin.reader();
+        Self { dialect, origin, reader, plain_errors, end_mark, counts: None, finished: false }
     }
 }
 
@@ -120,7 +125,12 @@ impl StreamCodec for PassingCodec {
         let mut output = Output::Pass;
         match kind {
             EventKind::Data => {}
-            EventKind::End => read.end = true,
+            EventKind::End if self.finished => read.end = true,
+            // An end without a finish reason is none, and would make a broken stream look whole.
+            EventKind::End => {
+                read.malformed = true;
+                output = Output::Drop;
+            }
             EventKind::Malformed => read.malformed = true,
             EventKind::Error(data) => {
                 let bytes = data.into_owned().into_bytes();
@@ -135,6 +145,10 @@ impl StreamCodec for PassingCodec {
 
     fn is_finished(&self) -> bool {
         self.finished
+    }
+
+    fn finish(&mut self) -> String {
+        self.end_mark.to_owned()
     }
 
     /// The last event of a Responses stream repeats all of the answer and of the instructions.
