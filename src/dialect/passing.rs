@@ -6,8 +6,8 @@ use super::canonical::stop::Stop;
 use super::counts::Counts;
 use super::event::{Output, StreamEvent};
 use super::exchange::{AnswerContext, Exchange, Gathered, StreamCodec, StreamOptions};
-use super::format::{ClientFormat, EventKind, EventReader, OriginFormat};
-use super::partial::Partial;
+use super::format::{ClientFormat, EventKind, EventReader, EventWriter, OriginFormat};
+use super::partial::{KeptWriter, Partial};
 use super::through::{LARGEST, Through, ThroughCodec};
 use super::{ClientDialect, errors};
 use crate::error::ApiError;
@@ -73,13 +73,33 @@ impl Exchange for Passing {
         self.through().gathered(stream)
     }
 
-    fn stream(&self, options: StreamOptions) -> Box<dyn StreamCodec> {
-        // What another origin may have to go on with is written here from the beginning.
-        // Of several answers at once that is none.
-        if options.partial.is_some() && !options.several {
+    fn stream(&self, mut options: StreamOptions) -> Box<dyn StreamCodec> {
+        // What goes on with another origin's answer has that one's id, and its parts are counted on.
+        if options.partial.as_ref().is_some_and(|partial| partial.resumed) {
             return Box::new(ThroughCodec::new(self.client, self.origin, options));
         }
-        Box::new(PassingCodec::new(self.dialect, self.origin, options.plain_errors, self.end_mark))
+        let mut codec = PassingCodec::new(self.dialect, self.origin, options.plain_errors, self.end_mark);
+        // With several answers at once no other origin can go on.
+        let partial = options.partial.take().filter(|_| !options.several);
+        codec.kept =
+            partial.map(|partial| Kept { partial, writer: self.client.writer(&options.context, true) });
+        Box::new(codec)
+    }
+}
+
+/// Where another origin may have to go on.
+struct Kept {
+    /// What the client has got.
+    partial: Partial,
+    /// As if it had written that: it writes what follows.
+    writer: Box<dyn EventWriter>,
+}
+
+impl Kept {
+    /// Takes in an event that passes. `false`: nobody can go on any more.
+    fn take(&mut self, name: &str, data: &str, deltas: &[Delta<'_>]) -> bool {
+        deltas.iter().for_each(|delta| self.partial.take(delta));
+        self.partial.has_text_only() && self.writer.passed(name, data, deltas)
     }
 }
 
@@ -92,6 +112,7 @@ pub(super) struct PassingCodec {
     end_mark: &'static str,
     counts: Option<Counts>,
     finished: bool,
+    kept: Option<Kept>,
 }
 
 impl PassingCodec {
@@ -102,7 +123,7 @@ impl PassingCodec {
         end_mark: &'static str,
     ) -> Self {
         let reader = origin.reader();
-        Self { dialect, origin, reader, plain_errors, end_mark, counts: None, finished: false }
+        Self { dialect, origin, reader, plain_errors, end_mark, counts: None, finished: false, kept: None }
     }
 }
 
@@ -119,6 +140,12 @@ impl StreamCodec for PassingCodec {
                 Delta::Stop(_) => self.finished = true,
                 _ => {}
             }
+        }
+        if !matches!(kind, EventKind::Error(_))
+            && let Some(kept) = &mut self.kept
+            && (kind == EventKind::Malformed || !kept.take(&name, &data, &deltas))
+        {
+            self.kept = None;
         }
         read.usage = self.counts;
         read.begun = !begun && (read.content || self.finished);
@@ -156,14 +183,19 @@ impl StreamCodec for PassingCodec {
         LARGEST
     }
 
-    fn lost(&mut self) {}
+    fn lost(&mut self) {
+        self.kept = None;
+    }
 
     fn take_partial(&mut self) -> Option<Partial> {
-        None
+        let Kept { mut partial, writer } = self.kept.take()?;
+        partial.id = Some(writer.id());
+        partial.writer = Some(KeptWriter(writer));
+        Some(partial)
     }
 
     fn keeps_partial(&self) -> bool {
-        false
+        self.kept.is_some()
     }
 
     fn origin_error_event(&self, data: &[u8]) -> String {
