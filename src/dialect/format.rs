@@ -83,6 +83,12 @@ pub(in crate::dialect) trait EventWriter {
     /// Appends the events for a delta. Stop and counts are kept for the end.
     fn delta(&mut self, delta: &Delta<'_>, out: &mut String);
 
+    /// Takes in an event of an origin of the same API that passes as it is: its name, its data, and what it says. What is
+    /// written later follows it. `false`: nobody can go on behind it, for it holds more than its deltas say.
+    fn passed(&mut self, _name: &str, _data: &str, _deltas: &[Delta<'_>]) -> bool {
+        false
+    }
+
     /// Appends what ends a whole answer: its reason, its counts, the API's end mark. `note`: who answered.
     fn end(&mut self, note: Option<&AttemptNote>, out: &mut String);
 

@@ -6,8 +6,8 @@ use super::canonical::stop::Stop;
 use super::counts::Counts;
 use super::event::{Output, StreamEvent};
 use super::exchange::{AnswerContext, Exchange, Gathered, StreamCodec, StreamOptions};
-use super::format::{ClientFormat, EventKind, EventReader, OriginFormat};
-use super::partial::Partial;
+use super::format::{ClientFormat, EventKind, EventReader, EventWriter, OriginFormat};
+use super::partial::{KeptWriter, Partial};
 use super::through::{LARGEST, Through, ThroughCodec};
 use super::{ClientDialect, errors};
 use crate::error::ApiError;
@@ -21,6 +21,8 @@ pub(super) struct Passing {
     pub(super) origin: &'static dyn OriginFormat,
     /// What of the answer has to change.
     pub(super) edits: fn(&str, &Counts, &AnswerContext) -> Vec<Edit>,
+    /// The event behind a stream's finish reason; empty where the API has none.
+    pub(super) end_mark: &'static str,
 }
 
 impl Passing {
@@ -71,13 +73,33 @@ impl Exchange for Passing {
         self.through().gathered(stream)
     }
 
-    fn stream(&self, options: StreamOptions) -> Box<dyn StreamCodec> {
-        // What another origin may have to go on with is written here from the beginning.
-        // Of several answers at once that is none.
-        if options.partial.is_some() && !options.several {
+    fn stream(&self, mut options: StreamOptions) -> Box<dyn StreamCodec> {
+        // What goes on with another origin's answer has that one's id, and its parts are counted on.
+        if options.partial.as_ref().is_some_and(|partial| partial.resumed) {
             return Box::new(ThroughCodec::new(self.client, self.origin, options));
         }
-        Box::new(PassingCodec::new(self.dialect, self.origin, options.plain_errors))
+        let mut codec = PassingCodec::new(self.dialect, self.origin, options.plain_errors, self.end_mark);
+        // With several answers at once no other origin can go on.
+        let partial = options.partial.take().filter(|_| !options.several);
+        codec.kept =
+            partial.map(|partial| Kept { partial, writer: self.client.writer(&options.context, true) });
+        Box::new(codec)
+    }
+}
+
+/// Where another origin may have to go on.
+struct Kept {
+    /// What the client has got.
+    partial: Partial,
+    /// As if it had written that: it writes what follows.
+    writer: Box<dyn EventWriter>,
+}
+
+impl Kept {
+    /// Takes in an event that passes. `false`: nobody can go on any more.
+    fn take(&mut self, name: &str, data: &str, deltas: &[Delta<'_>]) -> bool {
+        deltas.iter().for_each(|delta| self.partial.take(delta));
+        self.partial.has_text_only() && self.writer.passed(name, data, deltas)
     }
 }
 
@@ -87,8 +109,10 @@ pub(super) struct PassingCodec {
     origin: &'static dyn OriginFormat,
     reader: Box<dyn EventReader>,
     plain_errors: Option<String>,
+    end_mark: &'static str,
     counts: Option<Counts>,
     finished: bool,
+    kept: Option<Kept>,
 }
 
 impl PassingCodec {
@@ -96,8 +120,10 @@ impl PassingCodec {
         dialect: &'static dyn ClientDialect,
         origin: &'static dyn OriginFormat,
         plain_errors: Option<String>,
+        end_mark: &'static str,
     ) -> Self {
-        Self { dialect, origin, reader: origin.reader(), plain_errors, counts: None, finished: false }
+        let reader = origin.reader();
+        Self { dialect, origin, reader, plain_errors, end_mark, counts: None, finished: false, kept: None }
     }
 }
 
@@ -115,12 +141,23 @@ impl StreamCodec for PassingCodec {
                 _ => {}
             }
         }
+        if !matches!(kind, EventKind::Error(_))
+            && let Some(kept) = &mut self.kept
+            && (kind == EventKind::Malformed || !kept.take(&name, &data, &deltas))
+        {
+            self.kept = None;
+        }
         read.usage = self.counts;
         read.begun = !begun && (read.content || self.finished);
         let mut output = Output::Pass;
         match kind {
             EventKind::Data => {}
-            EventKind::End => read.end = true,
+            EventKind::End if self.finished => read.end = true,
+            // An end without a finish reason is none, and would make a broken stream look whole.
+            EventKind::End => {
+                read.malformed = true;
+                output = Output::Drop;
+            }
             EventKind::Malformed => read.malformed = true,
             EventKind::Error(data) => {
                 let bytes = data.into_owned().into_bytes();
@@ -137,19 +174,28 @@ impl StreamCodec for PassingCodec {
         self.finished
     }
 
+    fn finish(&mut self) -> String {
+        self.end_mark.to_owned()
+    }
+
     /// The last event of a Responses stream repeats all of the answer and of the instructions.
     fn most_held(&self) -> usize {
         LARGEST
     }
 
-    fn lost(&mut self) {}
+    fn lost(&mut self) {
+        self.kept = None;
+    }
 
     fn take_partial(&mut self) -> Option<Partial> {
-        None
+        let Kept { mut partial, writer } = self.kept.take()?;
+        partial.id = Some(writer.id());
+        partial.writer = Some(KeptWriter(writer));
+        Some(partial)
     }
 
     fn keeps_partial(&self) -> bool {
-        false
+        self.kept.is_some()
     }
 
     fn origin_error_event(&self, data: &[u8]) -> String {

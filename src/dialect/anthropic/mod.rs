@@ -17,6 +17,8 @@ mod form;
 pub(in crate::dialect) mod models;
 mod parse;
 mod parse_content;
+#[cfg(test)]
+mod passing_tests;
 mod reader;
 mod request;
 pub(super) mod thinking;
@@ -134,7 +136,13 @@ impl ClientDialect for Anthropic {
 }
 
 /// Anthropic's clients towards its own API: bytes pass by.
-static SAME: Passing = Passing { dialect: &Anthropic, client: &Messages, origin: &Messages, edits: cost };
+static SAME: Passing = Passing {
+    dialect: &Anthropic,
+    client: &Messages,
+    origin: &Messages,
+    edits: cost,
+    end_mark: "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+};
 
 /// What a whole answer is to say of its cost.
 fn cost(body: &str, counts: &Counts, context: &AnswerContext) -> Vec<Edit> {

@@ -4,6 +4,8 @@
 //! Anthropic's clients send thoughts back as they got them, with a signature that is opaque to them. One of another provider
 //! has that provider's name before it; a thought that nobody signed has an empty one.
 
+mod passed;
+
 use super::blocks::{Kind, call_id_of, citation, is_cited, signed, start, stopped, usage};
 use super::{content, form};
 use crate::dialect::canonical::Signer;
@@ -320,6 +322,10 @@ impl EventWriter for Writer {
             Delta::Stop(stop) => self.stop = Some(stop.clone()),
             Delta::Usage(counts) => self.counts.get_or_insert_default().grow(*counts),
         }
+    }
+
+    fn passed(&mut self, name: &str, data: &str, deltas: &[Delta<'_>]) -> bool {
+        self.take_passed(name, data, deltas)
     }
 
     fn end(&mut self, note: Option<&AttemptNote>, out: &mut String) {

@@ -153,8 +153,13 @@ impl ClientDialect for Gemini {
 }
 
 /// Google's clients towards Google's origins: bytes pass by.
-static SAME: Passing =
-    Passing { dialect: &Gemini, client: &GenerateContent, origin: &GenerateContent, edits: cost_edits };
+static SAME: Passing = Passing {
+    dialect: &Gemini,
+    client: &GenerateContent,
+    origin: &GenerateContent,
+    edits: cost_edits,
+    end_mark: "",
+};
 
 /// What puts the cost into an answer of Google's.
 fn cost_edits(body: &str, counts: &Counts, context: &AnswerContext) -> Vec<Edit> {

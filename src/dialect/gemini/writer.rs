@@ -1,5 +1,7 @@
 //! Answers for Google's clients, whole and as events: each a response of which the parts are new.
 
+mod passed;
+
 use super::form;
 use super::parts;
 use crate::dialect::canonical::Signer;
@@ -321,6 +323,10 @@ impl EventWriter for Writer {
             Delta::Stop(stop) => self.stop = Some(stop.clone()),
             Delta::Usage(counts) => self.counts.get_or_insert_default().grow(*counts),
         }
+    }
+
+    fn passed(&mut self, _name: &str, data: &str, deltas: &[Delta<'_>]) -> bool {
+        self.take_passed(data, deltas)
     }
 
     fn end(&mut self, note: Option<&AttemptNote>, out: &mut String) {

@@ -310,3 +310,34 @@ fn a_stream_that_breaks_off_ends_with_an_error_in_either_form() {
         assert!(array[1]["error"]["code"].is_u64(), "{array:?}");
     }
 }
+
+/// The event that a part of Google's comes in.
+fn event(part: &Value) -> String {
+    let body =
+        json!({"candidates": [{"content": {"parts": [part], "role": "model"}}], "responseId": "own-1"});
+    format!("data: {body}\n\n")
+}
+
+#[test]
+fn another_origin_goes_on_under_the_id_that_passed() {
+    let kept = || StreamOptions { partial: Some(Partial::default()), ..StreamOptions::default() };
+    let text = event(&json!({"text": "Hel", "thoughtSignature": "CiQB"}));
+    let code = event(&json!({"executableCode": {"language": "PYTHON", "code": "1"}}));
+    for (stream, goes_on) in [(text.clone(), true), (format!("{text}{code}"), false)] {
+        let mut scanner = Scanner::new(SAME.stream(kept()));
+        assert_eq!(scanner.push(stream.as_bytes()), Forward::Whole);
+        assert_eq!(scanner.end(Close::Broken).resumable, goes_on);
+        let Some(mut partial) = scanner.take_partial() else {
+            assert!(!goes_on);
+            continue;
+        };
+        assert_eq!(partial.text, "Hel");
+        partial.resume();
+        let options = StreamOptions { partial: Some(partial), ..StreamOptions::default() };
+        let mut scanner = Scanner::new(SAME.stream(options));
+        let more = event(&json!({"text": "lo"})).replace("own-1", "other");
+        let Forward::Bytes(out) = scanner.push(more.as_bytes()) else { panic!("said anew") };
+        let out = String::from_utf8(out.to_vec()).unwrap();
+        assert!(out.contains("\"responseId\":\"own-1\"") && !out.contains("CiQB"), "{out}");
+    }
+}

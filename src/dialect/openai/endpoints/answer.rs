@@ -47,7 +47,7 @@ impl Exchange for Passed {
     }
 
     fn stream(&self, options: StreamOptions) -> Box<dyn StreamCodec> {
-        Box::new(PassingCodec::new(&super::Endpoints, &Events, options.plain_errors))
+        Box::new(PassingCodec::new(&super::Endpoints, &Events, options.plain_errors, ""))
     }
 }
 
@@ -80,6 +80,8 @@ impl EventReader for Reader {
     fn event<'e>(&mut self, name: &'e str, data: &'e str, deltas: &mut Vec<Delta<'e>>) -> EventKind<'e> {
         let data = data.trim_ascii();
         if data == "[DONE]" {
+            // Servers whose events have other names tell the end by this alone.
+            deltas.push(Delta::Stop(Stop::End));
             return EventKind::End;
         }
         let Some([kind, error, counts]) = pick(data, &["type", "error", "usage"]) else {

@@ -99,7 +99,7 @@ impl ClientFormat for Responses {
 
 /// Clients and origins of this API: bytes pass by.
 static SAME: Passing =
-    Passing { dialect: &Responses, client: &Responses, origin: &Responses, edits: cost_edits };
+    Passing { dialect: &Responses, client: &Responses, origin: &Responses, edits: cost_edits, end_mark: "" };
 
 fn cost_edits(body: &str, counts: &Counts, context: &AnswerContext) -> Vec<Edit> {
     let object = pick(body, &["usage"]).and_then(|[usage]| usage::read(usage?));

@@ -328,6 +328,13 @@ fn what_passes_is_read_however_it_is_cut() {
     }
     let passed = streamed(&SAME, &stream, &[]);
     assert_eq!(passed, stream, "it passes as it is");
+    // Nobody can go on with it.
+    let kept = StreamOptions { partial: Some(Partial::default()), ..options() };
+    let mut scanner = Scanner::new(SAME.stream(kept));
+    let half = stream.find("event: response.output_text.done").unwrap();
+    assert_eq!(scanner.push(&stream.as_bytes()[..half]), Forward::Whole);
+    let finale = scanner.end(Close::Broken);
+    assert_eq!((finale.ending, finale.resumable), (Ending::Truncated, false));
 }
 
 #[test]
