@@ -305,7 +305,7 @@ impl StreamCodec for ThroughCodec {
         if matches!(kind, EventKind::Error(_)) {
             // The event does not reach the client where another origin may go on.
             let kept = self.options.partial.is_some();
-            deltas.retain(|delta| !matches!(delta, Delta::Stop(_)) && !(kept && delta.is_content()));
+            deltas.retain(|delta| !(matches!(delta, Delta::Stop(_)) || kept && delta.is_content()));
         }
         self.deltas(&deltas, &mut read, &mut out);
         read.usage = self.counts;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn context() -> AnswerContext {
+pub(super) fn context() -> AnswerContext {
     let price = Price { input: 1_000_000_000, output: 2_000_000_000, ..Price::default() };
     let echo = echo::of(br#"{"model":"m","input":"x","temperature":0.5,"tools":[ ]}"#).unwrap();
     AnswerContext {
@@ -14,7 +14,7 @@ fn context() -> AnswerContext {
     }
 }
 
-fn options() -> StreamOptions {
+pub(super) fn options() -> StreamOptions {
     StreamOptions { context: context(), include_usage: true, ..StreamOptions::default() }
 }
 
@@ -357,35 +357,6 @@ fn whole_answers_pass_with_their_cost() {
     assert_eq!(again["output"], own["output"].take());
     let stream = SAME.streamed(body.as_bytes(), &context()).unwrap();
     assert_eq!(accumulated(std::str::from_utf8(&stream).unwrap())["output"], again["output"].take());
-}
-
-#[test]
-fn errors_of_origins_are_read() {
-    for (event, message) in [
-        (
-            "event: error\ndata: {\"type\":\"error\",\"code\":\"server_error\",\"message\":\"Broken\",\"param\":null,\"sequence_number\":2}\n\n",
-            "Broken",
-        ),
-        (
-            "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\",\"message\":\"Spent\"}}\n\n",
-            "Spent",
-        ),
-        (
-            "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"status\":\"failed\",\"error\":{\"code\":\"server_error\",\"message\":\"Broken\"}}}\n\n",
-            "Broken",
-        ),
-        ("event: error\ndata: {\"type\":\"server_error\",\"message\":\"Broken\"}\n\n", "Broken"),
-        ("data: {\"error\":{\"message\":\"Before it\"}}\n\n", "Before it"),
-    ] {
-        let mut codec = SAME.stream(options());
-        let (read, output) = codec.event(event.as_bytes(), true);
-        let error = SAME.error(200, &read.error.unwrap()).unwrap();
-        assert_eq!((error.message.as_deref(), error.readable), (Some(message), true), "{event}");
-        assert_eq!(output, Output::Pass);
-    }
-    let failed = br#"{"object":"response","status":"failed","output":[],"error":{"code":"server_error","message":"Broken"},"usage":null}"#;
-    assert!(SAME.answer(failed, &context()).unwrap().dubious);
-    assert_eq!(SAME.error(200, failed).unwrap().message.as_deref(), Some("Broken"));
 }
 
 #[test]

@@ -11,4 +11,5 @@ use moegate_wire::Price;
 use serde_json::{Value, json};
 
 mod answers;
+mod errors;
 mod requests;

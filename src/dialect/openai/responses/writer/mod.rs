@@ -5,6 +5,7 @@
 //! began; a message's parts (texts, refusals) follow each other in one item, each thought and each call is one of its own.
 
 mod calls;
+mod members;
 mod text;
 
 use super::super::form;
@@ -19,6 +20,7 @@ use crate::dialect::format::EventWriter;
 use crate::dialect::json_writer::JsonWriter;
 use crate::dialect::partial::Partial;
 use crate::error::ApiError;
+use members::{failure, usage};
 
 const COMPLETED: &str = "completed";
 const INCOMPLETE: &str = "incomplete";
@@ -300,28 +302,6 @@ impl Writer {
             Open::Calls(calls) => calls.into_iter().for_each(|call| self.close_call(call, out)),
         }
     }
-}
-
-fn failure(json: &mut JsonWriter, code: &str, message: &str) {
-    json.object(|json| {
-        json.member("code", code);
-        json.member("message", message);
-    });
-}
-
-fn usage(json: &mut JsonWriter, counts: &Counts, context: &AnswerContext) {
-    let usage = &counts.usage;
-    json.object(|json| {
-        json.key("input_tokens").number(usage.prompt);
-        json.key("input_tokens_details").object(|json| {
-            json.key("cached_tokens").number(usage.cached);
-            json.key("cache_write_tokens").number(usage.cache_write);
-        });
-        json.key("output_tokens").number(usage.completion);
-        json.key("output_tokens_details").object(|json| json.key("reasoning_tokens").number(usage.reasoning));
-        json.key("total_tokens").number(usage.prompt + usage.completion);
-        json.key("cost").raw(&context.price.cost(usage).to_dollars());
-    });
 }
 
 impl EventWriter for Writer {
