@@ -61,7 +61,7 @@ fn an_empty_one_is_valid_and_lets_nobody_in() {
 #[test]
 fn each_mistake_is_named_with_its_place() {
     let table = [
-        ("kind = \"moegate\"", "kind = \"vllm\"", "", "unknown variant `vllm`"),
+        ("kind = \"moegate\"", "kind = \"vllmm\"", "", "unknown variant `vllmm`"),
         ("url = \"http://127", "uri = \"http://127", "", "unknown field `uri`"),
         ("sha256_secret = \"APP", "sha265_secret = \"APP", "", "unknown field `sha265_secret`"),
         ("input = \"0.10\"", "input = 0.1", "", "invalid type: floating point"),

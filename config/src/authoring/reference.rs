@@ -21,12 +21,13 @@ enum Of {
 }
 
 /// In the order in which a file has them.
-const SECTIONS: [(&str, Of); 14] = [
+const SECTIONS: [(&str, Of); 15] = [
     ("`[gateway]`", Of::Table("Gateway")),
     ("`[gateway.cors]`", Of::Table("Cors")),
     ("`[[origins]]`", Of::Table("Origin")),
     ("`[[origins.models]]`", Of::Table("Model")),
     ("`[origins.breaker]`", Of::Table("Breaker")),
+    ("`[origins.aws]`", Of::Table("Aws")),
     ("`[origins.fields]`", Of::Table("Fields")),
     ("`[[routes]]`", Of::Table("Route")),
     ("`[routes.rule]`", Of::Table("Rule")),

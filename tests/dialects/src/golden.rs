@@ -47,9 +47,18 @@ fn of_request(outcome: &Outcome) -> Value {
     json!({ "path": arrived.path, "headers": headers, "body": parsed(&String::from_utf8_lossy(&arrived.body)) })
 }
 
-/// A stream, event by event.
+/// A stream, event by event: its name, where it has one, and its data.
 fn events(body: &str) -> Vec<Value> {
-    body.split_terminator("\n\n").map(|event| json!(event)).collect()
+    let field = |event: &str, name: &str| {
+        let found = event.lines().find_map(|line| line.strip_prefix(name));
+        found.map(|text| text.trim_start().to_owned())
+    };
+    let shown = |event: &str| match (field(event, "event:"), field(event, "data:")) {
+        (None, Some(data)) => parsed(&data),
+        (Some(name), Some(data)) => json!({ "event": name, "data": parsed(&data) }),
+        _ => json!(event),
+    };
+    body.replace("\r\n", "\n").split_terminator("\n\n").map(shown).collect()
 }
 
 /// Plays a cell: what came of it, and what is to be written down.
