@@ -33,6 +33,11 @@ pub trait Exchange: Sync {
         false
     }
 
+    /// Whether it may write an answer of its own, which says who answered: [`AnswerContext`] in full.
+    fn writes(&self) -> bool {
+        true
+    }
+
     /// Whether the origin's bytes can go to the client unread.
     fn passes(&self) -> bool {
         true

@@ -19,13 +19,16 @@ const MARK: &str = "\u{feff}";
 /// Bodies with more members are refused: one of many megabytes could hold millions, each of which takes memory.
 const MOST_OTHERS: usize = 10_000;
 
+/// No API has more members that the gateway looks at.
+const MOST_KNOWN: usize = 16;
+
 /// The members of a body's object.
 #[derive(Debug)]
 pub(super) struct Members<'a> {
     bytes: &'a [u8],
     names: &'static [&'static str],
     /// In the order of the names.
-    known: Vec<Option<&'a RawValue>>,
+    known: [Option<&'a RawValue>; MOST_KNOWN],
     others: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
 
@@ -85,7 +88,8 @@ impl<'a> Members<'a> {
         if text.trim_start().as_bytes().first() != Some(&b'{') {
             return Err(ApiError::invalid("invalid_json", None, "the request body must be a JSON object"));
         }
-        let members = Members { bytes, names, known: vec![None; names.len()], others: Vec::new() };
+        debug_assert!(names.len() <= MOST_KNOWN);
+        let members = Members { bytes, names, known: [None; MOST_KNOWN], others: Vec::new() };
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let members = Object { names, members }
             .deserialize(&mut deserializer)

@@ -99,6 +99,9 @@ fn end_of_object(body: &[u8], open: usize) -> Option<usize> {
 /// A name without JSON's escapes.
 fn decoded(name: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(name);
+    if !name.contains(&b'\\') {
+        return text;
+    }
     match serde_json::from_str(&format!("\"{text}\"")) {
         Ok(decoded) => Cow::Owned(decoded),
         Err(_) => text,

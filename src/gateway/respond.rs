@@ -272,8 +272,12 @@ impl<P: Platform> RequestContext<'_, P> {
 
     /// What the gateway itself knows of an answer from there.
     pub(super) fn answer_context(&self, target: &Target<'_>) -> AnswerContext {
+        let price = target.model.price();
+        if !self.exchange(target).is_some_and(|exchange| exchange.writes()) {
+            return AnswerContext { price, ..AnswerContext::default() };
+        }
         AnswerContext {
-            price: target.model.price(),
+            price,
             request_id: self.id.clone(),
             created_s: self.started_ms / 1000,
             model: target.model.name.clone(),

@@ -117,6 +117,10 @@ impl Exchange for Same {
         errors::error_of(status, body)
     }
 
+    fn writes(&self) -> bool {
+        false
+    }
+
     fn refuses_usage(&self, status: u16, body: &[u8]) -> bool {
         errors::refuses_stream_options(status, body)
     }
