@@ -26,7 +26,8 @@ pub(crate) const NEEDED_FIELDS: [&str; 5] = ["model", "messages", "prompt", "str
 
 /// Which members of a request's body go to this origin. A third party's origin doesn't get, by default, what could
 /// choose another model, provider, price class or place to store under your key: `models`, `provider`, `route`,
-/// `fallbacks`, `plugins`, `service_tier`, `store`, `api_base`, `base_url`, `api_key`. One of kind `moegate` gets all.
+/// `fallbacks`, `plugins`, `service_tier`, `store`, `api_base`, `base_url`, `api_key`; the last three are
+/// refused from every client whatever stands here. One of kind `moegate` gets all others.
 /// Names are compared without regard to case, `-` and `_`, as some origins read them. A value that asks for nothing
 /// passes whatever its name: `null`, `false`, and a `service_tier` of `"auto"` or `"default"`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -83,7 +83,6 @@ impl Through {
         let mut answer = Answer::default();
         let mut reader = self.origin.reader();
         let mut start = 0;
-        let mut ended = false;
         while let Some(end) = sse::end(text.as_bytes(), start) {
             let event = &text.as_bytes()[start..end];
             start = end;
@@ -93,15 +92,13 @@ impl Through {
             deltas.into_iter().for_each(|delta| answer.take(delta));
             match kind {
                 EventKind::Data => {}
-                EventKind::End => {
-                    ended = true;
-                    break;
-                }
+                EventKind::End => break,
                 EventKind::Error(data) => return Err(Gathered::Error(data.into_owned().into_bytes())),
                 EventKind::Malformed => return Err(Gathered::Malformed),
             }
         }
-        if ended || answer.stop.is_some() {
+        // An end without a finish reason is none, as in a stream that passes.
+        if answer.stop.is_some() {
             return Ok(answer);
         }
         Err(Gathered::Truncated(answer.counts, answer.events))

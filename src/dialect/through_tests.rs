@@ -57,3 +57,14 @@ fn half_a_character_is_not_lost_with_its_event() {
     let (out, _) = read(Api::Gemini, cut, false);
     assert!(out.contains("a\u{fffd}"), "{out}");
 }
+
+#[test]
+fn an_end_without_a_finish_reason_is_no_whole_answer() {
+    let exchange = registry::through(Client::Anthropic, Api::Chat);
+    let begun = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+    let ended = "data: [DONE]\n\n";
+    let reason = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    assert_eq!(exchange.gathered([begun, ended].concat().as_bytes()), Gathered::Truncated(None, 1));
+    let whole = [begun, reason, ended].concat();
+    assert_eq!(exchange.gathered(whole.as_bytes()), Gathered::Answer(whole.clone().into_bytes()));
+}

@@ -1,18 +1,12 @@
 //! The gateway in process, with an origin of each API.
 
 use crate::api::{ClientApi, ClientCall, OriginApi};
+use crate::gateway::{InProcess, KEY};
 use http::{HeaderName, HeaderValue, Request, header};
-use moegate::gateway::Gateway;
-use moegate::platform::fake::{Arrived, Client, End, Got, Piece, Script, Scripted, World, serve};
-use moegate_wire::sign;
+use moegate::platform::fake::{Arrived, End, Got, Piece, Script, Scripted};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Noon, so that no day changes within a test.
-const NOW_MS: u64 = 1_795_262_400_000;
-const APP_KEY: &str = "mg-dialects-0123456789";
 
 /// Each origin's model is of its own name; the route is called `to-` and that.
 fn config() -> String {
@@ -41,13 +35,10 @@ fn config() -> String {
             );
         }
     }
-    text + "[[keys]]\nname = \"app\"\nsha256_secret = \"APP_KEY_SHA256\"\n"
+    text
 }
 
-pub struct Setting {
-    world: World,
-    gateway: Gateway,
-}
+pub struct Setting(InProcess);
 
 /// What came of a request.
 pub struct Outcome {
@@ -70,15 +61,10 @@ impl Setting {
     /// If the configuration is not valid.
     #[must_use]
     pub fn new() -> Self {
-        let mut secrets: BTreeMap<_, _> = OriginApi::ALL
-            .iter()
-            .map(|api| {
-                (format!("{}_KEY", api.folder().to_uppercase()), format!("sk-{}-0123456789", api.folder()))
-            })
-            .collect();
-        secrets.insert("APP_KEY_SHA256".to_owned(), sign::to_hex(&Sha256::digest(APP_KEY)));
-        let config = moegate_config::authoring::parse(&config()).unwrap();
-        Self { world: World::new(NOW_MS, secrets), gateway: Gateway::new(config) }
+        let secrets = OriginApi::ALL.map(|api| {
+            (format!("{}_KEY", api.folder().to_uppercase()), format!("sk-{}-0123456789", api.folder()))
+        });
+        Self(InProcess::new(&config(), secrets))
     }
 
     /// A client's request, answered by the origin with that body, which comes in pieces of so many bytes.
@@ -95,7 +81,7 @@ impl Setting {
         answer: &[u8],
         piece: usize,
     ) -> Outcome {
-        self.world.forget();
+        self.0.world.forget();
         let content_type = match (stream, model.ends_with("bedrock")) {
             (true, true) => "application/vnd.amazon.eventstream",
             (true, false) => "text/event-stream",
@@ -104,16 +90,16 @@ impl Setting {
         let pieces = answer.chunks(piece.max(1)).map(|bytes| Piece::Bytes(bytes.to_vec())).collect();
         let headers = vec![("content-type".to_owned(), content_type.to_owned())];
         let scripted = Scripted { status: 200, headers, pieces, end: End::Clean };
-        self.world.answer(Arc::new(move |_: &Arrived| Script::from(scripted.clone())));
-        let before = self.world.arrived().len();
-        let ClientCall { path, headers, body } = client.call(request, model, stream, APP_KEY);
+        self.0.world.answer(Arc::new(move |_: &Arrived| Script::from(scripted.clone())));
+        let before = self.0.world.arrived().len();
+        let ClientCall { path, headers, body } = client.call(request, model, stream, KEY);
         let mut head = Request::post(path).body(()).unwrap();
         head.headers_mut().insert(header::CONTENT_LENGTH, body.len().into());
         for (name, value) in headers {
             head.headers_mut().insert(HeaderName::from_static(name), HeaderValue::try_from(value).unwrap());
         }
-        let got = serve(&self.world, &self.gateway, head, Client::new(body));
-        outcome(got, self.world.arrived().into_iter().nth(before))
+        let got = self.0.serve(head, body);
+        outcome(got, self.0.world.arrived().into_iter().nth(before))
     }
 }
 

@@ -1,17 +1,11 @@
 //! Origins in clouds: how each wants its key, and where a request goes.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use dialects::gateway::{InProcess, KEY, status};
 use http::{Request, header};
-use moegate::gateway::Gateway;
-use moegate::platform::fake::{Arrived, Client, Got, Script, Scripted, World, serve};
-use moegate_wire::sign;
+use moegate::platform::fake::{Arrived, Got, Script, Scripted};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-const NOW_MS: u64 = 1_795_262_400_000;
-const KEY: &str = "mg-clouds-0123456789";
 
 const CONFIG: &str = r#"
 [[origins]]
@@ -27,7 +21,7 @@ kind = "azure-openai"
 url = "https://old.openai.azure.com/openai/deployments"
 api_version = "2024-10-21"
 secret = "OLD_KEY"
-models = [{ name = "my gpt", input = "1", output = "1" }]
+models = [{ name = "my-gpt", input = "1", output = "1" }]
 
 [[origins]]
 name = "signed"
@@ -52,19 +46,12 @@ secret = "ACCOUNT"
 breaker = { failures = 0 }
 models = [{ name = "gemini-2.5-flash", input = "1", output = "1" }]
 
-[[keys]]
-name = "app"
-sha256_secret = "APP_KEY_SHA256"
 "#;
 
-struct Setting {
-    world: World,
-    gateway: Gateway,
-}
+struct Setting(InProcess);
 
 impl Setting {
     fn new() -> Self {
-        let account = include_str!("../../../src/signing/fixtures/service_account.json");
         let secrets = [
             ("AZURE_KEY", "azure-key-0123456789"),
             ("OLD_KEY", "old-azure-key-0123456789"),
@@ -72,14 +59,12 @@ impl Setting {
             ("AWS_ID", "AKIDEXAMPLE"),
             ("AWS_SESSION", "session-token-0123456789"),
             ("BEDROCK_KEY", "bedrock-key-0123456789"),
-            ("ACCOUNT", account),
-            ("APP_KEY_SHA256", &sign::to_hex(&Sha256::digest(KEY))),
+            ("ACCOUNT", include_str!("../../../src/signing/fixtures/service_account.json")),
         ];
-        let secrets: BTreeMap<_, _> =
-            secrets.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let mut config = CONFIG.to_owned();
         for (origin, model) in [
             ("azure", "gpt"),
+            ("deployments", "my-gpt"),
             ("signed", "us.amazon.nova-lite-v1:0"),
             ("bearer", "amazon.nova-lite-v1:0"),
             ("vertex", "gemini-2.5-flash"),
@@ -88,8 +73,7 @@ impl Setting {
                 "[[routes]]\nmodel = \"{origin}\"\norigin = \"{origin}\"\norigin_model = \"{model}\"\n"
             );
         }
-        let config = moegate_config::authoring::parse(&config.replace("my gpt", "my-gpt")).unwrap();
-        Self { world: World::new(NOW_MS, secrets), gateway: Gateway::new(config) }
+        Self(InProcess::new(&config, secrets))
     }
 
     fn ask(
@@ -98,13 +82,13 @@ impl Setting {
         stream: bool,
         answer: impl Fn(&Arrived) -> Script + Send + Sync + 'static,
     ) -> Got {
-        self.world.answer(Arc::new(answer));
+        self.0.world.answer(Arc::new(answer));
         let body = json!({"model": model, "stream": stream, "messages": [{"role": "user", "content": "Hi"}]});
         let head = Request::post("/v1/chat/completions")
             .header(header::AUTHORIZATION, format!("Bearer {KEY}"))
             .body(())
             .unwrap();
-        serve(&self.world, &self.gateway, head, Client::new(body.to_string().into_bytes()))
+        self.0.serve(head, body.to_string().into_bytes())
     }
 }
 
@@ -124,20 +108,26 @@ fn text_of(got: &Got) -> String {
     String::from_utf8_lossy(&got.body).into_owned()
 }
 
-fn status(got: &Got) -> u16 {
-    got.reply.as_ref().map_or(0, |reply| reply.status().as_u16())
-}
-
 #[test]
 fn azure_wants_its_key_in_a_header_of_its_own() {
-    let setting = Setting::new();
-    let answer = json!({"choices": [{"index": 0, "message": {"content": "Hello"}, "finish_reason": "stop"}]});
-    let got = setting.ask("azure", false, move |_| json_of(200, &answer));
-    assert_eq!(status(&got), 200, "{}", text_of(&got));
-    let arrived = setting.world.arrived().remove(0);
-    assert_eq!(arrived.path, "/openai/v1/chat/completions");
-    assert_eq!(arrived.header("api-key"), Some("azure-key-0123456789"));
-    assert_eq!(arrived.header("authorization"), None);
+    for (model, path, key) in [
+        ("azure", "/openai/v1/chat/completions", "azure-key-0123456789"),
+        (
+            "deployments",
+            "/openai/deployments/my-gpt/chat/completions?api-version=2024-10-21",
+            "old-azure-key-0123456789",
+        ),
+    ] {
+        let setting = Setting::new();
+        let answer =
+            json!({"choices": [{"index": 0, "message": {"content": "Hello"}, "finish_reason": "stop"}]});
+        let got = setting.ask(model, false, move |_| json_of(200, &answer));
+        assert_eq!(status(&got), 200, "{}", text_of(&got));
+        let arrived = setting.0.world.arrived().remove(0);
+        assert_eq!(arrived.path, path);
+        assert_eq!(arrived.header("api-key"), Some(key));
+        assert_eq!(arrived.header("authorization"), None);
+    }
 }
 
 #[test]
@@ -145,10 +135,10 @@ fn bedrock_takes_a_key_or_a_signature() {
     let setting = Setting::new();
     let got = setting.ask("bearer", false, |_| json_of(200, &converse()));
     assert_eq!(status(&got), 200, "{}", text_of(&got));
-    let mut arrived = setting.world.arrived();
+    let mut arrived = setting.0.world.arrived();
     let got = setting.ask("signed", false, |_| json_of(200, &converse()));
     assert_eq!(status(&got), 200, "{}", text_of(&got));
-    arrived.extend(setting.world.arrived());
+    arrived.extend(setting.0.world.arrived());
     assert_eq!(arrived[0].path, "/model/amazon.nova-lite-v1%3A0/converse");
     assert_eq!(arrived[0].header("authorization"), Some("Bearer bedrock-key-0123456789"));
     let signature = arrived[1].header("authorization").unwrap();
@@ -213,7 +203,7 @@ fn vertex_gets_an_access_token_which_is_kept() {
     for _ in 0..2 {
         let got = setting.ask("vertex", false, play.clone());
         assert_eq!(status(&got), 200, "{}", text_of(&got));
-        arrived.extend(setting.world.arrived());
+        arrived.extend(setting.0.world.arrived());
     }
     let paths: Vec<_> = arrived.iter().map(|arrived| arrived.path.as_str()).collect();
     let generate =
@@ -237,7 +227,7 @@ fn a_token_that_is_refused_is_not_used_again() {
     };
     for _ in 0..2 {
         assert_eq!(status(&setting.ask("vertex", false, play)), 502);
-        let tokens = setting.world.arrived().iter().filter(|arrived| arrived.path == "/token").count();
+        let tokens = setting.0.world.arrived().iter().filter(|arrived| arrived.path == "/token").count();
         assert_eq!(tokens, 1);
     }
 }

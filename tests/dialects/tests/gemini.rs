@@ -1,17 +1,11 @@
 //! What is Google's API's own: a stream as a growing array, tokens counted, models, errors.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use dialects::gateway::{InProcess, KEY, status};
 use http::Request;
-use moegate::gateway::Gateway;
-use moegate::platform::fake::{Arrived, Client, End, Got, Piece, Script, Scripted, World, serve};
-use moegate_wire::sign;
+use moegate::platform::fake::{Arrived, End, Got, Piece, Script, Scripted};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-const NOW_MS: u64 = 1_795_262_400_000;
-const KEY: &str = "mg-gemini-0123456789";
 
 const CONFIG: &str = r#"
 [[origins]]
@@ -42,9 +36,6 @@ origin = "chat"
 origin_model = "gpt"
 budget = { attempts = 1 }
 
-[[keys]]
-name = "app"
-sha256_secret = "APP_KEY_SHA256"
 "#;
 
 const EVENTS: [&str; 2] = [
@@ -52,29 +43,19 @@ const EVENTS: [&str; 2] = [
     r#"{"candidates":[{"content":{"parts":[{"text":"lo"}],"role":"model"},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":2,"totalTokenCount":5},"modelVersion":"gemini-3.5-flash","responseId":"a"}"#,
 ];
 
-struct Setting {
-    world: World,
-    gateway: Gateway,
-}
+struct Setting(InProcess);
 
 impl Setting {
     fn new() -> Self {
-        let secrets = [
-            ("GOOGLE_KEY", "google-key-0123456789"),
-            ("CHAT_KEY", "chat-key-0123456789"),
-            ("APP_KEY_SHA256", &sign::to_hex(&Sha256::digest(KEY))),
-        ];
-        let secrets: BTreeMap<_, _> =
-            secrets.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let config = moegate_config::authoring::parse(CONFIG).unwrap();
-        Self { world: World::new(NOW_MS, secrets), gateway: Gateway::new(config) }
+        let secrets = [("GOOGLE_KEY", "google-key-0123456789"), ("CHAT_KEY", "chat-key-0123456789")];
+        Self(InProcess::new(CONFIG, secrets))
     }
 
     fn request(&self, method: &str, path: &str, body: &Value) -> Got {
         let head =
             Request::builder().method(method).uri(path).header("x-goog-api-key", KEY).body(()).unwrap();
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        serve(&self.world, &self.gateway, head, Client::new(body))
+        self.0.serve(head, body)
     }
 
     /// A request, answered with those pieces.
@@ -82,13 +63,9 @@ impl Setting {
         let headers = vec![("content-type".to_owned(), content_type.to_owned())];
         let pieces = vec![Piece::Bytes(answer.as_bytes().to_vec())];
         let scripted = Scripted { status, headers, pieces, end: End::Clean };
-        self.world.answer(Arc::new(move |_: &Arrived| Script::from(scripted.clone())));
+        self.0.world.answer(Arc::new(move |_: &Arrived| Script::from(scripted.clone())));
         self.request("POST", path, &json!({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}))
     }
-}
-
-fn status(got: &Got) -> u16 {
-    got.reply.as_ref().map_or(0, |reply| reply.status().as_u16())
 }
 
 fn content_type(got: &Got) -> &str {
@@ -112,7 +89,7 @@ fn a_stream_without_sse_is_an_array() {
         let expected: Vec<Value> = EVENTS.iter().map(|event| serde_json::from_str(event).unwrap()).collect();
         assert_eq!(json_of(&got), Value::from(expected));
     }
-    let arrived = setting.world.arrived().remove(0);
+    let arrived = setting.0.world.arrived().remove(0);
     assert_eq!(arrived.path, "/v1beta/models/gemini-3.5-flash:streamGenerateContent?alt=sse");
     assert_eq!(arrived.header("x-goog-api-key"), Some("google-key-0123456789"));
     // From another API too.
@@ -152,7 +129,7 @@ fn tokens_are_counted_by_google_alone() {
     );
     assert_eq!(json_of(&got), json!({"totalTokens": 7}));
     assert_eq!(got.reply.as_ref().unwrap().headers()["x-moegate-cost"], "0");
-    assert_eq!(setting.world.arrived()[0].path, "/v1beta/models/gemini-3.5-flash:countTokens");
+    assert_eq!(setting.0.world.arrived()[0].path, "/v1beta/models/gemini-3.5-flash:countTokens");
     let got = setting.ask("/v1beta/models/chat:countTokens", 200, "application/json", "{}");
     assert_eq!((status(&got), &json_of(&got)["error"]["status"]), (400, &json!("INVALID_ARGUMENT")));
 }
