@@ -220,6 +220,7 @@ mod tests {
             queue_us: 0,
             prefill_us: 0,
             decode_us: 0,
+            busy_us: 0,
             cost: Nanodollars(0),
         };
         use Ending::{Cancelled, Complete, Error, Running, Truncated};
