@@ -5,7 +5,7 @@ use super::context::RequestContext;
 use super::stream::all;
 use crate::config::Kind;
 use crate::dialect::counts::Counts;
-use crate::metering::record::{OriginTime, Record, relayed_ending};
+use crate::metering::record::{OriginTime, Record, State, relayed_ending};
 use crate::platform::Platform;
 use moegate_wire::{Ending, Nanodollars, Receipt, Usage};
 
@@ -55,12 +55,21 @@ impl<P: Platform> RequestContext<'_, P> {
         let number = at as u32 + 1;
         let began_ms = if at == 0 { self.started_ms } else { attempt.began_ms };
         let record = Record {
-            id: self.id.clone(),
+            id: attempt.id.clone(),
+            state: State::Settled,
             attempt: number,
             last: at + 1 == self.attempts.len(),
             failure: attempt.failure,
             key: self.key.name.clone(),
+            tenant: self.key.tenant.clone().unwrap_or_else(|| self.key.name.clone()),
             model: self.facts.model.clone(),
+            route: self.route.model.clone(),
+            user: None,
+            tag: None,
+            bound_nanodollars: 0,
+            bound_tokens: 0,
+            price: String::new(),
+            busy_us: 0,
             served_model: attempt.target.model.name.clone(),
             origin: attempt.target.origin.name.clone(),
             stream: self.facts.stream,

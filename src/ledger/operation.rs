@@ -173,16 +173,27 @@ pub struct Rows {
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Reserved, with what is left of each hold.
-    Reserved { left: Vec<Left> },
+    Reserved {
+        left: Vec<Left>,
+    },
     /// Nothing is reserved.
     Refused(Refused),
     Done,
-    Overdue { pending: Vec<Pending> },
+    Overdue {
+        pending: Vec<Pending>,
+    },
     Claimed(Claimed),
     /// See [`Sums`].
-    Totals { sums: Vec<Sums>, periods: Vec<PeriodSums> },
-    Rows { records: Vec<Record> },
-    Published { hours: Vec<Sums> },
+    Totals {
+        sums: Vec<Sums>,
+        periods: Vec<PeriodSums>,
+    },
+    Rows {
+        records: Vec<Record>,
+    },
+    Published {
+        hours: Vec<Sums>,
+    },
 }
 
 /// What is left of a hold after a reservation: the limits less everything that is used and reserved.
@@ -232,7 +243,9 @@ pub enum Claimed {
     First,
     /// Another one is under way.
     Running,
-    Again { reply: String },
+    Again {
+        reply: String,
+    },
     /// The key belongs to another request.
     Differs,
 }

@@ -1,8 +1,7 @@
 //! The answer of `GET /usage`: sums over the summaries of a period.
 
-use super::record::{PREFIX, Summary};
+use super::record::{PREFIX, Summary, ending_name};
 use crate::error::{ApiError, shown_name};
-use moegate_wire::Ending;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -162,19 +161,10 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-fn ending_name(ending: Ending) -> &'static str {
-    match ending {
-        Ending::Running => "running",
-        Ending::Complete => "complete",
-        Ending::Error => "error",
-        Ending::Cancelled => "cancelled",
-        Ending::Truncated => "truncated",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use moegate_wire::Ending;
 
     #[test]
     fn queries() {

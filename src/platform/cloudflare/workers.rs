@@ -289,6 +289,10 @@ impl Platform for Workers {
         page
     }
 
+    async fn ledger(&self, _shard: &str, _operation: String) -> Result<String, StoreError> {
+        Err(StoreError)
+    }
+
     async fn log(&self, line: &str) {
         worker::console_error!("{line}");
     }

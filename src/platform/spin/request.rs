@@ -172,6 +172,10 @@ impl Platform for SpinRequest {
         store::list(prefix, cursor).await
     }
 
+    async fn ledger(&self, _shard: &str, _operation: String) -> Result<String, StoreError> {
+        Err(StoreError)
+    }
+
     async fn log(&self, line: &str) {
         log(line);
     }
