@@ -3,10 +3,12 @@
 use super::context::RequestContext;
 use super::idempotency::{self, Claimed};
 use super::reply::{self, bytes_of};
-use super::{Gateway, IDEMPOTENCY_KEY, admit, authenticate, overrides};
-use crate::config::ErrorDetail;
+use super::reserve::Told;
+use super::{Gateway, IDEMPOTENCY_KEY, TAG, admit, authenticate, overrides, upkeep};
+use crate::config::{ErrorDetail, LedgerStore};
 use crate::dialect::{Call, ClientDialect};
 use crate::error::ApiError;
+use crate::metering::limit::tenant_shard;
 use crate::platform::Platform;
 use crate::request_id;
 use crate::resilience::idempotency::Fingerprint;
@@ -24,12 +26,12 @@ pub(super) async fn generate<P: Platform>(
     call: Call,
 ) {
     let started_ms = platform.now_ms();
-    let id = {
+    let mut id = {
         let mut random = [0; 10];
         platform.random(&mut random);
         request_id::make(started_ms, random)
     };
-    if let Err(error) = pipeline(platform, gateway, head, dialect, call, started_ms, &id).await {
+    if let Err(error) = pipeline(platform, gateway, head, dialect, call, started_ms, &mut id).await {
         reply::refuse(platform, gateway.allowed(head), dialect, &error, Some(&id)).await;
     }
 }
@@ -41,13 +43,14 @@ async fn pipeline<P: Platform>(
     dialect: &'static dyn ClientDialect,
     call: Call,
     started_ms: u64,
-    id: &str,
+    id: &mut String,
 ) -> Result<(), ApiError> {
     let config = &gateway.config;
     let allowed = gateway.allowed(head);
 
     // Authenticate.
     let key = authenticate::client(platform, gateway, head).await?;
+    request_id::mark(id, key.tenant_or_name());
 
     // Admit.
     let body = admit::body(platform, config, head.headers()).await?;
@@ -93,6 +96,7 @@ async fn pipeline<P: Platform>(
     // Attempt.
     let mut context = RequestContext {
         platform,
+        config,
         dialect,
         endpoint: call.endpoint,
         passed: passed(head, dialect),
@@ -100,10 +104,13 @@ async fn pipeline<P: Platform>(
         route,
         key,
         allowed,
-        id: id.to_owned(),
+        id: id.clone(),
         started_ms,
         limit: config.gateway.max_body_mib as usize * 1024 * 1024,
         facts,
+        user: None,
+        tag: tag(head),
+        limits: Told::default(),
         retry: RetryState::new(plan, started_ms),
         rng,
         attempts: Vec::with_capacity(1),
@@ -138,6 +145,10 @@ async fn pipeline<P: Platform>(
     if let (Some(claim), Some(stored)) = (&claimed, stored) {
         claim.share(&stored).await;
     }
+    if config.ledger.store == LedgerStore::Database {
+        let shard = tenant_shard(key.tenant_or_name());
+        upkeep::after_request(platform, gateway, &shard).await;
+    }
     context.sync_breakers().await;
     Ok(())
 }
@@ -157,6 +168,13 @@ fn passed(head: &Request<()>, dialect: &dyn ClientDialect) -> HeaderMap {
         }
     }
     passed
+}
+
+/// What the client says that the request belongs to: visible ASCII, at most 64 characters of it.
+fn tag(head: &Request<()>) -> Option<String> {
+    let text = reply::header_text(head.headers(), TAG.as_str());
+    let tag: String = text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(64).collect();
+    (!tag.is_empty()).then_some(tag)
 }
 
 impl<P: Platform> RequestContext<'_, P> {

@@ -38,6 +38,7 @@ async fn one<S: Sql>(sql: &S, operation: Operation) -> Result<Outcome, SqlError>
         }
         Operation::Forget { key, owner } => claim::forget(sql, &key, &owner).await,
         Operation::Totals(totals) => read::totals(sql, &totals).await,
+        Operation::Periods { origin, from_ms, to_ms } => read::periods(sql, &origin, from_ms, to_ms).await,
         Operation::Rows(rows) => read::rows(sql, &rows).await,
         Operation::Request { id } => read::request(sql, &id).await,
         Operation::ForgetUser { user } => upkeep::forget_user(sql, &user).await,

@@ -9,7 +9,7 @@
 //!
 //! - [`operation`]: what is asked and answered. [`schema`]: the tables. [`sql`]: what a database has to be able to do.
 //! - [`reserve`], [`settle`]: an attempt's way. [`usage`]: what is used of limits. [`total`]: sums by hour.
-//! - [`claim`]: idempotency. [`read`]: records and sums. [`upkeep`]: receipts, periods, retention.
+//! - [`untold`]: what an instance could not tell it yet. [`claim`]: idempotency. [`read`]: records and sums. [`upkeep`]: receipts, periods, retention.
 
 mod apply;
 mod claim;
@@ -20,6 +20,7 @@ mod schema;
 mod settle;
 pub mod sql;
 mod total;
+mod untold;
 mod upkeep;
 mod usage;
 
@@ -27,3 +28,4 @@ pub use apply::{apply, apply_now};
 pub use operation::{Operation, Outcome};
 pub use schema::SCHEMA;
 pub use sql::{Sql, SqlError, Value};
+pub use untold::Untold;

@@ -17,17 +17,21 @@ pub(super) async fn totals<S: Sql>(sql: &S, totals: &Totals) -> Result<Outcome, 
         Some(By::Day) => over_hours(sql, totals, &format!("hour / {DAY_MS} * {DAY_MS}")).await?,
         None => over_hours(sql, totals, "''").await?,
     };
-    let statement = "SELECT origin, SUM(busy), SUM(idle), SUM(cold) FROM period WHERE hour >= ?1 AND hour < ?2 \
-                     GROUP BY origin";
-    let rows = sql.run(statement, vec![totals.from_ms.into(), totals.to_ms.into()]).await?;
-    let count = |row: &[Value], at| u64::try_from(row.number(at)).unwrap_or(0);
-    let period = |row: &Vec<Value>| PeriodSums {
-        origin: row.text(0).to_owned(),
-        busy_us: count(row, 1),
-        idle_us: count(row, 2),
-        cold_us: count(row, 3),
-    };
-    Ok(Outcome::Totals { sums, periods: rows.iter().map(period).collect() })
+    Ok(Outcome::Totals { sums })
+}
+
+/// What the instances of an own origin did, summed over the hours.
+pub(super) async fn periods<S: Sql>(
+    sql: &S,
+    origin: &str,
+    from_ms: u64,
+    to_ms: u64,
+) -> Result<Outcome, SqlError> {
+    let statement =
+        "SELECT SUM(busy), SUM(idle), SUM(cold) FROM period WHERE origin = ?1 AND hour >= ?2 AND hour < ?3";
+    let rows = sql.run(statement, vec![origin.into(), from_ms.into(), to_ms.into()]).await?;
+    let sum = |at| rows.first().map_or(0, |row| u64::try_from(row.number(at)).unwrap_or(0));
+    Ok(Outcome::Periods(PeriodSums { busy_us: sum(0), idle_us: sum(1), cold_us: sum(2) }))
 }
 
 async fn over_hours<S: Sql>(sql: &S, totals: &Totals, by: &str) -> Result<Vec<Sums>, SqlError> {

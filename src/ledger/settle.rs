@@ -8,7 +8,10 @@ use crate::metering::record::{Record, State};
 
 /// Settles an attempt, once. An estimate gives way to exact counts; nothing else is changed by a second settlement.
 pub(super) async fn settle<S: Sql>(sql: &S, settle: Settle) -> Result<Outcome, SqlError> {
-    let Settle { id, amounts, holds, record } = settle;
+    let Settle { id, amounts, holds, record, again_ms } = settle;
+    if let Some(record) = record.as_ref().filter(|record| record.state == State::Pending) {
+        return not_running(sql, &id, record, again_ms).await;
+    }
     let held = take(sql, &id).await?;
     let Some(record) = record else {
         if let Some(held) = held {
@@ -84,4 +87,18 @@ async fn insert<S: Sql>(
     let statement = "INSERT INTO attempt VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     sql.run(statement, values).await?;
     total::add(sql, record, 1).await
+}
+
+/// The attempt is over, but stays pending: it does not count as running any more.
+async fn not_running<S: Sql>(sql: &S, id: &str, record: &Record, again_ms: u64) -> Result<Outcome, SqlError> {
+    let rows = sql.run("SELECT holds FROM pending WHERE id = ?1", vec![id.into()]).await?;
+    let Some(row) = rows.first() else { return Ok(Outcome::Done) };
+    let (running, others): (Vec<_>, Vec<_>) =
+        reserve::read(row.text(0)).into_iter().partition(|hold| hold.to_ms == 0);
+    usage::settle(sql, &running, &Amounts::default(), &Amounts::default()).await?;
+    let record = serde_json::to_string(record).map_err(|_| SqlError)?;
+    let statement = "UPDATE pending SET holds = ?2, record = ?3, until_ms = ?4 WHERE id = ?1";
+    let values = vec![id.into(), reserve::written(&others)?, record.into(), again_ms.into()];
+    sql.run(statement, values).await?;
+    Ok(Outcome::Done)
 }

@@ -51,7 +51,10 @@ async fn used<S: Sql>(sql: &S, hold: &Hold) -> Result<Amounts, SqlError> {
 /// Counts a reservation.
 pub(super) async fn add<S: Sql>(sql: &S, holds: &[Hold], amounts: &Amounts) -> Result<(), SqlError> {
     for hold in holds {
-        let change = [number(requests(hold, amounts)), number(amounts.tokens), number(amounts.cost)];
+        let change = match hold.to_ms {
+            0 => [1, 0, 0],
+            _ => [number(amounts.requests), number(amounts.tokens), number(amounts.cost)],
+        };
         change_by(sql, hold, change).await?;
     }
     Ok(())
@@ -67,7 +70,7 @@ pub(super) async fn settle<S: Sql>(
     let difference = |actual: u64, reserved: u64| number(actual) - number(reserved);
     for hold in holds {
         let change = match hold.to_ms {
-            0 => [-1, -number(reserved.tokens), -number(reserved.cost)],
+            0 => [-1, 0, 0],
             _ => [
                 difference(actual.requests, reserved.requests),
                 difference(actual.tokens, reserved.tokens),

@@ -97,6 +97,9 @@ pub trait Platform {
     /// off, so that nobody takes what has come for whole.
     type Outgoing;
 
+    /// Whether something beside the requests sees to the ledger's upkeep.
+    const HAS_ALARMS: bool;
+
     /// Unix milliseconds.
     fn now_ms(&self) -> u64;
 

@@ -121,6 +121,8 @@ impl Platform for Workers {
     type Incoming = Incoming;
     type Outgoing = Outgoing;
 
+    const HAS_ALARMS: bool = true;
+
     fn now_ms(&self) -> u64 {
         let now_ms = now_ms();
         self.request.seen_ms.set(now_ms);

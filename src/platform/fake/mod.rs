@@ -153,6 +153,8 @@ impl<'a> Platform for Fake<'a> {
     type Incoming = Incoming<'a>;
     type Outgoing = Outgoing<'a>;
 
+    const HAS_ALARMS: bool = false;
+
     fn now_ms(&self) -> u64 {
         self.world.now_ms()
     }

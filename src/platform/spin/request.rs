@@ -53,6 +53,8 @@ impl Platform for SpinRequest {
     type Incoming = Incoming;
     type Outgoing = Outgoing;
 
+    const HAS_ALARMS: bool = false;
+
     fn now_ms(&self) -> u64 {
         let now = system_clock::now();
         let seconds = u64::try_from(now.seconds).unwrap_or(0);
