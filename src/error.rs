@@ -227,7 +227,8 @@ impl ApiError {
     /// 404: there is no record of it.
     #[must_use]
     pub fn unknown_request() -> Self {
-        let text = "there is no record of a request with this id (records are kept for `ledger.keep_days` days)";
+        let text =
+            "there is no record of a request with this id (records are kept for `ledger.keep_days` days)";
         Self::new(404, "invalid_request_error", "unknown_request", text)
     }
 

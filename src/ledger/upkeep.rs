@@ -28,7 +28,8 @@ pub(super) async fn overdue<S: Sql>(
         if let Some(record) = &mut record {
             // Each attempt is the last one until another follows.
             let next = format!("{}-{}", record.request(), record.attempt + 1);
-            let statement = "SELECT 1 FROM pending WHERE id = ?1 UNION ALL SELECT 1 FROM attempt WHERE id = ?1";
+            let statement =
+                "SELECT 1 FROM pending WHERE id = ?1 UNION ALL SELECT 1 FROM attempt WHERE id = ?1";
             record.last = sql.run(statement, vec![next.into()]).await?.is_empty();
         }
         pending.push(Pending {

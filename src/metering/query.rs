@@ -30,7 +30,8 @@ pub struct Query {
 const OF_SUMS: &[&str] =
     &["period", "cursor", "by", "key", "tenant", "model", "origin", "route", "user", "tag"];
 const OF_RECORDS: &[&str] = &[
-    "period", "since", "until", "format", "cursor", "key", "tenant", "model", "origin", "route", "user", "tag",
+    "period", "since", "until", "format", "cursor", "key", "tenant", "model", "origin", "route", "user",
+    "tag",
 ];
 
 impl Query {
@@ -238,9 +239,7 @@ mod tests {
 
     #[test]
     fn queries() {
-        let prefix = |query: &str| {
-            Query::of_sums(query).map(|q| (q.prefix(), q.cursor)).map_err(|e| e.code)
-        };
+        let prefix = |query: &str| Query::of_sums(query).map(|q| (q.prefix(), q.cursor)).map_err(|e| e.code);
         let cursor = format!("period=2026-11-21&cursor={}", encode_cursor("a=/é"));
         assert_eq!(prefix(""), Ok(("usage/".into(), None)));
         assert_eq!(prefix("period=2026"), Ok(("usage/2026-".into(), None)));
@@ -250,7 +249,15 @@ mod tests {
             assert_eq!(prefix(query), Err("invalid_cursor"), "{query}");
         }
         for period in [
-            "", "26", "2026-1", "2026-11-21-00", "../..", "2026-13", "2026-02-30", "2026-11-21T24", "2026T11",
+            "",
+            "26",
+            "2026-1",
+            "2026-11-21-00",
+            "../..",
+            "2026-13",
+            "2026-02-30",
+            "2026-11-21T24",
+            "2026T11",
         ] {
             assert_eq!(prefix(&format!("period={period}")), Err("invalid_period"), "{period}");
         }

@@ -13,8 +13,8 @@ use crate::platform::{Platform, StoreError};
 use crate::request_id;
 use crate::secret::OriginSecrets;
 use http::Request;
-use moegate_wire::push::{self, Accepted, Push};
 use moegate_wire::header as wire;
+use moegate_wire::push::{self, Accepted, Push};
 
 /// Takes a batch: signed with the key of the origin that it names. All of it is in the ledger when this answers 200; a batch
 /// that comes again changes nothing.
@@ -44,9 +44,9 @@ pub(super) async fn receive<P: Platform>(
     let (signature, time) =
         (header_text(head.headers(), wire::SIGNATURE), header_text(head.headers(), wire::TIME));
     let now_s = platform.now_ms() / 1000;
-    let verified = secrets.bearer().map(|key| {
-        key.sign_with(|key| push::verify(key, time, &body.bytes, signature, now_s))
-    });
+    let verified = secrets
+        .bearer()
+        .map(|key| key.sign_with(|key| push::verify(key, time, &body.bytes, signature, now_s)));
     match verified {
         Some(Ok(())) => {}
         // The sender has the key: it may know why.
@@ -56,7 +56,9 @@ pub(super) async fn receive<P: Platform>(
     let tenants = tenants(gateway);
     for receipt in batch.receipts.iter().filter(|receipt| is_sane(receipt)) {
         for tenant in tenants.iter().filter(|tenant| request_id::has_mark(&receipt.id, tenant)) {
-            taken(ask(platform, &tenant_shard(tenant), &Operation::Receipt { receipt: receipt.clone() }).await)?;
+            taken(
+                ask(platform, &tenant_shard(tenant), &Operation::Receipt { receipt: receipt.clone() }).await,
+            )?;
         }
     }
     for period in &batch.periods {
