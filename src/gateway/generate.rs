@@ -34,6 +34,7 @@ pub(super) async fn generate<P: Platform>(
     if let Err(error) = pipeline(platform, gateway, head, dialect, call, started_ms, &mut id).await {
         reply::refuse(platform, gateway.allowed(head), dialect, &error, Some(&id)).await;
     }
+    super::ledger::catch_up(platform).await;
 }
 
 async fn pipeline<P: Platform>(
