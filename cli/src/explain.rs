@@ -51,6 +51,7 @@ pub(crate) fn run(config: &Config, explain: &Explain) -> Result<String, String> 
     let route = routing::find(config, key, &facts.model).map_err(|error| error.message.into_owned())?;
     let headers = headers(&explain.headers)?;
     let context = RouteContext {
+        now_ms: now_ms(),
         model: &facts.model,
         key,
         stream: facts.stream,
@@ -138,7 +139,7 @@ fn planned(text: &mut String, plan: &Plan<'_>, context: &RouteContext<'_>) -> st
     for (number, target) in (1..).zip(&plan.targets) {
         let kind = target.origin.kind.name();
         writeln!(text, "  {number}. {} ({kind}), model `{}`", target.origin.name, target.model.name)?;
-        let cost = estimate(context.size, target);
+        let cost = estimate(context.size, target, context.now_ms);
         let dear = plan.route.budget.dollars.is_some_and(|limit| cost > limit.nanodollars());
         let dear = if dear { ", more than the budget: it is left out" } else { "" };
         writeln!(text, "     price: about {} dollars{dear}", Nanodollars(cost).to_dollars())?;

@@ -6,12 +6,14 @@
 #![forbid(unsafe_code)]
 
 mod cors;
+mod day;
 mod fields;
 pub mod key;
 mod kind;
 mod money;
 mod origin;
 mod policy;
+mod price;
 mod rule;
 mod validate;
 
@@ -19,11 +21,13 @@ mod validate;
 pub mod authoring;
 
 pub use cors::Cors;
+pub use day::Day;
 pub use fields::{DENIED_FIELDS, DeniedAction, FieldPolicy, is_harmless, is_same_field};
 pub use kind::Kind;
 pub use money::DollarsPerMillion;
-pub use origin::{Authority, Aws, Model, Origin};
+pub use origin::{Authority, Aws, Origin};
 pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, StreamUsage, Timeouts};
+pub use price::{Model, PastPrice, PriceStep};
 pub use rule::{Condition, Leaf, Part, Rule, RuleTable};
 pub use validate::Problem;
 

@@ -181,7 +181,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         self.dropped = dropped;
         let breaker = self.platform.state(|state| state.health.breaker_state(target.index, began_ms));
         let timeouts = Timeouts::of(&target, began_ms, self.retry.deadline_ms());
-        let options = self.stream_options(&target, breaker, partial);
+        let options = self.stream_options(&target, began_ms, breaker, partial);
         let (stream, limit) = (self.facts.stream, self.limit);
         let reading = receive::Reading { exchange, options, stream, mode, limit, timeouts, began_ms };
         let sent = receive::exchange(self.platform, &mut self.watch, outbound, reading).await;
@@ -257,7 +257,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         };
         let nothing = judge::used_nothing(status).then(|| Usage::default().into());
         let again = added_usage && exchange.refuses_usage(status, body.bytes());
-        let context = self.answer_context(&attempt.target);
+        let context = self.answer_context(&attempt.target, attempt.began_ms);
         let judged =
             judge::answer(&attempt.target, &attempt.secrets, exchange, status, body.bytes(), &context);
         let (failure, whole) = match judged {
@@ -377,9 +377,9 @@ impl<'a, P: Platform> RequestContext<'a, P> {
 /// Nano-dollars that count against the budget.
 fn could_have_cost(attempt: &Attempt<'_>, size: RequestSize) -> u64 {
     match attempt.counts {
-        Some(counts) => attempt.target.model.price().cost(&counts.usage).0,
+        Some(counts) => attempt.cost(&counts).0,
         // It may have been a reset as well, but mostly nothing was reached.
         None if attempt.failure == Some(Failure::Connect) => 0,
-        None => estimate(size, &attempt.target),
+        None => estimate(size, &attempt.target, attempt.began_ms),
     }
 }

@@ -97,7 +97,7 @@ fn body_of(request: Sent<'_>) -> String {
 
 fn judged(target: &Target<'_>, secrets: &OriginSecrets<'_>, status: u16, body: &[u8]) -> Judgement {
     let exchange = registry::chat_exchange();
-    let context = AnswerContext { price: target.model.price(), ..AnswerContext::default() };
+    let context = AnswerContext { price: target.price_at(NOW), ..AnswerContext::default() };
     judge::answer(target, secrets, exchange, status, body, &context)
 }
 

@@ -78,6 +78,7 @@ async fn pipeline<P: Platform>(
         Rng::new(seed)
     };
     let route_context = RouteContext {
+        now_ms: started_ms,
         model: &facts.model,
         key,
         stream: facts.stream,

@@ -29,7 +29,8 @@ struct Metering {
 impl From<&Receipt> for Metering {
     fn from(receipt: &Receipt) -> Self {
         let exact = receipt.ending != Ending::Running;
-        Self { usage: receipt.usage, exact, origin_time: Some(receipt.into()), ..Self::default() }
+        let upstream_cost = Some(receipt.cost);
+        Self { usage: receipt.usage, upstream_cost, exact, origin_time: Some(receipt.into()), inferred: false }
     }
 }
 
@@ -52,6 +53,8 @@ impl<P: Platform> RequestContext<'_, P> {
             }
             (false, None) => receipt.as_ref().map(Metering::from).unwrap_or_default(),
         };
+        let Metering { usage, inferred, upstream_cost, .. } = metering;
+        let cost = attempt.cost(&Counts { usage, inferred, upstream_cost });
         let number = at as u32 + 1;
         let began_ms = if at == 0 { self.started_ms } else { attempt.began_ms };
         let record = Record {
@@ -69,7 +72,7 @@ impl<P: Platform> RequestContext<'_, P> {
             usage: metering.usage,
             metered: metering.exact,
             inferred: metering.inferred,
-            cost_nanodollars: attempt.target.model.price().cost(&metering.usage),
+            cost_nanodollars: cost,
             // Our own server says what it was told to.
             upstream_cost_nanodollars: metering
                 .upstream_cost

@@ -88,7 +88,7 @@ impl<'a> Bench<'a> {
         let (target, now_ms) = (self.retry.target(at), self.now_ms);
         let result = AttemptResult::of(failure, retry_after_ms.map(|ms| now_ms + ms));
         self.health.end(&target, result, now_ms, now_ms, &mut self.rng);
-        self.retry.spend(estimate(SIZE, &target));
+        self.retry.spend(estimate(SIZE, &target, 0));
         self.retry.failed(at, failure, retry_after_ms, now_ms, &mut self.rng);
     }
 

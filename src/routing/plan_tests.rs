@@ -58,6 +58,7 @@ impl Ask<'_> {
         };
         let headers = self.headers.iter().map(header).collect();
         let context = RouteContext {
+            now_ms: 0,
             model: self.model,
             key: &config.keys[self.key],
             stream: self.stream,

@@ -20,7 +20,7 @@ pub mod sign;
 pub mod ticket;
 pub mod usage;
 
-pub use price::{Nanodollars, Price};
+pub use price::{Nanodollars, Price, Rates, Step};
 pub use receipt::{Ending, Receipt};
 pub use ticket::Ticket;
 pub use usage::Usage;

@@ -2,7 +2,7 @@
 //! its receipt.
 
 use super::stats::Stats;
-use moegate_wire::{Ending, Price, Receipt, Usage};
+use moegate_wire::{Ending, Nanodollars, Price, Receipt, Usage};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -125,7 +125,7 @@ impl Track {
             queue_us: us(progress.queue),
             prefill_us: us(progress.prefill),
             decode_us: us(progress.decode),
-            cost: self.price.unwrap_or_default().cost(&progress.usage),
+            cost: self.price.as_ref().map_or(Nanodollars(0), |price| price.cost(&progress.usage, 0)),
         }
     }
 }

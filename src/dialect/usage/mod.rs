@@ -128,7 +128,7 @@ pub(super) fn cost_edits(body: &[u8], reading: &Reading<'_>, cost: Nanodollars) 
 /// The counts as OpenAI's object.
 #[must_use]
 pub(super) fn object(usage: &Usage) -> Value {
-    let Usage { prompt, cached, completion, reasoning, cache_write: _ } = usage;
+    let Usage { prompt, cached, completion, reasoning, .. } = usage;
     serde_json::json!({
         "prompt_tokens": prompt,
         "completion_tokens": completion,

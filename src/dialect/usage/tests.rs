@@ -7,7 +7,7 @@ fn counts(text: &str) -> Option<((u64, u64, u64, u64), bool)> {
 }
 
 fn numbers(counts: &Counts) -> ((u64, u64, u64, u64), bool) {
-    let Usage { prompt, cached, completion, reasoning, cache_write: _ } = counts.usage;
+    let Usage { prompt, cached, completion, reasoning, .. } = counts.usage;
     ((prompt, cached, completion, reasoning), counts.inferred)
 }
 
