@@ -192,6 +192,32 @@ impl ApiError {
         }
     }
 
+    /// 429: a limit of the gateway's own.
+    #[must_use]
+    pub fn limited(code: &'static str, message: String, retry_after_s: u64) -> Self {
+        Self { retry_after_s: Some(retry_after_s), ..Self::new(429, "rate_limit_error", code, message) }
+    }
+
+    /// 402: a budget is used up.
+    #[must_use]
+    pub fn budget(message: String) -> Self {
+        Self::new(402, "insufficient_quota", "budget_exceeded", message)
+    }
+
+    /// 503: what would be spent could not be written down.
+    #[must_use]
+    pub fn ledger_unavailable() -> Self {
+        Self {
+            retry_after_s: Some(1),
+            ..Self::new(
+                503,
+                "overloaded",
+                "ledger_unavailable",
+                "the gateway's ledger does not answer, and nothing is spent that is not accounted for; try again in a moment (operators: the log says why; `on_ledger_failure = \"open\"` on a route serves it without)",
+            )
+        }
+    }
+
     /// 503: nobody can tell whether the key is good.
     #[must_use]
     pub fn secrets_unavailable() -> Self {

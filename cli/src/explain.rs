@@ -9,6 +9,7 @@ use moegate_wire::Nanodollars;
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// The request, and who sends it.
 pub(crate) struct Explain {
@@ -70,6 +71,12 @@ pub(crate) fn run(config: &Config, explain: &Explain) -> Result<String, String> 
     let _ = planned(&mut text, &plan, &context);
     let _ = afterwards(&mut text, route, &context);
     Ok(text)
+}
+
+/// Prices may hold from some day on.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn headers(given: &[(String, String)]) -> Result<HeaderMap, String> {

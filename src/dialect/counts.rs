@@ -55,7 +55,9 @@ mod tests {
         let timed = Price { gpu_hour: 1, ..price.clone() };
         let own = counts(9, 5, false);
         let told = Counts { upstream_cost: Some(Nanodollars(7)), ..own };
-        for (counts, price, nano) in [(own, &price, 19), (told, &price, 19), (own, &timed, 19), (told, &timed, 7)] {
+        for (counts, price, nano) in
+            [(own, &price, 19), (told, &price, 19), (own, &timed, 19), (told, &timed, 7)]
+        {
             assert_eq!(counts.cost(price), Nanodollars(nano), "{counts:?} {price:?}");
         }
     }

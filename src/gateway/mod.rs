@@ -7,7 +7,9 @@
 //! - [`access_token`]: what origins on Google's cloud want instead of a key.
 //! - [`cors`]: what browsers have to be told.
 //! - [`respond`]: the answer's way to the client; [`stream`]: the stream engine. [`reply`]: heads and errors.
+//! - [`reserve`]: room in the ledger, before an attempt is sent; [`ledger`]: asking it.
 //! - [`settle`]: records; [`receipts`]: asking our own servers. [`breaker_sync`]: what instances tell each other.
+//! - [`upkeep`]: what the ledger needs beside the requests.
 //! - [`pages`]: what the gateway answers by itself.
 
 mod access_token;
@@ -21,20 +23,25 @@ mod cors;
 mod generate;
 mod idempotency;
 mod judge;
+mod ledger;
 mod overrides;
 mod pages;
 mod receipts;
 mod receive;
 mod reply;
+mod reserve;
 mod respond;
 mod send;
 mod settle;
 mod stream;
+mod upkeep;
 
 #[cfg(test)]
 mod endpoints_tests;
 #[cfg(test)]
 mod exchange_tests;
+
+pub use upkeep::upkeep;
 
 use crate::auth::{self, KeyRing};
 use crate::config::Config;
@@ -56,10 +63,13 @@ pub struct Gateway {
 /// The request header that says which requests are the same.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// The request header that says what a request belongs to: it stands in its records.
+const TAG: HeaderName = HeaderName::from_static("x-moegate-tag");
+
 impl Gateway {
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let own = [header::CONTENT_LENGTH, header::CONTENT_ENCODING, IDEMPOTENCY_KEY];
+        let own = [header::CONTENT_LENGTH, header::CONTENT_ENCODING, IDEMPOTENCY_KEY, TAG];
         let mut wanted: Vec<_> = own.into_iter().chain(auth::CREDENTIAL_HEADERS).collect();
         wanted.extend(registry::passed_headers().cloned());
         // The validator lets no other names through.

@@ -48,6 +48,12 @@ impl<'a> Target<'a> {
         self.origin.price_at(self.model, ms)
     }
 
+    /// What names that price in records.
+    #[must_use]
+    pub fn price_version(&self, ms: u64) -> String {
+        self.origin.price_version(self.model, ms)
+    }
+
     /// How a stream from there passes.
     #[must_use]
     pub fn stream_mode(&self) -> StreamMode {

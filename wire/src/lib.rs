@@ -9,10 +9,12 @@
 //! - [`resume`]: how a stream that broke off goes on elsewhere.
 //! - [`usage`]: token counts.
 //! - [`path`]: paths that are the same as another one.
+//! - [`period`]: what the server did within an hour.
 #![forbid(unsafe_code)]
 
 pub mod header;
 pub mod path;
+pub mod period;
 pub mod price;
 pub mod receipt;
 pub mod resume;

@@ -3,6 +3,7 @@
 use super::request::Endpoint;
 use crate::engine::TokenId;
 use crate::schedule::track::{Finish, Track};
+use moegate_wire::Receipt;
 use moegate_wire::resume::{Handle, Resumed};
 use serde::Serialize;
 use serde_json::value::RawValue;

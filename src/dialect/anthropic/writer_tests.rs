@@ -174,7 +174,8 @@ fn calls_that_come_at_once_follow_each_other() {
 
 #[test]
 fn counts_that_come_first_stand_in_the_first_event() {
-    let usage = Usage { prompt: 100, cached: 30, cache_write: 20, completion: 5, reasoning: 2, ..Usage::default() };
+    let usage =
+        Usage { prompt: 100, cached: 30, cache_write: 20, completion: 5, reasoning: 2, ..Usage::default() };
     let deltas = vec![
         Delta::Start { id: "x".into(), model: "other".into() },
         Delta::Usage(usage.into()),

@@ -39,7 +39,7 @@ pub(super) fn read(body: &[u8], price: &Price) -> Option<AnswerFacts> {
         });
     let Some(found) = found else { return Some(AnswerFacts { dubious, ..AnswerFacts::default() }) };
     let counts = found.reading.counts;
-    let cost = price.cost(&counts.usage);
+    let cost = counts.cost(price);
     let edits = if as_is {
         Vec::new()
     } else if found.usual {

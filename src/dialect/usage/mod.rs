@@ -45,7 +45,14 @@ fn relate(told: &Told<'_>) -> Option<(Usage, bool)> {
     let (prompt, cached) = prompt(told, total, answer);
     let reasoning = told.reasoning.unwrap_or(0);
     let cache_write = told.cache_write.unwrap_or(0);
-    let mut usage = Usage { prompt: prompt.unwrap_or(0), cached, cache_write, completion: answer, reasoning };
+    let mut usage = Usage {
+        prompt: prompt.unwrap_or(0),
+        cached,
+        cache_write,
+        completion: answer,
+        reasoning,
+        ..Usage::default()
+    };
     let sum = usage.prompt.saturating_add(answer);
     let mut inferred = false;
     match total {
@@ -141,7 +148,7 @@ pub(super) fn object(usage: &Usage) -> Value {
 /// The member `usage` in OpenAI's form; what was written to a cache as OpenRouter tells it.
 #[must_use]
 pub(super) fn member(usage: &Usage, cost: Nanodollars) -> String {
-    let Usage { prompt, cached, cache_write, completion, reasoning } = usage;
+    let Usage { prompt, cached, cache_write, completion, reasoning, .. } = usage;
     let written =
         if *cache_write > 0 { format!(",\"cache_write_tokens\":{cache_write}") } else { String::new() };
     format!(

@@ -103,7 +103,7 @@ static SAME: Passing =
 
 fn cost_edits(body: &str, counts: &Counts, context: &AnswerContext) -> Vec<Edit> {
     let object = pick(body, &["usage"]).and_then(|[usage]| usage::read(usage?));
-    let cost = context.price.cost(&counts.usage);
+    let cost = counts.cost(&context.price);
     object.map(|object| usage::cost_edits(body.as_bytes(), &object, cost)).unwrap_or_default()
 }
 
