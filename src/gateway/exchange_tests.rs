@@ -109,7 +109,7 @@ fn to_our_own_server_goes_a_ticket() {
     assert_eq!(header_of(&request, "authorization"), Some("Bearer sk-own-0123456789"));
     let ticket =
         Ticket::decode(header_of(&request, header::TICKET).unwrap(), b"sk-own-0123456789", 5).unwrap();
-    assert_eq!((ticket.request_id.as_str(), ticket.price.output), ("id1", 2_000_000_000));
+    assert_eq!((ticket.request_id.as_str(), ticket.price.rates.output), ("id1", 2_000_000_000));
     assert_eq!(header_of(&request, header::RESUME), None);
 }
 
@@ -300,6 +300,7 @@ fn receipt_of(prompt: u64) -> Receipt {
         queue_us: 2,
         prefill_us: 3,
         decode_us: 4,
+        busy_us: 4,
         cost: Nanodollars(5),
     }
 }

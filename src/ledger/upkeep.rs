@@ -69,7 +69,7 @@ pub(super) async fn period<S: Sql>(sql: &S, origin: &str, period: &Period) -> Re
                      busy = MAX(busy, ?4), idle = MAX(idle, ?5), cold = MAX(cold, ?6)";
     let values = vec![
         origin.into(),
-        period.instance.as_str().into(),
+        period.origin_instance.as_str().into(),
         period.hour_ms.into(),
         period.busy_us.into(),
         period.idle_us.into(),

@@ -337,7 +337,7 @@ fn money() {
     }
     // A dear one is left out, not the whole request.
     let mut config = config(ABC, "budget = { dollars = \"0.0004\" }");
-    config.origins[0].models[0].output.0 *= 100;
+    config.origins[0].models[0].output.as_mut().unwrap().0 *= 100;
     assert_eq!(Bench::new(&config).run(&[(ServerError, None)]), "b c ok");
     let error = Exhausted::Money.error("m", T);
     assert_eq!((error.status, error.code), (400, "over_budget"));

@@ -13,7 +13,8 @@ use crate::platform::{Platform, StoreError};
 use crate::request_id;
 use crate::secret::OriginSecrets;
 use http::Request;
-use moegate_wire::{header as wire, receipts};
+use moegate_wire::header as wire;
+use moegate_wire::push::{self, Accepted, Push};
 
 /// Takes a batch: signed with the key of the origin that it names. All of it is in the ledger when this answers 200; a batch
 /// that comes again changes nothing.
@@ -26,10 +27,13 @@ pub(super) async fn receive<P: Platform>(
         return Err(super::needs_ledger());
     }
     let body = admit::body(platform, &gateway.config, head.headers()).await?;
-    let batch: receipts::Batch = serde_json::from_slice(&body.bytes).map_err(|_| {
+    let batch: Push = serde_json::from_slice(&body.bytes).map_err(|_| {
         ApiError::invalid("invalid_receipts", None, "the body is no batch of receipts of this version")
     })?;
-    let refused = || ApiError::receipts_refused();
+    let refused = || {
+        let text = "the receipts are not signed with the key of an origin of this gateway";
+        ApiError::receipts_refused(text.to_owned())
+    };
     let config = &gateway.config;
     let origin = config.origin(&batch.origin).filter(|origin| origin.kind == Kind::Moegate);
     let origin = origin.ok_or_else(refused)?;
@@ -40,23 +44,29 @@ pub(super) async fn receive<P: Platform>(
     let (signature, time) =
         (header_text(head.headers(), wire::SIGNATURE), header_text(head.headers(), wire::TIME));
     let now_s = platform.now_ms() / 1000;
-    let is_signed = secrets.bearer().is_some_and(|key| {
-        key.sign_with(|key| receipts::verify(key, &body.bytes, time, signature, now_s))
-    });
-    if !is_signed {
-        return Err(refused());
+    let verified = secrets
+        .bearer()
+        .map(|key| key.sign_with(|key| push::verify(key, time, &body.bytes, signature, now_s)));
+    match verified {
+        Some(Ok(())) => {}
+        // The sender has the key: it may know why.
+        Some(Err(why @ push::PushError::Expired)) => return Err(ApiError::receipts_refused(why.to_string())),
+        _ => return Err(refused()),
     }
     let tenants = tenants(gateway);
     for receipt in batch.receipts.iter().filter(|receipt| is_sane(receipt)) {
         for tenant in tenants.iter().filter(|tenant| request_id::has_mark(&receipt.id, tenant)) {
-            taken(ask(platform, &tenant_shard(tenant), &Operation::Receipt { receipt: receipt.clone() }).await)?;
+            taken(
+                ask(platform, &tenant_shard(tenant), &Operation::Receipt { receipt: receipt.clone() }).await,
+            )?;
         }
     }
     for period in &batch.periods {
         let operation = Operation::Period { origin: origin.name.clone(), period: period.clone() };
         taken(ask(platform, &origin_shard(&origin.name), &operation).await)?;
     }
-    let body = format!("{{\"accepted\":{}}}", batch.receipts.len());
+    let accepted = Accepted { accepted: batch.receipts.len() + batch.periods.len() };
+    let body = serde_json::to_string(&accepted).unwrap_or_default();
     reply::json(platform, gateway.allowed(head), body).await;
     Ok(())
 }

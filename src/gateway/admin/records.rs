@@ -68,9 +68,7 @@ pub(super) async fn export<P: Platform>(
     // The tenant's place and the last id that was given.
     let (mut at, mut after) = match query.cursor.as_deref().map(|cursor| cursor.split_once(' ')) {
         None => (0, below(&first_id)),
-        Some(Some((at, after))) if at.parse::<usize>().is_ok() => {
-            (at.parse().unwrap_or(0), after.to_owned())
-        }
+        Some(Some((at, after))) if at.parse::<usize>().is_ok() => (at.parse().unwrap_or(0), after.to_owned()),
         Some(_) => {
             let text = "`cursor` must be the one of an earlier answer's last line";
             return Err(ApiError::invalid("invalid_cursor", Some("cursor"), text));

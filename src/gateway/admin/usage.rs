@@ -36,11 +36,7 @@ pub(super) async fn usage<P: Platform>(
 }
 
 /// The sums of every tenant's shard.
-async fn of_ledger<P: Platform>(
-    platform: &P,
-    gateway: &Gateway,
-    query: &Query,
-) -> Result<Report, ApiError> {
+async fn of_ledger<P: Platform>(platform: &P, gateway: &Gateway, query: &Query) -> Result<Report, ApiError> {
     let mut report = Report { period: query.period.clone(), ..Report::default() };
     let (from_ms, to_ms) = query.range_ms();
     let from: usize = query.cursor.as_deref().and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
