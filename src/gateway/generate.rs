@@ -102,6 +102,7 @@ async fn pipeline<P: Platform>(
     });
 
     // Attempt.
+    let user = facts.user.clone();
     let mut context = RequestContext {
         platform,
         config,
@@ -116,7 +117,7 @@ async fn pipeline<P: Platform>(
         started_ms,
         limit: config.gateway.max_body_mib as usize * 1024 * 1024,
         facts,
-        user: None,
+        user,
         tag: tag(head),
         limits: Told::default(),
         retry: RetryState::new(plan, started_ms),

@@ -35,7 +35,7 @@ impl Bound {
             prompt: prompt.min(context),
             answer: size.max_tokens.unwrap_or(longest).min(context),
             choices: size.choices.max(1),
-            images: 0,
+            images: size.images,
             busy_ms: u64::from(target.route.budget.seconds) * 1000,
         }
     }

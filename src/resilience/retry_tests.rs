@@ -11,7 +11,8 @@ use Failure::{
 mod random;
 
 const T: u64 = 1_800_000_000_000;
-const SIZE: RequestSize = RequestSize { body_bytes: 400, max_tokens: Some(100), choices: 1 };
+const SIZE: RequestSize =
+    RequestSize { body_bytes: 400, max_tokens: Some(100), choices: 1, media: 0, images: 0 };
 
 /// Origins with the model `m` and one route over all of them, in order.
 /// `origins`: name, further fields of the origin, fields of the model besides the name and the price of 1 dollar.

@@ -15,6 +15,7 @@ pub struct Usage {
     /// Part of `cache_write`: written for an hour, which Anthropic has another price for.
     #[serde(default, skip_serializing_if = "is_none")]
     pub cache_write_1h: u64,
+    /// Of audio, besides what was read from a cache.
     #[serde(default, skip_serializing_if = "is_none")]
     pub audio_prompt: u64,
     pub completion: u64,
