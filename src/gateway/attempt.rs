@@ -1,13 +1,14 @@
 //! One attempt at one origin, from its sending to its end.
 
 use super::context::Skipped;
+use super::reserve::Reservation;
 use crate::config::{Failure, Kind};
 use crate::dialect::counts::Counts;
 use crate::dialect::{AttemptEntry, AttemptNote};
 use crate::resilience::health::BreakerState;
 use crate::routing::Target;
 use crate::secret::OriginSecrets;
-use moegate_wire::Ending;
+use moegate_wire::{Ending, Nanodollars};
 use std::fmt::Write;
 
 pub(super) struct Attempt<'a> {
@@ -31,12 +32,19 @@ pub(super) struct Attempt<'a> {
     pub(super) counted: bool,
     /// Its stream was not read: only a receipt knows how it ended.
     pub(super) relayed: bool,
+    /// What the ledger holds for it; none where there is no ledger.
+    pub(super) reservation: Option<Reservation>,
 }
 
 impl Attempt<'_> {
     /// Whether only our own server's receipt says what it used.
     pub(super) fn needs_receipt(&self) -> bool {
         self.relayed || self.counts.is_none() && self.target.origin.kind == Kind::Moegate
+    }
+
+    /// What it costs, by the price that held when it began.
+    pub(super) fn cost(&self, counts: &Counts) -> Nanodollars {
+        counts.cost(&self.target.price_at(self.began_ms))
     }
 
     fn reason(&self) -> &'static str {
