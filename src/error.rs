@@ -218,6 +218,20 @@ impl ApiError {
         }
     }
 
+    /// 401: what an own server reports is not signed as it must be.
+    #[must_use]
+    pub fn receipts_refused(message: String) -> Self {
+        Self::new(401, "authentication_error", "receipts_refused", message)
+    }
+
+    /// 404: there is no record of it.
+    #[must_use]
+    pub fn unknown_request() -> Self {
+        let text =
+            "there is no record of a request with this id (records are kept for `ledger.keep_days` days)";
+        Self::new(404, "invalid_request_error", "unknown_request", text)
+    }
+
     /// 503: nobody can tell whether the key is good.
     #[must_use]
     pub fn secrets_unavailable() -> Self {

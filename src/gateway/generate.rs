@@ -1,7 +1,7 @@
 //! A request for a generation.
 
 use super::context::RequestContext;
-use super::idempotency::{self, Claimed};
+use super::idempotency::{self, Claimed, Shared};
 use super::reply::{self, bytes_of};
 use super::reserve::Told;
 use super::{Gateway, IDEMPOTENCY_KEY, TAG, admit, authenticate, overrides, upkeep};
@@ -61,13 +61,20 @@ async fn pipeline<P: Platform>(
     let route = routing::find(config, key, &facts.model)?;
     let window_s = config.gateway.idempotency_s;
     let idempotency_key = head.headers().get(IDEMPOTENCY_KEY).filter(|_| window_s > 0);
+    let shard = tenant_shard(key.tenant_or_name());
+    let id: &str = id;
+    let shared = match config.ledger.store {
+        LedgerStore::Database => Shared::Ledger(&shard, id),
+        LedgerStore::KeyValue => Shared::Cache,
+    };
     let claimed = match idempotency_key.map(bytes_of).filter(|value| !value.is_empty()) {
         None => None,
         Some(value) => {
             let fingerprint = Fingerprint::of(&key.name, &value, &asked_path(head), &body.bytes);
             let until_ms = started_ms + u64::from(route.budget.seconds) * 1000;
             let window_ms = u64::from(window_s) * 1000;
-            match idempotency::claim(platform, allowed, fingerprint, window_ms, until_ms).await? {
+            let claim = idempotency::claim(platform, allowed, fingerprint, shared, window_ms, until_ms);
+            match claim.await? {
                 Claimed::Replayed => return Ok(()),
                 Claimed::First(claim) => Some(claim),
             }
@@ -104,7 +111,7 @@ async fn pipeline<P: Platform>(
         route,
         key,
         allowed,
-        id: id.clone(),
+        id: id.to_owned(),
         started_ms,
         limit: config.gateway.max_body_mib as usize * 1024 * 1024,
         facts,
@@ -123,7 +130,12 @@ async fn pipeline<P: Platform>(
     };
     let found = match context.find(&*request, &body.bytes, None).await {
         Ok(found) => found,
-        Err(error) => return Err(context.told(error).await),
+        Err(error) => {
+            if let Some(claim) = &claimed {
+                claim.forget().await;
+            }
+            return Err(context.told(error).await);
+        }
     };
 
     // Respond.
@@ -142,11 +154,12 @@ async fn pipeline<P: Platform>(
         _ => None,
     };
     context.settle().await;
-    if let (Some(claim), Some(stored)) = (&claimed, stored) {
-        claim.share(&stored).await;
+    match (&claimed, stored) {
+        (Some(claim), Some(stored)) => claim.share(&stored).await,
+        (Some(claim), None) => claim.forget().await,
+        (None, _) => {}
     }
     if config.ledger.store == LedgerStore::Database {
-        let shard = tenant_shard(key.tenant_or_name());
         upkeep::after_request(platform, gateway, &shard).await;
     }
     context.sync_breakers().await;

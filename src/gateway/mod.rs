@@ -10,9 +10,10 @@
 //! - [`reserve`]: room in the ledger, before an attempt is sent; [`ledger`]: asking it.
 //! - [`settle`]: records; [`receipts`]: asking our own servers. [`breaker_sync`]: what instances tell each other.
 //! - [`upkeep`]: what the ledger needs beside the requests.
-//! - [`pages`]: what the gateway answers by itself.
+//! - [`pages`]: what the gateway answers by itself. [`admin`]: what the operator reads and does.
 
 mod access_token;
+mod admin;
 mod admit;
 mod attempt;
 mod attempts;
@@ -131,7 +132,6 @@ pub async fn handle<P: Platform>(platform: &P, gateway: &Gateway, head: Request<
         None => {
             let result = match (head.method(), &*path) {
                 (&(Method::GET | Method::HEAD), "/health") => pages::health(platform, gateway, &head).await,
-                (&(Method::GET | Method::HEAD), "/usage") => pages::usage(platform, gateway, &head).await,
                 (&(Method::GET | Method::HEAD), "/openapi.json") => {
                     pages::openapi(platform, gateway, &head).await
                 }
@@ -139,8 +139,11 @@ pub async fn handle<P: Platform>(platform: &P, gateway: &Gateway, head: Request<
                 (&Method::GET, "/__panic") => panic!("moegate-fault-injection"),
                 #[cfg(feature = "fault-injection")]
                 (&Method::GET, "/__panic_in_state") => platform.state(|_| panic!("moegate-fault-injection")),
-                (_, "/health" | "/usage" | "/openapi.json") => Err(ApiError::method("GET, HEAD")),
-                _ => Err(ApiError::not_found()),
+                (_, "/health" | "/openapi.json") => Err(ApiError::method("GET, HEAD")),
+                _ => match admin::serve(platform, gateway, &head, &path).await {
+                    Some(result) => result,
+                    None => Err(ApiError::not_found()),
+                },
             };
             (registry::default_dialect(), result)
         }

@@ -5,7 +5,7 @@ use super::read;
 use super::reserve::amounts;
 use super::settle::{correct, settled};
 use super::sql::{Row, Sql, SqlError, Value};
-use crate::metering::record::State;
+use crate::metering::record::{Record, State};
 use moegate_wire::period::Period;
 use moegate_wire::{Ending, Receipt};
 
@@ -24,13 +24,24 @@ pub(super) async fn overdue<S: Sql>(
                      (SELECT id FROM pending WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?3) \
                      RETURNING id, requests, tokens, cost, record, receipt";
     let rows = sql.run(statement, vec![now_ms.into(), again_ms.into(), u64::from(limit).into()]).await?;
-    let pending = rows.iter().map(|row| Pending {
-        id: row.text(0).to_owned(),
-        amounts: amounts(row, 1),
-        record: serde_json::from_str(row.text(4)).ok(),
-        receipt: serde_json::from_str(row.text(5)).ok(),
-    });
-    Ok(Outcome::Overdue { pending: pending.collect() })
+    let mut pending = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let mut record: Option<Record> = serde_json::from_str(row.text(4)).ok();
+        if let Some(record) = &mut record {
+            // Each attempt is the last one until another follows.
+            let next = format!("{}-{}", record.request(), record.attempt + 1);
+            let statement =
+                "SELECT 1 FROM pending WHERE id = ?1 UNION ALL SELECT 1 FROM attempt WHERE id = ?1";
+            record.last = sql.run(statement, vec![next.into()]).await?.is_empty();
+        }
+        pending.push(Pending {
+            id: row.text(0).to_owned(),
+            amounts: amounts(row, 1),
+            record,
+            receipt: serde_json::from_str(row.text(5)).ok(),
+        });
+    }
+    Ok(Outcome::Overdue { pending })
 }
 
 /// Notes what our own server says: of an attempt under way for its settlement, of an estimate in its place.
@@ -60,7 +71,7 @@ pub(super) async fn period<S: Sql>(sql: &S, origin: &str, period: &Period) -> Re
                      busy = MAX(busy, ?4), idle = MAX(idle, ?5), cold = MAX(cold, ?6)";
     let values = vec![
         origin.into(),
-        period.instance.as_str().into(),
+        period.origin_instance.as_str().into(),
         period.hour_ms.into(),
         period.busy_us.into(),
         period.idle_us.into(),

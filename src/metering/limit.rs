@@ -37,6 +37,12 @@ pub fn tenant_shard(tenant: &str) -> String {
     format!("tenant/{tenant}")
 }
 
+/// The shard that keeps an origin's limits and what its servers did.
+#[must_use]
+pub fn origin_shard(origin: &str) -> String {
+    format!("origin/{origin}")
+}
+
 /// The beginning and the end of the window in which `now_ms` is, in UTC (Unix milliseconds).
 #[must_use]
 pub fn window(window: Window, now_ms: u64) -> (u64, u64) {
@@ -95,7 +101,7 @@ pub fn of_attempt(
         holds(Scope::Key, &key.name, tenant_shard(tenant), &key.limits, now_ms),
         shared.and_then(|t| holds(Scope::Tenant, tenant, tenant_shard(tenant), &t.limits, now_ms)),
         holds(Scope::Route, &route.model, format!("route/{}", route.model), &route.limits, now_ms),
-        holds(Scope::Origin, &origin.name, format!("origin/{}", origin.name), &origin.limits, now_ms),
+        holds(Scope::Origin, &origin.name, origin_shard(&origin.name), &origin.limits, now_ms),
     ];
     all.into_iter().flatten().collect()
 }

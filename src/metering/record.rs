@@ -95,6 +95,18 @@ pub enum State {
     Estimated,
 }
 
+impl State {
+    /// As it stands in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Settled => "settled",
+            Self::Estimated => "estimated",
+        }
+    }
+}
+
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -201,6 +213,7 @@ impl Record {
         self.metered = true;
         self.cost_nanodollars = receipt.cost;
         self.origin_time = Some(receipt.into());
+        self.busy_us = receipt.busy_us;
         self
     }
 
@@ -330,6 +343,7 @@ mod tests {
             queue_us: 0,
             prefill_us: 0,
             decode_us: 0,
+            busy_us: 0,
             cost: Nanodollars(0),
         };
         use Ending::{Cancelled, Complete, Error, Running, Truncated};
