@@ -135,15 +135,15 @@ const cases = {
     const batch = [one(world.sample, 'trap-1'), one(world.sample, 'trap-2')];
     await assert.rejects(world.gateway.apply(batch[0], '__panic', batch[1]));
     assert.deepEqual([await world.gateway.record('trap-1'), await world.gateway.record('trap-2')], [[], []]);
-    await world.gateway.apply(...batch, { release: { id: 'trap-1' } }, { release: { id: 'trap-2' } });
+    const release = ({ reserve: { id } }) => ({ release: { id } });
+    const reserved = { reserved: { left: [] } };
+    const answers = await world.gateway.apply(...batch, ...batch.map(release));
+    assert.deepEqual(answers, [reserved, reserved, 'done', 'done']);
   },
 
   async 'a statement that the database refuses takes all of the batch back'(world) {
-    const claim = { claim: { key: 'k', content: 'c', owner: 'o', now_ms: 0, until_ms: 9e12 } };
-    assert.deepEqual(await world.gateway.apply(claim), [{ claimed: 'first' }]);
-    // SQLite takes no text of that length.
-    const keep = { keep: { key: 'k', owner: 'o', until_ms: 9e12, reply: 'x'.repeat(4 << 20) } };
-    await assert.rejects(world.gateway.apply(one(world.sample, 'refused-1'), keep, one(world.sample, 'refused-2')));
+    const batch = [one(world.sample, 'refused-1'), one(world.sample, 'refused-2')];
+    await assert.rejects(world.gateway.apply(batch[0], '__refuse', batch[1]), /no such table/);
     assert.deepEqual([await world.gateway.record('refused-1'), await world.gateway.record('refused-2')], [[], []]);
   },
 
@@ -156,9 +156,10 @@ const cases = {
 
   async 'what nobody settles is settled by the alarm, and the sums of its hour are published'(world) {
     const pending = { state: 'pending', ending: 'running', metered: false };
-    await world.gateway.apply(one(world.sample, '01KZ0000000000000000000000', pending));
+    const id = `${world.sample.id}-9`;
+    assert.deepEqual(await world.gateway.apply(one(world.sample, id, pending)), [{ reserved: { left: [] } }]);
     const [record] = await until('the estimate', 45_000, async () => {
-      const found = await world.gateway.record('01KZ0000000000000000000000');
+      const found = await world.gateway.record(id);
       return found[0]?.state === 'estimated' && found;
     });
     assert.deepEqual([record.ending, record.cost_nanodollars], ['truncated', COST]);

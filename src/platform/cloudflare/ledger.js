@@ -41,11 +41,15 @@ export class Ledger extends DurableObject {
    */
   apply(shard, operations) {
     if (this.shard !== shard) this.ctx.storage.kv.put("shard", this.shard = shard);
-    const { ctx } = this;
-    const answers = called(() => ctx.storage.transactionSync(() => gateway.ledger_apply(ctx, operations)));
+    const answers = this.transaction(operations);
     // Begins with whether anything was written.
     if (answers[0] === "1") this.wakeIn(SOON_MS);
     return answers.slice(1);
+  }
+
+  transaction(operations) {
+    const { ctx } = this;
+    return called(() => ctx.storage.transactionSync(() => gateway.ledger_apply(ctx, operations)));
   }
 
   /** An operation of its own upkeep: the answer, or `null`. */
@@ -53,7 +57,7 @@ export class Ledger extends DurableObject {
     // Not within the call that asks for it.
     await null;
     try {
-      return this.apply(this.shard, operation);
+      return this.transaction(operation).slice(1);
     } catch (error) {
       console.error(`moegate: the ledger's shard ${this.shard} did not take an operation of its own: ${error}`);
       return null;

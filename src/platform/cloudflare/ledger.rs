@@ -72,9 +72,20 @@ pub fn ledger_apply(object: DurableObjectState, operations: String) -> Result<St
     let operations: Vec<_> = operations.split('\n').collect();
     let answers = apply_now(&database, &operations).map_err(refused)?;
     #[cfg(feature = "fault-injection")]
-    assert!(!operations.contains(&"__panic"), "moegate-fault-injection");
+    fail(&database, &operations)?;
     let wrote = if database.wrote.get() { "1" } else { "0" };
     Ok(wrote.to_owned() + &answers.join("\n"))
+}
+
+/// What goes wrong behind a batch, where it is told to.
+#[cfg(feature = "fault-injection")]
+fn fail(database: &Database, operations: &[&str]) -> Result<(), JsError> {
+    assert!(!operations.contains(&"__panic"), "moegate-fault-injection");
+    if operations.contains(&"__refuse") {
+        let refusal = database.rows("SELECT 1 FROM no_such_table", Vec::new());
+        refusal.map_err(|error| JsError::new(&error.to_string()))?;
+    }
+    Ok(())
 }
 
 /// In how many milliseconds the object has something to do by itself, at the latest; `undefined` if never.
