@@ -1,6 +1,6 @@
 //! Reading a source tree so that nothing is passed over: what nobody took is listed.
 
-use super::decimal::Decimal;
+use crate::decimal::Decimal;
 use super::value::{Members, Value, problem};
 use moegate_config::Problem;
 

@@ -5,7 +5,7 @@ mod retry;
 mod target;
 
 use super::Options;
-use super::decimal::{Decimal, weights};
+use crate::decimal::{Decimal, weights};
 use super::draft::{Draft, Route};
 use super::rule::{Condition, Rule};
 use super::source::{Item, Table};
