@@ -11,11 +11,11 @@ mod rows;
 use check::{Check, Manifest};
 use explain::Explain;
 use import::Import;
-use plan::Plan;
-use reconcile::Reconcile;
 use lexopt::prelude::*;
 use moegate_config::authoring;
 use moegate_config::key::NewKey;
+use plan::Plan;
+use reconcile::Reconcile;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -74,7 +74,7 @@ enum Command {
     Check(Check),
     Import(Import),
     Reconcile(Reconcile),
-    Plan(Plan),
+    Plan(Box<Plan>),
     NewKey { name: String },
     Schema,
     Reference,
@@ -142,7 +142,9 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
                 return Ok(reconcile::parse(&mut arguments)?.map_or(Command::Help, Command::Reconcile));
             }
             Value(word) if words.is_empty() && word == "plan" => {
-                return Ok(plan::parse(&mut arguments)?.map_or(Command::Help, Command::Plan));
+                return Ok(
+                    plan::parse(&mut arguments)?.map_or(Command::Help, |plan| Command::Plan(Box::new(plan)))
+                );
             }
             Value(word) => words.push(word.string()?),
             Short('h') | Long("help") => return Ok(Command::Help),

@@ -54,6 +54,7 @@ fn rounded(number: &Value, places: usize) -> String {
 const FIELD: &[(&str, &str, &str, &str)] = &[
     // One stream, at an H100's price.
     ("2.49", "1", "118.9", "5.82"),
+    ("2.49", "2", "118.9", "11.63"),
     ("2.00", "1", "85", "6.54"),
     ("2.60", "1", "140", "5.16"),
     ("2.00", "1", "120", "4.63"),
@@ -88,8 +89,7 @@ fn a_million_tokens_costs_what_the_field_says() {
 #[test]
 fn ten_percent_busy_costs_ten_times() {
     // A tenth of 700 tokens a second, for a day.
-    let plan =
-        good("tenth", "--gpu-hour 2.50 --tokens-per-second 700 --output-tokens-per-day 6048000");
+    let plan = good("tenth", "--gpu-hour 2.50 --tokens-per-second 700 --output-tokens-per-day 6048000");
     assert_eq!(plan["utilisation"], "0.100000");
     assert_eq!(plan["usd_per_million"]["busy"], "0.992063");
     // dreaming.press: 70 tokens a second instead of 700.
@@ -136,11 +136,15 @@ fn the_crossover_is_where_both_cost_the_same() {
         // 1,000 tokens a second are 2,628 million a month; with ops hours they are not enough.
         assert_eq!(crossover["can_be_reached"], ops == "0");
         let (_, text, _) = self::plan("crossover", &format!("{flags} --output-tokens-per-day 20000000"));
-        let verdict =
-            if ops == "0" { "Elsewhere is cheaper: own GPUs are from 2107.5" } else { "Own GPUs are never cheaper" };
+        let verdict = if ops == "0" {
+            "Elsewhere is cheaper: own GPUs are from 2107.5"
+        } else {
+            "These GPUs are never cheaper"
+        };
         assert!(text.contains(verdict), "{text}");
     }
-    let more = "--gpu-hour 2.49 --tokens-per-second 1000 --output-tokens-per-day 80000000 --price-output 0.80";
+    let more =
+        "--gpu-hour 2.49 --tokens-per-second 1000 --output-tokens-per-day 80000000 --price-output 0.80";
     let (_, text, _) = plan("crossover", more);
     assert!(text.contains("Own GPUs are cheaper: they are from 2272.1 million"), "{text}");
 }
@@ -180,7 +184,10 @@ fn the_export_says_how_busy_the_gpus_were() {
     assert_eq!(plan["utilisation"], "0.100000");
     assert_eq!(rounded(&plan["usd_per_million"]["busy"], 4), "5.8172");
     assert_eq!(rounded(&plan["usd_per_million"]["billed"], 3), "58.172");
-    assert_eq!((&plan["elsewhere"]["usd_per_million"], &plan["elsewhere"]["is_measured"]), (&"0.600000".into(), &true.into()));
+    assert_eq!(
+        (&plan["elsewhere"]["usd_per_million"], &plan["elsewhere"]["is_measured"]),
+        (&"0.600000".into(), &true.into())
+    );
     // Paid for twice as long: half as busy.
     let longer = good("measured", "--usage ROWS.jsonl --gpu-hour 2.49 --billed-hours 20");
     assert_eq!(longer["utilisation"], "0.050000");
@@ -210,7 +217,8 @@ fn without_own_gpus_the_load_has_its_price() {
     fs::write(at.join("ROWS.jsonl"), format!("{}\n{pending}\n\n{estimated}\n", rows.join("\n"))).unwrap();
     let error = bad("elsewhere", "--usage ROWS.jsonl --gpu-hour 2.49");
     assert!(error.contains("no busy time") && error.contains("--tokens-per-second"), "{error}");
-    let plan = good("elsewhere", "--usage ROWS.jsonl --gpu-hour 2.49 --tokens-per-second 2300 --billed-hours 24");
+    let plan =
+        good("elsewhere", "--usage ROWS.jsonl --gpu-hour 2.49 --tokens-per-second 2300 --billed-hours 24");
     // An estimated attempt's cost is a bound and sets no price.
     assert_eq!(plan["elsewhere"]["usd_per_million"], "0.600000");
     assert_eq!(plan["utilisation"], "0.005032");
@@ -256,11 +264,11 @@ fn what_is_missing_or_contradicts_is_said() {
             "--gpu-hour 2.49 --tokens-per-second 10 --output-tokens-per-day 9 --input-tokens-per-day 9 --price-output 1",
             "want --price-input",
         ),
+        ("--gpu-hour 2.49 --tokens-per-second 10 --output-tokens-per-day 9 --ops-hourly 90", "go together"),
         (
-            "--gpu-hour 2.49 --tokens-per-second 10 --output-tokens-per-day 9 --ops-hourly 90",
-            "go together",
+            "--gpu-hour 2.49 --tokens-per-second 10 --output-tokens-per-day 9 --origin gpu",
+            "belong to --usage",
         ),
-        ("--gpu-hour 2.49 --tokens-per-second 10 --output-tokens-per-day 9 --origin gpu", "belong to --usage"),
         ("--gpu-hour 2.49 --usage ROWS.jsonl --output-tokens-per-day 9", "without --usage"),
         ("--gpu-hour 2.49 --usage ROWS.jsonl --origin none", "no attempt at the origin `none`"),
         ("--gpu-hour 2.49 --usage ROWS.jsonl --billed-hours 0.5", "200.0 % busy"),
@@ -269,7 +277,7 @@ fn what_is_missing_or_contradicts_is_said() {
         ("--gpu-hour 2.49 --usage other.jsonl", "other.jsonl, line 1 is no row"),
         ("--gpu-hour 2.49 --usage instant.jsonl --tokens-per-second 9", "give --billed-hours"),
         ("--gpu-hour 2.49 --nonsense", "invalid option '--nonsense'"),
-        ("--gpu-hour 1e28 --tokens-per-second 1e-28 --output-tokens-per-day 9", "too large"),
+        ("--gpu-hour 1e-25 --tokens-per-second 1e25 --output-tokens-per-day 9", "too large"),
     ] {
         let error = bad("bad", arguments);
         assert!(error.contains(expected), "{arguments}: {error}");

@@ -1,8 +1,8 @@
 //! A `moegate.toml` in the making, and the list of what to know about it.
 
-use crate::decimal::Decimal;
 use super::rule::Rule;
 use super::value::problem;
+use crate::decimal::Decimal;
 use moegate_config::{Action, Authority, Failure, Problem};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -105,7 +105,9 @@ pub(super) fn of(load: &Load, rates: &Rates, prices: &Prices) -> Result<Outcome,
         (None, Some(busy)) => output.by(busy.times(Ratio::whole(SECONDS_PER_HOUR))?)?.times(gpus)?,
         (None, None) => {
             return Err(match load.attempts {
-                Some(_) => "these attempts report no busy time: say what own GPUs would make, --tokens-per-second N",
+                Some(_) => {
+                    "these attempts report no busy time: say what own GPUs would make, --tokens-per-second N"
+                }
                 None => "say how many output tokens the GPUs make while they are busy: --tokens-per-second N",
             }
             .to_owned());
@@ -118,7 +120,7 @@ pub(super) fn of(load: &Load, rates: &Rates, prices: &Prices) -> Result<Outcome,
     let utilisation = output.by(Ratio::whole(MILLION))?.by(load.hours)?.by(millions_per_hour)?;
     if utilisation.is_more_than(Ratio::whole(1)) {
         return Err(format!(
-            "{} % busy: {} GPU{} at {} output tokens a second cannot have made so many in {} hours; look at --gpus, \
+            "{} % busy: {} GPU{} at {} output tokens a second do not make so many in {} hours; look at --gpus, \
              --tokens-per-second{}",
             utilisation.times(Ratio::whole(100))?.rounded(1)?,
             rates.gpus,

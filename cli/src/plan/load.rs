@@ -90,7 +90,11 @@ pub(super) fn measured(
     let (mut own, mut others) = (Sum::default(), Sum::default());
     rows::read(file, |row| {
         let is_own = origin.map_or(row.busy_us.is_some(), |origin| origin == row.origin);
-        if is_own { own.add(&row) } else { others.add(&row) }
+        if is_own {
+            own.add(&row);
+        } else {
+            others.add(&row);
+        }
         Ok(())
     })?;
     let has_own = own.time.is_some();
@@ -126,7 +130,9 @@ pub(super) fn measured(
 /// More are cached than there are.
 pub(super) fn stated(tokens: Tokens) -> Result<Load, String> {
     if tokens.cached > tokens.input {
-        return Err("--cached-tokens-per-day is part of --input-tokens-per-day, so at most as many".to_owned());
+        return Err(
+            "--cached-tokens-per-day is part of --input-tokens-per-day, so at most as many".to_owned()
+        );
     }
     if tokens.output == 0 {
         return Err("--output-tokens-per-day must be more than 0".to_owned());

@@ -82,7 +82,8 @@ pub(crate) fn parse(arguments: &mut lexopt::Parser) -> Result<Option<Plan>, lexo
         (None, None) => Ratio::ZERO,
         _ => return Err("--ops-hours-per-month and --ops-hourly go together".into()),
     };
-    let gpu_hour = gpu_hour.ok_or("plan wants the price of a GPU for an hour, in dollars: --gpu-hour 2.49")?;
+    let gpu_hour =
+        gpu_hour.ok_or("plan wants the price of a GPU for an hour, in dollars: --gpu-hour 2.49")?;
     let rates = Rates { gpu_hour, gpus, tokens_per_second, ops_per_month };
     Ok(Some(Plan { load, rates, prices, json }))
 }

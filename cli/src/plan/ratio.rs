@@ -12,7 +12,8 @@ pub(super) struct Ratio {
 }
 
 /// What does not fit into 128 bits.
-pub(super) const TOO_LARGE: &str = "these numbers are too large, or have too many decimal places, to compute with";
+pub(super) const TOO_LARGE: &str =
+    "these numbers are too large, or have too many decimal places, to compute with";
 
 impl Ratio {
     pub(super) const ZERO: Self = Self { over: 0, under: 1 };

@@ -66,7 +66,7 @@ fn verdict(outcome: &Outcome) -> Result<String, String> {
     let capacity = outcome.month.capacity_millions.rounded(1)?;
     Ok(if utilisation.is_more_than(Ratio::whole(1)) {
         format!(
-            "Own GPUs are never cheaper: the crossover would be at {millions} million output tokens a month, and they make at \
+            "These GPUs are never cheaper: the crossover would be at {millions} million output tokens a month, and they make at \
              most {capacity}."
         )
     } else if utilisation.is_more_than(outcome.utilisation) {
@@ -74,7 +74,9 @@ fn verdict(outcome: &Outcome) -> Result<String, String> {
             "Elsewhere is cheaper: own GPUs are from {millions} million output tokens a month on, {busy} busy."
         )
     } else {
-        format!("Own GPUs are cheaper: they are from {millions} million output tokens a month on, {busy} busy.")
+        format!(
+            "Own GPUs are cheaper: they are from {millions} million output tokens a month on, {busy} busy."
+        )
     })
 }
 

@@ -64,7 +64,9 @@ fn web_searches(table: &Table) -> Result<Vec<String>, String> {
     Ok(if searches == 0 {
         Vec::new()
     } else {
-        vec![format!("The invoice counts {searches} web searches, which are billed each; the ledger has no count of them.")]
+        vec![format!(
+            "The invoice counts {searches} web searches, which are billed each; the ledger has no count of them."
+        )]
     })
 }
 

@@ -58,12 +58,8 @@ fn difference(invoice: i128, ledger: i128) -> i128 {
 /// A sum is too large.
 pub(super) fn compare(invoice: &Invoice, ledger: &Ledger, tolerance: i128) -> Result<Comparison, String> {
     let (billed, booked) = (by_day(&invoice.lines), by_day(&ledger.lines));
-    let mut comparison = Comparison {
-        differences: Vec::new(),
-        totals: Vec::new(),
-        lines: 0,
-        booked: Booked::default(),
-    };
+    let mut comparison =
+        Comparison { differences: Vec::new(), totals: Vec::new(), lines: 0, booked: Booked::default() };
     let (mut invoice_sum, nothing) = (Figures::default(), BTreeMap::new());
     let days: BTreeSet<_> = billed.keys().chain(booked.keys()).collect();
     for day in days {

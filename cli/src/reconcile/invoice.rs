@@ -70,10 +70,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Invoice, String> {
 }
 
 fn unknown(table: &Table) -> String {
-    let formats: Vec<_> = FORMATS
-        .iter()
-        .map(|format| format!("  {}: {}", format.title, format.columns.join(", ")))
-        .collect();
+    let formats: Vec<_> =
+        FORMATS.iter().map(|format| format!("  {}: {}", format.title, format.columns.join(", "))).collect();
     format!(
         "its columns are none that are understood: {}\nUnderstood are, by these columns:\n{}\n\
          Other invoices can be brought into the last form: docs/guides/reconcile.md",

@@ -86,7 +86,11 @@ const MOST: u64 = 100_000_000 * 1_000_000_000;
 impl Booked {
     fn add(&mut self, row: &Row) -> Result<(), String> {
         if row.booked().max(row.highest()) > MOST {
-            return Err(format!("the attempt {} costs {} nano-dollars: that cannot be", row.id, row.highest()));
+            return Err(format!(
+                "the attempt {} costs {} nano-dollars: that cannot be",
+                row.id,
+                row.highest()
+            ));
         }
         let counts = [
             (What::Requests, u64::from(is_request(row))),
@@ -136,11 +140,8 @@ impl Booked {
 impl Unsettled {
     /// `2 pending, 1 estimated`.
     pub(super) fn text(&self) -> String {
-        let of = [
-            (self.pending, "pending"),
-            (self.estimated, "estimated"),
-            (self.unmetered, "without counts"),
-        ];
+        let of =
+            [(self.pending, "pending"), (self.estimated, "estimated"), (self.unmetered, "without counts")];
         let parts = of.iter().filter(|(count, _)| *count > 0);
         parts.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
     }

@@ -125,8 +125,8 @@ fn notes(invoice: &Invoice, ledger: &Ledger, comparison: &Comparison) -> Vec<Str
     }
     if reported.theirs != reported.ours {
         notes.push(format!(
-            "Of {} attempts the origin said itself what they cost: ${}. The ledger's prices make it ${}: look at `prices` in \
-             moegate.toml.",
+            "Of {} attempts the origin said itself what they cost: ${}. The ledger's prices make it ${}: look at the \
+             models' prices in moegate.toml.",
             reported.attempts,
             amount(reported.theirs),
             amount(reported.ours)

@@ -88,7 +88,9 @@ fn date_of(name: &str) -> Option<(&str, String)> {
     let is_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     let is_day = |text: &str| ("01"..="12").contains(&&text[..2]) && ("01"..="31").contains(&&text[2..]);
     for (length, hyphens) in [(10, true), (8, false), (4, false)] {
-        let Some(at) = name.len().checked_sub(length).filter(|at| name.is_char_boundary(*at)) else { continue };
+        let Some(at) = name.len().checked_sub(length).filter(|at| name.is_char_boundary(*at)) else {
+            continue;
+        };
         let (model, date) = name.split_at(at);
         let digits: String = date.chars().filter(char::is_ascii_digit).collect();
         let fits = if hyphens {

@@ -33,8 +33,9 @@ impl Table {
         if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
             return Err("it is UTF-16: save it as CSV in UTF-8".to_owned());
         }
-        let text = std::str::from_utf8(bytes)
-            .map_err(|_| "it is not UTF-8: save it as CSV in UTF-8; a spreadsheet's own file is no CSV".to_owned())?;
+        let text = std::str::from_utf8(bytes).map_err(|_| {
+            "it is not UTF-8: save it as CSV in UTF-8; a spreadsheet's own file is no CSV".to_owned()
+        })?;
         let text = text.trim_start_matches('\u{feff}');
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter(text))
@@ -130,9 +131,10 @@ impl<'a> Record<'a> {
     /// # Errors
     /// There is none, or it is no day.
     pub(super) fn day(&self, columns: &[&str]) -> Result<String, String> {
-        let cell = columns.iter().find_map(|column| self.cell(column)).ok_or_else(|| {
-            format!("line {}: there is no day in {}", self.line(), columns.join(" or "))
-        })?;
+        let cell = columns
+            .iter()
+            .find_map(|column| self.cell(column))
+            .ok_or_else(|| format!("line {}: there is no day in {}", self.line(), columns.join(" or ")))?;
         day(cell.text).ok_or_else(|| cell.problem("no day in UTC, such as 2026-11-27"))
     }
 

@@ -8,7 +8,7 @@ use std::fmt::Write;
 /// Writing to a String cannot fail.
 pub(super) fn of(report: &Report<'_>, tolerance: i128) -> String {
     let Report { invoice, ledger, comparison, notes } = report;
-    let mut text = format!("{}", invoice.format);
+    let mut text = invoice.format.to_owned();
     if let (Some(first), Some(last)) = (invoice.days.first(), invoice.days.last()) {
         let _ = write!(text, ", {first} to {last}");
     }

@@ -19,7 +19,10 @@ fn invoices() {
         ("", "it is empty"),
         ("date,model,requests\n", "the plain form, but has no lines"),
         ("date,model\n2026-11-03,m\n", "nothing to compare"),
-        ("date,model,request\n2026-11-03,m,1\n", "has a column `request`; the plain form has date, model, requests"),
+        (
+            "date,model,request\n2026-11-03,m,1\n",
+            "has a column `request`; the plain form has date, model, requests",
+        ),
         ("date,requests,requests\n2026-11-03,1,1\n", "two columns `requests`"),
         ("date,requests\n03.11.2026,1\n", "line 2, date: `03.11.2026` is no day in UTC"),
         ("date,requests\n,1\n", "line 2: there is no day in date"),

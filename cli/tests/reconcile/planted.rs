@@ -4,7 +4,8 @@ use super::world::{DAYS, Sums, differences, dollars, month, report, seconds};
 use std::collections::BTreeMap;
 
 const OPENAI: [&str; 3] = ["gpt-4o-2024-08-06", "gpt-4o-mini-2024-07-18", "o3-2025-04-16"];
-const CLAUDE: [&str; 3] = ["claude-haiku-4-5-20251001", "claude-opus-4-1-20250805", "claude-3-7-sonnet-20250219"];
+const CLAUDE: [&str; 3] =
+    ["claude-haiku-4-5-20251001", "claude-opus-4-1-20250805", "claude-3-7-sonnet-20250219"];
 
 type Book = BTreeMap<(usize, String), Sums>;
 
@@ -170,25 +171,26 @@ fn what_is_planted_is_found_and_nothing_else() {
             if title == "Anthropic's cost export" { displayed.to_owned() } else { model.to_owned() }
         };
         // One token more in three ways, one request less, and a nano-dollar too much.
-        let mut plant = |day: usize, model: &str, what: &str, change: fn(&mut Sums), figures: fn(&Sums) -> u64| {
-            let key = (day, model.to_owned());
-            let sums = planted.get_mut(&key).unwrap();
-            change(sums);
-            let (now, before) = (figures(sums), figures(&book[&key]));
-            let of = |value: u64| if what == "cost_usd" { trimmed(value) } else { value.to_string() };
-            let difference = if what == "cost_usd" {
-                trimmed(now - before)
-            } else {
-                (i128::from(now) - i128::from(before)).to_string()
+        let mut plant =
+            |day: usize, model: &str, what: &str, change: fn(&mut Sums), figures: fn(&Sums) -> u64| {
+                let key = (day, model.to_owned());
+                let sums = planted.get_mut(&key).unwrap();
+                change(sums);
+                let (now, before) = (figures(sums), figures(&book[&key]));
+                let of = |value: u64| if what == "cost_usd" { trimmed(value) } else { value.to_string() };
+                let difference = if what == "cost_usd" {
+                    trimmed(now - before)
+                } else {
+                    (i128::from(now) - i128::from(before)).to_string()
+                };
+                let name = ids(model);
+                expected.push(format!(
+                    "{} {name}/{model} {what} {} {} {difference}",
+                    DAYS[day],
+                    of(now),
+                    of(before)
+                ));
             };
-            let name = ids(model);
-            expected.push(format!(
-                "{} {name}/{model} {what} {} {} {difference}",
-                DAYS[day],
-                of(now),
-                of(before)
-            ));
-        };
         if has_requests {
             plant(0, models[0], "requests", |sums| sums.requests -= 1, |sums| sums.requests);
         }

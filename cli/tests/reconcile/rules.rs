@@ -49,17 +49,28 @@ fn money_has_a_tolerance_and_tokens_have_none() {
 #[test]
 fn what_is_not_settled_is_called_out() {
     let rows = small("1", "m")
-        + &row("2", "m", r#","bound_nanodollars":1000,"cost_nanodollars":1000"#).replace("settled", "pending")
-        + &row("3", "m", r#","usage":{"prompt":10,"completion":3},"cost_nanodollars":19,"bound_nanodollars":500"#)
-            .replace("settled", "estimated")
+        + &row("2", "m", r#","bound_nanodollars":1000,"cost_nanodollars":1000"#)
+            .replace("settled", "pending")
+        + &row(
+            "3",
+            "m",
+            r#","usage":{"prompt":10,"completion":3},"cost_nanodollars":19,"bound_nanodollars":500"#,
+        )
+        .replace("settled", "estimated")
         + &row("4", "m", r#","metered":false"#);
     // The ledger has 25 + 1000 + 19; certain are 25, and at most it is 25 + 1000 + 500.
-    for (cost, within) in [("0.000000025", true), ("0.000001525", true), ("0.000001526", false), ("0.000000024", false)] {
+    for (cost, within) in
+        [("0.000000025", true), ("0.000001525", true), ("0.000001526", false), ("0.000000024", false)]
+    {
         let invoice = plain(&[&format!("2026-11-03,m,4,20,8,{cost}")]);
         let report = report("unsettled", &invoice, &rows, "");
         let found = &report["differences"];
         assert_eq!(found.as_array().unwrap().len(), 1, "{found}");
-        assert_eq!((&found[0]["what"], &found[0]["within_bounds"]), (&"cost_usd".into(), &within.into()), "{cost}");
+        assert_eq!(
+            (&found[0]["what"], &found[0]["within_bounds"]),
+            (&"cost_usd".into(), &within.into()),
+            "{cost}"
+        );
         let unsettled = &report["unsettled"];
         assert_eq!(
             (&unsettled["pending"], &unsettled["estimated"], &unsettled["unmetered"]),
@@ -82,13 +93,22 @@ fn what_is_not_settled_is_called_out() {
 #[test]
 fn what_origins_say_themselves_is_beside_it() {
     let with = |id: &str, theirs: u64| {
-        row(id, "m", &format!(r#","usage":{{"prompt":10,"completion":5}},"cost_nanodollars":25,"upstream_cost_nanodollars":{theirs}"#))
+        row(
+            id,
+            "m",
+            &format!(
+                r#","usage":{{"prompt":10,"completion":5}},"cost_nanodollars":25,"upstream_cost_nanodollars":{theirs}"#
+            ),
+        )
     };
     let invoice = plain(&["2026-11-03,m,2,20,10,0.00000005"]);
     let notes = |rows: &str| report("upstream", &invoice, rows, "")["notes"].to_string();
     assert_eq!(notes(&(with("1", 25) + &with("2", 25))), "[]");
     let said = notes(&(with("1", 25) + &with("2", 40)));
-    assert!(said.contains("Of 2 attempts") && said.contains("$0.000000065") && said.contains("$0.00000005."), "{said}");
+    assert!(
+        said.contains("Of 2 attempts") && said.contains("$0.000000065") && said.contains("$0.00000005:"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -151,7 +171,10 @@ fn searches_and_other_days_are_mentioned() {
         ["2026-11-04 /m input_tokens - 10 -10", "2026-11-04 /m output_tokens - 5 -5"]
     );
     let notes = report["notes"].to_string();
-    assert!(notes.contains("3 web searches") && notes.contains("1 of the ledger's days lie outside"), "{notes}");
+    assert!(
+        notes.contains("3 web searches") && notes.contains("1 of the ledger's days lie outside"),
+        "{notes}"
+    );
 }
 
 #[test]

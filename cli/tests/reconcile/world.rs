@@ -6,6 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// 2026-11-03 at noon, in Unix milliseconds.
 pub(crate) const NOON: u64 = 1_793_707_200_000;
@@ -14,7 +15,9 @@ pub(crate) const DAYS: [&str; 3] = ["2026-11-03", "2026-11-04", "2026-11-05"];
 
 /// Exit status, standard output, standard error.
 pub(crate) fn call(at: &str, files: &[(&str, &[u8])], arguments: &str, input: &str) -> (i32, String, String) {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("reconcile").join(at);
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("reconcile/{at}-{call}"));
     fs::create_dir_all(&folder).unwrap();
     for (name, bytes) in files {
         fs::write(folder.join(name), bytes).unwrap();
@@ -123,7 +126,9 @@ pub(crate) fn month(models: &[&str; 3]) -> (String, BTreeMap<(usize, String), Su
         sum.nano += nano;
     }
     // Refused attempts are on no invoice, and other origins' are on another one.
-    rows += &row("refused", models[0], r#","failure":"rate_limited""#).replace("200,", "429,").replace("complete", "error");
+    rows += &row("refused", models[0], r#","failure":"rate_limited""#)
+        .replace("200,", "429,")
+        .replace("complete", "error");
     rows += &row("other", models[0], r#","usage":{"prompt":5,"completion":5}"#).replace("openai", "groq");
     (rows, sums)
 }
