@@ -192,6 +192,46 @@ impl ApiError {
         }
     }
 
+    /// 429: a limit of the gateway's own.
+    #[must_use]
+    pub fn limited(code: &'static str, message: String, retry_after_s: u64) -> Self {
+        Self { retry_after_s: Some(retry_after_s), ..Self::new(429, "rate_limit_error", code, message) }
+    }
+
+    /// 402: a budget is used up.
+    #[must_use]
+    pub fn budget(message: String) -> Self {
+        Self::new(402, "insufficient_quota", "budget_exceeded", message)
+    }
+
+    /// 503: what would be spent could not be written down.
+    #[must_use]
+    pub fn ledger_unavailable() -> Self {
+        Self {
+            retry_after_s: Some(1),
+            ..Self::new(
+                503,
+                "overloaded",
+                "ledger_unavailable",
+                "the gateway's ledger does not answer, and nothing is spent that is not accounted for; try again in a moment (operators: the log says why; `on_ledger_failure = \"open\"` on a route serves it without)",
+            )
+        }
+    }
+
+    /// 401: what an own server reports is not signed as it must be.
+    #[must_use]
+    pub fn receipts_refused(message: String) -> Self {
+        Self::new(401, "authentication_error", "receipts_refused", message)
+    }
+
+    /// 404: there is no record of it.
+    #[must_use]
+    pub fn unknown_request() -> Self {
+        let text =
+            "there is no record of a request with this id (records are kept for `ledger.keep_days` days)";
+        Self::new(404, "invalid_request_error", "unknown_request", text)
+    }
+
     /// 503: nobody can tell whether the key is good.
     #[must_use]
     pub fn secrets_unavailable() -> Self {

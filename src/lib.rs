@@ -2,6 +2,7 @@
 //!
 //! - [`gateway`]: the pipeline a request walks through, and the stream engine, over the primitives of a platform.
 //! - [`routing`], [`resilience`], [`metering`], [`auth`], [`signing`], [`stream`]: what it decides. Pure.
+//! - [`ledger`]: what attempts may cost and have cost, in a database with transactions.
 //! - [`dialect`]: the neutral words for requests, events, usage and errors, and what clients and origins say instead.
 //! - [`platform`]: what runs it: Workers, Spin or a fake (off wasm), chosen by the target.
 //! - [`state`]: what an instance remembers between requests. [`secret`], [`error`], [`payload`], [`rng`], [`request_id`]:
@@ -14,6 +15,7 @@ pub mod auth;
 pub mod dialect;
 pub mod error;
 pub mod gateway;
+pub mod ledger;
 pub mod metering;
 pub mod payload;
 pub mod platform;

@@ -263,6 +263,7 @@ mod tests {
             first_byte_timeout_s: 1,
             breaker: Default::default(),
             retry_percent: 20,
+            limits: Vec::new(),
             prefill: Default::default(),
             stream_usage: Default::default(),
             models: vec![],

@@ -1,5 +1,6 @@
 //! What an instance of the gateway remembers from one request to the next. All of it may be lost at any time.
 
+use crate::ledger::Untold;
 use crate::resilience::admission::BytesInFlight;
 use crate::resilience::health::Health;
 use crate::resilience::idempotency::IdempotencyCache;
@@ -13,4 +14,7 @@ pub struct InstanceState {
     pub in_flight: BytesInFlight,
     pub refusals: Refusals,
     pub tokens: TokenCache,
+    pub untold: Untold,
+    /// When this instance looked for forgotten attempts, in Unix milliseconds.
+    pub swept_ms: u64,
 }

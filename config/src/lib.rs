@@ -9,6 +9,7 @@ mod cors;
 mod fields;
 pub mod key;
 mod kind;
+mod limit;
 mod money;
 mod origin;
 mod policy;
@@ -21,6 +22,7 @@ pub mod authoring;
 pub use cors::Cors;
 pub use fields::{DENIED_FIELDS, DeniedAction, FieldPolicy, is_harmless, is_same_field};
 pub use kind::Kind;
+pub use limit::{Ledger, LedgerStore, Limit, OnLedgerFailure, Tenant, Window};
 pub use money::DollarsPerMillion;
 pub use origin::{Authority, Aws, Model, Origin};
 pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, StreamUsage, Timeouts};
@@ -48,9 +50,15 @@ pub struct Config {
     /// Who may call. Without any key every call is answered 401.
     #[serde(default)]
     pub keys: Vec<Key>,
+    /// Limits that the keys of a tenant share.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tenants: Vec<Tenant>,
     /// Who may read `/usage`. Without it nobody may.
     #[serde(default)]
     pub admin: Option<Admin>,
+    /// Where the account of all attempts is kept.
+    #[serde(default)]
+    pub ledger: Ledger,
 }
 
 /// What holds for every request.
@@ -120,6 +128,12 @@ pub struct Route {
     /// Time limits of its attempts.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// What may be used over this route, by all keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
+    /// What happens to its requests while the ledger cannot be reached.
+    #[serde(default)]
+    pub on_ledger_failure: OnLedgerFailure,
     /// What follows a failure, where it shall not be the usual: failure → action.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[cfg_attr(feature = "authoring", schemars(schema_with = "policy::actions_schema"))]
@@ -196,6 +210,9 @@ pub struct Key {
     /// for one without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors: Option<ErrorDetail>,
+    /// What may be used with this key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
 }
 
 /// How much an answer tells of what went wrong at an origin.
@@ -268,7 +285,27 @@ impl Admin {
     }
 }
 
+impl Key {
+    /// The tenant it belongs to; a key without one is a tenant of its own, of its name.
+    #[must_use]
+    pub fn tenant_or_name(&self) -> &str {
+        self.tenant.as_deref().unwrap_or(&self.name)
+    }
+}
+
 impl Config {
+    /// All lists of limits, with their paths.
+    pub(crate) fn all_limits(&self) -> impl Iterator<Item = (String, &[Limit])> {
+        let keys = self.keys.iter().enumerate().map(|(i, key)| (format!("keys[{i}]"), &*key.limits));
+        let tenants = self.tenants.iter().enumerate();
+        let tenants = tenants.map(|(i, tenant)| (format!("tenants[{i}]"), &*tenant.limits));
+        let routes = self.routes.iter().enumerate();
+        let routes = routes.map(|(i, route)| (format!("routes[{i}]"), &*route.limits));
+        let origins = self.origins.iter().enumerate();
+        let origins = origins.map(|(i, origin)| (format!("origins[{i}]"), &*origin.limits));
+        keys.chain(tenants).chain(routes).chain(origins)
+    }
+
     /// The origin of that name.
     #[must_use]
     pub fn origin(&self, name: &str) -> Option<&Origin> {

@@ -1,6 +1,6 @@
 //! Origins: where requests may go, with what key, at what price.
 
-use crate::{Breaker, DollarsPerMillion, FieldPolicy, Kind, Prefill, StreamUsage};
+use crate::{Breaker, DollarsPerMillion, FieldPolicy, Kind, Limit, Prefill, StreamUsage};
 use moegate_wire::Price;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -41,6 +41,9 @@ pub struct Origin {
     /// outage is not made worse by everybody's retries. Ten are in reserve. 0 to 100.
     #[serde(default = "retry_percent")]
     pub retry_percent: u32,
+    /// What may be used at this origin, by all keys; what would exceed it goes to the next origin.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
     /// How it is told to go on from a partial answer, for routes with `continue`. An origin of kind `moegate` gets a
     /// resume handle instead. Default: by kind; `continue_final_message` for `vllm` and `sglang`, otherwise `assistant`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 
 mod cors;
 mod headers;
+mod limits;
 mod origin;
 mod routes;
 
@@ -152,6 +153,7 @@ impl Config {
             problems.key_hash(&path, hash);
         }
         self.hashes_are_apart(&mut problems);
+        problems.limits(self);
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }
 

@@ -1,6 +1,7 @@
 //! A native server for open mixture-of-experts models.
 //!
 //! - [`http`]: the OpenAI surface, health, metrics, receipts.
+//! - [`outbox`]: receipts that go to the gateway by themselves, kept on disk until they are there.
 //! - [`schedule`]: which sequences run in the next step, sampling, cancellation; the one thread that owns the engine.
 //! - [`model`]: GGUF, tokenizer, chat template.
 //! - [`engine`]: the trait [`engine::Engine`] and the implementations behind it.
@@ -9,4 +10,5 @@ pub mod engine;
 pub mod http;
 pub mod json_kind;
 pub mod model;
+pub mod outbox;
 pub mod schedule;

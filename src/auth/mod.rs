@@ -97,6 +97,7 @@ mod tests {
             sha256_secret: secret.map(Into::into),
             models: None,
             errors: None,
+            limits: Vec::new(),
         };
         Config {
             gateway: Default::default(),
@@ -107,6 +108,8 @@ mod tests {
                 key("b", None, Some("B")),
                 key("c", None, Some("MISSING")),
             ],
+            tenants: Vec::new(),
+            ledger: crate::config::Ledger::default(),
             admin: Some(Admin { sha256: None, sha256_secret: Some("ADMIN".into()) }),
         }
     }

@@ -1,6 +1,7 @@
 //! One attempt at one origin, from its sending to its end.
 
 use super::context::Skipped;
+use super::reserve::Reservation;
 use crate::config::{Failure, Kind};
 use crate::dialect::counts::Counts;
 use crate::dialect::{AttemptEntry, AttemptNote};
@@ -31,6 +32,8 @@ pub(super) struct Attempt<'a> {
     pub(super) counted: bool,
     /// Its stream was not read: only a receipt knows how it ended.
     pub(super) relayed: bool,
+    /// What the ledger holds for it; none where there is no ledger.
+    pub(super) reservation: Option<Reservation>,
 }
 
 impl Attempt<'_> {

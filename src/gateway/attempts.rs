@@ -6,17 +6,19 @@ use super::context::{RequestContext, Skipped};
 use super::judge::{self, Judgement};
 use super::receive::{self, Exchanged, OpenStream};
 use super::reply::{self, header_text};
+use super::reserve::{self, NotReserved};
 use super::send::{self, SendError, Timeouts};
+use super::stream::both;
 use crate::config::{Failure, StreamMode, StreamUsage};
 use crate::dialect::partial::Partial;
-use crate::dialect::request::{CannotEncode, RequestSize};
+use crate::dialect::request::CannotEncode;
 use crate::dialect::{ClientRequest, Exchange};
 use crate::error::ApiError;
 use crate::platform::{Payload, Platform};
 use crate::resilience::health::AttemptResult;
 use crate::resilience::retry::{Decision, Exhausted};
 use crate::resilience::retry_after::retry_after_ms;
-use crate::routing::{Target, estimate};
+use crate::routing::Target;
 use crate::secret::OriginSecrets;
 use http::HeaderMap;
 use moegate_wire::{Ending, Usage};
@@ -42,6 +44,25 @@ enum Outcome<P: Platform> {
     Failed(Failure, Whole<P>),
     /// It refused what the gateway had added of itself.
     Again(Whole<P>),
+}
+
+/// Why nothing was sent.
+struct Unsent {
+    error: ApiError,
+    /// Whether no other origin is to be asked either.
+    of_request: bool,
+}
+
+impl From<ApiError> for Unsent {
+    fn from(error: ApiError) -> Self {
+        Self { error, of_request: false }
+    }
+}
+
+impl From<NotReserved> for Unsent {
+    fn from(NotReserved { error, of_origin }: NotReserved) -> Self {
+        Self { error, of_request: !of_origin }
+    }
 }
 
 /// An attempt whose end nobody knows yet. If the runtime drops the work behind the request, its origin must not wait for
@@ -93,7 +114,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                     let unended = Unended { platform: self.platform, target };
                     let begun = match self.secrets(target, key).await {
                         Ok(secrets) => self.attempt((target, key), secrets, request, body, partial).await,
-                        Err(error) => Err(error),
+                        Err(error) => Err(Unsent::from(error)),
                     };
                     // Its end is known, or is said below.
                     std::mem::forget(unended);
@@ -115,13 +136,16 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                             last = Some(Ok(whole));
                         }
                         // Nothing was sent.
-                        Err(error) => {
+                        Err(Unsent { error, of_request }) => {
                             let rng = &mut self.rng;
                             self.platform.state(|state| {
                                 state.health.end(&target, AttemptResult::Unknown, now_ms, now_ms, rng);
                             });
-                            self.retry.leave_out(at);
                             last = last.or(Some(Err(error)));
+                            if of_request {
+                                return self.give_up(last, Exhausted::Stopped, now_ms);
+                            }
+                            self.retry.leave_out(at);
                         }
                     }
                 }
@@ -158,7 +182,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         request: &dyn ClientRequest,
         body: &P::Bytes,
         partial: Option<&Partial>,
-    ) -> Result<Outcome<P>, ApiError> {
+    ) -> Result<Outcome<P>, Unsent> {
         let number = self.attempts.len() + 1;
         let id = if number == 1 { self.id.clone() } else { format!("{}-{number}", self.id) };
         let began_ms = self.platform.now_ms();
@@ -184,7 +208,24 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         let options = self.stream_options(&target, breaker, partial);
         let (stream, limit) = (self.facts.stream, self.limit);
         let reading = receive::Reading { exchange, options, stream, mode, limit, timeouts, began_ms };
-        let sent = receive::exchange(self.platform, &mut self.watch, outbound, reading).await;
+        let mut plan = self.plan_reservation(&target, &id, began_ms);
+        let (platform, on_failure) = (self.platform, self.route.on_ledger_failure);
+        let mut unreserved = None;
+        let sent = match &mut plan {
+            Some(plan) if plan.may_be_refused() || !P::LEDGER_OUTLIVES_INSTANCE => {
+                self.limits = reserve::reserve(platform, plan, on_failure, began_ms).await?;
+                receive::exchange(platform, &mut self.watch, outbound, reading).await
+            }
+            // Nothing can refuse it: it is written down while the origin works, and before the client sees anything.
+            Some(plan) => {
+                let reserved = reserve::reserve(platform, plan, on_failure, began_ms);
+                let exchanged = receive::exchange(platform, &mut self.watch, outbound, reading);
+                let (reserved, sent) = both(reserved, exchanged).await;
+                unreserved = reserved.err();
+                sent
+            }
+            None => receive::exchange(platform, &mut self.watch, outbound, reading).await,
+        };
         let head_ms = self.platform.now_ms();
         let mut attempt = Attempt {
             target,
@@ -200,6 +241,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             counts: None,
             counted: true,
             relayed: false,
+            reservation: plan.map(|plan| plan.reservation),
         };
         let added = ask_usage && mode == StreamMode::Pump && self.facts.stream && !self.facts.include_usage;
         let outcome = self.judge(&mut attempt, exchange, sent, added);
@@ -225,6 +267,14 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                 state.health.end(&target, AttemptResult::StreamCompleted, began_ms, head_ms, rng);
             }
         });
+        let outcome = match unreserved {
+            // What came is not given to the client: nobody could say what it costs.
+            Some(NotReserved { error, .. }) => {
+                attempt.status = error.status;
+                Outcome::Found(Found::Whole(self.replaced(&error, HeaderMap::new())))
+            }
+            None => outcome,
+        };
         self.attempts.push(attempt);
         Ok(outcome)
     }
@@ -308,18 +358,9 @@ impl<'a, P: Platform> RequestContext<'a, P> {
     }
 
     /// What the origin asks to wait, in milliseconds.
-    fn retry_after(&self, headers: &HeaderMap) -> Option<u64> {
+    pub(super) fn retry_after(&self, headers: &HeaderMap) -> Option<u64> {
         let (ms, seconds) = (header_text(headers, "retry-after-ms"), header_text(headers, "retry-after"));
         retry_after_ms(ms, seconds, self.platform.now_ms())
-    }
-
-    fn failed(&mut self, at: usize, failure: Failure, headers: &HeaderMap) {
-        let now_ms = self.platform.now_ms();
-        if let Some(attempt) = self.attempts.last() {
-            self.retry.spend(could_have_cost(attempt, self.facts.size));
-        }
-        let wait_ms = self.retry_after(headers);
-        self.retry.failed(at, failure, wait_ms, now_ms, &mut self.rng);
     }
 
     /// Whether an origin is asked for the counts of a stream.
@@ -337,49 +378,5 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             let now_ms = self.platform.now_ms();
             self.platform.state(|state| state.refusals.refuse_usage(origin, now_ms));
         }
-    }
-
-    /// The client has left between two attempts: that is how the last one counts too.
-    fn cancelled(&mut self) {
-        if let Some(attempt) = self.attempts.last_mut() {
-            attempt.ending = Ending::Cancelled;
-        }
-    }
-
-    /// The stream that is under way is at its end.
-    pub(super) fn stream_completed(&mut self) {
-        self.stream_ended(AttemptResult::StreamCompleted);
-    }
-
-    /// The stream that is under way has broken off.
-    pub(super) fn stream_broken(&mut self, failure: Failure) {
-        let Some(attempt) = self.attempts.last_mut() else { return };
-        attempt.failure = Some(failure);
-        let target = attempt.target;
-        self.stream_ended(match AttemptResult::of(failure, None) {
-            AttemptResult::Failure => AttemptResult::StreamBroken,
-            other => other,
-        });
-        if let Some(at) = self.retry.position(target.index) {
-            self.failed(at, failure, &HeaderMap::new());
-        }
-    }
-
-    fn stream_ended(&mut self, result: AttemptResult) {
-        let Some(attempt) = self.attempts.last() else { return };
-        let rng = &mut self.rng;
-        self.platform.state(|state| {
-            state.health.end(&attempt.target, result, attempt.began_ms, attempt.ended_ms, rng);
-        });
-    }
-}
-
-/// Nano-dollars that count against the budget.
-fn could_have_cost(attempt: &Attempt<'_>, size: RequestSize) -> u64 {
-    match attempt.counts {
-        Some(counts) => attempt.target.model.price().cost(&counts.usage).0,
-        // It may have been a reset as well, but mostly nothing was reached.
-        None if attempt.failure == Some(Failure::Connect) => 0,
-        None => estimate(size, &attempt.target),
     }
 }

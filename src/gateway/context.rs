@@ -2,8 +2,9 @@
 
 use super::attempt::Attempt;
 use super::cors::Allowed;
+use super::reserve::Told;
 use super::stream::Watch;
-use crate::config::{Key, Route, StreamMode};
+use crate::config::{Config, Key, Route, StreamMode};
 use crate::dialect::request::RequestFacts;
 use crate::dialect::{ClientDialect, Exchange};
 use crate::platform::Platform;
@@ -16,6 +17,7 @@ use std::rc::Rc;
 
 pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) platform: &'a P,
+    pub(super) config: &'a Config,
     pub(super) dialect: &'static dyn ClientDialect,
     /// Of the dialect's.
     pub(super) endpoint: &'static str,
@@ -31,6 +33,11 @@ pub(super) struct RequestContext<'a, P: Platform> {
     /// The most bytes of a whole answer.
     pub(super) limit: usize,
     pub(super) facts: RequestFacts,
+    /// The end user and the tag that records get.
+    pub(super) user: Option<String>,
+    pub(super) tag: Option<String>,
+    /// What is left of limits.
+    pub(super) limits: Told,
     pub(super) retry: RetryState<'a>,
     pub(super) rng: Rng,
     pub(super) attempts: Vec<Attempt<'a>>,

@@ -300,6 +300,7 @@ fn receipt_of(prompt: u64) -> Receipt {
         queue_us: 2,
         prefill_us: 3,
         decode_us: 4,
+        busy_us: 4,
         cost: Nanodollars(5),
     }
 }

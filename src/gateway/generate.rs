@@ -1,12 +1,14 @@
 //! A request for a generation.
 
 use super::context::RequestContext;
-use super::idempotency::{self, Claimed};
+use super::idempotency::{self, Claimed, Shared};
 use super::reply::{self, bytes_of};
-use super::{Gateway, IDEMPOTENCY_KEY, admit, authenticate, overrides};
-use crate::config::ErrorDetail;
+use super::reserve::Told;
+use super::{Gateway, IDEMPOTENCY_KEY, TAG, admit, authenticate, overrides, upkeep};
+use crate::config::{ErrorDetail, LedgerStore};
 use crate::dialect::{Call, ClientDialect};
 use crate::error::ApiError;
+use crate::metering::limit::tenant_shard;
 use crate::platform::Platform;
 use crate::request_id;
 use crate::resilience::idempotency::Fingerprint;
@@ -24,14 +26,15 @@ pub(super) async fn generate<P: Platform>(
     call: Call,
 ) {
     let started_ms = platform.now_ms();
-    let id = {
+    let mut id = {
         let mut random = [0; 10];
         platform.random(&mut random);
         request_id::make(started_ms, random)
     };
-    if let Err(error) = pipeline(platform, gateway, head, dialect, call, started_ms, &id).await {
+    if let Err(error) = pipeline(platform, gateway, head, dialect, call, started_ms, &mut id).await {
         reply::refuse(platform, gateway.allowed(head), dialect, &error, Some(&id)).await;
     }
+    super::ledger::catch_up(platform).await;
 }
 
 async fn pipeline<P: Platform>(
@@ -41,13 +44,14 @@ async fn pipeline<P: Platform>(
     dialect: &'static dyn ClientDialect,
     call: Call,
     started_ms: u64,
-    id: &str,
+    id: &mut String,
 ) -> Result<(), ApiError> {
     let config = &gateway.config;
     let allowed = gateway.allowed(head);
 
     // Authenticate.
     let key = authenticate::client(platform, gateway, head).await?;
+    request_id::mark(id, key.tenant_or_name());
 
     // Admit.
     let body = admit::body(platform, config, head.headers()).await?;
@@ -58,13 +62,20 @@ async fn pipeline<P: Platform>(
     let route = routing::find(config, key, &facts.model)?;
     let window_s = config.gateway.idempotency_s;
     let idempotency_key = head.headers().get(IDEMPOTENCY_KEY).filter(|_| window_s > 0);
+    let shard = tenant_shard(key.tenant_or_name());
+    let id: &str = id;
+    let shared = match config.ledger.store {
+        LedgerStore::Database => Shared::Ledger(&shard, id),
+        LedgerStore::KeyValue => Shared::Cache,
+    };
     let claimed = match idempotency_key.map(bytes_of).filter(|value| !value.is_empty()) {
         None => None,
         Some(value) => {
             let fingerprint = Fingerprint::of(&key.name, &value, &asked_path(head), &body.bytes);
             let until_ms = started_ms + u64::from(route.budget.seconds) * 1000;
             let window_ms = u64::from(window_s) * 1000;
-            match idempotency::claim(platform, allowed, fingerprint, window_ms, until_ms).await? {
+            let claim = idempotency::claim(platform, allowed, fingerprint, shared, window_ms, until_ms);
+            match claim.await? {
                 Claimed::Replayed => return Ok(()),
                 Claimed::First(claim) => Some(claim),
             }
@@ -93,6 +104,7 @@ async fn pipeline<P: Platform>(
     // Attempt.
     let mut context = RequestContext {
         platform,
+        config,
         dialect,
         endpoint: call.endpoint,
         passed: passed(head, dialect),
@@ -104,6 +116,9 @@ async fn pipeline<P: Platform>(
         started_ms,
         limit: config.gateway.max_body_mib as usize * 1024 * 1024,
         facts,
+        user: None,
+        tag: tag(head),
+        limits: Told::default(),
         retry: RetryState::new(plan, started_ms),
         rng,
         attempts: Vec::with_capacity(1),
@@ -116,7 +131,12 @@ async fn pipeline<P: Platform>(
     };
     let found = match context.find(&*request, &body.bytes, None).await {
         Ok(found) => found,
-        Err(error) => return Err(context.told(error).await),
+        Err(error) => {
+            if let Some(claim) = &claimed {
+                claim.forget().await;
+            }
+            return Err(context.told(error).await);
+        }
     };
 
     // Respond.
@@ -135,8 +155,13 @@ async fn pipeline<P: Platform>(
         _ => None,
     };
     context.settle().await;
-    if let (Some(claim), Some(stored)) = (&claimed, stored) {
-        claim.share(&stored).await;
+    match (&claimed, stored) {
+        (Some(claim), Some(stored)) => claim.share(&stored).await,
+        (Some(claim), None) => claim.forget().await,
+        (None, _) => {}
+    }
+    if config.ledger.store == LedgerStore::Database {
+        upkeep::after_request(platform, gateway, &shard).await;
     }
     context.sync_breakers().await;
     Ok(())
@@ -157,6 +182,13 @@ fn passed(head: &Request<()>, dialect: &dyn ClientDialect) -> HeaderMap {
         }
     }
     passed
+}
+
+/// What the client says that the request belongs to: visible ASCII, at most 64 characters of it.
+fn tag(head: &Request<()>) -> Option<String> {
+    let text = reply::header_text(head.headers(), TAG.as_str());
+    let tag: String = text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(64).collect();
+    (!tag.is_empty()).then_some(tag)
 }
 
 impl<P: Platform> RequestContext<'_, P> {

@@ -1,15 +1,19 @@
 //! Requests that come again with the same `Idempotency-Key`.
 
 use super::cors::Allowed;
+use super::ledger::{ask, catch_up, tell};
 use super::reply::{self, insert};
 use crate::error::ApiError;
+use crate::ledger::{Operation, Outcome, operation as ledger};
 use crate::platform::{Payload, Platform};
 use crate::resilience::idempotency::{Claim, Fingerprint, Owner, StoredReply};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use std::cell::Cell;
 use std::sync::Arc;
 
-/// How often a repeat looks whether the first is answered.
+/// How often a repeat looks whether the first is answered, here and elsewhere.
 const LOOK_AGAIN_MS: u64 = 25;
+const ASK_AGAIN_MS: u64 = 500;
 
 /// The right to answer a request for the first time. Whoever drops it without an answer lets the next one try.
 pub(super) struct FirstClaim<'p, P: Platform> {
@@ -17,6 +21,26 @@ pub(super) struct FirstClaim<'p, P: Platform> {
     pub(super) fingerprint: Fingerprint,
     owner: Owner,
     window_ms: u64,
+    /// Where the claim stands for all instances; none where nobody else is asked.
+    shared: Option<Shared<'p>>,
+    /// Whether nothing of it is left there to be given back.
+    over: Cell<bool>,
+}
+
+impl<'p> Shared<'p> {
+    fn forget(self, fingerprint: &Fingerprint) -> Option<(&'p str, Operation)> {
+        let Self::Ledger(shard, owner) = self else { return None };
+        Some((shard, Operation::Forget { key: fingerprint.storage_key(), owner: owner.to_owned() }))
+    }
+}
+
+/// Where other instances look.
+#[derive(Clone, Copy)]
+pub(super) enum Shared<'p> {
+    /// The ledger's shard, and the request's id: exact.
+    Ledger(&'p str, &'p str),
+    /// What other instances may or may not see.
+    Cache,
 }
 
 pub(super) enum Claimed<'p, P: Platform> {
@@ -27,7 +51,17 @@ pub(super) enum Claimed<'p, P: Platform> {
 
 impl<P: Platform> Drop for FirstClaim<'_, P> {
     fn drop(&mut self) {
-        self.platform.state(|state| state.idempotency.release(&self.fingerprint, self.owner));
+        let forget =
+            self.shared.filter(|_| !self.over.get()).and_then(|shared| shared.forget(&self.fingerprint));
+        self.platform.state(|state| {
+            state.idempotency.release(&self.fingerprint, self.owner);
+            // The work was dropped: the ledger learns it with the next request.
+            if let Some((shard, operation)) = forget
+                && let Ok(operation) = serde_json::to_string(&operation)
+            {
+                state.untold.push(shard, operation);
+            }
+        });
     }
 }
 
@@ -42,11 +76,26 @@ impl<P: Platform> FirstClaim<'_, P> {
 
     /// And for those elsewhere.
     pub(super) async fn share(&self, stored: &StoredReply) {
-        if self.fingerprint.is_chosen()
-            && let Ok(value) = serde_json::to_string(stored)
-        {
-            let key = self.fingerprint.storage_key();
-            self.platform.remember(&key, &value, self.window_ms / 1000).await;
+        let Some(shared) = self.shared else { return };
+        self.over.set(true);
+        let Ok(reply) = serde_json::to_string(stored) else { return };
+        let key = self.fingerprint.storage_key();
+        match shared {
+            Shared::Ledger(shard, owner) => {
+                let until_ms = self.platform.now_ms() + self.window_ms;
+                let keep = Operation::Keep { key, owner: owner.to_owned(), until_ms, reply };
+                // Where the ledger does not answer the claim ends by itself.
+                let _kept = ask(self.platform, shard, &keep).await;
+            }
+            Shared::Cache => self.platform.remember(&key, &reply, self.window_ms / 1000).await,
+        }
+    }
+
+    /// There is no answer to keep: the next one tries.
+    pub(super) async fn forget(&self) {
+        self.over.set(true);
+        if let Some((shard, forget)) = self.shared.and_then(|shared| shared.forget(&self.fingerprint)) {
+            tell(self.platform, shard, &forget).await;
         }
     }
 }
@@ -54,11 +103,13 @@ impl<P: Platform> FirstClaim<'_, P> {
 /// Claims the request, waits for the first one, or gives its answer again.
 ///
 /// # Errors
-/// 422 where the key belongs to another request, 409 where the first is still under way when `until_ms` has come.
+/// 422 where the key belongs to another request, 409 where the first is still under way when `until_ms` has come, 503 where
+/// the ledger does not answer.
 pub(super) async fn claim<'p, P: Platform>(
     platform: &'p P,
     allowed: Allowed<'_>,
     fingerprint: Fingerprint,
+    shared: Shared<'p>,
     window_ms: u64,
     until_ms: u64,
 ) -> Result<Claimed<'p, P>, ApiError> {
@@ -75,19 +126,60 @@ pub(super) async fn claim<'p, P: Platform>(
             Claim::Running => platform.sleep(LOOK_AGAIN_MS).await,
         }
     };
-    let first = FirstClaim { platform, fingerprint, owner, window_ms };
-    if !fingerprint.is_chosen() {
-        return Ok(Claimed::First(first));
+    let shared = fingerprint.is_chosen().then_some(shared);
+    let first = FirstClaim { platform, fingerprint, owner, window_ms, shared, over: Cell::new(false) };
+    let claimed = match shared {
+        None => None,
+        Some(Shared::Ledger(shard, id)) => first.claim_in_ledger(shard, id, until_ms).await?,
+        Some(Shared::Cache) => {
+            let stored = platform.recall(&fingerprint.storage_key()).await;
+            stored.and_then(|reply| first.read(&reply))
+        }
+    };
+    if claimed.is_some() {
+        // What stands there is another's.
+        first.over.set(true);
     }
-    let stored = platform.recall(&fingerprint.storage_key()).await;
-    let stored = stored.and_then(|value| serde_json::from_str::<StoredReply>(&value).ok()).map(Arc::new);
-    match stored.and_then(|stored| stored.claim(&fingerprint, window_ms, platform.now_ms())) {
+    match claimed {
         Some(Claim::Again(stored)) => {
             replay(platform, allowed, &stored).await;
             Ok(Claimed::Replayed)
         }
         Some(_) => Err(ApiError::key_reused()),
         None => Ok(Claimed::First(first)),
+    }
+}
+
+impl<P: Platform> FirstClaim<'_, P> {
+    fn read(&self, reply: &str) -> Option<Claim> {
+        let stored: StoredReply = serde_json::from_str(reply).ok()?;
+        Arc::new(stored).claim(&self.fingerprint, self.window_ms, self.platform.now_ms())
+    }
+
+    /// `None`: it is the first of all instances.
+    async fn claim_in_ledger(&self, shard: &str, id: &str, until_ms: u64) -> Result<Option<Claim>, ApiError> {
+        // A claim of this instance's whose work was dropped may stand there still.
+        catch_up(self.platform).await;
+        loop {
+            let now_ms = self.platform.now_ms();
+            let claim = Operation::Claim(ledger::Claim {
+                key: self.fingerprint.storage_key(),
+                content: self.fingerprint.content_hex(),
+                owner: id.to_owned(),
+                now_ms,
+                until_ms,
+            });
+            match ask(self.platform, shard, &claim).await {
+                Ok(Outcome::Claimed(ledger::Claimed::First)) => return Ok(None),
+                Ok(Outcome::Claimed(ledger::Claimed::Differs)) => return Ok(Some(Claim::Differs)),
+                Ok(Outcome::Claimed(ledger::Claimed::Again { reply })) => return Ok(self.read(&reply)),
+                Ok(Outcome::Claimed(ledger::Claimed::Running)) if now_ms + ASK_AGAIN_MS < until_ms => {
+                    self.platform.sleep(ASK_AGAIN_MS).await;
+                }
+                Ok(Outcome::Claimed(ledger::Claimed::Running)) => return Err(ApiError::still_running()),
+                _ => return Err(ApiError::ledger_unavailable()),
+            }
+        }
     }
 }
 

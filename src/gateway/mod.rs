@@ -3,14 +3,17 @@
 //! - [`generate`]: that way, step by step. [`authenticate`], [`admit`], [`idempotency`]: before the first attempt.
 //! - [`overrides`]: what no client may choose.
 //! - [`context`]: one request and what has come of it. [`attempts`]: the loop. [`send`]: one exchange with an origin, up to
-//!   the commit point. [`judge`]: what a whole answer means.
+//!   the commit point. [`judge`]: what a whole answer means. [`outcome`]: what follows from an attempt's end.
 //! - [`access_token`]: what origins on Google's cloud want instead of a key.
 //! - [`cors`]: what browsers have to be told.
 //! - [`respond`]: the answer's way to the client; [`stream`]: the stream engine. [`reply`]: heads and errors.
+//! - [`reserve`]: room in the ledger, before an attempt is sent; [`ledger`]: asking it.
 //! - [`settle`]: records; [`receipts`]: asking our own servers. [`breaker_sync`]: what instances tell each other.
-//! - [`pages`]: what the gateway answers by itself.
+//! - [`upkeep`]: what the ledger needs beside the requests.
+//! - [`pages`]: what the gateway answers by itself. [`admin`]: what the operator reads and does.
 
 mod access_token;
+mod admin;
 mod admit;
 mod attempt;
 mod attempts;
@@ -21,20 +24,26 @@ mod cors;
 mod generate;
 mod idempotency;
 mod judge;
+mod ledger;
+mod outcome;
 mod overrides;
 mod pages;
 mod receipts;
 mod receive;
 mod reply;
+mod reserve;
 mod respond;
 mod send;
 mod settle;
 mod stream;
+mod upkeep;
 
 #[cfg(test)]
 mod endpoints_tests;
 #[cfg(test)]
 mod exchange_tests;
+
+pub use upkeep::upkeep;
 
 use crate::auth::{self, KeyRing};
 use crate::config::Config;
@@ -56,10 +65,13 @@ pub struct Gateway {
 /// The request header that says which requests are the same.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// The request header that says what a request belongs to: it stands in its records.
+const TAG: HeaderName = HeaderName::from_static("x-moegate-tag");
+
 impl Gateway {
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let own = [header::CONTENT_LENGTH, header::CONTENT_ENCODING, IDEMPOTENCY_KEY];
+        let own = [header::CONTENT_LENGTH, header::CONTENT_ENCODING, IDEMPOTENCY_KEY, TAG];
         let mut wanted: Vec<_> = own.into_iter().chain(auth::CREDENTIAL_HEADERS).collect();
         wanted.extend(registry::passed_headers().cloned());
         // The validator lets no other names through.
@@ -121,7 +133,6 @@ pub async fn handle<P: Platform>(platform: &P, gateway: &Gateway, head: Request<
         None => {
             let result = match (head.method(), &*path) {
                 (&(Method::GET | Method::HEAD), "/health") => pages::health(platform, gateway, &head).await,
-                (&(Method::GET | Method::HEAD), "/usage") => pages::usage(platform, gateway, &head).await,
                 (&(Method::GET | Method::HEAD), "/openapi.json") => {
                     pages::openapi(platform, gateway, &head).await
                 }
@@ -129,8 +140,11 @@ pub async fn handle<P: Platform>(platform: &P, gateway: &Gateway, head: Request<
                 (&Method::GET, "/__panic") => panic!("moegate-fault-injection"),
                 #[cfg(feature = "fault-injection")]
                 (&Method::GET, "/__panic_in_state") => platform.state(|_| panic!("moegate-fault-injection")),
-                (_, "/health" | "/usage" | "/openapi.json") => Err(ApiError::method("GET, HEAD")),
-                _ => Err(ApiError::not_found()),
+                (_, "/health" | "/openapi.json") => Err(ApiError::method("GET, HEAD")),
+                _ => match admin::serve(platform, gateway, &head, &path).await {
+                    Some(result) => result,
+                    None => Err(ApiError::not_found()),
+                },
             };
             (registry::default_dialect(), result)
         }

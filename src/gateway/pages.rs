@@ -1,16 +1,11 @@
-//! What the gateway answers by itself: its health, what it serves, the models, and what was used.
+//! What the gateway answers by itself: its health, what it serves, and the models.
 
 use super::{Gateway, authenticate, reply};
 use crate::dialect::{ClientDialect, ModelInfo};
 use crate::error::ApiError;
-use crate::metering::record::Summary;
-use crate::metering::report::{Query, Report, encode_cursor};
 use crate::platform::Platform;
 use crate::routing;
 use http::Request;
-
-/// Pages that one `GET /usage` reads at most: Workers allow 50 subrequests on the free plan.
-const MAX_PAGES: usize = 40;
 
 pub(super) async fn health<P: Platform>(
     platform: &P,
@@ -48,37 +43,6 @@ pub(super) async fn models<P: Platform>(
             dialect.model_entry(ModelInfo { name: &name, created_s: crate::BUILT_S })
         }
     };
-    reply::json(platform, gateway.allowed(head), body).await;
-    Ok(())
-}
-
-pub(super) async fn usage<P: Platform>(
-    platform: &P,
-    gateway: &Gateway,
-    head: &Request<()>,
-) -> Result<(), ApiError> {
-    authenticate::admin(platform, gateway, head).await?;
-    let query = Query::parse(head.uri().query().unwrap_or(""))?;
-    let mut report = Report { period: query.period.clone(), ..Report::default() };
-    let mut cursor = query.cursor.clone();
-    for _ in 0..MAX_PAGES {
-        let page = platform.list_records(&query.prefix(), cursor.as_deref()).await.map_err(|_| {
-            ApiError::internal("store_unavailable", "the usage store did not answer; try again in a moment")
-        })?;
-        for entry in &page.entries {
-            match serde_json::from_str::<Summary>(entry.summary.get()) {
-                Ok(summary) => report.add(&summary),
-                Err(_) => report.foreign_values += 1,
-            }
-        }
-        cursor = page.cursor;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    report.next_cursor = cursor.as_deref().map(encode_cursor);
-    let body = serde_json::to_string(&report)
-        .map_err(|_| ApiError::internal("internal", "the report could not be written"))?;
     reply::json(platform, gateway.allowed(head), body).await;
     Ok(())
 }

@@ -8,6 +8,7 @@ use super::stream::Watch;
 use crate::config::Failure;
 use crate::metering::receipt;
 use crate::platform::{Payload, Platform};
+use crate::secret::OriginSecrets;
 use http::Method;
 use moegate_wire::{Ending, Receipt, header as wire};
 
@@ -22,8 +23,9 @@ const QUESTION_MS: u64 = 5_000;
 const ASKING_MS: u64 = 15_000;
 const LARGEST: usize = 64 * 1024;
 
-/// What one question came to.
-enum Answered {
+/// What the questions came to.
+pub(super) enum Answered {
+    /// Perhaps of a generation that still runs.
     Receipt(Receipt),
     /// The server does not know the request.
     Unknown,
@@ -32,9 +34,9 @@ enum Answered {
 
 impl<P: Platform> RequestContext<'_, P> {
     /// The receipt of our own server; asked for again if the first question fails or finds it still running.
-    pub(super) async fn receipt(&self, attempt: &Attempt<'_>) -> Option<Receipt> {
+    pub(super) async fn receipt(&self, attempt: &Attempt<'_>) -> Answered {
         let until_ms = self.platform.now_ms() + ASKING_MS;
-        let mut last = None;
+        let mut last = Answered::Nothing;
         let tries = if attempt.failure == Some(Failure::Connect) { 1 } else { TRIES };
         for tried in 0..tries {
             if tried > 0 {
@@ -43,39 +45,44 @@ impl<P: Platform> RequestContext<'_, P> {
             if self.platform.now_ms() >= until_ms {
                 break;
             }
-            match self.ask(attempt).await {
-                Answered::Receipt(receipt) if receipt.ending == Ending::Running => last = Some(receipt),
-                Answered::Receipt(receipt) => return Some(receipt),
-                Answered::Unknown => break,
+            match ask(self.platform, &attempt.target.origin.url, &attempt.secrets, &attempt.id).await {
+                Answered::Receipt(receipt) if receipt.ending == Ending::Running => {
+                    last = Answered::Receipt(receipt);
+                }
                 Answered::Nothing => {}
+                answered => return answered,
             }
         }
         last
     }
+}
 
-    async fn ask(&self, attempt: &Attempt<'_>) -> Answered {
-        let url = format!("{}/receipts/{}?wait_ms=1500", attempt.target.origin.url, attempt.id);
-        let headers = base_headers(&attempt.secrets, &url);
-        let Some(request) = build(Method::GET, &url, headers, Payload::Empty) else {
-            return Answered::Unknown;
-        };
-        let exchange = async {
-            let (head, incoming) = self.platform.fetch(request).await.ok()?.into_parts();
-            Some((head, self.platform.collect(incoming, LARGEST).await.ok()?))
-        };
-        let until_ms = self.platform.now_ms() + QUESTION_MS;
-        let Some(Some((head, body))) = Watch::new(self.platform).run_unattended(exchange, until_ms).await
-        else {
-            return Answered::Nothing;
-        };
-        match head.status.as_u16() {
-            200 => {
-                let signature = header_text(&head.headers, wire::SIGNATURE);
-                receipt::read(signature, &body, &attempt.secrets, &attempt.id)
-                    .map_or(Answered::Nothing, Answered::Receipt)
-            }
-            404 => Answered::Unknown,
-            _ => Answered::Nothing,
+/// Asks once.
+pub(super) async fn ask<P: Platform>(
+    platform: &P,
+    origin_url: &str,
+    secrets: &OriginSecrets<'_>,
+    id: &str,
+) -> Answered {
+    let url = format!("{origin_url}/receipts/{id}?wait_ms=1500");
+    let headers = base_headers(secrets, &url);
+    let Some(request) = build(Method::GET, &url, headers, Payload::Empty) else {
+        return Answered::Unknown;
+    };
+    let exchange = async {
+        let (head, incoming) = platform.fetch(request).await.ok()?.into_parts();
+        Some((head, platform.collect(incoming, LARGEST).await.ok()?))
+    };
+    let until_ms = platform.now_ms() + QUESTION_MS;
+    let Some(Some((head, body))) = Watch::new(platform).run_unattended(exchange, until_ms).await else {
+        return Answered::Nothing;
+    };
+    match head.status.as_u16() {
+        200 => {
+            let signature = header_text(&head.headers, wire::SIGNATURE);
+            receipt::read(signature, &body, secrets, id).map_or(Answered::Nothing, Answered::Receipt)
         }
+        404 => Answered::Unknown,
+        _ => Answered::Nothing,
     }
 }

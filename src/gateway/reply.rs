@@ -59,6 +59,12 @@ pub(super) async fn json<P: Platform>(platform: &P, allowed: Allowed<'_>, body: 
     let _left = platform.respond(head(200, JSON, allowed).map(|()| Payload::Own(body.into_bytes()))).await;
 }
 
+/// The head of lines of JSON, or of CSV.
+pub(super) fn lines(allowed: Allowed<'_>, csv: bool) -> Response<()> {
+    let content_type = if csv { "text/csv; charset=utf-8" } else { "application/x-ndjson" };
+    head(200, HeaderValue::from_static(content_type), allowed)
+}
+
 /// A reply without a body.
 pub(super) async fn nothing<P: Platform>(platform: &P, head: Response<()>) {
     let _left = platform.respond(head.map(|()| Payload::Empty)).await;
@@ -170,6 +176,7 @@ impl<P: Platform> RequestContext<'_, P> {
             insert(headers, DROPPED, &attempt::some_of(&self.dropped, ", "));
         }
         headers.insert(ATTEMPTS, self.attempts.len().into());
+        self.limits.add_to(headers);
         if self.key.error_detail() == ErrorDetail::Full {
             insert(headers, ATTEMPT_LOG, &attempt::log(&self.attempts, &self.skipped));
         }

@@ -2,10 +2,15 @@
 
 use super::attempt::Attempt;
 use super::context::RequestContext;
+use super::ledger::tell;
+use super::receipts::Answered;
+use super::reserve::Reservation;
 use super::stream::all;
-use crate::config::Kind;
+use crate::config::{Failure, Kind};
 use crate::dialect::counts::Counts;
-use crate::metering::record::{OriginTime, Record, relayed_ending};
+use crate::ledger::Operation;
+use crate::ledger::operation::{Amounts, Settle};
+use crate::metering::record::{OriginTime, Record, State, relayed_ending};
 use crate::platform::Platform;
 use moegate_wire::{Ending, Nanodollars, Receipt, Usage};
 
@@ -14,6 +19,9 @@ const PUT_TRIES: u32 = 4;
 const PUT_MS: u64 = 5_000;
 /// Before the second try; doubles with each further one.
 const PUT_PAUSE_MS: u64 = 200;
+
+/// When our own server is asked again for what it did not say.
+const ASK_AGAIN_MS: u64 = 30_000;
 
 /// What is known of the tokens used.
 #[derive(Clone, Copy, Default)]
@@ -33,6 +41,27 @@ impl From<&Receipt> for Metering {
     }
 }
 
+/// How far an attempt's account is when it is over.
+fn state(attempt: &Attempt<'_>, answered: &Answered) -> State {
+    let own = attempt.target.origin.kind == Kind::Moegate;
+    // The runtime does not tell a connection that was refused from one that broke before the answer.
+    let unreached = attempt.failure == Some(Failure::Connect);
+    let unanswered = match answered {
+        Answered::Receipt(receipt) => receipt.ending == Ending::Running,
+        Answered::Nothing => true,
+        Answered::Unknown => false,
+    };
+    match attempt.counts {
+        Some(_) if !attempt.relayed => {
+            // A stream that was cut tells of a part.
+            if attempt.counted || own { State::Settled } else { State::Estimated }
+        }
+        _ if own && unanswered && !unreached => State::Pending,
+        None if !own && !unreached => State::Estimated,
+        _ => State::Settled,
+    }
+}
+
 impl<P: Platform> RequestContext<'_, P> {
     /// One record for each attempt; the client is served already. None waits for another.
     pub(super) async fn settle(&self) {
@@ -41,45 +70,74 @@ impl<P: Platform> RequestContext<'_, P> {
 
     async fn settle_one(&self, at: usize, attempt: &Attempt<'_>) {
         let mut ending = attempt.ending;
-        let receipt = if attempt.needs_receipt() { self.receipt(attempt).await } else { None };
+        let answered = if attempt.needs_receipt() { self.receipt(attempt).await } else { Answered::Unknown };
+        let receipt = match &answered {
+            Answered::Receipt(receipt) => Some(receipt),
+            Answered::Unknown | Answered::Nothing => None,
+        };
         let metering = match (attempt.relayed, attempt.counts) {
             (true, _) => {
-                ending = relayed_ending(ending, receipt.as_ref());
-                receipt.as_ref().map(Metering::from).unwrap_or_default()
+                ending = relayed_ending(ending, receipt);
+                receipt.map(Metering::from).unwrap_or_default()
             }
             (false, Some(Counts { usage, inferred, upstream_cost })) => {
-                Metering { usage, inferred, upstream_cost, exact: attempt.counted, origin_time: None }
+                Metering { usage, inferred, upstream_cost, exact: attempt.counted, ..Metering::default() }
             }
-            (false, None) => receipt.as_ref().map(Metering::from).unwrap_or_default(),
+            (false, None) => receipt.map(Metering::from).unwrap_or_default(),
         };
-        let number = at as u32 + 1;
         let began_ms = if at == 0 { self.started_ms } else { attempt.began_ms };
+        let bound = attempt.reservation.as_ref().map(|reservation| reservation.amounts).unwrap_or_default();
+        let cost = attempt.target.model.price().cost(&metering.usage);
         let record = Record {
-            id: self.id.clone(),
-            attempt: number,
             last: at + 1 == self.attempts.len(),
             failure: attempt.failure,
-            key: self.key.name.clone(),
-            model: self.facts.model.clone(),
-            served_model: attempt.target.model.name.clone(),
-            origin: attempt.target.origin.name.clone(),
-            stream: self.facts.stream,
             status: attempt.status,
             ending,
             usage: metering.usage,
             metered: metering.exact,
             inferred: metering.inferred,
-            cost_nanodollars: attempt.target.model.price().cost(&metering.usage),
+            cost_nanodollars: cost,
             // Our own server says what it was told to.
             upstream_cost_nanodollars: metering
                 .upstream_cost
                 .filter(|_| attempt.target.origin.kind != Kind::Moegate),
-            started_ms: began_ms,
             head_after_ms: attempt.head_ms.saturating_sub(began_ms),
             ended_after_ms: attempt.ended_ms.saturating_sub(began_ms),
             origin_time: metering.origin_time,
+            busy_us: receipt.map_or(0, |receipt| receipt.busy_us),
+            ..self.record(&attempt.target, &attempt.id, at as u32 + 1, began_ms, &bound)
         };
-        self.put(&record).await;
+        match &attempt.reservation {
+            None => self.put(&record).await,
+            Some(reservation) => {
+                let state = state(attempt, &answered);
+                self.settle_in_ledger(reservation, Record { state, ..record }).await;
+            }
+        }
+    }
+
+    /// Where nothing is known of what was used, the bound is charged.
+    async fn settle_in_ledger(&self, reservation: &Reservation, record: Record) {
+        let bound = reservation.amounts;
+        let nothing_known = record.state == State::Pending
+            || record.state == State::Estimated && record.usage == Usage::default();
+        let record = match nothing_known {
+            false => record,
+            true => Record { cost_nanodollars: Nanodollars(bound.cost), metered: false, ..record },
+        };
+        let amounts = Amounts { requests: bound.requests, ..record.amounts() };
+        let again_ms = self.platform.now_ms() + ASK_AGAIN_MS;
+        all(reservation.shards.iter().enumerate().map(async |(at, shard)| {
+            let settle = Operation::Settle(Settle {
+                id: shard.id(&record.id, at),
+                amounts,
+                holds: if reservation.confirmed { Vec::new() } else { shard.holds.clone() },
+                record: (at == 0).then(|| record.clone()),
+                again_ms,
+            });
+            tell(self.platform, &shard.name, &settle).await;
+        }))
+        .await;
     }
 
     /// Tries again where the store is busy; if it fails for good, the record goes to the log.

@@ -31,6 +31,8 @@ pub enum Operation {
     Forget { key: String, owner: String },
     /// Sums.
     Totals(Totals),
+    /// What the instances of an own origin did.
+    Periods { origin: String, from_ms: u64, to_ms: u64 },
     /// Records, in the order of their ids.
     Rows(Rows),
     /// The records of one request.
@@ -87,8 +89,8 @@ pub struct Hold {
     pub cost: Option<u64>,
 }
 
-/// The end of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The end of an attempt. With a record that is pending: it is over, but what it used has still to be asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settle {
     /// Of the attempt.
     pub id: String,
@@ -99,6 +101,9 @@ pub struct Settle {
     /// None in a shard that only keeps limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Record>,
+    /// When it is overdue, where it stays pending.
+    #[serde(default)]
+    pub again_ms: u64,
 }
 
 /// A request with an idempotency key.
@@ -173,16 +178,26 @@ pub struct Rows {
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Reserved, with what is left of each hold.
-    Reserved { left: Vec<Left> },
+    Reserved {
+        left: Vec<Left>,
+    },
     /// Nothing is reserved.
     Refused(Refused),
     Done,
-    Overdue { pending: Vec<Pending> },
+    Overdue {
+        pending: Vec<Pending>,
+    },
     Claimed(Claimed),
-    /// See [`Sums`].
-    Totals { sums: Vec<Sums>, periods: Vec<PeriodSums> },
-    Rows { records: Vec<Record> },
-    Published { hours: Vec<Sums> },
+    Totals {
+        sums: Vec<Sums>,
+    },
+    Periods(PeriodSums),
+    Rows {
+        records: Vec<Record>,
+    },
+    Published {
+        hours: Vec<Sums>,
+    },
 }
 
 /// What is left of a hold after a reservation: the limits less everything that is used and reserved.
@@ -232,7 +247,9 @@ pub enum Claimed {
     First,
     /// Another one is under way.
     Running,
-    Again { reply: String },
+    Again {
+        reply: String,
+    },
     /// The key belongs to another request.
     Differs,
 }
@@ -260,7 +277,6 @@ pub type Numbers = [u64; 13];
 /// What the instances of an own origin were doing, in micro-seconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeriodSums {
-    pub origin: String,
     pub busy_us: u64,
     pub idle_us: u64,
     pub cold_us: u64,

@@ -1,7 +1,12 @@
 //! What was used and what it cost. Pure.
 //!
-//! - [`record`]: the usage record of an attempt. [`report`]: sums over records. [`receipt`]: what our own server signs.
+//! - [`limit`]: what may be used. [`bound`]: the most that an attempt can use.
+//! - [`record`]: the usage record of an attempt. [`report`]: sums over records; [`query`]: which. [`csv`]: records for tables. [`receipt`]: what our own server signs.
 
+pub mod bound;
+pub mod csv;
+pub mod limit;
+pub mod query;
 pub mod receipt;
 pub mod record;
 pub mod report;

@@ -15,8 +15,10 @@ pub fn read(signature: &str, body: &[u8], secrets: &OriginSecrets<'_>, request_i
     (receipt.id == request_id && is_sane(&receipt)).then_some(receipt)
 }
 
-fn is_sane(receipt: &Receipt) -> bool {
+/// Whether its counts can be.
+#[must_use]
+pub fn is_sane(receipt: &Receipt) -> bool {
     let Usage { prompt, cached, cache_write, completion, reasoning } = receipt.usage;
-    let times = [receipt.queue_us, receipt.prefill_us, receipt.decode_us];
+    let times = [receipt.queue_us, receipt.prefill_us, receipt.decode_us, receipt.busy_us];
     [prompt, cached, cache_write, completion, reasoning].into_iter().chain(times).all(|count| count <= MOST)
 }

@@ -1,9 +1,11 @@
-//! The usage record: one per attempt, written once under a key of its own.
+//! The usage record: one per attempt.
 //!
-//! Nothing is read before it is written, so concurrent requests lose nothing. What sums need rides in the key's
-//! metadata (at most 1,024 bytes on Workers KV), so that `GET /usage` lists without reading each record.
+//! Without a ledger it is written once under a key of its own. Nothing is read before it is written, so concurrent
+//! requests lose nothing. What sums need rides in the key's metadata (at most 1,024 bytes on Workers KV), so that
+//! `GET /usage` lists without reading each record.
 
 use crate::config::Failure;
+use crate::ledger::operation::Amounts;
 use crate::stream::Seen;
 use moegate_wire::{Ending, Nanodollars, Receipt, Usage};
 use serde::{Deserialize, Serialize};
@@ -11,7 +13,10 @@ use serde::{Deserialize, Serialize};
 /// Everything that is kept of one attempt; no content, no key, no URL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
+    /// Of the attempt: the request's, with `-2` and so on behind it for further attempts. Ids sort by time.
     pub id: String,
+    #[serde(default)]
+    pub state: State,
     /// Which attempt of the request it is: 1, 2, …
     #[serde(default = "first")]
     pub attempt: u32,
@@ -23,8 +28,20 @@ pub struct Record {
     pub failure: Option<Failure>,
     /// The client key's name.
     pub key: String,
+    /// Its tenant; of a key without one, the key's name.
+    #[serde(default)]
+    pub tenant: String,
     /// The model the client asked for.
     pub model: String,
+    /// The route's.
+    #[serde(default)]
+    pub route: String,
+    /// The end user, as the client names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// What the client says that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
     /// The model's name at the origin.
     pub served_model: String,
     pub origin: String,
@@ -39,8 +56,16 @@ pub struct Record {
     /// The origin did not say all of the counts, or said what cannot be: something of them was worked out or corrected.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub inferred: bool,
-    /// By the configured price.
+    /// By the configured price; of an estimate, see [`State`].
     pub cost_nanodollars: Nanodollars,
+    /// The most that it could cost and the most tokens that it could take, as reserved.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bound_nanodollars: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bound_tokens: u64,
+    /// Which price it is counted by.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub price: String,
     /// What the origin itself says that it cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_cost_nanodollars: Option<Nanodollars>,
@@ -52,6 +77,38 @@ pub struct Record {
     /// What the origin's receipt says of its own time, in micro-seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin_time: Option<OriginTime>,
+    /// The time that our own server's engine took for it, in micro-seconds: its share of every step.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub busy_us: u64,
+}
+
+/// How far an attempt's account is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Under way; its cost is the upper bound.
+    Pending,
+    #[default]
+    Settled,
+    /// Nobody knows exactly what it used. Its cost is that of what was seen of it, or the upper bound where nothing was,
+    /// until something exact comes.
+    Estimated,
+}
+
+impl State {
+    /// As it stands in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Settled => "settled",
+            Self::Estimated => "estimated",
+        }
+    }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn first() -> u32 {
@@ -123,15 +180,47 @@ pub fn pumped_ending(connection: Ending, seen: Option<Seen>) -> Ending {
 const MOST_NANODOLLARS: u64 = (1 << 53) - 1;
 
 impl Record {
-    /// Where it is kept: `usage/2026-11-21/<id>`, with `-2` and so on behind it for further attempts. Ids sort by time.
+    /// Where it is kept without a ledger: `usage/2026-11-21/<id>`.
     #[must_use]
     pub fn storage_key(&self) -> String {
-        let (day, id) = (day(self.started_ms), &self.id);
-        if self.attempt == 1 {
-            format!("{PREFIX}{day}/{id}")
-        } else {
-            format!("{PREFIX}{day}/{id}-{}", self.attempt)
-        }
+        format!("{PREFIX}{}/{}", day(self.started_ms), self.id)
+    }
+
+    /// The request's id.
+    #[must_use]
+    pub fn request(&self) -> &str {
+        self.id.split_once('-').map_or(&self.id, |(request, _)| request)
+    }
+
+    /// What it counts against limits.
+    #[must_use]
+    pub fn amounts(&self) -> Amounts {
+        let used = self.usage.prompt.saturating_add(self.usage.completion);
+        let tokens = match self.state {
+            State::Settled => used,
+            State::Estimated if used > 0 => used,
+            State::Pending | State::Estimated => self.bound_tokens,
+        };
+        Amounts { requests: u64::from(self.attempt == 1), tokens, cost: self.cost_nanodollars.0 }
+    }
+
+    /// The same with what our own server says of it.
+    #[must_use]
+    pub fn settled_by(mut self, receipt: &Receipt) -> Self {
+        self.ending = relayed_ending(self.ending, Some(receipt));
+        self.state = State::Settled;
+        self.usage = receipt.usage;
+        self.metered = true;
+        self.cost_nanodollars = receipt.cost;
+        self.origin_time = Some(receipt.into());
+        self.busy_us = receipt.busy_us;
+        self
+    }
+
+    /// As it stands in JSON.
+    #[must_use]
+    pub fn ending_name(&self) -> &'static str {
+        ending_name(self.ending)
     }
 
     #[must_use]
@@ -148,6 +237,16 @@ impl Record {
             superseded: !self.last,
             upstream_cost: self.upstream_cost_nanodollars.map(|cost| cost.0.min(MOST_NANODOLLARS)),
         }
+    }
+}
+
+pub(super) fn ending_name(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Running => "running",
+        Ending::Complete => "complete",
+        Ending::Error => "error",
+        Ending::Cancelled => "cancelled",
+        Ending::Truncated => "truncated",
     }
 }
 
@@ -169,6 +268,22 @@ pub fn day(ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// The beginning of a day such as `2026-11-21` in Unix milliseconds (the same source's `days_from_civil`). `None` for what
+/// is no date from 1970 on.
+#[must_use]
+pub fn day_start_ms(text: &str) -> Option<u64> {
+    let mut parts = text.splitn(3, '-').map(|part| part.parse::<u64>().ok());
+    let (year, month, day_of_month) = (parts.next()??, parts.next()??, parts.next()??);
+    let shifted_year = year.checked_sub(u64::from(month <= 2))?;
+    let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
+    let shifted_month = (month + 9) % 12;
+    let day_of_year = (153 * shifted_month + 2) / 5 + day_of_month.checked_sub(1)?;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let ms = (era * 146_097 + day_of_era).checked_sub(719_468)?.checked_mul(86_400_000)?;
+    // A day that there is not comes out as another one.
+    (day(ms) == text).then_some(ms)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +299,12 @@ mod tests {
             (4_107_542_400, "2100-03-01"),
         ] {
             assert_eq!(day(seconds * 1000), expected);
+            assert_eq!(day_start_ms(expected), Some(seconds / 86_400 * 86_400_000));
+        }
+        for text in
+            ["", "2026", "2026-13-01", "2026-02-30", "2026-1-1", "1969-12-31", "2026-00-01", "2026-01-00"]
+        {
+            assert_eq!(day_start_ms(text), None, "{text}");
         }
     }
 
@@ -198,7 +319,9 @@ mod tests {
             (first.storage_key(), first.summary().superseded),
             ("usage/1970-01-01/x".to_owned(), false)
         );
-        let second = Record { attempt: 2, last: false, failure: Some(Failure::Timeout), ..first };
+        let second =
+            Record { id: "x-2".into(), attempt: 2, last: false, failure: Some(Failure::Timeout), ..first };
+        assert_eq!(second.request(), "x");
         assert_eq!(
             (second.storage_key(), second.summary().superseded),
             ("usage/1970-01-01/x-2".to_owned(), true)
@@ -220,6 +343,7 @@ mod tests {
             queue_us: 0,
             prefill_us: 0,
             decode_us: 0,
+            busy_us: 0,
             cost: Nanodollars(0),
         };
         use Ending::{Cancelled, Complete, Error, Running, Truncated};

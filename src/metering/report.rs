@@ -1,95 +1,9 @@
-//! The answer of `GET /usage`: sums over the summaries of a period.
+//! The answer of `GET /usage`: sums over a period, of the ledger or of the summaries of records.
 
-use super::record::{PREFIX, Summary};
-use crate::error::{ApiError, shown_name};
-use moegate_wire::Ending;
+use super::record::{Summary, ending_name};
+use crate::ledger::operation::{By, PeriodSums, Sums};
 use serde::Serialize;
 use std::collections::BTreeMap;
-
-/// Which records are asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Query {
-    /// `2026`, `2026-11`, `2026-11-21`; empty for all.
-    pub period: String,
-    /// Where an earlier answer left off.
-    pub cursor: Option<String>,
-}
-
-impl Query {
-    /// Reads the part of the path behind `?`.
-    ///
-    /// # Errors
-    /// 400 for an unknown parameter or a period of another form.
-    pub fn parse(query: &str) -> Result<Self, ApiError> {
-        let mut parsed = Self::default();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            match pair.split_once('=').unwrap_or((pair, "")) {
-                ("period", period) if is_period(period) => period.clone_into(&mut parsed.period),
-                ("period", _) => {
-                    return Err(ApiError::invalid(
-                        "invalid_period",
-                        Some("period"),
-                        "`period` must be a year, month or day in UTC, such as 2026, 2026-11 or 2026-11-21",
-                    ));
-                }
-                ("cursor", cursor) => {
-                    parsed.cursor = Some(decode_cursor(cursor).ok_or_else(|| {
-                        ApiError::invalid(
-                            "invalid_cursor",
-                            Some("cursor"),
-                            "`cursor` must be the `next_cursor` of an earlier answer",
-                        )
-                    })?);
-                }
-                (name, _) => {
-                    return Err(ApiError::invalid(
-                        "unknown_parameter",
-                        None,
-                        format!(
-                            "there is no parameter {}; there are `period` and `cursor`",
-                            serde_json::Value::from(shown_name(name))
-                        ),
-                    ));
-                }
-            }
-        }
-        Ok(parsed)
-    }
-
-    /// What the storage keys begin with.
-    #[must_use]
-    pub fn prefix(&self) -> String {
-        let whole = if self.period.is_empty() {
-            ""
-        } else if self.period.len() == 10 {
-            "/"
-        } else {
-            "-"
-        };
-        format!("{PREFIX}{}{whole}", self.period)
-    }
-}
-
-/// The store's cursor in hex, so that it passes through a URL whatever it holds.
-#[must_use]
-pub fn encode_cursor(cursor: &str) -> String {
-    moegate_wire::sign::to_hex(cursor.as_bytes())
-}
-
-fn decode_cursor(text: &str) -> Option<String> {
-    let digits = text.as_bytes();
-    if digits.is_empty() || !digits.len().is_multiple_of(2) || !digits.is_ascii() {
-        return None;
-    }
-    let bytes = (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16));
-    String::from_utf8(bytes.collect::<Result<_, _>>().ok()?).ok()
-}
-
-fn is_period(text: &str) -> bool {
-    let parts: Vec<_> = text.split('-').collect();
-    let digits = |part: &str, length| part.len() == length && part.bytes().all(|b| b.is_ascii_digit());
-    matches!(parts.len(), 1..=3) && digits(parts[0], 4) && parts[1..].iter().all(|part| digits(part, 2))
-}
 
 /// Sums.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -99,8 +13,13 @@ pub struct Totals {
     pub attempts: u64,
     /// Attempts whose counts are not known; they are zero in the sums.
     pub unmetered_attempts: u64,
+    /// Those whose cost is an estimate.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub estimated_attempts: u64,
     pub prompt_tokens: u64,
     pub cached_tokens: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cache_write_tokens: u64,
     pub completion_tokens: u64,
     pub reasoning_tokens: u64,
     pub cost_nanodollars: u64,
@@ -110,9 +29,33 @@ pub struct Totals {
     pub upstream_cost_nanodollars: u64,
     #[serde(skip_serializing_if = "is_zero")]
     pub cost_beside_upstream_nanodollars: u64,
+    /// The time that our own servers' engines took, in micro-seconds.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub busy_us: u64,
 }
 
 impl Totals {
+    fn add_sums(&mut self, sums: &Sums) {
+        let places = [
+            &mut self.requests,
+            &mut self.attempts,
+            &mut self.unmetered_attempts,
+            &mut self.estimated_attempts,
+            &mut self.prompt_tokens,
+            &mut self.cached_tokens,
+            &mut self.cache_write_tokens,
+            &mut self.completion_tokens,
+            &mut self.reasoning_tokens,
+            &mut self.cost_nanodollars,
+            &mut self.upstream_cost_nanodollars,
+            &mut self.cost_beside_upstream_nanodollars,
+            &mut self.busy_us,
+        ];
+        for (place, number) in places.into_iter().zip(sums.numbers) {
+            *place = place.saturating_add(number);
+        }
+    }
+
     fn add(&mut self, summary: &Summary) {
         let [prompt, cached, completion, reasoning, cost, metered] = summary.numbers;
         self.requests += u64::from(!summary.superseded);
@@ -139,7 +82,23 @@ pub struct Report {
     pub by_key: BTreeMap<String, Totals>,
     pub by_model: BTreeMap<String, Totals>,
     pub by_origin: BTreeMap<String, Totals>,
-    pub by_ending: BTreeMap<&'static str, Totals>,
+    pub by_ending: BTreeMap<String, Totals>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_tenant: BTreeMap<String, Totals>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_route: BTreeMap<String, Totals>,
+    /// As asked for by `by`: hours and days are Unix milliseconds of their beginning.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_hour: BTreeMap<String, Totals>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_day: BTreeMap<String, Totals>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_user: BTreeMap<String, Totals>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_tag: BTreeMap<String, Totals>,
+    /// What our own origins' servers did in the time.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub servers: BTreeMap<String, PeriodSums>,
     /// What is stored under `usage/` and is no record of this gateway: it is in no sum.
     #[serde(skip_serializing_if = "is_zero")]
     pub foreign_values: u64,
@@ -154,7 +113,30 @@ impl Report {
         self.by_key.entry(summary.key.clone()).or_default().add(summary);
         self.by_model.entry(summary.model.clone()).or_default().add(summary);
         self.by_origin.entry(summary.origin.clone()).or_default().add(summary);
-        self.by_ending.entry(ending_name(summary.ending)).or_default().add(summary);
+        self.by_ending.entry(ending_name(summary.ending).to_owned()).or_default().add(summary);
+    }
+
+    /// Adds a row of the ledger's, which was summed by `by` too.
+    pub fn add_sums(&mut self, sums: &Sums, by: Option<By>) {
+        self.totals.add_sums(sums);
+        for (totals, name) in [
+            (&mut self.by_key, &sums.key),
+            (&mut self.by_model, &sums.model),
+            (&mut self.by_origin, &sums.origin),
+            (&mut self.by_ending, &sums.ending),
+            (&mut self.by_tenant, &sums.tenant),
+            (&mut self.by_route, &sums.route),
+        ] {
+            totals.entry(name.clone()).or_default().add_sums(sums);
+        }
+        let further = match by {
+            None => return,
+            Some(By::Hour) => &mut self.by_hour,
+            Some(By::Day) => &mut self.by_day,
+            Some(By::User) => &mut self.by_user,
+            Some(By::Tag) => &mut self.by_tag,
+        };
+        further.entry(sums.by.clone()).or_default().add_sums(sums);
     }
 }
 
@@ -162,36 +144,10 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-fn ending_name(ending: Ending) -> &'static str {
-    match ending {
-        Ending::Running => "running",
-        Ending::Complete => "complete",
-        Ending::Error => "error",
-        Ending::Cancelled => "cancelled",
-        Ending::Truncated => "truncated",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn queries() {
-        let prefix = |query| Query::parse(query).map(|q| (q.prefix(), q.cursor)).map_err(|e| e.code);
-        let cursor = format!("period=2026-11-21&cursor={}", encode_cursor("a=/é"));
-        assert_eq!(prefix(""), Ok(("usage/".into(), None)));
-        assert_eq!(prefix("period=2026"), Ok(("usage/2026-".into(), None)));
-        assert_eq!(prefix("period=2026-11"), Ok(("usage/2026-11-".into(), None)));
-        assert_eq!(prefix(&cursor), Ok(("usage/2026-11-21/".into(), Some("a=/é".into()))));
-        for query in ["cursor=", "cursor=x", "cursor=abc", "cursor=ff", "cursor=é1"] {
-            assert_eq!(prefix(query), Err("invalid_cursor"), "{query}");
-        }
-        for query in ["period=", "period=26", "period=2026-1", "period=2026-11-21-00", "period=../.."] {
-            assert_eq!(prefix(query), Err("invalid_period"), "{query}");
-        }
-        assert_eq!(prefix("day=1"), Err("unknown_parameter"));
-    }
+    use moegate_wire::Ending;
 
     #[test]
     fn sums() {
@@ -214,13 +170,16 @@ mod tests {
             requests: 3,
             attempts: 4,
             unmetered_attempts: 1,
+            estimated_attempts: 0,
             prompt_tokens: 40,
             cached_tokens: 16,
+            cache_write_tokens: 0,
             completion_tokens: 8,
             reasoning_tokens: 4,
             cost_nanodollars: 308,
             upstream_cost_nanodollars: 80,
             cost_beside_upstream_nanodollars: 77,
+            busy_us: 0,
         };
         assert_eq!(
             (&report.totals, &report.by_model["m"], &report.by_origin["o"]),

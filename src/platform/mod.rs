@@ -6,7 +6,7 @@
 //! [`Platform::Outgoing`] breaks the client's connection off. That is how time limits, cancellation and clients that leave
 //! work: the gateway selects over these futures.
 //!
-//! The implementations: `cloudflare` (Workers), `spin`, [`fake`] (tests). The contract suite holds them to each other.
+//! The implementations: `cloudflare` (Workers), `spin`, `fake` (tests). The contract suite holds them to each other.
 
 use crate::secret::Secret;
 use crate::state::InstanceState;
@@ -19,7 +19,7 @@ use std::ops::Deref;
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub mod cloudflare;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(any(feature = "fake", all(test, not(target_arch = "wasm32"))))]
 pub mod fake;
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub mod spin;
@@ -96,6 +96,13 @@ pub trait Platform {
     /// The body of a reply that is being written. Dropping it without [`Platform::close`] breaks the client's connection
     /// off, so that nobody takes what has come for whole.
     type Outgoing;
+
+    /// Whether something beside the requests sees to the ledger's upkeep.
+    const HAS_ALARMS: bool;
+
+    /// Whether an operation of the ledger that is under way is carried out even if the instance ends: then attempts may be
+    /// sent meanwhile.
+    const LEDGER_OUTLIVES_INSTANCE: bool;
 
     /// Unix milliseconds.
     fn now_ms(&self) -> u64;
@@ -205,6 +212,10 @@ pub trait Platform {
         prefix: &str,
         cursor: Option<&str>,
     ) -> impl Future<Output = Result<Page, StoreError>>;
+
+    /// Has a shard of the ledger carry out an operation, and gives its answer: durable when it is there. Operations of
+    /// several requests may share one transaction. One whose answer was lost may have been carried out.
+    fn ledger(&self, shard: &str, operation: String) -> impl Future<Output = Result<String, StoreError>>;
 
     /// A line for the operator's log; holds nothing secret.
     fn log(&self, line: &str) -> impl Future<Output = ()>;

@@ -49,6 +49,12 @@ impl Fingerprint {
         self.chosen
     }
 
+    /// What tells two requests with the same key apart, in hex.
+    #[must_use]
+    pub fn content_hex(&self) -> String {
+        moegate_wire::sign::to_hex(&self.content)
+    }
+
     /// Where other instances find the answer.
     #[must_use]
     pub fn storage_key(&self) -> String {

@@ -4,7 +4,9 @@
 pub const REQUEST_ID: &str = "x-moegate-request-id";
 /// A signed [`crate::Ticket`].
 pub const TICKET: &str = "x-moegate-ticket";
-/// The hex HMAC over a receipt's body, see [`crate::receipt`].
+/// The hex HMAC over a body, see [`crate::receipt`] and [`crate::push`].
 pub const SIGNATURE: &str = "x-moegate-signature";
+/// Unix time in seconds at which a body was signed, see [`crate::push`].
+pub const TIME: &str = "x-moegate-time";
 /// [`crate::resume::WANTED`] asks a stream to list its tokens, see [`crate::resume`].
 pub const RESUME: &str = "x-moegate-resume";

@@ -5,6 +5,8 @@
 //! - [`header`]: the names of the headers.
 //! - [`ticket`]: what the gateway sends along with a request (its id and its price), signed.
 //! - [`receipt`]: what the server measured for that request, signed.
+//! - [`period`]: what the server did with its time.
+//! - [`push`]: how both come to the gateway without being asked for.
 //! - [`price`]: integer money.
 //! - [`resume`]: how a stream that broke off goes on elsewhere.
 //! - [`usage`]: token counts.
@@ -16,13 +18,16 @@ pub mod header;
 pub mod path;
 pub mod period;
 pub mod price;
+pub mod push;
 pub mod receipt;
 pub mod resume;
 pub mod sign;
 pub mod ticket;
 pub mod usage;
 
+pub use period::Period;
 pub use price::{Nanodollars, Price};
+pub use push::Push;
 pub use receipt::{Ending, Receipt};
 pub use ticket::Ticket;
 pub use usage::Usage;

@@ -1,18 +1,23 @@
-//! What an instance of the MoE server did within an hour.
+//! What one run of the MoE server did with its time, hour by hour: the other half of a request's cost, since idle and
+//! starting machines are paid for as well.
 
 use serde::{Deserialize, Serialize};
 
-/// Absolute sums, which only grow: a later value for the same instance and hour replaces an earlier one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// One hour in milliseconds; [`Period::hour_ms`] is a multiple of it.
+pub const HOUR_MS: u64 = 3_600_000;
+
+/// Absolute totals of one instance within one hour. They only grow: of two for the same instance and hour, the one with the
+/// larger sum is the later one and replaces the other. Times are micro-seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Period {
-    /// Made at random when the process starts.
-    pub instance: String,
-    /// Unix milliseconds of the hour's beginning (UTC).
+    /// Random, made when the process starts; of the shape of [`crate::ticket::is_request_id`].
+    pub origin_instance: String,
+    /// Unix time in milliseconds at which the hour (UTC) begins.
     pub hour_ms: u64,
-    /// Micro-seconds in which something was computed.
+    /// Computing. The sum of [`crate::Receipt::busy_us`] over all requests and that of this over all hours are the same.
     pub busy_us: u64,
     /// Ready, and nothing to compute.
     pub idle_us: u64,
-    /// From the start of the process, or from a wake, until it was ready.
+    /// From the start of the process until it was ready.
     pub cold_us: u64,
 }

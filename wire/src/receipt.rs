@@ -43,6 +43,10 @@ pub struct Receipt {
     pub queue_us: u64,
     pub prefill_us: u64,
     pub decode_us: u64,
+    /// Its share of the time that the engine was busy: that of each step is divided among the step's sequences by the
+    /// tokens computed for them. The sum over all requests is the engine's busy time.
+    #[serde(default)]
+    pub busy_us: u64,
     /// By the price in the ticket; zero without one.
     pub cost: Nanodollars,
 }

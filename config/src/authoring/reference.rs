@@ -21,7 +21,7 @@ enum Of {
 }
 
 /// In the order in which a file has them.
-const SECTIONS: [(&str, Of); 15] = [
+const SECTIONS: [(&str, Of); 18] = [
     ("`[gateway]`", Of::Table("Gateway")),
     ("`[gateway.cors]`", Of::Table("Cors")),
     ("`[[origins]]`", Of::Table("Origin")),
@@ -36,7 +36,10 @@ const SECTIONS: [(&str, Of); 15] = [
     ("`[routes.timeouts]`", Of::Table("Timeouts")),
     ("`[routes.on]`", Of::Actions),
     ("`[[keys]]`", Of::Table("Key")),
+    ("`[[tenants]]`", Of::Table("Tenant")),
+    ("`limits`", Of::Table("Limit")),
     ("`[admin]`", Of::Table("Admin")),
+    ("`[ledger]`", Of::Table("Ledger")),
 ];
 
 /// A section per table.

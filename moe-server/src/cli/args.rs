@@ -35,6 +35,11 @@ The bearer key that clients must send comes from --api-key-file or from the envi
                         for new prompts (100)
   --keepalive-s N       seconds of silence after which a stream gets a comment line (3)
   --max-body-mb N       largest request body, in MiB (32)
+  --receipts-to URL     the gateway's URL: the receipt of each request that came from it is sent there, again and again until
+                        it is taken; needs --origin-name, --outbox and a key
+  --origin-name NAME    this server's name under [[origins]] of the gateway's configuration
+  --outbox FOLDER       where receipts are kept until they are taken; for this server alone
+  --outbox-mb N         the most that the outbox may take, in MiB; the oldest receipts are dropped first (64)
   --json                print the address as one line of JSON
   --help, --version
 
@@ -89,6 +94,11 @@ pub(crate) struct Options {
     pub(crate) step_ms: u64,
     pub(crate) keepalive_s: u64,
     pub(crate) max_body_mb: usize,
+    /// All three or none.
+    pub(crate) receipts_to: Option<String>,
+    pub(crate) origin_name: Option<String>,
+    pub(crate) outbox: Option<PathBuf>,
+    pub(crate) outbox_mb: u64,
     pub(crate) json: bool,
 }
 
@@ -110,6 +120,10 @@ impl Options {
             step_ms: 100,
             keepalive_s: 3,
             max_body_mb: 32,
+            receipts_to: None,
+            origin_name: None,
+            outbox: None,
+            outbox_mb: 64,
             json: false,
         }
     }
@@ -179,6 +193,10 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
             "step-ms" => options.step_ms = number(&mut parser, "step-ms", 1)?,
             "keepalive-s" => options.keepalive_s = number(&mut parser, "keepalive-s", 1)?,
             "max-body-mb" => options.max_body_mb = number(&mut parser, "max-body-mb", 1)?,
+            "receipts-to" => options.receipts_to = Some(parser.value()?.string()?),
+            "origin-name" => options.origin_name = Some(parser.value()?.string()?),
+            "outbox" => options.outbox = Some(parser.value()?.into()),
+            "outbox-mb" => options.outbox_mb = number(&mut parser, "outbox-mb", 1)?,
             "json" => options.json = true,
             _ => return fail(&format!("there is no option --{name}")),
         }
@@ -199,6 +217,16 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
     }
     if options.no_auth && !options.host.is_loopback() {
         return fail("--no-auth is for loopback addresses only: give a key, or leave --host out");
+    }
+    let push = [options.receipts_to.is_some(), options.origin_name.is_some(), options.outbox.is_some()];
+    if push.contains(&true) && push.contains(&false) {
+        return fail("--receipts-to, --origin-name and --outbox go together: give all three, or none");
+    }
+    if options.origin_name.as_deref() == Some("") {
+        return fail("--origin-name is empty: give this server's name in the gateway's configuration");
+    }
+    if options.no_auth && options.receipts_to.is_some() {
+        return fail("--receipts-to signs with the key: give one in the place of --no-auth");
     }
     Ok(Command::Serve(Box::new(options)))
 }
@@ -241,7 +269,8 @@ mod tests {
         let options = Options::new("m.gguf".into());
         assert_eq!(line("serve m.gguf"), Ok(Command::Serve(Box::new(options.clone()))));
         let all = "serve --host ::1 --port=0 m.gguf --api-key-file k --alias a --alias b --threads 2 --context 9 \
-                   --kv-tokens 8 --kv-type q8_0 --max-queue 7 --max-batch 6 --step-ms 3 --keepalive-s 5 --max-body-mb 4 --json";
+                   --kv-tokens 8 --kv-type q8_0 --max-queue 7 --max-batch 6 --step-ms 3 --keepalive-s 5 --max-body-mb 4 \
+                   --receipts-to https://g --origin-name o --outbox d --outbox-mb 9 --json";
         let expected = Options {
             host: "::1".parse().unwrap(),
             port: 0,
@@ -256,6 +285,10 @@ mod tests {
             step_ms: 3,
             keepalive_s: 5,
             max_body_mb: 4,
+            receipts_to: Some("https://g".into()),
+            origin_name: Some("o".into()),
+            outbox: Some("d".into()),
+            outbox_mb: 9,
             json: true,
             ..options
         };
@@ -292,6 +325,10 @@ mod tests {
             ("serve m --host example.org", "IP address"),
             ("serve m --no-auth --host 0.0.0.0", "loopback"),
             ("serve m --no-auth --api-key-file k", "contradict"),
+            ("serve m --receipts-to https://g --outbox d", "go together"),
+            ("serve m --receipts-to https://g --outbox d --origin-name=", "--origin-name is empty"),
+            ("serve m --receipts-to https://g --outbox d --origin-name o --no-auth", "signs with the key"),
+            ("serve m --outbox-mb 0", "at least 1"),
         ] {
             let error = line(text).unwrap_err();
             assert!(error.0.contains(part), "{text}: {error}");
@@ -309,6 +346,7 @@ mod tests {
             format!("({})", defaults.step_ms),
             format!("({})", defaults.keepalive_s),
             format!("({})", defaults.max_body_mb),
+            format!("({})", defaults.outbox_mb),
             format!("({})", defaults.host),
         ] {
             assert!(HELP.contains(&part), "{part}");

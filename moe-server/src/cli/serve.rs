@@ -8,16 +8,18 @@ use moe_server::http::codec::ModelCodec;
 use moe_server::http::receipts::{Receipts, Retention};
 use moe_server::http::{self, Limits, Server};
 use moe_server::model::{LoadOptions, load};
+use moe_server::outbox;
 use moe_server::schedule::{Config, Scheduler};
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpSocket;
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 /// How long streams have to say their last words once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(3);
@@ -29,6 +31,7 @@ const BACKLOG: u32 = 1024;
 /// # Errors
 /// What went wrong and what to do.
 pub(super) fn serve(options: &Options) -> Result<(), String> {
+    let started = Instant::now();
     let variable = std::env::var(VARIABLE).ok();
     let auth = auth(options.api_key_file.as_deref(), variable.as_deref(), options.no_auth)?;
     // Few threads: the surface has little to do, and the processor is the model's.
@@ -53,12 +56,18 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         ..defaults
     };
     let path = &options.model;
+    let push = push(options);
+    if let Some(push) = &push {
+        // Before the model, so that a mistake is told at once.
+        push.check()?;
+    }
     let model = load(path, &LoadOptions { name: None, cpu, notice: Some(notice) })
         .map_err(|error| error.to_string())?;
     let config = Config {
         max_queue: options.max_queue,
         max_batch: options.max_batch,
         step_target: Duration::from_millis(options.step_ms),
+        started,
         ..Config::default()
     };
     let scheduler = Scheduler::start(model.engine, &config)
@@ -69,6 +78,11 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
             models.push(alias.clone());
         }
     }
+    let push = {
+        let _runtime = runtime.enter();
+        let start = |push| outbox::Running::start(push, auth.clone(), scheduler.meter().clone());
+        push.as_ref().map(start).transpose()?
+    };
     let limits = Limits::default();
     let max_body_bytes = options.max_body_mb.saturating_mul(1 << 20);
     let server = Server {
@@ -79,6 +93,7 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         }),
         scheduler,
         receipts: Receipts::new(Retention::default()),
+        outbox: push.as_ref().map(outbox::Running::outbox),
         auth,
         models,
         created: changed_s(path),
@@ -97,10 +112,29 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         Ok::<_, String>((stop, listener))
     })?;
     announce(options, address, &server.models, context);
-    runtime.block_on(http::run(listener, Arc::new(server), stop, GRACE));
+    let scheduler = server.scheduler.clone();
+    runtime.block_on(async {
+        http::run(listener, Arc::new(server), stop, GRACE).await;
+        if let Some(push) = push {
+            // Requests whose clients have left may still be ending.
+            let _ = timeout(GRACE, scheduler.ended()).await;
+            push.close().await;
+        }
+    });
     // What still runs may be deep in a computation; nobody waits for it.
     runtime.shutdown_background();
     Ok(())
+}
+
+/// Where receipts are sent by themselves.
+fn push(options: &Options) -> Option<outbox::Options> {
+    let (url, origin, folder) = (&options.receipts_to, &options.origin_name, &options.outbox);
+    Some(outbox::Options {
+        url: url.clone()?,
+        origin: origin.clone()?,
+        folder: folder.clone()?,
+        limit: options.outbox_mb.saturating_mul(1 << 20),
+    })
 }
 
 fn notice(line: &str) {

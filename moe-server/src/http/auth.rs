@@ -3,7 +3,7 @@
 use super::error::ApiError;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use moegate_wire::{Ticket, header::TICKET, sign};
+use moegate_wire::{Ticket, header::TICKET, push, sign};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -47,6 +47,12 @@ impl Auth {
     /// What receipts are signed with.
     pub(super) fn key(&self) -> Option<&[u8]> {
         self.key.as_deref()
+    }
+
+    /// The signature of receipts that are sent at `time_s`, Unix time in seconds; none without a key.
+    #[must_use]
+    pub fn sign_push(&self, time_s: u64, body: &[u8]) -> Option<String> {
+        self.key().map(|key| push::sign(key, time_s, body))
     }
 
     /// # Errors

@@ -55,13 +55,16 @@ impl Delivery {
                     let body = self.shape.whole(&text, finish, UsageBody::of(&self.track));
                     return Ok(self.one_piece(body));
                 }
-                Event::Failed(failure) => return Err(failure.into()),
+                Event::Failed(failure) => {
+                    self.track.saved().await;
+                    return Err(failure.into());
+                }
             }
         }
     }
 
     /// An answer that counts as delivered once the connection has taken all but its last byte and asks for that: so
-    /// the receipt is final before the client has all.
+    /// the receipt is final, and on disk where it is to be there, before the client has all.
     fn one_piece(self, body: String) -> Response {
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
@@ -75,6 +78,7 @@ impl Delivery {
             }
             let last = last?;
             delivery.track.end_delivery(Ending::Complete);
+            delivery.track.saved().await;
             Some((Ok(last), (delivery, None, None)))
         });
         (headers, Body::from_stream(body)).into_response()
@@ -85,6 +89,7 @@ impl Delivery {
     pub(super) async fn stream(mut self) -> Result<Response, ApiError> {
         let first = timeout(self.keepalive, self.next()).await.ok();
         if let Some(Event::Failed(failure)) = first {
+            self.track.saved().await;
             return Err(failure.into());
         }
         let state = Stream { delivery: self, begun: false, over: false };
@@ -98,6 +103,9 @@ impl Delivery {
                 None => state.wait().await,
             };
             let bytes = state.render(step);
+            if state.over {
+                state.delivery.track.saved().await;
+            }
             Some((Ok::<_, Infallible>(bytes), (state, None)))
         });
         let headers = [

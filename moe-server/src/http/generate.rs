@@ -87,7 +87,9 @@ async fn generate(
     let created = now();
     let created_ms = u64::try_from(created.as_millis()).unwrap_or(u64::MAX);
     let stats = server.scheduler.stats().clone();
-    let track = Arc::new(Track::new(request_id.clone(), request.model.clone(), created_ms, price, stats));
+    let track = Track::new(request_id.clone(), request.model.clone(), created_ms, price, stats);
+    // A ticket is of the gateway, which wants the receipt.
+    let track = Arc::new(track.posted_to(server.outbox.clone().filter(|_| price.is_some())));
     if !server.receipts.insert(track.clone(), Instant::now()) {
         return Err(ApiError::new(
             StatusCode::CONFLICT,

@@ -52,6 +52,13 @@ fn render(scheduler: &Scheduler) -> String {
     family("kv_free_tokens", "gauge", "Tokens that the KV cache still takes.", &[("", free)]);
     family("ready", "gauge", "Whether requests are taken.", &[("", u64::from(scheduler.ready().is_ok()))]);
 
+    let total = scheduler.meter().total();
+    let help = "What the time since the start of the process went to.";
+    let _ = writeln!(out, "# HELP moe_server_time_seconds_total {help}");
+    let _ = writeln!(out, "# TYPE moe_server_time_seconds_total counter");
+    for (state, us) in [("busy", total.busy_us), ("idle", total.idle_us), ("cold", total.cold_us)] {
+        let _ = writeln!(out, "moe_server_time_seconds_total{{state=\"{state}\"}} {}", seconds(us));
+    }
     let _ = writeln!(out, "# HELP moe_server_step_seconds Time of one step of the engine.");
     let _ = writeln!(out, "# TYPE moe_server_step_seconds histogram");
     let mut sum = 0;

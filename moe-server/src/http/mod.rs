@@ -21,6 +21,7 @@ mod spelling;
 mod stall;
 pub mod text;
 
+use crate::outbox::Outbox;
 use crate::schedule::{Refused, Scheduler, Unready};
 use auth::Auth;
 use axum::Router;
@@ -49,6 +50,8 @@ pub struct Server {
     pub codec: Arc<dyn Codec>,
     pub scheduler: Scheduler,
     pub receipts: Receipts,
+    /// Where receipts of the gateway's requests go by themselves.
+    pub outbox: Option<Outbox>,
     pub auth: Auth,
     /// The names under which the model is served.
     pub models: Vec<String>,
@@ -107,11 +110,11 @@ async fn with_request_id(mut request: Request, next: Next) -> Response {
 }
 
 /// A random number, for ids and seeds (not for secrets): the standard library's hash keys come from the system.
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(())
 }
 
-fn now() -> Duration {
+pub(crate) fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 

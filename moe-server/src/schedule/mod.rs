@@ -4,6 +4,7 @@
 //! all running sequences with a bounded chunk of prompts ([`plan`]). A request is cancelled by dropping the receiver
 //! of its events, and is released before the next step.
 
+pub mod meter;
 pub mod output;
 pub mod plan;
 pub mod sample;
@@ -14,6 +15,7 @@ mod work;
 mod worker;
 
 use crate::engine::{Engine, TokenId};
+use meter::Meter;
 use moegate_wire::Ending;
 use output::Output;
 use sample::Sampling;
@@ -38,6 +40,8 @@ pub struct Config {
     pub step_target: Duration,
     /// How long a step with prompts only may take: bounds what a cancellation or a newcomer waits for.
     pub prompt_step_target: Duration,
+    /// When the process began to load: from then on the time counts as cold.
+    pub started: Instant,
 }
 
 impl Default for Config {
@@ -47,6 +51,7 @@ impl Default for Config {
             max_batch: 32,
             step_target: Duration::from_millis(100),
             prompt_step_target: Duration::from_millis(400),
+            started: Instant::now(),
         }
     }
 }
@@ -147,9 +152,10 @@ pub(crate) struct Queued {
 }
 
 /// What the scheduler's thread and its handles share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) stats: Arc<Stats>,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) dead: OnceLock<&'static str>,
     pub(crate) closing: AtomicBool,
     /// Generations that failed with NaN since the last one that was completed.
@@ -159,6 +165,17 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    pub(crate) fn new(started: Instant) -> Self {
+        Self {
+            stats: Arc::default(),
+            meter: Arc::new(Meter::since(started)),
+            dead: OnceLock::new(),
+            closing: AtomicBool::new(false),
+            nan_streak: AtomicU32::new(0),
+            ended: Mutex::new(false),
+        }
+    }
+
     pub(crate) fn ended(&self) -> MutexGuard<'_, bool> {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -189,7 +206,7 @@ impl Scheduler {
     pub fn start(engine: Box<dyn Engine>, config: &Config) -> std::io::Result<Self> {
         let max_queue = config.max_queue.max(1);
         let (sender, receiver) = sync_channel(max_queue + 1);
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(config.started));
         let capabilities = engine.capabilities();
         let vocab_size = capabilities.vocab_size;
         // What does not fit an empty cache can never run.
@@ -247,6 +264,13 @@ impl Scheduler {
         self.shared.dead.get().copied()
     }
 
+    /// Returns once the thread has ended, and with it every request that it had.
+    pub async fn ended(&self) {
+        while self.shared.dead.get().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Fails everything that runs or waits with [`Failure::ShuttingDown`] and ends the thread.
     pub fn shut_down(&self) {
         self.shared.closing.store(true, Ordering::Release);
@@ -257,6 +281,12 @@ impl Scheduler {
     #[must_use]
     pub fn stats(&self) -> &Arc<Stats> {
         &self.shared.stats
+    }
+
+    /// What the time goes to.
+    #[must_use]
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.shared.meter
     }
 
     /// Requests that wait for their first step.

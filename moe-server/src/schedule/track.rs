@@ -2,8 +2,10 @@
 //! its receipt.
 
 use super::stats::Stats;
+use crate::outbox::Outbox;
 use moegate_wire::{Ending, Price, Receipt, Usage};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -62,12 +64,34 @@ pub struct Track {
     pub price: Option<Price>,
     progress: watch::Sender<Progress>,
     stats: Arc<Stats>,
+    /// Of its own, since it changes in each step and nobody waits for it.
+    busy_us: AtomicU64,
+    /// Where the receipt goes when the request has ended.
+    outbox: Option<Outbox>,
+    /// Its number there.
+    posted: OnceLock<u64>,
 }
 
 impl Track {
     #[must_use]
     pub fn new(id: String, model: String, created_ms: u64, price: Option<Price>, stats: Arc<Stats>) -> Self {
-        Self { id, model, created_ms, price, progress: watch::Sender::default(), stats }
+        Self {
+            id,
+            model,
+            created_ms,
+            price,
+            progress: watch::Sender::default(),
+            stats,
+            busy_us: AtomicU64::new(0),
+            outbox: None,
+            posted: OnceLock::new(),
+        }
+    }
+
+    /// The same, and its receipt goes to `outbox`.
+    #[must_use]
+    pub fn posted_to(self, outbox: Option<Outbox>) -> Self {
+        Self { outbox, ..self }
     }
 
     /// The numbers now.
@@ -106,7 +130,23 @@ impl Track {
         });
         if let Some(ending) = ended {
             self.stats.count_ending(ending);
+            if let Some(outbox) = &self.outbox {
+                // An ending does not change: it is posted once.
+                let _ = self.posted.set(outbox.post(self.receipt()));
+            }
         }
+    }
+
+    /// Returns once the receipt of a request that has ended is on disk, where it is to be there.
+    pub async fn saved(&self) {
+        if let (Some(outbox), Some(&number)) = (&self.outbox, self.posted.get()) {
+            outbox.saved(number).await;
+        }
+    }
+
+    /// Before the generation ends.
+    pub(super) fn add_busy(&self, us: u64) {
+        self.busy_us.fetch_add(us, Relaxed);
     }
 
     #[must_use]
@@ -125,6 +165,7 @@ impl Track {
             queue_us: us(progress.queue),
             prefill_us: us(progress.prefill),
             decode_us: us(progress.decode),
+            busy_us: self.busy_us.load(Relaxed),
             cost: self.price.unwrap_or_default().cost(&progress.usage),
         }
     }
@@ -133,7 +174,6 @@ impl Track {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::Ordering::Relaxed;
 
     #[test]
     fn complete_needs_generation_and_delivery() {

@@ -1,5 +1,6 @@
 //! The thread that owns the engine.
 
+use super::meter::divide;
 use super::plan::{Budget, Pace, Share, plan};
 use super::stats::{add, set};
 use super::track::Finish;
@@ -79,6 +80,7 @@ impl Worker {
     /// Works until the last handle is gone, the scheduler is shut down, or the engine dies.
     pub(super) fn run(mut self) {
         let _gone = Gone(self.shared.clone());
+        self.shared.meter.rest();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.serve()));
         let dead = match outcome {
             Ok(Ok(())) => None,
@@ -92,6 +94,7 @@ impl Worker {
         } else {
             Failure::ShuttingDown
         };
+        self.shared.meter.end();
         // Whatever was sent is in the channel then, and nothing comes after it.
         *self.shared.ended() = true;
         let queued = self.receiver.try_iter().filter_map(|message| match message {
@@ -127,7 +130,10 @@ impl Worker {
         loop {
             let idle = self.running.is_empty() && self.waiting.is_empty();
             let message = if idle {
-                self.receiver.recv().map_err(|_| TryRecvError::Disconnected)
+                self.shared.meter.rest();
+                let message = self.receiver.recv();
+                self.shared.meter.wake();
+                message.map_err(|_| TryRecvError::Disconnected)
             } else {
                 self.receiver.try_recv()
             };
@@ -228,6 +234,7 @@ impl Worker {
             self.advance(&shares);
             return Ok(());
         };
+        self.share_out(&shares);
         let at_fault: Vec<SequenceId> = match error {
             EngineError::Broken(why) => {
                 log(why);
@@ -250,6 +257,14 @@ impl Worker {
             self.fail(sequence, failure_of(&error));
         }
         Ok(())
+    }
+
+    /// After a step, before any of its sequences ends: adds its time to their requests.
+    fn share_out(&self, shares: &[Share]) {
+        let parts = divide(self.shared.meter.step(), shares.iter().map(|share| share.tokens));
+        for (share, us) in shares.iter().zip(parts) {
+            self.running[share.index].job.track.add_busy(us);
+        }
     }
 
     /// After a step: counts, and samples where a sequence's last token was computed.
@@ -293,6 +308,7 @@ impl Worker {
                 Err(_) => over.push((sequence, Err(Failure::NotANumber))),
             }
         }
+        self.share_out(shares);
         for (sequence, outcome) in over {
             match outcome {
                 Ok(finish) => {
@@ -353,7 +369,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_lost_is_seen() {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(Instant::now()));
         let gone = Gone(shared.clone());
         let lost = std::thread::spawn(move || {
             let _gone = gone;

@@ -156,6 +156,7 @@ impl TestServer {
             codec,
             scheduler: Scheduler::start(engine, &setup.config).unwrap(),
             receipts: Receipts::new(Retention::default()),
+            outbox: None,
             auth: setup.auth,
             models: vec!["tiny".into(), "org/alias".into()],
             created: 7,

@@ -9,7 +9,7 @@ mod watch;
 
 pub(super) use pump::{Pumped, finish, pump};
 pub(super) use relay::relay;
-pub(super) use watch::{Interrupt, Watch, all};
+pub(super) use watch::{Interrupt, Watch, all, both};
 
 /// Milliseconds after the request's time that a client has for taking what it was sent.
 const GRACE_MS: u64 = 1_000;

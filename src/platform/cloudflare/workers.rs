@@ -121,6 +121,9 @@ impl Platform for Workers {
     type Incoming = Incoming;
     type Outgoing = Outgoing;
 
+    const HAS_ALARMS: bool = true;
+    const LEDGER_OUTLIVES_INSTANCE: bool = true;
+
     fn now_ms(&self) -> u64 {
         let now_ms = now_ms();
         self.request.seen_ms.set(now_ms);
@@ -287,6 +290,10 @@ impl Platform for Workers {
         let page = store::list(&self.env, prefix, cursor).await;
         event();
         page
+    }
+
+    async fn ledger(&self, _shard: &str, _operation: String) -> Result<String, StoreError> {
+        Err(StoreError)
     }
 
     async fn log(&self, line: &str) {

@@ -7,6 +7,7 @@
 mod client;
 mod clock;
 mod executor;
+mod ledger;
 mod origin;
 mod reply;
 mod script;
@@ -16,6 +17,7 @@ mod tests;
 mod world;
 
 pub use client::{Client, Got};
+pub use ledger::LedgerHazards;
 pub use origin::Incoming;
 pub use reply::Outgoing;
 pub use script::{Arrived, COMMENT, End, Piece, Responder, Script, Scripted};
@@ -30,6 +32,7 @@ use crate::secret::Secret;
 use crate::state::InstanceState;
 use executor::{Task, Turns};
 use http::{Request, Response};
+use ledger::{Answer, Ledger};
 use origin::Connection;
 use std::future::pending;
 use std::ops::Deref;
@@ -149,6 +152,9 @@ impl<'a> Platform for Fake<'a> {
     type Bytes = Bytes;
     type Incoming = Incoming<'a>;
     type Outgoing = Outgoing<'a>;
+
+    const HAS_ALARMS: bool = false;
+    const LEDGER_OUTLIVES_INSTANCE: bool = true;
 
     fn now_ms(&self) -> u64 {
         self.world.now_ms()
@@ -323,6 +329,24 @@ impl<'a> Platform for Fake<'a> {
         self.step().await;
         self.sleep(self.world.with_store(|store, _| store.hazards.list_ms)).await;
         self.world.with_store(|store, _| store.list(prefix, cursor))
+    }
+
+    async fn ledger(&self, _shard: &str, operation: String) -> Result<String, StoreError> {
+        self.step().await;
+        let fate = self.world.with_ledger(Ledger::fate);
+        // On its way it does not depend on its sender any more.
+        if fate.before_ms > 0 {
+            self.sleep(fate.before_ms).await;
+        }
+        let answer = self.world.with_ledger(|ledger| ledger.carry_out(operation, fate));
+        if fate.after_ms > 0 {
+            self.sleep(fate.after_ms).await;
+        }
+        match fate.answer {
+            Answer::Given => answer,
+            Answer::Lost => Err(StoreError),
+            Answer::Never => pending().await,
+        }
     }
 
     async fn log(&self, line: &str) {

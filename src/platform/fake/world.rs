@@ -2,8 +2,10 @@
 
 use super::clock::Clock;
 use super::executor::split_mix;
+use super::ledger::{Ledger, LedgerHazards};
 use super::script::{Arrived, Responder, Script};
 use super::store::{Hazards, Store, Stored};
+use crate::ledger::Value;
 use crate::platform::SecretsUnavailable;
 use crate::secret::Secret;
 use crate::state::InstanceState;
@@ -18,6 +20,7 @@ pub struct World {
     pub(super) clock: Clock,
     instance: Mutex<InstanceState>,
     state: Mutex<State>,
+    ledger: Mutex<Ledger>,
 }
 
 struct State {
@@ -42,6 +45,7 @@ impl World {
         Self {
             clock: Clock::new(now_ms),
             instance: Mutex::default(),
+            ledger: Mutex::default(),
             state: Mutex::new(State {
                 drawn: 0,
                 secrets,
@@ -70,6 +74,23 @@ impl World {
     /// How the store misbehaves from now on.
     pub fn hazards(&self, hazards: Hazards) {
         self.state().store.hazards = hazards;
+    }
+
+    /// How the ledger's calls go wrong from now on.
+    pub fn ledger_hazards(&self, hazards: LedgerHazards) {
+        self.with_ledger(|ledger| ledger.hazards = hazards);
+    }
+
+    /// The operations that the ledger has carried out, in their order.
+    #[must_use]
+    pub fn ledger_operations(&self) -> Vec<String> {
+        self.with_ledger(|ledger| ledger.operations.clone())
+    }
+
+    /// The rows of a query in the ledger's tables; none where nothing was asked of it yet.
+    #[must_use]
+    pub fn ledger_query(&self, statement: &str) -> Vec<Vec<Value>> {
+        self.with_ledger(|ledger| ledger.query(statement))
     }
 
     /// The next `count` calls of the store fail.
@@ -220,6 +241,10 @@ impl World {
     pub(super) fn say(&self, line: &str) {
         assert!(!self.has_secret(line), "a secret in the log");
         self.state().log.push(line.to_owned());
+    }
+
+    pub(super) fn with_ledger<T>(&self, f: impl FnOnce(&mut Ledger) -> T) -> T {
+        f(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn with_store<T>(&self, f: impl FnOnce(&mut Store, &Clock) -> T) -> T {

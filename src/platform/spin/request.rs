@@ -53,6 +53,9 @@ impl Platform for SpinRequest {
     type Incoming = Incoming;
     type Outgoing = Outgoing;
 
+    const HAS_ALARMS: bool = false;
+    const LEDGER_OUTLIVES_INSTANCE: bool = false;
+
     fn now_ms(&self) -> u64 {
         let now = system_clock::now();
         let seconds = u64::try_from(now.seconds).unwrap_or(0);
@@ -170,6 +173,10 @@ impl Platform for SpinRequest {
 
     async fn list_records(&self, prefix: &str, cursor: Option<&str>) -> Result<Page, StoreError> {
         store::list(prefix, cursor).await
+    }
+
+    async fn ledger(&self, _shard: &str, _operation: String) -> Result<String, StoreError> {
+        Err(StoreError)
     }
 
     async fn log(&self, line: &str) {

@@ -209,6 +209,7 @@ pub fn receipt(arrived: &Arrived, how: Receipts) -> Script {
         queue_us: 11,
         prefill_us: 22,
         decode_us: 33,
+        busy_us: 33,
         cost: Nanodollars(COST_NANODOLLARS),
     };
     let mut body = serde_json::to_string(&receipt).unwrap();

@@ -1,0 +1,63 @@
+//! Asking the ledger: with time limits, again where an answer was lost, and later where it does not answer at all.
+
+use super::stream::Watch;
+use crate::ledger::{Operation, Outcome};
+use crate::platform::{Platform, StoreError};
+
+/// How often an operation is sent, and how long each try may take.
+const TRIES: u32 = 3;
+const TRY_MS: u64 = 4_000;
+/// Before the second try; four times as long with each further one.
+const PAUSE_MS: u64 = 50;
+
+/// Has a shard carry out an operation. Every operation may be sent again: none counts twice.
+///
+/// # Errors
+/// The ledger did not answer; the operation may have been carried out all the same.
+pub(super) async fn ask<P: Platform>(
+    platform: &P,
+    shard: &str,
+    operation: &Operation,
+) -> Result<Outcome, StoreError> {
+    let operation = serde_json::to_string(operation).map_err(|_| StoreError)?;
+    ask_with(platform, shard, &operation).await
+}
+
+async fn ask_with<P: Platform>(platform: &P, shard: &str, operation: &str) -> Result<Outcome, StoreError> {
+    for tried in 0..TRIES {
+        if tried > 0 {
+            platform.sleep(PAUSE_MS << (2 * (tried - 1))).await;
+        }
+        let mut watch = Watch::new(platform);
+        let until_ms = platform.now_ms() + TRY_MS;
+        let answer = watch.run_unattended(platform.ledger(shard, operation.to_owned()), until_ms).await;
+        if let Some(Ok(answer)) = answer
+            && let Ok(outcome) = serde_json::from_str(&answer)
+        {
+            return Ok(outcome);
+        }
+    }
+    Err(StoreError)
+}
+
+/// The same for what has to arrive in the end: where the ledger does not answer, the instance remembers the operation and
+/// sends it again behind later requests. It stands in the log too, since the instance may end before.
+pub(super) async fn tell<P: Platform>(platform: &P, shard: &str, operation: &Operation) {
+    let Ok(operation) = serde_json::to_string(operation) else { return };
+    if ask_with(platform, shard, &operation).await.is_ok() {
+        return;
+    }
+    // Numbers and names only. The log is the last place where this is not lost.
+    platform.log(&format!("the ledger did not take this for {shard}: {operation}")).await;
+    platform.state(|state| state.untold.push(shard, operation));
+}
+
+/// Sends what the ledger has not taken yet. Ends with the first operation that fails again.
+pub(super) async fn catch_up<P: Platform>(platform: &P) {
+    while let Some((shard, operation)) = platform.state(|state| state.untold.pop()) {
+        if ask_with(platform, &shard, &operation).await.is_err() {
+            platform.state(|state| state.untold.push(&shard, operation));
+            return;
+        }
+    }
+}

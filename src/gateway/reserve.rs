@@ -1,0 +1,288 @@
+//! Room in the ledger for an attempt, before it is sent.
+
+use super::context::RequestContext;
+use super::ledger::{ask, tell};
+use super::reply;
+use crate::config::{LedgerStore, OnLedgerFailure};
+use crate::error::ApiError;
+use crate::ledger::operation::{Amounts, Hold, Left, Reserve};
+use crate::ledger::{Operation, Outcome};
+use crate::metering::bound::Bound;
+use crate::metering::limit::{self, Remaining, Scope, ScopeHolds};
+use crate::metering::record::{Record, State};
+use crate::platform::Platform;
+use crate::routing::Target;
+use http::{HeaderMap, HeaderName};
+use moegate_wire::{Ending, Nanodollars, Price, Usage};
+
+/// How long after a request's own time its attempts count as forgotten, in milliseconds: receipts are asked for meanwhile.
+const GRACE_MS: u64 = 60_000;
+
+/// What is held for an attempt, by shard; the tenant's, which has its record, is the first.
+pub(super) struct Reservation {
+    pub(super) amounts: Amounts,
+    pub(super) shards: Vec<Shard>,
+    /// Whether the ledger has said so. Where not, the attempt is sent without (`on_ledger_failure = "open"`).
+    pub(super) confirmed: bool,
+}
+
+pub(super) struct Shard {
+    pub(super) name: String,
+    pub(super) holds: Vec<Hold>,
+}
+
+impl Shard {
+    /// The attempt's id there, the shard being the `at`th of its reservation: all shards may be one database.
+    pub(super) fn id(&self, id: &str, at: usize) -> String {
+        if at == 0 { id.to_owned() } else { format!("{id}@{}", self.name) }
+    }
+}
+
+/// A reservation that has to be made.
+pub(super) struct Plan {
+    pub(super) reservation: Reservation,
+    record: Record,
+    until_ms: u64,
+    scopes: Vec<ScopeHolds>,
+    bound: Bound,
+    price: Price,
+}
+
+/// What answers say of limits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Of requests and of tokens.
+    pub(super) remaining: [Option<Remaining>; 2],
+    /// Budgets near their end, as they stand in a header.
+    pub(super) budgets: Vec<String>,
+}
+
+impl Told {
+    /// As OpenAI's clients read them.
+    pub(super) fn add_to(&self, headers: &mut HeaderMap) {
+        let names = [
+            [
+                HeaderName::from_static("x-ratelimit-limit-requests"),
+                HeaderName::from_static("x-ratelimit-remaining-requests"),
+                HeaderName::from_static("x-ratelimit-reset-requests"),
+            ],
+            [
+                HeaderName::from_static("x-ratelimit-limit-tokens"),
+                HeaderName::from_static("x-ratelimit-remaining-tokens"),
+                HeaderName::from_static("x-ratelimit-reset-tokens"),
+            ],
+        ];
+        for ([limit, left, reset], remaining) in names.into_iter().zip(self.remaining) {
+            if let Some(remaining) = remaining {
+                headers.insert(limit, remaining.limit.into());
+                headers.insert(left, remaining.left.into());
+                reply::insert(headers, reset, &duration(remaining.reset_ms));
+            }
+        }
+        if !self.budgets.is_empty() {
+            reply::insert(headers, BUDGET, &self.budgets.join(", "));
+        }
+    }
+}
+
+const BUDGET: HeaderName = HeaderName::from_static("x-moegate-budget");
+
+/// As OpenAI writes it: `6m0s`, `1s`, `250ms`.
+fn duration(ms: u64) -> String {
+    let (minutes, seconds) = (ms / 60_000, ms / 1000 % 60);
+    match (minutes, seconds) {
+        (0, 0) => format!("{ms}ms"),
+        (0, _) => format!("{seconds}s"),
+        _ => format!("{minutes}m{seconds}s"),
+    }
+}
+
+/// Why an attempt is not sent.
+pub(super) struct NotReserved {
+    pub(super) error: ApiError,
+    /// Whether another origin may be asked.
+    pub(super) of_origin: bool,
+}
+
+impl Plan {
+    /// Whether the ledger may refuse it: then it is asked before anything is sent.
+    pub(super) fn may_be_refused(&self) -> bool {
+        !self.scopes.is_empty()
+    }
+}
+
+impl<'a, P: Platform> RequestContext<'a, P> {
+    /// What has to be reserved for an attempt; `None` where there is no ledger.
+    pub(super) fn plan_reservation(&self, target: &Target<'a>, id: &str, now_ms: u64) -> Option<Plan> {
+        if self.config.ledger.store == LedgerStore::KeyValue {
+            return None;
+        }
+        let number = self.attempts.len() as u32 + 1;
+        let bound = Bound::of(self.facts.size, target.model);
+        let price = target.model.price();
+        let amounts = bound.amounts(&price, number == 1);
+        let scopes = limit::of_attempt(self.config, self.key, target, now_ms);
+        let mut shards =
+            vec![Shard { name: limit::tenant_shard(self.key.tenant_or_name()), holds: Vec::new() }];
+        for ScopeHolds { shard, holds, .. } in &scopes {
+            match shards.iter_mut().find(|known| known.name == *shard) {
+                Some(known) => known.holds.extend_from_slice(holds),
+                None => shards.push(Shard { name: shard.clone(), holds: holds.clone() }),
+            }
+        }
+        let record = Record {
+            state: State::Pending,
+            ending: Ending::Running,
+            metered: false,
+            status: 0,
+            cost_nanodollars: Nanodollars(amounts.cost),
+            ..self.record(target, id, number, now_ms, &amounts)
+        };
+        let until_ms = self.retry.deadline_ms() + GRACE_MS;
+        let reservation = Reservation { amounts, shards, confirmed: false };
+        Some(Plan { reservation, record, until_ms, scopes, bound, price })
+    }
+
+    /// What is known of an attempt's record from the beginning.
+    pub(super) fn record(
+        &self,
+        target: &Target<'_>,
+        id: &str,
+        number: u32,
+        began_ms: u64,
+        bound: &Amounts,
+    ) -> Record {
+        Record {
+            id: id.to_owned(),
+            state: State::Settled,
+            attempt: number,
+            last: true,
+            failure: None,
+            key: self.key.name.clone(),
+            tenant: self.key.tenant_or_name().to_owned(),
+            model: self.facts.model.clone(),
+            route: self.route.model.clone(),
+            user: self.user.clone(),
+            tag: self.tag.clone(),
+            served_model: target.model.name.clone(),
+            origin: target.origin.name.clone(),
+            stream: self.facts.stream,
+            status: 200,
+            ending: Ending::Complete,
+            usage: Usage::default(),
+            metered: true,
+            inferred: false,
+            cost_nanodollars: Nanodollars(0),
+            bound_nanodollars: bound.cost,
+            bound_tokens: bound.tokens,
+            price: String::new(),
+            upstream_cost_nanodollars: None,
+            started_ms: began_ms,
+            head_after_ms: 0,
+            ended_after_ms: 0,
+            origin_time: None,
+            busy_us: 0,
+        }
+    }
+}
+
+/// Reserves in every shard, or in none.
+///
+/// # Errors
+/// 429 or 402 where a limit would be exceeded, 503 where the ledger does not answer and the route does not allow to do
+/// without.
+pub(super) async fn reserve<P: Platform>(
+    platform: &P,
+    plan: &mut Plan,
+    on_failure: OnLedgerFailure,
+    now_ms: u64,
+) -> Result<Told, NotReserved> {
+    let id = plan.record.id.clone();
+    let mut lefts: Vec<Vec<Left>> = Vec::with_capacity(plan.reservation.shards.len());
+    for at in 0..plan.reservation.shards.len() {
+        let shard = &plan.reservation.shards[at];
+        let operation = Operation::Reserve(Reserve {
+            id: shard.id(&id, at),
+            until_ms: plan.until_ms,
+            amounts: plan.reservation.amounts,
+            holds: shard.holds.clone(),
+            record: (at == 0).then(|| plan.record.clone()),
+        });
+        match ask(platform, &shard.name, &operation).await {
+            Ok(Outcome::Reserved { left }) => lefts.push(left),
+            Ok(Outcome::Refused(refused)) => {
+                release(platform, &plan.reservation.shards[..at], &id).await;
+                return Err(plan.refusal(at, refused, now_ms));
+            }
+            _ if on_failure == OnLedgerFailure::Open => return Ok(Told::default()),
+            _ => {
+                release(platform, &plan.reservation.shards[..=at], &id).await;
+                return Err(NotReserved { error: ApiError::ledger_unavailable(), of_origin: false });
+            }
+        }
+    }
+    plan.reservation.confirmed = true;
+    Ok(plan.told(&lefts, now_ms))
+}
+
+/// Gives room back that is not used.
+async fn release<P: Platform>(platform: &P, shards: &[Shard], id: &str) {
+    for (at, shard) in shards.iter().enumerate() {
+        tell(platform, &shard.name, &Operation::Release { id: shard.id(id, at) }).await;
+    }
+}
+
+impl Plan {
+    /// The scopes that a shard keeps, each with the place of its first hold there.
+    fn scopes_of(&self, shard: usize) -> impl Iterator<Item = (usize, &ScopeHolds)> {
+        let name = &self.reservation.shards[shard].name;
+        let mut at = 0;
+        self.scopes.iter().filter(move |scope| scope.shard == *name).map(move |scope| {
+            let from = at;
+            at += scope.holds.len();
+            (from, scope)
+        })
+    }
+
+    fn refusal(
+        &self,
+        shard: usize,
+        mut refused: crate::ledger::operation::Refused,
+        now_ms: u64,
+    ) -> NotReserved {
+        let amounts = self.reservation.amounts;
+        for (from, scope) in self.scopes_of(shard) {
+            if (from..from + scope.holds.len()).contains(&refused.hold) {
+                refused.hold -= from;
+                let wanted = match refused.what {
+                    crate::ledger::operation::Counted::Cost => amounts.cost,
+                    _ => amounts.tokens,
+                };
+                let fitting = self.bound.fitting(&self.price, scope, &refused);
+                let error = limit::refusal(scope, &refused, wanted, fitting, now_ms);
+                return NotReserved { error, of_origin: scope.scope == Scope::Origin };
+            }
+        }
+        let error = ApiError::internal("internal", "the ledger refused by a limit that is not there");
+        NotReserved { error, of_origin: false }
+    }
+
+    fn told(&self, lefts: &[Vec<Left>], now_ms: u64) -> Told {
+        let mut scopes = Vec::new();
+        let mut budgets = Vec::new();
+        for (shard, left) in lefts.iter().enumerate() {
+            for (from, scope) in self.scopes_of(shard) {
+                // None where the reservation had been made before: its answer was lost.
+                let Some(left) = left.get(from..from + scope.holds.len()) else { continue };
+                if matches!(scope.scope, Scope::Key | Scope::Tenant) {
+                    scopes.push((scope, left));
+                    for (scope, window, percent) in limit::soft_marks(scope, left) {
+                        let whose = if scope == Scope::Key { "key" } else { "tenant" };
+                        budgets.push(format!("{whose};per={};used={percent}", window.name()));
+                    }
+                }
+            }
+        }
+        Told { remaining: limit::remaining(&scopes, now_ms), budgets }
+    }
+}

@@ -1,0 +1,61 @@
+//! A batch of operations.
+
+use super::operation::{Operation, Outcome};
+use super::sql::{Sql, SqlError};
+use super::{claim, read, reserve, settle, upkeep};
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+/// Carries out the operations, one after the other, within a transaction that the platform has begun and commits if this
+/// succeeds. Gives an answer for each; an operation that is none of this version's is answered with an empty text.
+///
+/// # Errors
+/// The database failed; the transaction has to be rolled back.
+pub async fn apply<S: Sql>(sql: &S, operations: &[impl AsRef<str>]) -> Result<Vec<String>, SqlError> {
+    let mut answers = Vec::with_capacity(operations.len());
+    for operation in operations {
+        let answer = match serde_json::from_str(operation.as_ref()) {
+            Ok(operation) => serde_json::to_string(&one(sql, operation).await?).map_err(|_| SqlError)?,
+            Err(_) => String::new(),
+        };
+        answers.push(answer);
+    }
+    Ok(answers)
+}
+
+async fn one<S: Sql>(sql: &S, operation: Operation) -> Result<Outcome, SqlError> {
+    match operation {
+        Operation::Reserve(reserve) => reserve::reserve(sql, reserve).await,
+        Operation::Settle(settle) => settle::settle(sql, settle).await,
+        Operation::Release { id } => reserve::release(sql, &id).await,
+        Operation::Overdue { now_ms, again_ms, limit } => upkeep::overdue(sql, now_ms, again_ms, limit).await,
+        Operation::Receipt { receipt } => upkeep::receipt(sql, receipt).await,
+        Operation::Period { origin, period } => upkeep::period(sql, &origin, &period).await,
+        Operation::Claim(claim) => claim::claim(sql, claim).await,
+        Operation::Keep { key, owner, until_ms, reply } => {
+            claim::keep(sql, &key, &owner, until_ms, reply).await
+        }
+        Operation::Forget { key, owner } => claim::forget(sql, &key, &owner).await,
+        Operation::Totals(totals) => read::totals(sql, &totals).await,
+        Operation::Periods { origin, from_ms, to_ms } => read::periods(sql, &origin, from_ms, to_ms).await,
+        Operation::Rows(rows) => read::rows(sql, &rows).await,
+        Operation::Request { id } => read::request(sql, &id).await,
+        Operation::ForgetUser { user } => upkeep::forget_user(sql, &user).await,
+        Operation::Prune { before_id, now_ms } => upkeep::prune(sql, &before_id, now_ms).await,
+        Operation::Publish => upkeep::publish(sql).await,
+        Operation::Published => upkeep::published(sql).await,
+    }
+}
+
+/// The same for a database that never waits.
+///
+/// # Errors
+/// As for [`apply`].
+pub fn apply_now<S: Sql>(sql: &S, operations: &[impl AsRef<str>]) -> Result<Vec<String>, SqlError> {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(apply(sql, operations)).poll(&mut context) {
+        Poll::Ready(answers) => answers,
+        Poll::Pending => Err(SqlError),
+    }
+}

@@ -1,0 +1,35 @@
+//! The tables of a shard.
+
+/// To be run once on each database that is opened; each statement alone. Nothing is lost where they are there already.
+///
+/// - `attempt`: the record of every settled attempt, by its id. Ids sort by time. `holds` is there while an estimate may
+///   still be corrected.
+/// - `pending`: attempts under way.
+/// - `total`: sums by hour. `changed`: 1 where they are not published, 2 while they are being published.
+/// - `usage`: what is used of each limit, reservations included.
+/// - `idempotent`: requests with an idempotency key.
+/// - `released`: attempts that were given up before their reservation came.
+/// - `period`: what instances of our own server say of an hour.
+pub const SCHEMA: [&str; 9] = [
+    "CREATE TABLE IF NOT EXISTS attempt (id TEXT PRIMARY KEY, estimated INTEGER NOT NULL, key TEXT NOT NULL, \
+     tenant TEXT NOT NULL, model TEXT NOT NULL, origin TEXT NOT NULL, route TEXT NOT NULL, user TEXT, tag TEXT, \
+     holds TEXT, record TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS pending (id TEXT PRIMARY KEY, until_ms INTEGER NOT NULL, requests INTEGER NOT NULL, \
+     tokens INTEGER NOT NULL, cost INTEGER NOT NULL, holds TEXT, record TEXT, receipt TEXT) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS total (hour INTEGER NOT NULL, key TEXT NOT NULL, tenant TEXT NOT NULL, \
+     model TEXT NOT NULL, origin TEXT NOT NULL, route TEXT NOT NULL, ending TEXT NOT NULL, requests INTEGER, \
+     attempts INTEGER, unmetered INTEGER, estimated INTEGER, prompt INTEGER, cached INTEGER, cache_write INTEGER, \
+     completion INTEGER, reasoning INTEGER, cost INTEGER, upstream INTEGER, beside_upstream INTEGER, busy INTEGER, \
+     changed INTEGER NOT NULL, PRIMARY KEY (hour, key, tenant, model, origin, route, ending)) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS total_changed ON total (changed) WHERE changed > 0",
+    "CREATE TABLE IF NOT EXISTS usage (scope TEXT NOT NULL, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, \
+     requests INTEGER NOT NULL, tokens INTEGER NOT NULL, cost INTEGER NOT NULL, \
+     PRIMARY KEY (scope, from_ms, to_ms)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS idempotent (key TEXT PRIMARY KEY, content TEXT NOT NULL, owner TEXT NOT NULL, \
+     until_ms INTEGER NOT NULL, reply TEXT) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS released (id TEXT PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS period (origin TEXT NOT NULL, instance TEXT NOT NULL, hour INTEGER NOT NULL, \
+     busy INTEGER NOT NULL, idle INTEGER NOT NULL, cold INTEGER NOT NULL, \
+     PRIMARY KEY (origin, hour, instance)) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS usage_end ON usage (to_ms)",
+];

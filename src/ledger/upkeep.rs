@@ -1,0 +1,120 @@
+//! What happens beside the requests: late news of attempts, retention, sums for readers elsewhere.
+
+use super::operation::{Outcome, Pending};
+use super::read;
+use super::reserve::amounts;
+use super::settle::{correct, settled};
+use super::sql::{Row, Sql, SqlError, Value};
+use crate::metering::record::{Record, State};
+use moegate_wire::period::Period;
+use moegate_wire::{Ending, Receipt};
+
+const DAY_MS: u64 = 86_400_000;
+
+/// Gives the attempts whose deadline is over to one caller at a time.
+pub(super) async fn overdue<S: Sql>(
+    sql: &S,
+    now_ms: u64,
+    again_ms: u64,
+    limit: u32,
+) -> Result<Outcome, SqlError> {
+    let statement = "UPDATE pending SET until_ms = ?2 WHERE id IN \
+                     (SELECT id FROM pending WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?3) \
+                     RETURNING id, requests, tokens, cost, record, receipt";
+    let rows = sql.run(statement, vec![now_ms.into(), again_ms.into(), u64::from(limit).into()]).await?;
+    let mut pending = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let mut record: Option<Record> = serde_json::from_str(row.text(4)).ok();
+        if let Some(record) = &mut record {
+            // Each attempt is the last one until another follows.
+            let next = format!("{}-{}", record.request(), record.attempt + 1);
+            let statement =
+                "SELECT 1 FROM pending WHERE id = ?1 UNION ALL SELECT 1 FROM attempt WHERE id = ?1";
+            record.last = sql.run(statement, vec![next.into()]).await?.is_empty();
+        }
+        pending.push(Pending {
+            id: row.text(0).to_owned(),
+            amounts: amounts(row, 1),
+            record,
+            receipt: serde_json::from_str(row.text(5)).ok(),
+        });
+    }
+    Ok(Outcome::Overdue { pending })
+}
+
+/// Notes what our own server says: of an attempt under way for its settlement, of an estimate in its place.
+pub(super) async fn receipt<S: Sql>(sql: &S, receipt: Receipt) -> Result<Outcome, SqlError> {
+    if receipt.ending == Ending::Running {
+        return Ok(Outcome::Done);
+    }
+    let text = serde_json::to_string(&receipt).map_err(|_| SqlError)?;
+    let statement = "UPDATE pending SET receipt = ?2 WHERE id = ?1 RETURNING id";
+    let values = vec![receipt.id.as_str().into(), text.into()];
+    if !sql.run(statement, values).await?.is_empty() {
+        return Ok(Outcome::Done);
+    }
+    if let Some(before) = settled(sql, &receipt.id).await?
+        && before.record.state == State::Estimated
+    {
+        let record = before.record.clone().settled_by(&receipt);
+        let amounts = record.amounts();
+        correct(sql, &receipt.id, before, record, &amounts).await?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Later sums of an instance replace earlier ones; they only grow.
+pub(super) async fn period<S: Sql>(sql: &S, origin: &str, period: &Period) -> Result<Outcome, SqlError> {
+    let statement = "INSERT INTO period VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET \
+                     busy = MAX(busy, ?4), idle = MAX(idle, ?5), cold = MAX(cold, ?6)";
+    let values = vec![
+        origin.into(),
+        period.origin_instance.as_str().into(),
+        period.hour_ms.into(),
+        period.busy_us.into(),
+        period.idle_us.into(),
+        period.cold_us.into(),
+    ];
+    sql.run(statement, values).await?;
+    Ok(Outcome::Done)
+}
+
+/// Takes an end user out of the records. Their sums have no users.
+pub(super) async fn forget_user<S: Sql>(sql: &S, user: &str) -> Result<Outcome, SqlError> {
+    for table in ["attempt", "pending"] {
+        let user_column = if table == "attempt" { "user = NULL, " } else { "" };
+        let statement = format!(
+            "UPDATE {table} SET {user_column}record = json_remove(record, '$.user') \
+             WHERE json_extract(record, '$.user') = ?1"
+        );
+        sql.run(&statement, vec![user.into()]).await?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Deletes what is not kept any longer. Windows of limits are kept for a day past their end, for late settlements.
+pub(super) async fn prune<S: Sql>(sql: &S, before_id: &str, now_ms: u64) -> Result<Outcome, SqlError> {
+    sql.run("DELETE FROM attempt WHERE id < ?1", vec![before_id.into()]).await?;
+    sql.run("DELETE FROM idempotent WHERE until_ms < ?1", vec![now_ms.into()]).await?;
+    let day_ago_ms = now_ms.saturating_sub(DAY_MS);
+    let statement = "DELETE FROM usage WHERE to_ms > 0 AND to_ms < ?1";
+    sql.run(statement, vec![day_ago_ms.into()]).await?;
+    let day_ago = crate::request_id::make(day_ago_ms, [0; 10]);
+    sql.run("DELETE FROM released WHERE id < ?1", vec![day_ago.into()]).await?;
+    Ok(Outcome::Done)
+}
+
+/// The hours whose sums have changed. They count as published only after [`published`]: what changes in between does not.
+pub(super) async fn publish<S: Sql>(sql: &S) -> Result<Outcome, SqlError> {
+    sql.run("UPDATE total SET changed = 2 WHERE changed = 1", Vec::new()).await?;
+    let statement = "SELECT key, tenant, model, origin, route, ending, hour, requests, attempts, unmetered, estimated, \
+                     prompt, cached, cache_write, completion, reasoning, cost, upstream, beside_upstream, busy \
+                     FROM total WHERE hour IN (SELECT DISTINCT hour FROM total WHERE changed = 2) ORDER BY hour";
+    let rows = sql.run(statement, Vec::new()).await?;
+    Ok(Outcome::Published { hours: rows.iter().map(|row: &Vec<Value>| read::sums(row)).collect() })
+}
+
+pub(super) async fn published<S: Sql>(sql: &S) -> Result<Outcome, SqlError> {
+    sql.run("UPDATE total SET changed = 0 WHERE changed = 2", Vec::new()).await?;
+    Ok(Outcome::Done)
+}
