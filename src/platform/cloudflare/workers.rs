@@ -122,6 +122,7 @@ impl Platform for Workers {
     type Outgoing = Outgoing;
 
     const HAS_ALARMS: bool = true;
+    const LEDGER_OUTLIVES_INSTANCE: bool = true;
 
     fn now_ms(&self) -> u64 {
         let now_ms = now_ms();
@@ -291,8 +292,10 @@ impl Platform for Workers {
         page
     }
 
-    async fn ledger(&self, _shard: &str, _operation: String) -> Result<String, StoreError> {
-        Err(StoreError)
+    async fn ledger(&self, shard: &str, operation: String) -> Result<String, StoreError> {
+        let exchange = &self.request.exchange;
+        let settled = Operation::begin(|number| exchange.ledger(number, shard, &operation)).await;
+        if settled.code < 0 { Err(StoreError) } else { Ok(settled.text) }
     }
 
     async fn log(&self, line: &str) {
