@@ -61,9 +61,11 @@ fn state(attempt: &Attempt<'_>, answered: &Answered) -> State {
     match attempt.counts {
         Some(_) if !attempt.relayed => {
             // A stream that was cut tells of a part.
-            if attempt.counted || own { State::Settled } else { State::Estimated }
+            if attempt.counted { State::Settled } else { State::Estimated }
         }
         _ if own && unanswered && !unreached => State::Pending,
+        // It has answered, and does not know it any more.
+        _ if attempt.relayed && matches!(answered, Answered::Unknown) => State::Estimated,
         None if !own && !unreached => State::Estimated,
         _ => State::Settled,
     }

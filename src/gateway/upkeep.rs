@@ -93,6 +93,8 @@ async fn settled<P: Platform>(
         Answered::Receipt(receipt) if receipt.ending != Ending::Running => {
             Some(settle(id, by_receipt(record, &receipt), &amounts))
         }
+        // It has answered, and does not know it any more.
+        Answered::Unknown if record.status == 200 => Some(settle(id, estimate(record), &amounts)),
         // It never came there.
         Answered::Unknown => Some(settle(id, nothing(record), &amounts)),
         Answered::Receipt(_) | Answered::Nothing => {
