@@ -205,7 +205,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         self.dropped = dropped;
         let breaker = self.platform.state(|state| state.health.breaker_state(target.index, began_ms));
         let timeouts = Timeouts::of(&target, began_ms, self.retry.deadline_ms());
-        let options = self.stream_options(&target, breaker, partial);
+        let options = self.stream_options(&target, began_ms, breaker, partial);
         let (stream, limit) = (self.facts.stream, self.limit);
         let reading = receive::Reading { exchange, options, stream, mode, limit, timeouts, began_ms };
         let mut plan = self.plan_reservation(&target, &id, began_ms);
@@ -307,7 +307,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         };
         let nothing = judge::used_nothing(status).then(|| Usage::default().into());
         let again = added_usage && exchange.refuses_usage(status, body.bytes());
-        let context = self.answer_context(&attempt.target);
+        let context = self.answer_context(&attempt.target, attempt.began_ms);
         let judged =
             judge::answer(&attempt.target, &attempt.secrets, exchange, status, body.bytes(), &context);
         let (failure, whole) = match judged {

@@ -89,6 +89,7 @@ async fn pipeline<P: Platform>(
         Rng::new(seed)
     };
     let route_context = RouteContext {
+        now_ms: started_ms,
         model: &facts.model,
         key,
         stream: facts.stream,
@@ -116,7 +117,6 @@ async fn pipeline<P: Platform>(
         started_ms,
         limit: config.gateway.max_body_mib as usize * 1024 * 1024,
         facts,
-        user: None,
         tag: tag(head),
         limits: Told::default(),
         retry: RetryState::new(plan, started_ms),

@@ -58,9 +58,9 @@ impl<P: Platform> RequestContext<'_, P> {
 /// Nano-dollars that count against the budget.
 fn could_have_cost(attempt: &Attempt<'_>, size: RequestSize) -> u64 {
     match attempt.counts {
-        Some(counts) => attempt.target.model.price().cost(&counts.usage).0,
+        Some(counts) => attempt.cost(&counts).0,
         // It may have been a reset as well, but mostly nothing was reached.
         None if attempt.failure == Some(Failure::Connect) => 0,
-        None => estimate(size, &attempt.target),
+        None => estimate(size, &attempt.target, attempt.began_ms),
     }
 }

@@ -292,8 +292,10 @@ impl Platform for Workers {
         page
     }
 
-    async fn ledger(&self, _shard: &str, _operation: String) -> Result<String, StoreError> {
-        Err(StoreError)
+    async fn ledger(&self, shard: &str, operation: String) -> Result<String, StoreError> {
+        let exchange = &self.request.exchange;
+        let settled = Operation::begin(|number| exchange.ledger(number, shard, &operation)).await;
+        if settled.code < 0 { Err(StoreError) } else { Ok(settled.text) }
     }
 
     async fn log(&self, line: &str) {

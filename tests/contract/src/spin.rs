@@ -58,6 +58,7 @@ impl Spin {
         command.arg("--manifest").arg(root().join(self.suite.manifest));
         command.arg("--wasm").arg(&self.component).arg("--kv").arg(self.kv());
         command.args(["--listen", &format!("127.0.0.1:{}", self.suite.port), "--kv-fsync", "off"]);
+        command.args(["--sqlite-fsync", "off"]);
         for (name, value) in (self.suite.secrets)() {
             command.env(format!("SPIN_VARIABLE_{name}"), value);
         }

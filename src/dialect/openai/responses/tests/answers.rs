@@ -3,7 +3,7 @@
 use super::*;
 
 pub(super) fn context() -> AnswerContext {
-    let price = Price { input: 1_000_000_000, output: 2_000_000_000, ..Price::default() };
+    let price = Price::from(Rates { input: 1_000_000_000, output: 2_000_000_000, ..Rates::default() });
     let echo = echo::of(br#"{"model":"m","input":"x","temperature":0.5,"tools":[ ]}"#).unwrap();
     AnswerContext {
         price,
