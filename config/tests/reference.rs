@@ -14,7 +14,9 @@ fn every_field_has_its_line() {
     let page = authoring::reference();
     for (name, definition) in definitions() {
         let fields = definition["properties"].as_object().into_iter().flatten();
-        for (field, _) in fields.filter(|(field, _)| *field != "models" || name != "Origin") {
+        // Arrays of tables have sections of their own.
+        let is_section = |field: &str| page.contains(&format!(".{field}]]`\n"));
+        for (field, _) in fields.filter(|(field, _)| !is_section(field)) {
             assert!(page.contains(&format!("\n| `{field}` | ")), "{name}.{field}");
         }
     }

@@ -118,8 +118,8 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             return None;
         }
         let number = self.attempts.len() as u32 + 1;
-        let bound = Bound::of(self.facts.size, target.model);
-        let price = target.model.price();
+        let bound = Bound::of(self.facts.size, target);
+        let price = target.price_at(now_ms);
         let amounts = bound.amounts(&price, number == 1);
         let scopes = limit::of_attempt(self.config, self.key, target, now_ms);
         let mut shards =
@@ -162,7 +162,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             tenant: self.key.tenant_or_name().to_owned(),
             model: self.facts.model.clone(),
             route: self.route.model.clone(),
-            user: self.user.clone(),
+            user: self.facts.user.clone(),
             tag: self.tag.clone(),
             served_model: target.model.name.clone(),
             origin: target.origin.name.clone(),
@@ -175,7 +175,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             cost_nanodollars: Nanodollars(0),
             bound_nanodollars: bound.cost,
             bound_tokens: bound.tokens,
-            price: String::new(),
+            price: target.price_version(began_ms),
             upstream_cost_nanodollars: None,
             started_ms: began_ms,
             head_after_ms: 0,

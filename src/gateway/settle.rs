@@ -37,7 +37,14 @@ struct Metering {
 impl From<&Receipt> for Metering {
     fn from(receipt: &Receipt) -> Self {
         let exact = receipt.ending != Ending::Running;
-        Self { usage: receipt.usage, exact, origin_time: Some(receipt.into()), ..Self::default() }
+        let upstream_cost = Some(receipt.cost);
+        Self {
+            usage: receipt.usage,
+            upstream_cost,
+            exact,
+            origin_time: Some(receipt.into()),
+            inferred: false,
+        }
     }
 }
 
@@ -54,9 +61,11 @@ fn state(attempt: &Attempt<'_>, answered: &Answered) -> State {
     match attempt.counts {
         Some(_) if !attempt.relayed => {
             // A stream that was cut tells of a part.
-            if attempt.counted || own { State::Settled } else { State::Estimated }
+            if attempt.counted { State::Settled } else { State::Estimated }
         }
         _ if own && unanswered && !unreached => State::Pending,
+        // It has answered, and does not know it any more.
+        _ if attempt.relayed && matches!(answered, Answered::Unknown) => State::Estimated,
         None if !own && !unreached => State::Estimated,
         _ => State::Settled,
     }
@@ -85,9 +94,14 @@ impl<P: Platform> RequestContext<'_, P> {
             }
             (false, None) => receipt.map(Metering::from).unwrap_or_default(),
         };
+        let busy_us = receipt.map_or(0, |receipt| receipt.busy_us);
+        let Metering { usage, inferred, upstream_cost, .. } = metering;
+        let cost = match receipt {
+            Some(_) => attempt.target.price_at(attempt.began_ms).cost(&usage, busy_us),
+            None => attempt.cost(&Counts { usage, inferred, upstream_cost }),
+        };
         let began_ms = if at == 0 { self.started_ms } else { attempt.began_ms };
         let bound = attempt.reservation.as_ref().map(|reservation| reservation.amounts).unwrap_or_default();
-        let cost = attempt.target.model.price().cost(&metering.usage);
         let record = Record {
             last: at + 1 == self.attempts.len(),
             failure: attempt.failure,
@@ -104,7 +118,8 @@ impl<P: Platform> RequestContext<'_, P> {
             head_after_ms: attempt.head_ms.saturating_sub(began_ms),
             ended_after_ms: attempt.ended_ms.saturating_sub(began_ms),
             origin_time: metering.origin_time,
-            busy_us: receipt.map_or(0, |receipt| receipt.busy_us),
+            price: attempt.target.price_version(attempt.began_ms),
+            busy_us,
             ..self.record(&attempt.target, &attempt.id, at as u32 + 1, began_ms, &bound)
         };
         match &attempt.reservation {

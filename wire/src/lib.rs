@@ -26,7 +26,7 @@ pub mod ticket;
 pub mod usage;
 
 pub use period::Period;
-pub use price::{Nanodollars, Price};
+pub use price::{Nanodollars, Price, Rates, Step};
 pub use push::Push;
 pub use receipt::{Ending, Receipt};
 pub use ticket::Ticket;

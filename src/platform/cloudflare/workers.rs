@@ -125,6 +125,7 @@ impl Platform for Workers {
     type Outgoing = Outgoing;
 
     const HAS_ALARMS: bool = true;
+    const LEDGER_OUTLIVES_INSTANCE: bool = true;
 
     fn now_ms(&self) -> u64 {
         let now_ms = now_ms();

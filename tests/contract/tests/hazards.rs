@@ -7,7 +7,7 @@ mod hazard_setting;
 use contract::fixtures::{ADMIN_KEY, Receipts, TENANT_KEY, USAGE_JSON, own};
 use contract::fixtures::{DONE, answer_text, delta, finish, json, paced, stream, usage_event};
 use hazard_setting::{
-    Setting, arrived_at, body, by, calls, code, id, post, records, streamed, was_replayed, with_key,
+    Setting, arrived_at, body, by, calls, code, id, post, records, stored_records, streamed, was_replayed, with_key,
 };
 use http::Request;
 use moegate::platform::fake::{Client, End, Got, Hazards, Piece, Responder, Script, Scripted};
@@ -288,14 +288,14 @@ fn secrets_that_cannot_be_had_are_not_a_wrong_key() {
 
 #[test]
 fn a_write_that_hangs_delays_no_other() {
-    let setting = Setting::new();
+    let setting = Setting::with_key_value();
     setting.world.hazards(Hazards { hanging: 1, ..Hazards::default() });
     let failing: Responder =
         Arc::new(|arrived| if arrived_at(arrived, "first") { json(500, "{}").into() } else { whole() });
     let begun_ms = setting.world.now_ms();
     let got = setting.ask(&failing, post(), client(&body("fallback")));
     assert_eq!((code(&got), got.end_ms), (200, Some(0)));
-    assert_eq!(records(&setting).len(), 2, "the write that hung is tried again");
+    assert_eq!(stored_records(&setting).len(), 2, "the write that hung is tried again");
     assert!(setting.world.now_ms() - begun_ms < 20_000);
     // A store that never answers ends in the log, in time.
     setting.world.hazards(Hazards { hanging: usize::MAX, ..Hazards::default() });
@@ -310,10 +310,10 @@ fn a_write_that_hangs_delays_no_other() {
 
 #[test]
 fn a_write_that_only_seems_to_fail_counts_once() {
-    let setting = Setting::new();
+    let setting = Setting::with_key_value();
     setting.world.hazards(Hazards { stored_but_failing: 2, ..Hazards::default() });
     setting.ask(&always(whole()), post(), client(&body("far")));
-    assert_eq!(records(&setting).len(), 1);
+    assert_eq!(stored_records(&setting).len(), 1);
 }
 
 #[test]
@@ -337,10 +337,10 @@ fn receipts_are_asked_for_with_pauses_and_within_limits() {
 
 #[test]
 fn values_that_are_no_records_are_skipped_and_counted() {
-    let setting = Setting::new();
+    let setting = Setting::with_key_value();
     let got = setting.ask(&always(whole()), post(), client(&body("far")));
     assert_eq!(code(&got), 200);
-    let day = records(&setting)[0].storage_key();
+    let day = stored_records(&setting)[0].storage_key();
     let day = day.rsplit_once('/').unwrap().0;
     for (name, value, summary) in [
         ("a", "not JSON", "null"),
