@@ -7,6 +7,9 @@ const GOOD: &str = r#"
 [gateway]
 max_body_mib = 10
 
+[ledger]
+store = "key-value"
+
 [[origins]]
 name = "far"
 kind = "openai"
@@ -64,6 +67,7 @@ fn each_platform_refuses_what_it_cannot_honour_and_no_other_does() {
             "origins[0].secret_headers.Proxy-Authorization",
             "another header",
         ),
+        ("\"key-value\"", "\"database\"", HOSTED, "ledger.store", "`store = \"key-value\"`"),
         ("max_body_mib = 10", "max_body_mib = 11", HOSTED, "gateway.max_body_mib", "`max_body_mib = 10`"),
         ("max_body_mib = 10", "", HOSTED, "gateway.max_body_mib", "is 32"),
         (
