@@ -7,7 +7,8 @@ mod hazard_setting;
 use contract::fixtures::{ADMIN_KEY, Receipts, TENANT_KEY, USAGE_JSON, own};
 use contract::fixtures::{DONE, answer_text, delta, finish, json, paced, stream, usage_event};
 use hazard_setting::{
-    Setting, arrived_at, body, by, calls, code, id, post, records, stored_records, streamed, was_replayed, with_key,
+    Setting, arrived_at, body, by, calls, code, id, post, records, stored_records, streamed, was_replayed,
+    with_key,
 };
 use http::Request;
 use moegate::platform::fake::{Client, End, Got, Hazards, Piece, Responder, Script, Scripted};
