@@ -4,13 +4,14 @@
 
 mod hazard_setting;
 
-use contract::fixtures::{ADMIN_KEY, Receipts, TENANT_KEY, USAGE_JSON, own};
+use contract::fixtures::{ADMIN_KEY, COST_NANODOLLARS, Receipts, TENANT_KEY, USAGE_JSON, own};
 use contract::fixtures::{DONE, answer_text, delta, finish, json, paced, stream, usage_event};
 use hazard_setting::{
     Setting, arrived_at, body, by, calls, code, id, post, records, stored_records, streamed, was_replayed,
     with_key,
 };
 use http::Request;
+use moegate::metering::record::State;
 use moegate::platform::fake::{Client, End, Got, Hazards, Piece, Responder, Script, Scripted};
 use moegate_wire::Ending;
 use std::sync::Arc;
@@ -333,7 +334,47 @@ fn receipts_are_asked_for_with_pauses_and_within_limits() {
     let asked: Vec<_> = arrived[1..].iter().map(|one| one.at_ms - begun_ms).collect();
     assert!(asked.len() > 1 && asked.windows(2).all(|pair| pair[1] - pair[0] >= 250), "{asked:?}");
     assert!(setting.world.now_ms() - begun_ms < 30_000, "{}", setting.world.now_ms() - begun_ms);
-    assert_eq!(records(&setting).len(), 1);
+    assert_eq!((records(&setting).len(), pending(&setting)), (0, 1));
+}
+
+#[test]
+fn a_receipt_may_come_until_it_is_given_up() {
+    let silent = || own(events(), Receipts::SignedByAnother);
+    for (receipts, minutes, state) in [
+        (Receipts::Signed(Ending::Complete), 1, State::Settled),
+        // The server is there again, but has forgotten it.
+        (Receipts::Missing, 1, State::Estimated),
+        (Receipts::SignedByAnother, 60, State::Estimated),
+    ] {
+        let setting = Setting::new();
+        assert!(setting.ask(&silent(), post(), client(&streamed("own"))).is_whole);
+        assert_eq!((records(&setting).len(), pending(&setting)), (0, 1));
+        // Nobody asks the server too often.
+        usage(&setting, &own(events(), receipts));
+        assert_eq!((setting.world.arrived().len(), pending(&setting)), (0, 1));
+        setting.world.pass_ms(minutes * 60_000);
+        usage(&setting, &own(events(), receipts));
+        let record = records(&setting).pop().unwrap();
+        assert_eq!((record.state, pending(&setting)), (state, 0), "{receipts:?}");
+        let bound = record.bound_nanodollars;
+        let (ending, cost) = match state {
+            State::Settled => (Ending::Complete, COST_NANODOLLARS),
+            _ => (Ending::Truncated, bound),
+        };
+        assert_eq!((record.ending, record.cost_nanodollars.0), (ending, cost), "{receipts:?}");
+        assert!(bound > COST_NANODOLLARS, "{receipts:?}");
+    }
+}
+
+/// Attempts that are not settled.
+fn pending(setting: &Setting) -> usize {
+    setting.world.ledger_query("SELECT id FROM pending").len()
+}
+
+/// The sums, for which what is overdue is settled first.
+fn usage(setting: &Setting, responder: &Responder) {
+    let head = by(Request::get("/usage").body(()).unwrap(), ADMIN_KEY);
+    assert_eq!(code(&setting.ask(responder, head, client(""))), 200);
 }
 
 #[test]

@@ -6,9 +6,7 @@ use super::scripts::{Called, responder};
 use crate::fixtures::{post, streamed};
 use crate::host::{Call, Ended, Host, Reply};
 use crate::stage::{Stage, error_of};
-use moegate::config::Failure::{
-    BadKey, Conflict, Connect, ContentFilter, ContextLength, ModelNotFound, RateLimited, Refused, Unsupported,
-};
+use moegate::config::Failure::{BadKey, Connect};
 use moegate::metering::record::{Record, State};
 use moegate_wire::Usage;
 use std::time::Duration;
@@ -175,22 +173,24 @@ pub fn check_ids(arrives: impl Iterator<Item = bool>, seen: &Seen) {
 /// No attempt is free that an origin may have computed something for, and none costs more than was reserved.
 pub fn check_account(records: &[Record]) {
     for record in records {
-        let Record { state, metered, usage, failure, bound_nanodollars: bound, .. } = record;
+        let Record { state, metered, usage, failure, status, bound_nanodollars: bound, .. } = record;
         let cost = record.cost_nanodollars.0;
         assert!(*bound > 0 && cost <= *bound, "{record:?}");
         let is_free = *usage == Usage::default();
-        match failure {
-            // Nothing was reached, or the request was refused.
-            Some(
-                Connect | RateLimited | BadKey | Refused | ModelNotFound | ContextLength
-                | ContentFilter | Conflict | Unsupported,
-            ) => assert!(*state == State::Settled && is_free && cost == 0, "{record:?}"),
-            _ if *metered => assert!(*state == State::Settled && cost > 0, "{record:?}"),
+        // Nothing was reached, or the request was refused.
+        let refused = matches!(failure, Some(Connect | BadKey))
+            || failure.is_some() && (matches!(status, 400..500) || *status == 503);
+        let expected = if refused {
+            *state == State::Settled && is_free && cost == 0
+        } else if *metered {
+            *state == State::Settled && cost > 0
+        } else if is_free {
             // An own server's receipt may come yet.
-            _ if is_free && *state == State::Pending => assert_eq!(cost, *bound, "{record:?}"),
-            _ if is_free => assert!(*state == State::Estimated && cost == *bound, "{record:?}"),
-            _ => assert!(*state == State::Estimated && cost > 0, "{record:?}"),
-        }
+            matches!(state, State::Estimated | State::Pending) && cost == *bound
+        } else {
+            *state == State::Estimated && cost > 0
+        };
+        assert!(expected, "{record:?}");
     }
 }
 
