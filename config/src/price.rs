@@ -34,7 +34,7 @@ macro_rules! priced {
         #[serde(deny_unknown_fields)]
         pub struct $name {
             $($before)*
-            /// Price of prompt tokens.
+            /// Price of prompt tokens. Required, but where the origin has `gpu_hour`.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub input: Option<DollarsPerMillion>,
             /// Price of prompt tokens served from a cache. Default: as `input`.
@@ -49,7 +49,7 @@ macro_rules! priced {
             /// Price of audio in the prompt. Default: as `input`.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub audio_input: Option<DollarsPerMillion>,
-            /// Price of completion tokens.
+            /// Price of completion tokens. Required, but where the origin has `gpu_hour`.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub output: Option<DollarsPerMillion>,
             /// Price of the completion tokens that are thoughts. Default: as `output`.

@@ -122,6 +122,7 @@ impl<P: Platform> RequestContext<'_, P> {
             head_after_ms: attempt.head_ms.saturating_sub(began_ms),
             ended_after_ms: attempt.ended_ms.saturating_sub(began_ms),
             origin_time: metering.origin_time,
+            price: attempt.target.price_version(attempt.began_ms),
             busy_us,
             ..self.record(&attempt.target, &attempt.id, at as u32 + 1, began_ms, &bound)
         };

@@ -8,12 +8,13 @@ use std::fmt::Write;
 /// Writing to a String cannot fail.
 pub(super) fn of(report: &Report<'_>, tolerance: i128) -> String {
     let Report { invoice, ledger, comparison, notes } = report;
-    let mut text = invoice.format.to_owned();
+    let mut text = format!("Invoice: {}", invoice.format);
     if let (Some(first), Some(last)) = (invoice.days.first(), invoice.days.last()) {
-        let _ = write!(text, ", {first} to {last}");
+        let _ = if first == last { write!(text, ", {first}") } else { write!(text, ", {first} to {last}") };
     }
     let by = if invoice.by_model { "day and model" } else { "day: the invoice names no models" };
-    let _ = writeln!(text, "; the ledger: {} attempts. By {by}; invoice − ledger.", ledger.attempts);
+    let attempts = if ledger.attempts == 1 { "attempt" } else { "attempts" };
+    let _ = writeln!(text, ". Ledger: {} {attempts}. By {by}; invoice − ledger.", ledger.attempts);
     if tolerance > 0 {
         let _ = writeln!(text, "Costs of a line may differ by ${}.", shown(What::Cost, tolerance));
     }

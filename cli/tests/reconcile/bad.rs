@@ -84,6 +84,8 @@ fn exports_of_the_ledger() {
         (row("1", "m", r#","usage":{"prompt":-5}"#), "line 1 is no row"),
         (row("1", "m", "") + &row("1", "m", ""), "line 2: the attempt 1 is there twice"),
         (row("1", "m", r#","cost_nanodollars":100000000000000001"#), "that cannot be"),
+        (row("1", "m", "") + "{\"next_cursor\":\"abc\"}\n", "only the beginning of the export"),
+        (row("1", "m", "") + "{\"next_cursor\":\"abc\"}\n\n", "with &cursor=abc"),
     ] {
         let error = bad(invoice, &rows, BOTH);
         assert!(error.contains(expected), "{rows}: {error}");

@@ -177,6 +177,14 @@ fn searches_and_other_days_are_mentioned() {
     );
 }
 
+/// Parts of an export, appended.
+#[test]
+fn an_export_in_parts_is_one() {
+    let rows = small("1", "m") + "{\"next_cursor\":\"abc\"}\n" + &small("2", "m");
+    let invoice = plain(&["2026-11-03,m,2,20,10,0.00000005"]);
+    assert!(differences(&report("parts", &invoice, &rows, "")).is_empty());
+}
+
 #[test]
 fn either_file_may_come_from_standard_input() {
     let (rows, invoice) = (small("1", "m"), plain(&["2026-11-03,m,1,10,5,0.000000025"]));

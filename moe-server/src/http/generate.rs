@@ -56,8 +56,9 @@ async fn generate(
             return Err(error);
         }
     };
-    let price = ticket.as_ref().map(|ticket| ticket.price);
-    *id = ticket.map(|ticket| ticket.request_id);
+    let is_of_gateway = ticket.is_some();
+    let (price, of_ticket) = ticket.map(|ticket| (ticket.price, ticket.request_id)).unzip();
+    *id = of_ticket;
     let local = parts.extensions.get::<LocalId>().map(|LocalId(id)| id.clone());
     let request_id = id.clone().or(local).unwrap_or_else(|| format!("req_{:016x}", random()));
 
@@ -89,7 +90,7 @@ async fn generate(
     let stats = server.scheduler.stats().clone();
     let track = Track::new(request_id.clone(), request.model.clone(), created_ms, price, stats);
     // A ticket is of the gateway, which wants the receipt.
-    let track = Arc::new(track.posted_to(server.outbox.clone().filter(|_| price.is_some())));
+    let track = Arc::new(track.posted_to(server.outbox.clone().filter(|_| is_of_gateway)));
     if !server.receipts.insert(track.clone(), Instant::now()) {
         return Err(ApiError::new(
             StatusCode::CONFLICT,

@@ -1,7 +1,7 @@
 //! Receipts that go to the gateway by themselves: the command as a process of its own, which is killed and started again.
 
 use crate::gateway::{Gateway, Say, certificate};
-use moegate_wire::{Ending, Price, Receipt, Ticket};
+use moegate_wire::{Ending, Rates, Receipt, Ticket};
 use serde_json::Value;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -66,7 +66,7 @@ impl Server {
     /// A request as the gateway sends it; when this returns, the whole answer is there.
     fn chat(&self, id: &str, stream: bool) {
         let issued_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let price = Price { input: 1_000_000, cached_input: 0, cache_write: 1_000_000, output: 2_000_000 };
+        let price = Rates { cached_input: 0, ..Rates::of_tokens(1_000_000, 2_000_000) }.into();
         let ticket = Ticket { request_id: id.to_owned(), issued_at, price }.encode(b"key");
         self.say(&format!("x-moegate-ticket: {ticket}\r\n"), stream);
     }
