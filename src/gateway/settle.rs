@@ -84,9 +84,13 @@ impl<P: Platform> RequestContext<'_, P> {
             Answered::Receipt(receipt) => Some(receipt),
             Answered::Unknown | Answered::Nothing => None,
         };
+        let state = state(attempt, &answered);
         let metering = match (attempt.relayed, attempt.counts) {
             (true, _) => {
-                ending = relayed_ending(ending, receipt);
+                // The receipt that may come yet says how a stream ended.
+                if state != State::Pending || attempt.reservation.is_none() {
+                    ending = relayed_ending(ending, receipt);
+                }
                 receipt.map(Metering::from).unwrap_or_default()
             }
             (false, Some(Counts { usage, inferred, upstream_cost })) => {
@@ -124,10 +128,7 @@ impl<P: Platform> RequestContext<'_, P> {
         };
         match &attempt.reservation {
             None => self.put(&record).await,
-            Some(reservation) => {
-                let state = state(attempt, &answered);
-                self.settle_in_ledger(reservation, Record { state, ..record }).await;
-            }
+            Some(reservation) => self.settle_in_ledger(reservation, Record { state, ..record }).await,
         }
     }
 

@@ -7,7 +7,7 @@ use super::receipts::{self, Answered};
 use crate::config::{Kind, Origin};
 use crate::ledger::operation::{Amounts, Pending, Settle, Sums};
 use crate::ledger::{Operation, Outcome};
-use crate::metering::record::{PREFIX, Record, State, day};
+use crate::metering::record::{PREFIX, Record, State, day, relayed_ending};
 use crate::platform::Platform;
 use crate::request_id;
 use crate::secret::OriginSecrets;
@@ -136,7 +136,10 @@ fn by_receipt(record: Record, receipt: &Receipt) -> Record {
 }
 
 fn estimate(record: Record) -> Record {
-    Record { state: State::Estimated, ..over(record) }
+    let record = over(record);
+    // Nobody vouches for a stream's being whole.
+    let ending = if record.stream { relayed_ending(record.ending, None) } else { record.ending };
+    Record { state: State::Estimated, ending, ..record }
 }
 
 fn nothing(record: Record) -> Record {

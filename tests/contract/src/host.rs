@@ -186,7 +186,10 @@ pub(crate) fn exported<H: Host + ?Sized>(host: &H, since_ms: u64) -> Vec<Record>
     let mut records = Vec::new();
     let mut cursor = String::new();
     loop {
-        let reply = host.call(&get(&format!("/usage/export?since={since_ms}{cursor}"), ADMIN_KEY));
+        // Of all time where there is no beginning.
+        let since = if since_ms == 0 { String::new() } else { format!("since={}", since_ms / 1000) };
+        let path = format!("/usage/export?{since}{cursor}");
+        let reply = host.call(&get(&path, ADMIN_KEY));
         assert_eq!((reply.status, reply.ended), (200, Ended::Whole), "{}", reply.text());
         let text = reply.text();
         let mut lines: Vec<_> = text.lines().collect();

@@ -184,6 +184,13 @@ pub fn expect_error(reply: &Reply, status: u16, code: &str, part: &str) {
     assert!(message.contains(part), "{message:?} does not say {part:?}");
 }
 
+/// Asserts that only a part of what it used is known, and that this is charged.
+pub fn expect_part(record: &Record) {
+    let Record { state, metered, usage, cost_nanodollars, .. } = record;
+    assert_eq!((*state, *metered), (State::Estimated, false), "{record:?}");
+    assert!(*usage != Usage::default() && cost_nanodollars.0 > 0, "{record:?}");
+}
+
 /// Asserts that nothing is known of what it used, and that the most that it can have cost is charged.
 pub fn expect_bound(record: &Record) {
     let Record { state, metered, usage, cost_nanodollars, bound_nanodollars, .. } = record;

@@ -78,9 +78,13 @@ fn unknown(stage: &mut Stage<'_>) {
 }
 
 fn ledger_needed(stage: &mut Stage<'_>) {
-    for path in
-        ["/usage?by=hour", "/usage?key=app", "/usage/export", "/requests/0", "/usage?period=2026-11-27T16"]
-    {
+    for path in [
+        "/usage?by=hour",
+        "/usage?model=far-model",
+        "/usage/export",
+        "/requests/0",
+        "/usage?period=2026-11-27T16",
+    ] {
         expect_error(&stage.refused(&get(path, ADMIN_KEY)), 400, "ledger_needed", "key-value");
     }
 }

@@ -78,7 +78,7 @@ fn no_content(stage: &mut Stage<'_>) {
     stage.play(always(json(200, answer_text())), &chat("far-model"));
     let record = stage.settled();
     let id = &record.id;
-    for path in [format!("/requests/{id}"), format!("/usage/export?since={}", record.started_ms)] {
+    for path in [format!("/requests/{id}"), format!("/usage/export?since={}", record.started_ms / 1000)] {
         let text = stage.host.call(&get(&path, ADMIN_KEY)).text();
         assert!(text.contains(id.as_str()), "{text}");
         for part in ["Hello", "assistant", "127.0.0.1", APP_KEY, crate::fixtures::FAR_KEY] {
