@@ -2,14 +2,15 @@
 
 use memchr::memmem;
 
-/// How often one of the texts (with their quotes) stands in the JSON as a value, or as a member's name. Within other texts
+/// How often one of the texts (with their quotes) stands in the JSON as a `type`, or as a member's name. Within other texts
 /// quotes are escaped, so nothing there is counted.
 pub(super) fn count(body: &[u8], texts: &[&str], names: bool) -> u64 {
     let is_one = |at: usize, text: &str| {
         if names {
             body[at + text.len()..].trim_ascii_start().first() == Some(&b':')
         } else {
-            body[..at].trim_ascii_end().last() == Some(&b':')
+            let before = body[..at].trim_ascii_end().strip_suffix(b":");
+            before.is_some_and(|before| before.trim_ascii_end().ends_with(b"\"type\""))
         }
     };
     let found =
@@ -29,6 +30,7 @@ mod tests {
             (r#"[{"type":"image"},{"type":"image"},"image"]"#, 2, 0),
             (r#"{"text":"\"type\":\"image\", \"image\": 1"}"#, 0, 0),
             (r#"{"type":"images"}"#, 0, 0),
+            (r#"{"text":"image"}"#, 0, 0),
             (r#""image""#, 0, 0),
             ("", 0, 0),
         ] {

@@ -139,6 +139,12 @@ pub async fn handle<P: Platform>(platform: &P, gateway: &Gateway, head: Request<
                 #[cfg(feature = "fault-injection")]
                 (&Method::GET, "/__panic") => panic!("moegate-fault-injection"),
                 #[cfg(feature = "fault-injection")]
+                (&Method::GET, "/__ledger_down") => {
+                    let until_ms = platform.now_ms() + 400;
+                    platform.state(|state| state.ledger_down_until_ms = until_ms);
+                    pages::health(platform, gateway, &head).await
+                }
+                #[cfg(feature = "fault-injection")]
                 (&Method::GET, "/__panic_in_state") => platform.state(|_| panic!("moegate-fault-injection")),
                 (_, "/health" | "/openapi.json") => Err(ApiError::method("GET, HEAD")),
                 _ => match admin::serve(platform, gateway, &head, &path).await {

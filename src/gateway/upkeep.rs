@@ -7,7 +7,7 @@ use super::receipts::{self, Answered};
 use crate::config::{Kind, Origin};
 use crate::ledger::operation::{Amounts, Pending, Settle, Sums};
 use crate::ledger::{Operation, Outcome};
-use crate::metering::record::{PREFIX, Record, State, day};
+use crate::metering::record::{PREFIX, Record, State, day, relayed_ending};
 use crate::platform::Platform;
 use crate::request_id;
 use crate::secret::OriginSecrets;
@@ -93,6 +93,8 @@ async fn settled<P: Platform>(
         Answered::Receipt(receipt) if receipt.ending != Ending::Running => {
             Some(settle(id, by_receipt(record, &receipt), &amounts))
         }
+        // It has answered, and does not know it any more.
+        Answered::Unknown if record.status == 200 => Some(settle(id, estimate(record), &amounts)),
         // It never came there.
         Answered::Unknown => Some(settle(id, nothing(record), &amounts)),
         Answered::Receipt(_) | Answered::Nothing => {
@@ -134,7 +136,10 @@ fn by_receipt(record: Record, receipt: &Receipt) -> Record {
 }
 
 fn estimate(record: Record) -> Record {
-    Record { state: State::Estimated, ..over(record) }
+    let record = over(record);
+    // Nobody vouches for a stream's being whole.
+    let ending = if record.stream { relayed_ending(record.ending, None) } else { record.ending };
+    Record { state: State::Estimated, ending, ..record }
 }
 
 fn nothing(record: Record) -> Record {

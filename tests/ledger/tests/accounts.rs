@@ -58,7 +58,7 @@ fn sums_by_everything() {
     assert_eq!(hours["by_hour"][NOW_MS.to_string()]["requests"], 3);
     assert_eq!(report(&setting, "by=day")["by_day"].as_object().unwrap().len(), 1);
     assert_eq!(report(&setting, "by=tag")["by_tag"]["beta"]["requests"], 3);
-    assert_eq!(report(&setting, "key=app")["totals"]["requests"], 3);
+    assert_eq!(report(&setting, "key_name=app")["totals"]["requests"], 3);
     assert_eq!(report(&setting, "tenant=someone&model=own")["totals"]["requests"], 1);
     assert_eq!(report(&setting, "period=2026-11-21T14")["totals"]["requests"], 2);
     assert_eq!(report(&setting, "period=1999")["totals"]["requests"], 0);

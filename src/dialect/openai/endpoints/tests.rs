@@ -217,12 +217,11 @@ fn the_number_of_images_that_are_asked_for() {
     assert_eq!(size("/images/generations", json, br#"{"model":"m","prompt":"a","n":4}"#), Ok(4));
     assert_eq!(size("/embeddings", json, br#"{"model":"m","input":"a","n":4}"#), Ok(0));
     let edit = |n: &'static [u8]| form(&[("model", "", b"m"), ("n", "", n), ("user", "", b"u1")]);
-    let multipart = "multipart/form-data; boundary=XX";
-    assert_eq!(size("/images/edits", multipart, &edit(b"3")), Ok(3));
-    assert_eq!(size("/audio/transcriptions", multipart, &edit(b"3")), Ok(0));
-    assert!(size("/images/edits", multipart, &edit(b"many")).is_err());
+    assert_eq!(size("/images/edits", FORM, &edit(b"3")), Ok(3));
+    assert_eq!(size("/audio/transcriptions", FORM, &edit(b"3")), Ok(0));
+    assert!(size("/images/edits", FORM, &edit(b"many")).is_err());
     let body = edit(b"1");
-    assert_eq!(parsed("/images/edits", multipart, &body).unwrap().facts().user.as_deref(), Some("u1"));
+    assert_eq!(parsed("/images/edits", FORM, &body).unwrap().facts().user.as_deref(), Some("u1"));
 }
 
 #[test]

@@ -328,6 +328,9 @@ fn what_passes_is_read_however_it_is_cut() {
     }
     let passed = streamed(&SAME, &stream, &[]);
     assert_eq!(passed, stream, "it passes as it is");
+    let (before, rest) = stream.split_once(",\"cost\":").unwrap();
+    let unpriced = format!("{before}{}", &rest[rest.find('}').unwrap()..]);
+    assert_eq!(streamed(&SAME, &unpriced, &[]), stream, "its last event tells the cost");
     // Nobody can go on with it.
     let kept = StreamOptions { partial: Some(Partial::default()), ..options() };
     let mut scanner = Scanner::new(SAME.stream(kept));
