@@ -56,7 +56,7 @@ async fn generate(
             return Err(error);
         }
     };
-    let price = ticket.as_ref().map(|ticket| ticket.price);
+    let price = ticket.as_ref().map(|ticket| ticket.price.clone());
     *id = ticket.map(|ticket| ticket.request_id);
     let local = parts.extensions.get::<LocalId>().map(|LocalId(id)| id.clone());
     let request_id = id.clone().or(local).unwrap_or_else(|| format!("req_{:016x}", random()));
