@@ -28,6 +28,10 @@ async fn ask_with<P: Platform>(platform: &P, shard: &str, operation: &str) -> Re
         if tried > 0 {
             platform.sleep(PAUSE_MS << (2 * (tried - 1))).await;
         }
+        #[cfg(feature = "fault-injection")]
+        if platform.state(|state| state.ledger_down_until_ms) > platform.now_ms() {
+            continue;
+        }
         let mut watch = Watch::new(platform);
         let until_ms = platform.now_ms() + TRY_MS;
         let answer = watch.run_unattended(platform.ledger(shard, operation.to_owned()), until_ms).await;

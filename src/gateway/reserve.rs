@@ -3,7 +3,7 @@
 use super::context::RequestContext;
 use super::ledger::{ask, tell};
 use super::reply;
-use crate::config::{LedgerStore, OnLedgerFailure};
+use crate::config::{LedgerStore, OnLedgerFailure, ReserveOrder};
 use crate::error::ApiError;
 use crate::ledger::operation::{Amounts, Hold, Left, Reserve};
 use crate::ledger::{Operation, Outcome};
@@ -104,14 +104,14 @@ pub(super) struct NotReserved {
     pub(super) of_origin: bool,
 }
 
-impl Plan {
-    /// Whether the ledger may refuse it: then it is asked before anything is sent.
-    pub(super) fn may_be_refused(&self) -> bool {
-        !self.scopes.is_empty()
-    }
-}
-
 impl<'a, P: Platform> RequestContext<'a, P> {
+    /// Whether an attempt waits for its reservation.
+    pub(super) fn reserves_first(&self, plan: &Plan) -> bool {
+        !plan.scopes.is_empty()
+            || self.config.ledger.reserve == ReserveOrder::First
+            || !P::LEDGER_OUTLIVES_INSTANCE
+    }
+
     /// What has to be reserved for an attempt; `None` where there is no ledger.
     pub(super) fn plan_reservation(&self, target: &Target<'a>, id: &str, now_ms: u64) -> Option<Plan> {
         if self.config.ledger.store == LedgerStore::KeyValue {
@@ -136,7 +136,6 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             metered: false,
             status: 0,
             cost_nanodollars: Nanodollars(amounts.cost),
-            price: target.price_version(now_ms),
             ..self.record(target, id, number, now_ms, &amounts)
         };
         let until_ms = self.retry.deadline_ms() + GRACE_MS;
@@ -163,7 +162,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             tenant: self.key.tenant_or_name().to_owned(),
             model: self.facts.model.clone(),
             route: self.route.model.clone(),
-            user: self.user.clone(),
+            user: self.facts.user.clone(),
             tag: self.tag.clone(),
             served_model: target.model.name.clone(),
             origin: target.origin.name.clone(),
@@ -176,7 +175,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             cost_nanodollars: Nanodollars(0),
             bound_nanodollars: bound.cost,
             bound_tokens: bound.tokens,
-            price: String::new(),
+            price: target.price_version(began_ms),
             upstream_cost_nanodollars: None,
             started_ms: began_ms,
             head_after_ms: 0,

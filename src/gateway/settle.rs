@@ -61,9 +61,11 @@ fn state(attempt: &Attempt<'_>, answered: &Answered) -> State {
     match attempt.counts {
         Some(_) if !attempt.relayed => {
             // A stream that was cut tells of a part.
-            if attempt.counted || own { State::Settled } else { State::Estimated }
+            if attempt.counted { State::Settled } else { State::Estimated }
         }
         _ if own && unanswered && !unreached => State::Pending,
+        // It has answered, and does not know it any more.
+        _ if attempt.relayed && matches!(answered, Answered::Unknown) => State::Estimated,
         None if !own && !unreached => State::Estimated,
         _ => State::Settled,
     }
@@ -82,9 +84,13 @@ impl<P: Platform> RequestContext<'_, P> {
             Answered::Receipt(receipt) => Some(receipt),
             Answered::Unknown | Answered::Nothing => None,
         };
+        let state = state(attempt, &answered);
         let metering = match (attempt.relayed, attempt.counts) {
             (true, _) => {
-                ending = relayed_ending(ending, receipt);
+                // The receipt that may come yet says how a stream ended.
+                if state != State::Pending || attempt.reservation.is_none() {
+                    ending = relayed_ending(ending, receipt);
+                }
                 receipt.map(Metering::from).unwrap_or_default()
             }
             (false, Some(Counts { usage, inferred, upstream_cost })) => {
@@ -92,8 +98,12 @@ impl<P: Platform> RequestContext<'_, P> {
             }
             (false, None) => receipt.map(Metering::from).unwrap_or_default(),
         };
+        let busy_us = receipt.map_or(0, |receipt| receipt.busy_us);
         let Metering { usage, inferred, upstream_cost, .. } = metering;
-        let cost = attempt.cost(&Counts { usage, inferred, upstream_cost });
+        let cost = match receipt {
+            Some(_) => attempt.target.price_at(attempt.began_ms).cost(&usage, busy_us),
+            None => attempt.cost(&Counts { usage, inferred, upstream_cost }),
+        };
         let began_ms = if at == 0 { self.started_ms } else { attempt.began_ms };
         let bound = attempt.reservation.as_ref().map(|reservation| reservation.amounts).unwrap_or_default();
         let record = Record {
@@ -113,15 +123,12 @@ impl<P: Platform> RequestContext<'_, P> {
             ended_after_ms: attempt.ended_ms.saturating_sub(began_ms),
             origin_time: metering.origin_time,
             price: attempt.target.price_version(attempt.began_ms),
-            busy_us: receipt.map_or(0, |receipt| receipt.busy_us),
+            busy_us,
             ..self.record(&attempt.target, &attempt.id, at as u32 + 1, began_ms, &bound)
         };
         match &attempt.reservation {
             None => self.put(&record).await,
-            Some(reservation) => {
-                let state = state(attempt, &answered);
-                self.settle_in_ledger(reservation, Record { state, ..record }).await;
-            }
+            Some(reservation) => self.settle_in_ledger(reservation, Record { state, ..record }).await,
         }
     }
 

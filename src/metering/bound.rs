@@ -1,12 +1,13 @@
 //! The most that an attempt can use.
 
 use crate::dialect::request::RequestSize;
-use crate::ledger::operation::Amounts;
-use crate::ledger::operation::{Counted, Refused};
+use crate::ledger::operation::{Amounts, Counted, Refused};
 use crate::metering::limit::ScopeHolds;
 use crate::routing::Target;
 use moegate_wire::Price;
 
+/// What an image, a sound or a file takes at most, in tokens: more than any provider's largest image.
+const MEDIUM_TOKENS: u64 = 16_384;
 /// The longest answer where neither the request nor the model's configuration says one.
 const LONGEST_ANSWER: u64 = 131_072;
 
@@ -29,7 +30,7 @@ impl Bound {
     pub fn of(size: RequestSize, target: &Target<'_>) -> Self {
         let model = target.model;
         let context = model.context_tokens.map_or(u64::MAX, u64::from);
-        let prompt = size.body_bytes as u64;
+        let prompt = (size.body_bytes as u64).saturating_add(size.media.saturating_mul(MEDIUM_TOKENS));
         let longest = model.max_output_tokens.map_or(LONGEST_ANSWER.min(context), u64::from);
         Self {
             prompt: prompt.min(context),

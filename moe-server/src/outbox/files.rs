@@ -11,8 +11,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 const EXTENSION: &str = "outbox";
-/// Below this, a file whose entries are all delivered is gone on with.
-const KEPT_BYTES: u64 = 64 << 10;
 
 #[derive(Debug)]
 struct Segment {
@@ -129,11 +127,9 @@ impl Files {
     /// # Errors
     /// A file cannot be written or removed, which does no harm either.
     pub(super) fn acked(&mut self, upto: u64) -> io::Result<()> {
-        if self
-            .current
-            .as_ref()
-            .is_some_and(|(_, segment)| segment.last <= upto && segment.bytes > KEPT_BYTES)
-        {
+        // A small file whose entries are all delivered is gone on with.
+        let kept = self.segment_limit() / 16;
+        if self.current.as_ref().is_some_and(|(_, segment)| segment.last <= upto && segment.bytes > kept) {
             self.close();
         }
         let mut noted = Ok(());

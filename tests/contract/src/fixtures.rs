@@ -204,10 +204,16 @@ pub fn is_receipt(arrived: &Arrived) -> bool {
     arrived.method == "GET" && arrived.path.contains("/v1/receipts/")
 }
 
+/// The attempt that is asked about.
+#[must_use]
+pub fn receipt_id(arrived: &Arrived) -> &str {
+    arrived.path.rsplit('/').next().and_then(|last| last.split('?').next()).unwrap_or("")
+}
+
 /// The answer to a question for a receipt.
 #[must_use]
 pub fn receipt(arrived: &Arrived, how: Receipts) -> Script {
-    let id = arrived.path.rsplit('/').next().and_then(|last| last.split('?').next()).unwrap_or("");
+    let id = receipt_id(arrived);
     let ending = if let Receipts::Signed(ending) = how { ending } else { Ending::Complete };
     let receipt = Receipt {
         id: if how == Receipts::ForAnotherRequest { "another".to_owned() } else { id.to_owned() },

@@ -12,8 +12,19 @@ use std::time::Duration;
 use crate::kv::KvError;
 
 /// What can be asked for, as an option with two dashes before it or as a line.
-pub(crate) const NAMES: [&str; 5] =
-    ["kv-fail-opens", "kv-fail-reads", "kv-fail-writes", "kv-slow-ms", "variables-fail"];
+pub(crate) const NAMES: [&str; 11] = [
+    "kv-fail-opens",
+    "kv-fail-reads",
+    "kv-fail-writes",
+    "kv-slow-ms",
+    "sqlite-fail-opens",
+    "sqlite-busy",
+    "sqlite-fail-statements",
+    "sqlite-fail-commits",
+    "sqlite-fail-after-commit",
+    "sqlite-slow-ms",
+    "variables-fail",
+];
 
 /// As a count: every call fails until another count is set.
 const ALL: u32 = u32::MAX;
@@ -26,7 +37,30 @@ pub(crate) struct Faults {
     writes: AtomicU32,
     /// Added to every key-value call, in milliseconds.
     slow: AtomicU32,
+    pub(crate) sql: SqlFaults,
     variables: AtomicU32,
+}
+
+/// The same for `spin:sqlite`; each is taken by [`takes_one`].
+#[derive(Debug, Default)]
+pub(crate) struct SqlFaults {
+    pub(crate) opens: AtomicU32,
+    /// Statements that would take the lock for writing.
+    pub(crate) busy: AtomicU32,
+    pub(crate) statements: AtomicU32,
+    /// Commits that do not happen.
+    pub(crate) commits: AtomicU32,
+    /// Commits that happen and are reported as failed.
+    pub(crate) after_commit: AtomicU32,
+    /// Added to every statement, in milliseconds.
+    slow: AtomicU32,
+}
+
+impl SqlFaults {
+    /// Added to every statement.
+    pub(crate) fn slow(&self) -> Duration {
+        Duration::from_millis(self.slow.load(Ordering::SeqCst).into())
+    }
 }
 
 impl Faults {
@@ -40,6 +74,12 @@ impl Faults {
             "kv-fail-reads" => (&self.reads, true),
             "kv-fail-writes" => (&self.writes, true),
             "kv-slow-ms" => (&self.slow, false),
+            "sqlite-fail-opens" => (&self.sql.opens, true),
+            "sqlite-busy" => (&self.sql.busy, true),
+            "sqlite-fail-statements" => (&self.sql.statements, true),
+            "sqlite-fail-commits" => (&self.sql.commits, true),
+            "sqlite-fail-after-commit" => (&self.sql.after_commit, true),
+            "sqlite-slow-ms" => (&self.sql.slow, false),
             "variables-fail" => (&self.variables, true),
             _ => return Err(format!("{name:?} is none of {}", NAMES.join(", "))),
         };
@@ -82,7 +122,7 @@ fn key_value(fault: &AtomicU32, what: &str) -> Result<(), KvError> {
 }
 
 /// True while there are failures left.
-fn takes_one(fault: &AtomicU32) -> bool {
+pub(crate) fn takes_one(fault: &AtomicU32) -> bool {
     let take = |left: u32| if left == ALL { Some(ALL) } else { left.checked_sub(1) };
     fault.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok()
 }

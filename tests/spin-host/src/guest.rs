@@ -21,6 +21,7 @@ use crate::failure::{Failure, Result};
 use crate::faults::Faults;
 use crate::kv::{self, KvState, KvView};
 use crate::outbound::{Hooks, Outbound};
+use crate::sql::{self, SqlState, SqlView};
 use crate::variables::{LookupError, Values, look_up};
 
 /// How long an instance lives and how much it takes on. The defaults are the real runtime's.
@@ -48,6 +49,7 @@ pub(crate) struct Grants {
     pub(crate) component: String,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) kv: KvState,
+    pub(crate) sql: SqlState,
     pub(crate) outbound: Outbound,
     pub(crate) variables: Values,
     pub(crate) faults: Arc<Faults>,
@@ -71,6 +73,8 @@ pub struct InstanceData {
     for_guest: Hooks,
     /// For headers that others sent.
     for_received: Hooks,
+    /// SQLite connections that the guest has open.
+    connections: usize,
     grants: Arc<Grants>,
 }
 
@@ -90,6 +94,10 @@ fn http_for_received(data: &mut InstanceData) -> WasiHttpCtxView<'_> {
 
 fn key_values(data: &mut InstanceData) -> KvView<'_> {
     KvView { state: &data.grants.kv, table: &mut data.table }
+}
+
+fn databases(data: &mut InstanceData) -> SqlView<'_> {
+    SqlView { state: &data.grants.sql, table: &mut data.table, open: &mut data.connections }
 }
 
 struct VariableData;
@@ -146,6 +154,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<InstanceData>> {
     wasi_http::types::add_to_linker::<_, WasiHttp>(&mut linker, http_for_guest)?;
     wasi_http::client::add_to_linker::<_, WasiHttp>(&mut linker, http_for_received)?;
     kv::add_to_linker(&mut linker, key_values)?;
+    sql::add_to_linker(&mut linker, databases)?;
     variables::add_to_linker::<_, VariableData>(&mut linker, |data: &mut InstanceData| &data.grants)?;
     Ok(linker)
 }
@@ -169,6 +178,7 @@ impl HandlerState for Guest {
             http: WasiHttpCtx::new(),
             for_guest: self.grants.outbound.for_guest(),
             for_received: self.grants.outbound.for_received(),
+            connections: 0,
             grants: Arc::clone(&self.grants),
         };
         let mut store = Store::new(&self.engine, data);

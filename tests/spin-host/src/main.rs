@@ -11,7 +11,9 @@ mod kv;
 mod manifest;
 mod options;
 mod outbound;
+mod producer;
 mod serve;
+mod sql;
 mod variables;
 
 use std::collections::HashMap;
@@ -97,10 +99,12 @@ fn prepare(options: &Options) -> Result<Server> {
     let allowed = hosts::AllowedHosts::parse(&component.allowed_outbound_hosts, &values)?;
     let connector = connect::Connector::new(options.ca.as_deref(), options.nodelay)?;
     let database = kv::Database::new(&options.kv, options.hazards.clone(), Arc::clone(&options.faults));
+    let sql = sql::Database::new(options.sqlite.clone(), options.sqlite_fsync, Arc::clone(&options.faults));
     let grants = Grants {
         component: id.to_owned(),
         environment: component.environment.clone().into_iter().collect(),
         kv: kv::KvState::new(database, component.key_value_stores.iter().cloned().collect()),
+        sql: sql::SqlState::new(sql, component.sqlite_databases.iter().cloned().collect()),
         outbound: Outbound::new(allowed, connector),
         variables: component_values,
         faults: Arc::clone(&options.faults),

@@ -82,6 +82,8 @@ pub(crate) struct Component {
     pub(crate) allowed_outbound_hosts: Vec<String>,
     #[serde(default)]
     pub(crate) key_value_stores: Vec<String>,
+    #[serde(default)]
+    pub(crate) sqlite_databases: Vec<String>,
     /// Templates over the application's variables.
     #[serde(default)]
     pub(crate) variables: BTreeMap<String, String>,
@@ -165,6 +167,12 @@ impl Manifest {
                 )));
             }
         }
+        if let Some(other) = component.sqlite_databases.iter().find(|name| *name != "default") {
+            return Err(Failure::new(format!(
+                "One or more components use SQLite databases which are not defined: component {id} uses database \
+                 '{other}', and only 'default' exists here"
+            )));
+        }
         Ok((id, component))
     }
 
@@ -244,7 +252,7 @@ mod tests {
     fn what_cannot_be_honoured_is_refused_by_name() {
         for (addition, said) in [
             ("files = [\"x\"]", "unknown field `files`"),
-            ("sqlite_databases = [\"default\"]", "unknown field `sqlite_databases`"),
+            ("ai_models = [\"llama2-chat\"]", "unknown field `ai_models`"),
             ("[component.a.dependencies]", "unknown field `dependencies`"),
             ("[variables]\nv = {}", "\"v\" must either"),
             ("[variables]\nv = { required = true, default = \"\" }", "\"v\" must either"),
@@ -257,6 +265,9 @@ mod tests {
         let store = format!("{LEAST}\nkey_value_stores = [\"other\"]");
         let error = parse(&store).unwrap().component(None).unwrap_err().to_string();
         assert!(error.contains("unknown key_value_stores label \"other\""), "{error}");
+        let database = format!("{LEAST}\nsqlite_databases = [\"default\", \"other\"]");
+        let error = parse(&database).unwrap().component(None).unwrap_err().to_string();
+        assert!(error.contains("component a uses database 'other'"), "{error}");
     }
 
     #[test]

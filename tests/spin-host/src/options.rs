@@ -23,6 +23,8 @@ spin-host: runs a Spin component in tests as the Spin runtime would, hazards inc
   --wasm FILE               the component's file, instead of the manifest's source
   --listen ADDRESS:PORT     where to serve; port 0 takes a free one
   --kv FILE                 the SQLite file behind the key-value store, made when a store is first opened
+  --sqlite FILE             the SQLite file behind spin:sqlite, made at the first statement, or :memory:, which is a
+                            database of its own for each connection [sqlite_db.db beside the key-value file]
   --variable NAME=VALUE     a variable; NAME=@FILE takes the file's content, last newline included
   --env-file FILE           SPIN_VARIABLE_... from a file (.env in the working directory is read if it is there)
   --ca FILE                 certificates (PEM) to trust for outbound TLS beside the system's
@@ -43,12 +45,23 @@ Key-value hazards (on|off; all on, as in the real store):
   --kv-fsync                    a write is on the disk when the call returns
   --kv-hold-limit-ms N          after how long such a wait fails instead of lasting for ever [10000]
 
+The database's (on|off; on, as in the real runtime):
+  --sqlite-fsync                a transaction is on the disk when its COMMIT returns
+
 Faults, here for the start; later the same on standard input, as lines `NAME VALUE` without the dashes, each answered
 by `ok` or `error: ...` on standard output (N: so many, or `all`):
   --kv-fail-opens N         the next N times that a store is opened fail [0]
   --kv-fail-reads N         the next N reads of a value fail [0]
   --kv-fail-writes N        the next N writes and lists of keys fail [0]
   --kv-slow-ms N            added to every key-value call [0]
+  --sqlite-fail-opens N     the next N times that a connection is opened fail [0]
+  --sqlite-busy N           the next N statements that would begin to write fail: the database is locked [0]
+  --sqlite-fail-statements N
+                            the next N statements fail and do nothing; a transaction stays open [0]
+  --sqlite-fail-commits N   the next N COMMITs fail, and roll back [0]
+  --sqlite-fail-after-commit N
+                            the next N COMMITs take effect and are reported as failed [0]
+  --sqlite-slow-ms N        added to every statement [0]
   --variables-fail N        the next N look-ups of a variable fail, as where a provider cannot be reached [0]
 ";
 
@@ -65,6 +78,10 @@ pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     /// The SQLite file.
     pub(crate) kv: PathBuf,
+    /// The file behind `spin:sqlite`.
+    pub(crate) sqlite: PathBuf,
+    /// Whether a commit there waits for the disk.
+    pub(crate) sqlite_fsync: bool,
     /// `--variable` arguments.
     pub(crate) variables: Vec<String>,
     /// A file to use as `.env`.
@@ -87,7 +104,8 @@ impl Options {
         let mut parser = lexopt::Parser::from_args(arguments);
         let mut manifest = None;
         let mut listen = None;
-        let mut kv = None;
+        let mut kv: Option<PathBuf> = None;
+        let (mut sqlite, mut sqlite_fsync) = (None, true);
         let (mut component, mut wasm, mut env_file, mut ca) = (None, None, None, None);
         let mut variables = Vec::new();
         let mut nodelay = true;
@@ -102,6 +120,8 @@ impl Options {
                 Long("wasm") => wasm = Some(file(&mut parser)?),
                 Long("listen") => listen = Some(parsed(&mut parser, "--listen")?),
                 Long("kv") => kv = Some(file(&mut parser)?),
+                Long("sqlite") => sqlite = Some(file(&mut parser)?),
+                Long("sqlite-fsync") => sqlite_fsync = on_off(&mut parser, "--sqlite-fsync")?,
                 Long("variable") => variables.push(text(&mut parser)?),
                 Long("env-file") => env_file = Some(file(&mut parser)?),
                 Long("ca") => ca = Some(file(&mut parser)?),
@@ -142,12 +162,15 @@ impl Options {
             }
         }
         let wanted = |name: &str| Failure::new(format!("{name} is wanted (--help says more)"));
+        let kv = kv.ok_or_else(|| wanted("--kv FILE"))?;
         Ok(Some(Self {
             manifest: manifest.ok_or_else(|| wanted("--manifest FILE"))?,
             component,
             wasm,
             listen: listen.ok_or_else(|| wanted("--listen ADDRESS:PORT"))?,
-            kv: kv.ok_or_else(|| wanted("--kv FILE"))?,
+            sqlite: sqlite.unwrap_or_else(|| kv.with_file_name("sqlite_db.db")),
+            kv,
+            sqlite_fsync,
             variables,
             env_file,
             ca,

@@ -13,6 +13,8 @@ mod origin;
 mod outbound;
 #[path = "host/process.rs"]
 mod process;
+#[path = "host/sql.rs"]
+mod sql;
 #[path = "host/start.rs"]
 mod start;
 #[path = "host/streams.rs"]

@@ -2,6 +2,7 @@
 
 mod keys;
 mod relay;
+mod sql;
 
 use std::cell::Cell;
 
@@ -67,6 +68,7 @@ impl wasip3::exports::http::handler::Guest for Guest {
             "stream" => Ok(streamed(&asked)),
             "after" => Ok(after(asked.number(1), asked.word(2).to_owned())),
             "variable" => Ok(variable(asked.word(1)).await),
+            "sql" => Ok(sql::answer(&asked).await),
             "kv" => Ok(keys::answer(&asked).await),
             _ => Ok(whole(404, Vec::new())),
         }

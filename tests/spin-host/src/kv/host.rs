@@ -1,16 +1,10 @@
 //! The interfaces over the store: `spin:key-value@3` and `wasi:keyvalue@0.2.0-draft2`.
 
 use std::collections::HashSet;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use tokio::sync::mpsc;
-use wasmtime::component::{
-    Accessor, Destination, FutureReader, HasData, Resource, ResourceTable, StreamProducer, StreamReader,
-    StreamResult,
-};
-use wasmtime::{Result, StoreContextMut, component::Linker};
+use wasmtime::Result;
+use wasmtime::component::{Accessor, FutureReader, HasData, Linker, Resource, ResourceTable, StreamReader};
 
 use super::store::{Cas, Database, KvStore, Swapped};
 use super::{Bucket, CasHandle, KvError};
@@ -18,6 +12,7 @@ use crate::bindings::spin::key_value::key_value::{self as spin, Error as SpinErr
 use crate::bindings::wasi::keyvalue::atomics::{self, CasError};
 use crate::bindings::wasi::keyvalue::batch;
 use crate::bindings::wasi::keyvalue::store::{self as wasi, Error as WasiError, KeyResponse};
+use crate::producer::Producer;
 
 /// What an instance may open, and where it is.
 #[derive(Clone)]
@@ -172,37 +167,8 @@ impl<T: Send + 'static> spin::HostStoreWithStore<T> for KvData {
                     end.await.unwrap_or_else(|_| Err(KvError::Other("the reader of keys failed".to_owned())));
                 wasmtime::error::Ok(end.map_err(SpinError::from))
             };
-            Ok((StreamReader::new(&mut access, KeyProducer(keys))?, FutureReader::new(&mut access, end)?))
+            Ok((StreamReader::new(&mut access, Producer(keys))?, FutureReader::new(&mut access, end)?))
         })
-    }
-}
-
-/// Hands the keys on one by one.
-struct KeyProducer(mpsc::Receiver<String>);
-
-impl<D> StreamProducer<D> for KeyProducer {
-    type Item = String;
-    type Buffer = Option<String>;
-
-    fn poll_produce<'a>(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        store: StoreContextMut<'a, D>,
-        mut destination: Destination<'a, String, Option<String>>,
-        finish: bool,
-    ) -> Poll<Result<StreamResult>> {
-        if destination.remaining(store) == Some(0) {
-            return Poll::Ready(Ok(StreamResult::Completed));
-        }
-        match self.get_mut().0.poll_recv(cx) {
-            Poll::Ready(Some(key)) => {
-                destination.set_buffer(Some(key));
-                Poll::Ready(Ok(StreamResult::Completed))
-            }
-            Poll::Ready(None) => Poll::Ready(Ok(StreamResult::Dropped)),
-            Poll::Pending if finish => Poll::Ready(Ok(StreamResult::Cancelled)),
-            Poll::Pending => Poll::Pending,
-        }
     }
 }
 

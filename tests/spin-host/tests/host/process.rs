@@ -25,6 +25,7 @@ component = "guest"
 source = "guest.wasm"
 allowed_outbound_hosts = ["{{ origin }}", "https://localhost:*"]
 key_value_stores = ["default"]
+sqlite_databases = ["default"]
 [component.guest.variables]
 required = "<{{ required }}>"
 "#;
@@ -70,6 +71,27 @@ impl Host {
     /// A host with these arguments besides the necessary ones.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let folder = application();
+        let mut command = command(folder.path());
+        command.args(["--variable", "required=value"]).args(arguments);
+        Self::run(command, folder)
+    }
+
+    /// A host on the test application with another manifest.
+    pub(crate) fn with_manifest(changed: impl FnOnce(&str) -> String) -> Self {
+        let folder = application();
+        let text = changed(MANIFEST);
+        assert_ne!(text, MANIFEST);
+        fs::write(folder.path().join("spin.toml"), text).unwrap();
+        let mut command = command(folder.path());
+        command.args(["--variable", "required=value"]);
+        Self::run(command, folder)
+    }
+
+    /// Kills it; another serves the same files.
+    pub(crate) fn killed_and_started_again(mut self, arguments: &[&str]) -> Self {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
         let mut command = command(folder.path());
         command.args(["--variable", "required=value"]).args(arguments);
         Self::run(command, folder)
