@@ -58,7 +58,7 @@ async fn generate(
     };
     let mut price = None;
     if let Some(ticket) = ticket {
-        price = Some(ticket.price.clone());
+        price = Some(ticket.price);
         *id = Some(ticket.request_id);
     }
     let local = parts.extensions.get::<LocalId>().map(|LocalId(id)| id.clone());
