@@ -24,6 +24,7 @@ own_key = { required = true, secret = true }
 [component.moegate]
 allowed_outbound_hosts = ["http://127.0.0.1:8788"]
 key_value_stores = ["default"]
+sqlite_databases = ["default"]
 [component.moegate.variables]
 own_key = "{{ own_key }}"
 "#;
@@ -76,6 +77,7 @@ fn what_spin_accepts_without_a_word_is_told() {
     let folder = folder("silent", &[("moegate.toml", CONFIG)]);
     for (line, path) in [
         ("key_value_stores = [\"default\"]\n", "component.moegate.key_value_stores"),
+        ("sqlite_databases = [\"default\"]\n", "component.moegate.sqlite_databases"),
         ("own_key = \"{{ own_key }}\"\n", "component.moegate.variables.own_key"),
     ] {
         assert!(MANIFEST.contains(line), "{line}");

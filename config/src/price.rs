@@ -3,7 +3,8 @@
 use crate::{Day, Dollars, DollarsPerMillion, Origin};
 use moegate_wire::price::CLASSES;
 use moegate_wire::{Price, Rates, Step};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The price of each class as it is written, in the order of [`Rates`].
 pub(crate) type Given = [Option<u64>; CLASSES];
@@ -29,7 +30,7 @@ macro_rules! priced {
         $name:ident { $($before:tt)* } { $($after:tt)* }
     )*) => {$(
         $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
         #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
         #[serde(deny_unknown_fields)]
         pub struct $name {
@@ -136,6 +137,103 @@ priced! {
         /// The prices of longer prompts.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pub steps: Vec<PriceStep>,
+    }
+}
+
+/// All three, as they are read: one reader instead of three keeps the module small.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    name: Option<String>,
+    above: Option<u64>,
+    since: Option<Day>,
+    source: Option<String>,
+    input: Option<DollarsPerMillion>,
+    cached_input: Option<DollarsPerMillion>,
+    cache_write: Option<DollarsPerMillion>,
+    cache_write_1h: Option<DollarsPerMillion>,
+    audio_input: Option<DollarsPerMillion>,
+    output: Option<DollarsPerMillion>,
+    reasoning: Option<DollarsPerMillion>,
+    audio_output: Option<DollarsPerMillion>,
+    image: Option<Dollars>,
+    request: Option<Dollars>,
+    steps: Option<Vec<PriceStep>>,
+    history: Option<Vec<PastPrice>>,
+    context_tokens: Option<u32>,
+    max_output_tokens: Option<u32>,
+}
+
+impl Table {
+    /// The fields that are there of those that not all of the three have.
+    fn others(&self) -> [(&'static str, bool); 8] {
+        [
+            ("name", self.name.is_some()),
+            ("above", self.above.is_some()),
+            ("since", self.since.is_some()),
+            ("source", self.source.is_some()),
+            ("steps", self.steps.is_some()),
+            ("history", self.history.is_some()),
+            ("context_tokens", self.context_tokens.is_some()),
+            ("max_output_tokens", self.max_output_tokens.is_some()),
+        ]
+    }
+
+    /// # Errors
+    /// One of them has no place here.
+    fn only<E: Error>(self, allowed: &[&str]) -> Result<Self, E> {
+        let stray = self.others().into_iter().find(|(name, given)| *given && !allowed.contains(name));
+        match stray {
+            Some((name, _)) => {
+                Err(E::custom(format_args!("unknown field `{name}`: it has no place in this table")))
+            }
+            None => Ok(self),
+        }
+    }
+}
+
+macro_rules! read {
+    ($($name:ident ($table:ident, $allowed:expr) { $($field:ident: $value:expr,)* })*) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let $table = Table::deserialize(deserializer)?.only(&$allowed)?;
+                Ok(Self {
+                    input: $table.input,
+                    cached_input: $table.cached_input,
+                    cache_write: $table.cache_write,
+                    cache_write_1h: $table.cache_write_1h,
+                    audio_input: $table.audio_input,
+                    output: $table.output,
+                    reasoning: $table.reasoning,
+                    audio_output: $table.audio_output,
+                    image: $table.image,
+                    request: $table.request,
+                    $($field: $value,)*
+                })
+            }
+        }
+    )*};
+}
+
+read! {
+    Model (table, ["name", "since", "source", "steps", "history", "context_tokens", "max_output_tokens"]) {
+        name: table.name.ok_or_else(|| D::Error::missing_field("name"))?,
+        since: table.since,
+        source: table.source,
+        steps: table.steps.unwrap_or_default(),
+        history: table.history.unwrap_or_default(),
+        context_tokens: table.context_tokens,
+        max_output_tokens: table.max_output_tokens,
+    }
+
+    PriceStep (table, ["above"]) {
+        above: table.above.ok_or_else(|| D::Error::missing_field("above"))?,
+    }
+
+    PastPrice (table, ["since", "source", "steps"]) {
+        since: table.since.ok_or_else(|| D::Error::missing_field("since"))?,
+        source: table.source,
+        steps: table.steps.unwrap_or_default(),
     }
 }
 

@@ -50,6 +50,7 @@ component = "moegate"
 source = "build/spin/moegate.wasm"
 allowed_outbound_hosts = ["https://api.example.com", "http://[::1]:8788"]
 key_value_stores = ["default"]
+sqlite_databases = ["default"]
 
 [component.moegate.variables]
 far_key = "{{ far_key }}"
@@ -123,6 +124,18 @@ fn each_difference_is_named_with_the_line_to_put() {
             "key_value_stores = [\"default\"]",
         ),
         (
+            "sqlite_databases = [\"default\"]\n",
+            "",
+            "component.moegate.sqlite_databases",
+            "sqlite_databases = [\"default\"]",
+        ),
+        (
+            "sqlite_databases = [\"default\"]",
+            "sqlite_databases = [\"other\"]",
+            "component.moegate.sqlite_databases",
+            "sqlite_databases = [\"other\", \"default\"]",
+        ),
+        (
             "own_key = \"{{ own_key }}\"",
             "",
             "component.moegate.variables.own_key",
@@ -179,6 +192,7 @@ fn the_lines_that_are_given_mend_it() {
         "[component.moegate]".to_owned(),
         line("component.moegate.allowed_outbound_hosts"),
         line("component.moegate.key_value_stores"),
+        line("component.moegate.sqlite_databases"),
         "[component.moegate.variables]".to_owned(),
         line("component.moegate.variables.far_key"),
         line("component.moegate.variables.far_spare"),
@@ -190,8 +204,14 @@ fn the_lines_that_are_given_mend_it() {
 
 #[test]
 fn a_configuration_without_origins_needs_no_hosts() {
-    let manifest = "spin_manifest_version = 2\n[component.moegate]\nkey_value_stores = [\"default\"]\n";
+    let manifest = "spin_manifest_version = 2\n[component.moegate]\nkey_value_stores = [\"default\"]\n\
+                    sqlite_databases = [\"default\"]\n";
     assert_eq!(spin::check(manifest, &authoring::parse("").unwrap()), Ok(()));
+    // Without the database the key-value store is enough.
+    let fewer = manifest.replace("sqlite_databases = [\"default\"]\n", "");
+    let records = authoring::parse("[ledger]\nstore = \"key-value\"").unwrap();
+    assert_eq!(spin::check(&fewer, &records), Ok(()));
+    assert!(!spin::manifest(&records, "a.wasm").contains("sqlite"));
     let open = format!("{manifest}allowed_outbound_hosts = [\"*://*:*\"]\n");
     let problems = spin::check(&open, &authoring::parse("").unwrap()).unwrap_err();
     assert!(problems[0].message.ends_with("allowed_outbound_hosts = []"));

@@ -212,7 +212,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         let (platform, on_failure) = (self.platform, self.route.on_ledger_failure);
         let mut unreserved = None;
         let sent = match &mut plan {
-            Some(plan) if plan.may_be_refused() || !P::LEDGER_OUTLIVES_INSTANCE => {
+            Some(plan) if self.reserves_first(plan) => {
                 self.limits = reserve::reserve(platform, plan, on_failure, began_ms).await?;
                 receive::exchange(platform, &mut self.watch, outbound, reading).await
             }

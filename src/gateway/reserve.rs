@@ -3,7 +3,7 @@
 use super::context::RequestContext;
 use super::ledger::{ask, tell};
 use super::reply;
-use crate::config::{LedgerStore, OnLedgerFailure};
+use crate::config::{LedgerStore, OnLedgerFailure, ReserveOrder};
 use crate::error::ApiError;
 use crate::ledger::operation::{Amounts, Hold, Left, Reserve};
 use crate::ledger::{Operation, Outcome};
@@ -106,14 +106,14 @@ pub(super) struct NotReserved {
     pub(super) of_origin: bool,
 }
 
-impl Plan {
-    /// Whether the ledger may refuse it: then it is asked before anything is sent.
-    pub(super) fn may_be_refused(&self) -> bool {
-        !self.scopes.is_empty()
-    }
-}
-
 impl<'a, P: Platform> RequestContext<'a, P> {
+    /// Whether an attempt waits for its reservation.
+    pub(super) fn reserves_first(&self, plan: &Plan) -> bool {
+        !plan.scopes.is_empty()
+            || self.config.ledger.reserve == ReserveOrder::First
+            || !P::LEDGER_OUTLIVES_INSTANCE
+    }
+
     /// What has to be reserved for an attempt; `None` where there is no ledger.
     pub(super) fn plan_reservation(&self, target: &Target<'a>, id: &str, now_ms: u64) -> Option<Plan> {
         if self.config.ledger.store == LedgerStore::KeyValue {

@@ -2,7 +2,7 @@
 // batches, restarts and alarms leave in it.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,12 +25,13 @@ const folder = mkdtempSync(join(tmpdir(), 'moegate-ledger-'));
 
 class Gateway {
   /** Starts it on the files that are there. */
-  static async start() {
+  static async start(config = join(ROOT, 'wrangler.toml')) {
     const gateway = new Gateway();
     const node = join(ROOT, 'xtask/node');
     const args = ['--import', join(node, 'resolve.mjs'), join(node, 'gateway.mjs')];
-    args.push('--config', join(ROOT, 'wrangler.toml'), '--entry', entry, '--persist', join(folder, 'stored'));
-    args.push('--vars', join(folder, 'vars'), '--port', `${GATEWAY_PORT}`, '--control');
+    args.push('--config', config, '--entry', entry, '--persist', join(folder, 'stored'));
+    args.push('--vars', join(folder, 'vars'), '--port', `${GATEWAY_PORT}`);
+    if (config.startsWith(ROOT)) args.push('--control');
     gateway.child = spawn(process.execPath, args, { cwd: folder, stdio: ['pipe', 'pipe', 'pipe'] });
     gateway.lines = createInterface({ input: gateway.child.stdout })[Symbol.asyncIterator]();
     gateway.said = '';
@@ -143,8 +144,9 @@ const cases = {
 
   async 'a statement that the database refuses takes all of the batch back'(world) {
     const batch = [one(world.sample, 'refused-1'), one(world.sample, 'refused-2')];
-    await assert.rejects(world.gateway.apply(batch[0], '__refuse', batch[1]), /no such table/);
+    await assert.rejects(world.gateway.apply(batch[0], '__refuse', batch[1]));
     assert.deepEqual([await world.gateway.record('refused-1'), await world.gateway.record('refused-2')], [[], []]);
+    assert.match(world.gateway.said, /did not take .*: .*no such table/);
   },
 
   async 'the object keeps everything over a restart'(world) {
@@ -171,6 +173,17 @@ const cases = {
     const [{ totals }] = await world.gateway.apply({ totals: { from_ms: 0, to_ms: 9e12, by: 'hour' } });
     const published = JSON.parse(value);
     assert.deepEqual(published, totals.sums.filter(({ by }) => by === published[0].by));
+  },
+
+  async 'without its binding requests are refused, and the log says what to add'(world) {
+    await world.gateway.end();
+    const config = readFileSync(join(ROOT, 'wrangler.toml'), 'utf8').split('[[durable_objects')[0];
+    writeFileSync(join(folder, 'wrangler.toml'), config);
+    world.gateway = await Gateway.start(join(folder, 'wrangler.toml'));
+    const replies = await Promise.all([chat(), chat()]);
+    assert.deepEqual(replies.map(({ status }) => status), [503, 503]);
+    const said = world.gateway.said.split('\n').filter((line) => line.includes('no Durable Object with the binding LEDGER'));
+    assert.equal(said.length, 1, world.gateway.said);
   },
 };
 

@@ -201,6 +201,7 @@ mod tests {
         fits_manifest(&config).unwrap();
         let fitting = "spin_manifest_version = 2\n[variables]\nadmin = { required = true, secret = true }\n\
             [component.moegate]\nkey_value_stores = [\"default\"]\n\
+            sqlite_databases = [\"default\"]\n\
             [component.moegate.variables]\nadmin = \"{{ admin }}\"\n";
         fs::write(folder.join("spin.toml"), fitting).unwrap();
         fits_manifest(&config).unwrap();

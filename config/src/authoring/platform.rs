@@ -1,6 +1,6 @@
 //! What one platform cannot honour although another can.
 
-use crate::{Config, KeyHash, Problem};
+use crate::{Config, KeyHash, LedgerStore, Problem};
 use std::fmt;
 use std::str::FromStr;
 
@@ -102,11 +102,11 @@ fn secrets(config: &Config) -> Vec<(String, &str)> {
 }
 
 fn workers(config: &Config) -> Vec<Problem> {
-    let taken = secrets(config).into_iter().filter(|(_, name)| *name == "USAGE");
+    let taken = secrets(config).into_iter().filter(|(_, name)| matches!(*name, "USAGE" | "LEDGER"));
     taken
         .map(|(path, name)| Problem {
             path,
-            message: format!("`{name}` is the KV binding of wrangler.toml, so no secret can have that name on Workers: take another"),
+            message: format!("`{name}` is a binding of wrangler.toml, so no secret can have that name on Workers: take another"),
         })
         .collect()
 }
@@ -143,6 +143,14 @@ fn spin(config: &Config) -> Vec<Problem> {
 
 fn spin_hosted(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
+    if config.ledger.store == LedgerStore::Database {
+        problems.push(Problem {
+            path: "ledger.store".to_owned(),
+            message: "is `database`, but Fermyon Wasm Functions has no SQLite: set `store = \"key-value\"` under [ledger]; \
+                      a crash then loses the records of what it interrupts, and there can be no limits"
+                .to_owned(),
+        });
+    }
     if config.gateway.max_body_mib > HOSTED_MIB {
         problems.push(Problem {
             path: "gateway.max_body_mib".to_owned(),

@@ -1,7 +1,7 @@
 //! Whether a `spin.toml` gives the component what the configuration asks for, and nothing beyond.
 
 use super::platform::variable;
-use crate::{Authority, Config, Kind, Problem};
+use crate::{Authority, Config, Kind, LedgerStore, Problem};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 const COMPONENT: &str = "moegate";
 /// Where Google gives access tokens for service accounts.
 const TOKEN_HOST: &str = "oauth2.googleapis.com";
-/// The label under which `src/platform/spin/store.rs` opens the usage store.
+/// The label under which `src/platform/spin/store.rs` opens the key-value store.
 const STORE: &str = "default";
+/// The label under which `src/platform/spin/ledger.rs` opens the ledger's database.
+const DATABASE: &str = "default";
 
 /// The keys of a manifest that the configuration decides; Spin itself checks the others.
 #[derive(Deserialize)]
@@ -36,6 +38,7 @@ struct Component {
     variables: BTreeMap<String, String>,
     allowed_outbound_hosts: Vec<String>,
     key_value_stores: Vec<String>,
+    sqlite_databases: Vec<String>,
 }
 
 /// Compares the text of a `spin.toml` with a validated configuration.
@@ -92,12 +95,17 @@ pub fn check(manifest: &str, config: &Config) -> Result<(), Vec<Problem>> {
     if let Some(problem) = hosts(component, config) {
         add(format!("component.{COMPONENT}.allowed_outbound_hosts"), problem);
     }
-    if !component.key_value_stores.iter().any(|label| label == STORE) {
-        let labels: Vec<_> = component.key_value_stores.iter().map(String::as_str).chain([STORE]).collect();
-        add(
-            format!("component.{COMPONENT}.key_value_stores"),
-            format!("lacks the store of the usage records; put: key_value_stores = {labels:?}"),
-        );
+    let mut lacks = |key: &str, labels: &[String], label: &'static str, what: &str| {
+        if !labels.iter().any(|other| other == label) {
+            let labels: Vec<_> = labels.iter().map(String::as_str).chain([label]).collect();
+            add(format!("component.{COMPONENT}.{key}"), format!("lacks {what}; put: {key} = {labels:?}"));
+        }
+    };
+    lacks("key_value_stores", &component.key_value_stores, STORE, "the key-value store");
+    if config.ledger.store == LedgerStore::Database {
+        let what = "the ledger's database (or, where there is none, put `store = \"key-value\"` under `[ledger]` of \
+                    the configuration, and lose limits and exactness)";
+        lacks("sqlite_databases", &component.sqlite_databases, DATABASE, what);
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
@@ -111,11 +119,15 @@ pub fn manifest(config: &Config, source: &str) -> String {
     let declared = lines(&|name| format!("{name} = {{ required = true, secret = true }}\n"));
     let handed_on = lines(&|name| format!("{name} = \"{{{{ {name} }}}}\"\n"));
     let source = toml::Value::from(source);
+    let databases = match config.ledger.store {
+        LedgerStore::Database => format!("sqlite_databases = [\"{DATABASE}\"]\n"),
+        LedgerStore::KeyValue => String::new(),
+    };
     format!(
         "spin_manifest_version = 2\n\n[application]\nname = \"{COMPONENT}\"\nversion = \"{}\"\n\n\
          [variables]\n{declared}\n\
          [[trigger.http]]\nroute = \"/...\"\ncomponent = \"{COMPONENT}\"\n\n\
-         [component.{COMPONENT}]\nsource = {source}\nallowed_outbound_hosts = {:?}\nkey_value_stores = [\"{STORE}\"]\n\n\
+         [component.{COMPONENT}]\nsource = {source}\nallowed_outbound_hosts = {:?}\nkey_value_stores = [\"{STORE}\"]\n{databases}\n\
          [component.{COMPONENT}.variables]\n{handed_on}",
         env!("CARGO_PKG_VERSION"),
         host_entries(&origins(config)),

@@ -4,7 +4,7 @@
 // A call is made in the turn of one of the requests whose operations it carries, since the runtime ties it to that request.
 
 /** How long the first operation of a batch waits for others, in milliseconds. */
-const WINDOW_MS = 0;
+const WINDOW_MS = 1;
 
 /** Operations and characters of a batch: the runtime takes calls of up to 32 MiB. */
 const MOST = 256;
@@ -66,6 +66,7 @@ class Shard {
 
   async send({ env }) {
     const batch = this.take();
+    if (batch.length === 0) return;
     let answers = null;
     try {
       const operations = batch.map(({ operation }) => operation).join("\n");

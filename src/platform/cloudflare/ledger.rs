@@ -18,7 +18,14 @@ impl Database {
         Self { sql: State::from(object).storage().sql(), wrote: Cell::new(false) }
     }
 
-    fn rows(&self, statement: &str, values: Vec<Value>) -> worker::Result<Vec<Vec<Value>>> {
+    fn rows(&self, statement: &str, values: Vec<Value>) -> Result<Vec<Vec<Value>>, SqlError> {
+        self.query(statement, values).map_err(|error| {
+            worker::console_error!("moegate: the ledger's database did not take a statement: {error}");
+            SqlError
+        })
+    }
+
+    fn query(&self, statement: &str, values: Vec<Value>) -> worker::Result<Vec<Vec<Value>>> {
         let values = values.into_iter().map(|value| match value {
             Value::Null => SqlStorageValue::Null,
             Value::Integer(number) => SqlStorageValue::Integer(number),
@@ -39,10 +46,7 @@ impl Sql for Database {
         if !statement.starts_with("SELECT") {
             self.wrote.set(true);
         }
-        self.rows(statement, values).map_err(|error| {
-            worker::console_error!("moegate: the ledger's database did not take a statement: {error}");
-            SqlError
-        })
+        self.rows(statement, values)
     }
 }
 
@@ -55,7 +59,7 @@ impl Sql for Database {
 pub fn ledger_open(object: DurableObjectState) -> Result<(), JsError> {
     let database = Database::of(object);
     for statement in SCHEMA {
-        database.rows(statement, Vec::new()).map_err(|error| JsError::new(&error.to_string()))?;
+        database.rows(statement, Vec::new()).map_err(refused)?;
     }
     Ok(())
 }
@@ -82,8 +86,7 @@ pub fn ledger_apply(object: DurableObjectState, operations: String) -> Result<St
 fn fail(database: &Database, operations: &[&str]) -> Result<(), JsError> {
     assert!(!operations.contains(&"__panic"), "moegate-fault-injection");
     if operations.contains(&"__refuse") {
-        let refusal = database.rows("SELECT 1 FROM no_such_table", Vec::new());
-        refusal.map_err(|error| JsError::new(&error.to_string()))?;
+        database.rows("SELECT 1 FROM no_such_table", Vec::new()).map_err(refused)?;
     }
     Ok(())
 }

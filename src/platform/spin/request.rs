@@ -4,7 +4,7 @@ use super::bytes::Bytes;
 use super::incoming::{self, Incoming};
 use super::log::log;
 use super::outgoing::{self, Outgoing};
-use super::{fetch, store};
+use super::{fetch, ledger, store};
 use crate::payload::Payload;
 use crate::platform::{
     BodyError, Broken, FetchError, Left, Page, PipeError, Platform, SecretsUnavailable, StoreError,
@@ -175,8 +175,9 @@ impl Platform for SpinRequest {
         store::list(prefix, cursor).await
     }
 
-    async fn ledger(&self, _shard: &str, _operation: String) -> Result<String, StoreError> {
-        Err(StoreError)
+    /// All shards are in one database.
+    async fn ledger(&self, _shard: &str, operation: String) -> Result<String, StoreError> {
+        ledger::ask(operation).await
     }
 
     async fn log(&self, line: &str) {

@@ -108,8 +108,15 @@ impl Setting {
     /// With these limits of the key `app`.
     #[must_use]
     pub fn limited(limits: &str) -> Self {
+        Self::limited_with(limits, "")
+    }
+
+    /// And with more at the configuration's end.
+    #[must_use]
+    pub fn limited_with(limits: &str, more: &str) -> Self {
         Self::with(|config| {
-            config.replacen("name = \"app\"\n", &format!("name = \"app\"\nlimits = {limits}\n"), 1)
+            let name = "name = \"app\"\n";
+            config.replacen(name, &format!("{name}limits = {limits}\n"), 1) + more
         })
     }
 

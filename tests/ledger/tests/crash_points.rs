@@ -35,13 +35,15 @@ const LATER_MS: u64 = 3 * 60_000;
 
 #[test]
 fn work_that_is_dropped_before_any_step_is_accounted_for() {
-    for limits in ["[]", r#"[{ concurrent = 2 }, { per = "day", tokens = 100000, dollars = "1" }]"#] {
+    let many = r#"[{ concurrent = 2 }, { per = "day", tokens = 100000, dollars = "1" }]"#;
+    for (limits, order) in [("[]", "first"), ("[]", "meanwhile"), (many, "first")] {
+        let setting = || Setting::limited_with(limits, &format!("[ledger]\nreserve = \"{order}\"\n"));
         for (form, body, responder) in forms() {
-            let steps = Setting::limited(limits).ask(&responder, post(), client(&body)).steps;
+            let steps = setting().ask(&responder, post(), client(&body)).steps;
             assert!(steps > 6, "{form}: {steps}");
             for step in 0..steps {
-                let what = format!("{form}, limits {limits}, dropped at step {step} of {steps}");
-                let setting = Setting::limited(limits);
+                let what = format!("{form}, limits {limits}, {order}, dropped at step {step} of {steps}");
+                let setting = setting();
                 setting.ask(&responder, post(), client(&body).cancelled_at_step(step));
                 let called = setting.calls();
                 // The instance is gone too, with all that it remembered.
@@ -129,8 +131,10 @@ fn a_call_that_goes_wrong_changes_no_sum() {
 fn a_ledger_that_cannot_be_reached_costs_nothing_or_nobody_anything() {
     let (_, _, responder) = forms().remove(0);
     // Closed: with a limit nothing is sent, without one what was sent is not given.
-    for (limits, sent) in [(r#"[{ per = "day", requests = 10 }]"#, 0), ("[]", 1)] {
-        let setting = Setting::limited(limits);
+    for (limits, order, sent) in
+        [(r#"[{ per = "day", requests = 10 }]"#, "meanwhile", 0), ("[]", "first", 0), ("[]", "meanwhile", 1)]
+    {
+        let setting = Setting::limited_with(limits, &format!("[ledger]\nreserve = \"{order}\"\n"));
         setting.world.ledger_hazards(LedgerHazards { failing: 1000, ..LedgerHazards::default() });
         let got = setting.ask(&responder, post(), client(&body("far")));
         assert_eq!((status(&got), setting.calls()), (503, sent), "{limits}: {}", text(&got));

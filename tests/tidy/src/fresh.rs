@@ -135,7 +135,8 @@ mod tests {
                 Ok(if path == "spin.toml" { manifest } else { configuration }.to_owned())
             })
         };
-        let manifest = "spin_manifest_version = 2\n[component.moegate]\nkey_value_stores = [\"default\"]\n";
+        let manifest = "spin_manifest_version = 2\n[component.moegate]\nkey_value_stores = [\"default\"]\n\
+                        sqlite_databases = [\"default\"]\n";
         assert_eq!(with("", manifest), Ok(()));
         assert!(with("", "").is_err());
         assert!(with("[admin]\nsha256_secret = \"ADMIN\"\n", manifest).is_err());

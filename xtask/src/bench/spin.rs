@@ -1,4 +1,5 @@
-//! The gateway's component beside the smallest pass-through, each in a test host of its own.
+//! The gateway's component beside the smallest pass-through, each in a test host of its own; once with a commit that
+//! waits for the disk, as Spin has it, and once without, which shows what the disk costs.
 //!
 //! A component's origins are compiled in, so the bench's origin has a fixed port here.
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use super::bed::{Bed, Place, free_ports};
 use crate::build;
+use crate::cache::remove;
 use crate::failure::{At, Result};
 use crate::net::wait_for_200;
 use crate::process::{Running, Show, run_attached};
@@ -25,20 +27,25 @@ pub(super) fn start(setup: &Setup, folder: &Path, variables: &[(&str, &str)]) ->
     let variant =
         build::Variant { config: Some("bench/gateway-spin/moegate.toml"), quiet: true, ..Default::default() };
     let gateway = build::spin(setup, &folder.join("spin"), &variant)?;
-    let subjects = [("pass-through", &pass_through), ("moegate", &gateway)];
+    let subjects = [
+        ("pass-through", &pass_through, true),
+        ("moegate", &gateway, true),
+        ("moegate, no sync", &gateway, false),
+    ];
     let ports = free_ports(subjects.len())?;
     let mut bed = Bed { running: Vec::new(), places: Vec::new() };
-    for (process, ((name, component), port)) in subjects.into_iter().zip(ports).enumerate() {
-        let store = folder.join(format!("spin-{process}.sqlite"));
+    for (process, ((name, component, synced), port)) in subjects.into_iter().zip(ports).enumerate() {
         // Each run begins with an empty one.
-        if store.exists() {
-            fs::remove_file(&store).at("remove", &store)?;
-        }
+        let state = folder.join(format!("spin-{process}"));
+        remove(&state)?;
+        fs::create_dir_all(&state).at("create", &state)?;
         let mut command = Command::new(&program);
         command.arg("--manifest").arg(setup.root.join("bench/gateway-spin/spin.toml"));
-        command.arg("--wasm").arg(component).arg("--kv").arg(store);
-        // A write that waits for the disk takes milliseconds: it would be all that is measured.
-        command.args(["--listen", &format!("127.0.0.1:{port}"), "--kv-fsync", "off"]);
+        command.arg("--wasm").arg(component).arg("--kv").arg(state.join("sqlite_key_value.db"));
+        command.args(["--listen", &format!("127.0.0.1:{port}")]);
+        if !synced {
+            command.args(["--kv-fsync", "off", "--sqlite-fsync", "off"]);
+        }
         for (name, value) in variables {
             command.env(format!("SPIN_VARIABLE_{name}"), value);
         }
