@@ -41,7 +41,9 @@ impl Shard {
 /// A reservation that has to be made.
 pub(super) struct Plan {
     pub(super) reservation: Reservation,
-    record: Record,
+    id: String,
+    /// Until it is sent.
+    record: Option<Record>,
     until_ms: u64,
     scopes: Vec<ScopeHolds>,
     bound: Bound,
@@ -140,7 +142,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         };
         let until_ms = self.retry.deadline_ms() + GRACE_MS;
         let reservation = Reservation { amounts, shards, confirmed: false };
-        Some(Plan { reservation, record, until_ms, scopes, bound, price })
+        Some(Plan { reservation, id: id.to_owned(), record: Some(record), until_ms, scopes, bound, price })
     }
 
     /// What is known of an attempt's record from the beginning.
@@ -197,26 +199,26 @@ pub(super) async fn reserve<P: Platform>(
     on_failure: OnLedgerFailure,
     now_ms: u64,
 ) -> Result<Told, NotReserved> {
-    let id = plan.record.id.clone();
     let mut lefts: Vec<Vec<Left>> = Vec::with_capacity(plan.reservation.shards.len());
     for at in 0..plan.reservation.shards.len() {
         let shard = &plan.reservation.shards[at];
         let operation = Operation::Reserve(Reserve {
-            id: shard.id(&id, at),
+            id: shard.id(&plan.id, at),
             until_ms: plan.until_ms,
             amounts: plan.reservation.amounts,
             holds: shard.holds.clone(),
-            record: (at == 0).then(|| plan.record.clone()),
+            // The first shard's.
+            record: plan.record.take(),
         });
         match ask(platform, &shard.name, &operation).await {
             Ok(Outcome::Reserved { left }) => lefts.push(left),
             Ok(Outcome::Refused(refused)) => {
-                release(platform, &plan.reservation.shards[..at], &id).await;
+                release(platform, &plan.reservation.shards[..at], &plan.id).await;
                 return Err(plan.refusal(at, refused, now_ms));
             }
             _ if on_failure == OnLedgerFailure::Open => return Ok(Told::default()),
             _ => {
-                release(platform, &plan.reservation.shards[..=at], &id).await;
+                release(platform, &plan.reservation.shards[..=at], &plan.id).await;
                 return Err(NotReserved { error: ApiError::ledger_unavailable(), of_origin: false });
             }
         }

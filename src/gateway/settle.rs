@@ -143,15 +143,18 @@ impl<P: Platform> RequestContext<'_, P> {
         };
         let amounts = Amounts { requests: bound.requests, ..record.amounts() };
         let again_ms = self.platform.now_ms() + ASK_AGAIN_MS;
-        all(reservation.shards.iter().enumerate().map(async |(at, shard)| {
+        let id = record.id.clone();
+        // The first shard's.
+        let mut record = Some(record);
+        all(reservation.shards.iter().enumerate().map(|(at, shard)| {
             let settle = Operation::Settle(Settle {
-                id: shard.id(&record.id, at),
+                id: shard.id(&id, at),
                 amounts,
                 holds: if reservation.confirmed { Vec::new() } else { shard.holds.clone() },
-                record: (at == 0).then(|| record.clone()),
+                record: record.take(),
                 again_ms,
             });
-            tell(self.platform, &shard.name, &settle).await;
+            async move { tell(self.platform, &shard.name, &settle).await }
         }))
         .await;
     }
