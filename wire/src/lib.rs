@@ -11,7 +11,6 @@
 //! - [`resume`]: how a stream that broke off goes on elsewhere.
 //! - [`usage`]: token counts.
 //! - [`path`]: paths that are the same as another one.
-//! - [`period`]: what the server did within an hour.
 #![forbid(unsafe_code)]
 
 pub mod header;

@@ -150,6 +150,8 @@ fn contract(setup: &Setup) -> Result<Vec<Check>> {
     hosts.env("MOEGATE_SPIN_HOST", spin_host);
     let mut crossings = node.script(&setup.root.join("tests/contract/crossings.mjs"));
     crossings.env("MOEGATE_CONTRACT_WORKER", &worker);
+    let mut ledger = node.script(&setup.root.join("tests/contract/ledger.mjs"));
+    ledger.env("MOEGATE_CONTRACT_WORKER", &worker);
     let mut spin_host = setup.cargo("test");
     spin_host.args(["--quiet", "--package", "spin-host", "--bins", "--test", "host", "--no-fail-fast"]);
     spin_host.env("MOEGATE_SPIN_GUEST", build::spin_guest(setup, &setup.root.join("build/spin-host"))?);
@@ -158,6 +160,7 @@ fn contract(setup: &Setup) -> Result<Vec<Check>> {
         check("behaviours on every host", hosts),
         check("the Spin host and its hazards", spin_host),
         check("crossings into wasm", crossings),
+        check("the ledger on workerd", ledger),
     ])
 }
 

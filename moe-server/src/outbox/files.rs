@@ -132,6 +132,11 @@ impl Files {
         if self.current.as_ref().is_some_and(|(_, segment)| segment.last <= upto && segment.bytes > kept) {
             self.close();
         }
+        let last = self.closed.iter().map(|segment| segment.last).max();
+        if let (None, Some(last)) = (&self.current, last.filter(|last| *last > upto)) {
+            // Those of before are not appended to, and one of them stays. Named for what will come next.
+            self.current = Some(create(&self.folder, last + 1)?);
+        }
         let mut noted = Ok(());
         if let Some((file, segment)) = &mut self.current {
             let line = encode(&Line::Acked { acked: upto })?;
