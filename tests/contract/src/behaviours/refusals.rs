@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub(super) const ALL: &[Behaviour] = &[
     Behaviour::new(
         "stream_options_refused",
-        "an origin that refuses the `stream_options` which the gateway added is asked once more without them, beside the budget, and the next time at once; its streams are unmetered",
+        "an origin that refuses the `stream_options` which the gateway added is asked once more without them, beside the budget, and the next time at once; its streams are unmetered, at the most that they can have cost",
         stream_options,
     ),
     Behaviour::new(

@@ -15,7 +15,7 @@ The routes of these tables:
 - *fallback*: `first`, then `second`, which works; three attempts.
 - *continue*: the same with `continue = true`.
 
-\"Asked for\" is how: a stream, an unstreamed answer, or either. \"Calls\" are those that have reached an origin, counted there. \"Recorded\" is what stands in the usage records, one for each attempt: the failure's name as in `on`, and how it ended where that is something else than `error`; `complete` is an attempt that worked. `[DONE]` comes at the end of whole answers and of nothing else.
+\"Asked for\" is how: a stream, an unstreamed answer, or either. \"Calls\" are those that have reached an origin, counted there. \"Recorded\" is what stands in the account's records, one for each attempt: the failure's name as in `on`, and how it ended where that is something else than `error`; `complete` is an attempt that worked. An attempt that reached nobody, or was refused (3xx, 4xx, 503), costs nothing; a stream that was cut costs what came of it, and any other failed attempt the most that it can have cost, marked `estimated`, unless our own server's receipt says it exactly. `[DONE]` comes at the end of whole answers and of nothing else.
 ";
 
 /// The page.
