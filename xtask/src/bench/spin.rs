@@ -27,8 +27,11 @@ pub(super) fn start(setup: &Setup, folder: &Path, variables: &[(&str, &str)]) ->
     let variant =
         build::Variant { config: Some("bench/gateway-spin/moegate.toml"), quiet: true, ..Default::default() };
     let gateway = build::spin(setup, &folder.join("spin"), &variant)?;
-    let subjects =
-        [("pass-through", &pass_through, true), ("moegate", &gateway, true), ("moegate, no sync", &gateway, false)];
+    let subjects = [
+        ("pass-through", &pass_through, true),
+        ("moegate", &gateway, true),
+        ("moegate, no sync", &gateway, false),
+    ];
     let ports = free_ports(subjects.len())?;
     let mut bed = Bed { running: Vec::new(), places: Vec::new() };
     for (process, ((name, component, synced), port)) in subjects.into_iter().zip(ports).enumerate() {
