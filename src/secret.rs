@@ -266,6 +266,7 @@ mod tests {
             limits: Vec::new(),
             prefill: Default::default(),
             stream_usage: Default::default(),
+            gpu_hour: None,
             models: vec![],
             fields: Default::default(),
             responses: None,

@@ -17,4 +17,7 @@ pub struct InstanceState {
     pub untold: Untold,
     /// When this instance looked for forgotten attempts, in Unix milliseconds.
     pub swept_ms: u64,
+    /// Until then the ledger seems not to answer, in Unix milliseconds.
+    #[cfg(feature = "fault-injection")]
+    pub ledger_down_until_ms: u64,
 }

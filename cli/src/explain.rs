@@ -9,6 +9,7 @@ use moegate_wire::Nanodollars;
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// The request, and who sends it.
 pub(crate) struct Explain {
@@ -51,6 +52,7 @@ pub(crate) fn run(config: &Config, explain: &Explain) -> Result<String, String> 
     let route = routing::find(config, key, &facts.model).map_err(|error| error.message.into_owned())?;
     let headers = headers(&explain.headers)?;
     let context = RouteContext {
+        now_ms: now_ms(),
         model: &facts.model,
         key,
         stream: facts.stream,
@@ -69,6 +71,12 @@ pub(crate) fn run(config: &Config, explain: &Explain) -> Result<String, String> 
     let _ = planned(&mut text, &plan, &context);
     let _ = afterwards(&mut text, route, &context);
     Ok(text)
+}
+
+/// Prices may hold from some day on.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn headers(given: &[(String, String)]) -> Result<HeaderMap, String> {
@@ -138,7 +146,7 @@ fn planned(text: &mut String, plan: &Plan<'_>, context: &RouteContext<'_>) -> st
     for (number, target) in (1..).zip(&plan.targets) {
         let kind = target.origin.kind.name();
         writeln!(text, "  {number}. {} ({kind}), model `{}`", target.origin.name, target.model.name)?;
-        let cost = estimate(context.size, target);
+        let cost = estimate(context.size, target, context.now_ms);
         let dear = plan.route.budget.dollars.is_some_and(|limit| cost > limit.nanodollars());
         let dear = if dear { ", more than the budget: it is left out" } else { "" };
         writeln!(text, "     price: about {} dollars{dear}", Nanodollars(cost).to_dollars())?;

@@ -1,8 +1,12 @@
 //! The command `moegate`.
 
 mod check;
+mod decimal;
 mod explain;
 mod import;
+mod plan;
+mod reconcile;
+mod rows;
 
 use check::{Check, Manifest};
 use explain::Explain;
@@ -10,6 +14,8 @@ use import::Import;
 use lexopt::prelude::*;
 use moegate_config::authoring;
 use moegate_config::key::NewKey;
+use plan::Plan;
+use reconcile::Reconcile;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -32,6 +38,29 @@ Commands:
       --model NAME    what clients ask for, where the file does not say; may be given more than once
       --provider SLUG=NAME
                       the provider behind a virtual key of Portkey; may be given more than once
+  reconcile INVOICE.csv --usage ROWS.jsonl
+                    compare a provider's invoice or usage export (OpenAI's, Anthropic's, or a plain one) with the ledger's
+                    export, by UTC day and model; exit 0: equal, 1: they differ, 2: a file is not what it should be. One of
+                    the files may be `-`: from standard input
+      --origin NAME   only attempts at that origin
+      --tolerance D   by how many dollars the cost of a line may differ (default: 0)
+      --json          print JSON
+  plan --gpu-hour DOLLARS [--usage ROWS.jsonl]
+                    what a million output tokens cost on own GPUs at the measured utilisation, what they cost elsewhere, and
+                    from where on own GPUs are cheaper; exit 2: something is missing or wrong
+      --gpus N        how many are paid for (default: 1), each with a server of its own
+      --origin NAME   with --usage: the origin that the GPUs are or would be (default: those that report busy time)
+      --billed-hours H
+                      with --usage: how long the GPUs were paid for (default: from the first attempt to the last)
+      --tokens-per-second N
+                      output tokens of all the GPUs while they are busy (default: measured)
+      --output-tokens-per-day N, --input-tokens-per-day N, --cached-tokens-per-day N
+                      the load, without --usage; cached ones are part of the input
+      --price-input D, --price-cached D, --price-output D
+                      elsewhere, in dollars per million tokens (default: what third parties' attempts cost)
+      --ops-hours-per-month H, --ops-hourly D
+                      the work that own GPUs make, and what an hour of it costs
+      --json          print JSON
   keys new          make a client key: the key for its holder, the hash for the gateway
       --name NAME     the name that usage records will show (default: app)
   schema            print the JSON Schema of moegate.toml
@@ -44,6 +73,8 @@ enum Command {
     Help,
     Check(Check),
     Import(Import),
+    Reconcile(Reconcile),
+    Plan(Box<Plan>),
     NewKey { name: String },
     Schema,
     Reference,
@@ -66,6 +97,8 @@ fn main() -> ExitCode {
             eprint!("{}", imported.notes);
             Ok(())
         }),
+        Command::Reconcile(what) => return finish(reconcile::run(&what)),
+        Command::Plan(what) => return finish(plan::run(&what)),
         Command::NewKey { name } => new_key(&name),
         Command::Schema => print(&authoring::schema()),
         Command::Reference => print(&authoring::reference()),
@@ -80,6 +113,24 @@ fn main() -> ExitCode {
     }
 }
 
+/// What a command for scripts found out.
+struct Answer {
+    text: String,
+    is_yes: bool,
+}
+
+/// Exit status 0: yes, 1: no, 2: that could not be found out.
+fn finish(answer: Result<Answer, String>) -> ExitCode {
+    match answer.and_then(|answer| print(&answer.text).map(|()| answer.is_yes)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
 fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
     let mut words = Vec::new();
     let (mut name, mut platform, mut manifest) = (None, None, None);
@@ -87,6 +138,14 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
     let (mut models, mut providers) = (Vec::new(), BTreeMap::new());
     while let Some(argument) = arguments.next()? {
         match argument {
+            Value(word) if words.is_empty() && word == "reconcile" => {
+                return Ok(reconcile::parse(&mut arguments)?.map_or(Command::Help, Command::Reconcile));
+            }
+            Value(word) if words.is_empty() && word == "plan" => {
+                return Ok(
+                    plan::parse(&mut arguments)?.map_or(Command::Help, |plan| Command::Plan(Box::new(plan)))
+                );
+            }
             Value(word) => words.push(word.string()?),
             Short('h') | Long("help") => return Ok(Command::Help),
             Long("name") => name = Some(arguments.value()?.string()?),

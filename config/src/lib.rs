@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod cors;
+mod day;
 mod fields;
 pub mod key;
 mod kind;
@@ -13,6 +14,7 @@ mod limit;
 mod money;
 mod origin;
 mod policy;
+mod price;
 mod rule;
 mod validate;
 
@@ -20,12 +22,14 @@ mod validate;
 pub mod authoring;
 
 pub use cors::Cors;
+pub use day::Day;
 pub use fields::{DENIED_FIELDS, DeniedAction, FieldPolicy, is_harmless, is_same_field};
 pub use kind::Kind;
-pub use limit::{Ledger, LedgerStore, Limit, OnLedgerFailure, Tenant, Window};
+pub use limit::{Ledger, LedgerStore, Limit, OnLedgerFailure, ReserveOrder, Tenant, Window};
 pub use money::DollarsPerMillion;
-pub use origin::{Authority, Aws, Model, Origin};
+pub use origin::{Authority, Aws, Origin};
 pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, StreamUsage, Timeouts};
+pub use price::{Model, PastPrice, PriceStep};
 pub use rule::{Condition, Leaf, Part, Rule, RuleTable};
 pub use validate::Problem;
 

@@ -71,6 +71,8 @@ pub struct Tenant {
 pub struct Ledger {
     /// The kind of store.
     pub store: LedgerStore,
+    /// When an attempt is sent whose reservation no limit can refuse.
+    pub reserve: ReserveOrder,
     /// Days for which the records of single attempts are kept; their sums by hour stay. 1 to 3650.
     pub keep_days: u32,
     /// Minutes for which our own server is asked for the receipt of an attempt that is not accounted for; after that its
@@ -80,7 +82,12 @@ pub struct Ledger {
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { store: LedgerStore::default(), keep_days: 90, receipt_minutes: 60 }
+        Self {
+            store: LedgerStore::default(),
+            reserve: ReserveOrder::default(),
+            keep_days: 90,
+            receipt_minutes: 60,
+        }
     }
 }
 
@@ -96,6 +103,20 @@ pub enum LedgerStore {
     /// A record under a key of its own, written when an answer has ended, for hosts without a database. A crash loses the
     /// records of what it interrupts, and there are no limits.
     KeyValue,
+}
+
+/// When an attempt is sent. Where a limit may refuse it, always after its reservation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ReserveOrder {
+    /// When its reservation is durable: nothing is sent that could be lost from the account. Costs the time to the ledger
+    /// and back.
+    #[default]
+    First,
+    /// At the same time; the client gets nothing before the reservation is durable. What is sent while the ledger cannot be
+    /// reached, by an instance that then ends before it can be, stands in the log only. On Spin as `first`.
+    Meanwhile,
 }
 
 /// What happens to requests while the ledger cannot be reached.

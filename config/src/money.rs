@@ -14,11 +14,8 @@ impl DollarsPerMillion {
     /// # Errors
     /// A sentence for the person who wrote it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!(
-                "`{text}` is not a price: write dollars per million tokens as a decimal string, such as \"0.15\""
-            )
-        };
+        let wrong =
+            || format!("`{text}` is not a price: write dollars as a decimal string, such as \"0.15\"");
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         if !digits(whole) || !digits(fraction) {
@@ -30,9 +27,9 @@ impl DollarsPerMillion {
         let whole: u64 = whole.parse().map_err(|_| wrong())?;
         let fraction: u64 = format!("{fraction:0<9}").parse().map_err(|_| wrong())?;
         let nano = whole.checked_mul(1_000_000_000).and_then(|nano| nano.checked_add(fraction));
-        nano.filter(|&nano| nano <= 1_000_000_000_000_000).map(Self).ok_or_else(|| {
-            format!("`{text}` is more than a million dollars per million tokens; that must be a slip")
-        })
+        nano.filter(|&nano| nano <= 1_000_000_000_000_000)
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is more than a million dollars; that must be a slip"))
     }
 }
 

@@ -1,7 +1,6 @@
-//! Origins: where requests may go, with what key, at what price.
+//! Origins: where requests may go, with what key.
 
-use crate::{Breaker, DollarsPerMillion, FieldPolicy, Kind, Limit, Prefill, StreamUsage};
-use moegate_wire::Price;
+use crate::{Breaker, Dollars, FieldPolicy, Kind, Limit, Model, Prefill, StreamUsage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -65,6 +64,10 @@ pub struct Origin {
     /// Which members of a request's body go to it.
     #[serde(default, skip_serializing_if = "FieldPolicy::is_default")]
     pub fields: FieldPolicy,
+    /// Only for kind `moegate`: US dollars for an hour of its GPUs, as a string such as `"2.49"`. A request costs its share
+    /// by the time that the origin measures for it, beside the prices of tokens, which may then be absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_hour: Option<Dollars>,
     /// The models it serves and what they cost.
     pub models: Vec<Model>,
 }
@@ -89,44 +92,6 @@ pub struct Aws {
     /// The name of the platform secret that holds a session token, for temporary credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_token: Option<String>,
-}
-
-/// A model at an origin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Model {
-    /// As the origin knows it.
-    pub name: String,
-    /// Price of prompt tokens.
-    pub input: DollarsPerMillion,
-    /// Price of prompt tokens served from a cache. Default: as `input`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cached_input: Option<DollarsPerMillion>,
-    /// Price of prompt tokens that are written to a cache (Anthropic). Default: as `input`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache_write: Option<DollarsPerMillion>,
-    /// Price of completion tokens, reasoning included.
-    pub output: DollarsPerMillion,
-    /// The most tokens of prompt and answer together: after `context_length` only models with more are tried. Default: not
-    /// known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub context_tokens: Option<u32>,
-    /// The most completion tokens, where an API wants a limit and the client sent none (Anthropic). Default: 8192.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_output_tokens: Option<u32>,
-}
-
-impl Model {
-    #[must_use]
-    pub fn price(&self) -> Price {
-        Price {
-            input: self.input.0,
-            cached_input: self.cached_input.unwrap_or(self.input).0,
-            cache_write: self.cache_write.unwrap_or(self.input).0,
-            output: self.output.0,
-        }
-    }
 }
 
 /// Scheme and authority of a URL, the thing a secret is bound to.

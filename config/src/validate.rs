@@ -4,6 +4,7 @@ mod cors;
 mod headers;
 mod limits;
 mod origin;
+mod price;
 mod routes;
 
 use crate::{Config, Gateway, KeyHash, Origin};
@@ -128,7 +129,9 @@ impl Config {
             problems.cors(cors);
         }
         for (i, origin) in self.origins.iter().enumerate() {
-            problems.origin(&format!("origins[{i}]"), origin);
+            let path = format!("origins[{i}]");
+            problems.origin(&path, origin);
+            problems.prices(&path, origin);
         }
         problems.unique(
             self.origins.iter().enumerate().map(|(i, o)| (format!("origins[{i}].name"), o.name.as_str())),

@@ -49,9 +49,9 @@ fn a_good_one_is_good_everywhere() {
 #[test]
 fn each_platform_refuses_what_it_cannot_honour_and_no_other_does() {
     let table: &[(&str, &str, &[Platform], &str, &str)] = &[
-        ("\"FAR_KEY\"", "\"USAGE\"", &[Platform::Workers], "origins[0].secret", "KV binding"),
+        ("\"FAR_KEY\"", "\"USAGE\"", &[Platform::Workers], "origins[0].secret", "a binding of"),
         ("\"FAR_KEY\"", "\"FAR_2_KEY\"", SPIN, "origins[0].secret", "cannot be a Spin variable"),
-        ("\"FAR_SPARE\"", "\"USAGE\"", &[Platform::Workers], "origins[0].spare_secrets[0]", "KV binding"),
+        ("\"FAR_SPARE\"", "\"LEDGER\"", &[Platform::Workers], "origins[0].spare_secrets[0]", "a binding of"),
         ("\"FAR_SPARE\"", "\"FAR_2\"", SPIN, "origins[0].spare_secrets[0]", "cannot be a Spin variable"),
         ("\"FAR_ACCESS\"", "\"FAR_2\"", SPIN, "origins[0].secret_headers.CF-Access-Client-Secret", "`KEY2`"),
         ("\"APP_SHA256\"", "\"APP__SHA256\"", SPIN, "keys[0].sha256_secret", "single `_`"),

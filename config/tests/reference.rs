@@ -14,7 +14,11 @@ fn every_field_has_its_line() {
     let page = authoring::reference();
     for (name, definition) in definitions() {
         let fields = definition["properties"].as_object().into_iter().flatten();
-        for (field, _) in fields.filter(|(field, _)| *field != "models" || name != "Origin") {
+        // Arrays of tables have sections of their own.
+        let is_section = |field: &str| {
+            [format!(".{field}]]`\n"), format!("## `{field}`\n")].iter().any(|title| page.contains(title))
+        };
+        for (field, _) in fields.filter(|(field, _)| !is_section(field)) {
             assert!(page.contains(&format!("\n| `{field}` | ")), "{name}.{field}");
         }
     }

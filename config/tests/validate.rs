@@ -49,8 +49,9 @@ fn a_good_one_survives_being_compiled_in() {
     let json = authoring::to_json(&config).unwrap();
     assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config);
     assert_eq!(config.secret_names(), ["APP_SHA256", "FAR_ACCESS", "FAR_KEY", "FAR_SPARE", "OWN_KEY"]);
-    let price = config.origin("far").unwrap().model("big").unwrap().price();
-    assert_eq!((price.input, price.cached_input, price.output), (1_000_000_000, 500_000_000, 2_000_000_000));
+    let far = config.origin("far").unwrap();
+    let rates = far.price_at(far.model("big").unwrap(), 0).rates;
+    assert_eq!((rates.input, rates.cached_input, rates.output), (1_000_000_000, 500_000_000, 2_000_000_000));
 }
 
 #[test]

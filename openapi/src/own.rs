@@ -4,6 +4,8 @@ use crate::table::{Api, Endpoint, JSON, Key, Kind, Object, count, map, object, t
 
 pub const ENDPOINTS: &[Endpoint] = &[
     page("/usage", "getUsage", "What was used, summed.", Key::Admin, &USAGE),
+    page("/usage/export", "exportUsage", "Every row of a time, as lines of JSON or CSV.", Key::Admin, &EXPORT),
+    page("/requests/{id}", "getRequest", "The rows of one request.", Key::Admin, &REQUEST),
     page("/health", "getHealth", "Whether the gateway answers.", Key::None, &HEALTH),
     page("/openapi.json", "getOpenApi", "This document.", Key::None, &DOCUMENT),
 ];
@@ -27,11 +29,24 @@ struct Answer {
 
 const USAGE: Answer = Answer {
     query: &[
-        text("period", "A year, month or day in UTC: 2026, 2026-11, 2026-11-21."),
+        text("period", "A year, month, day or hour in UTC: 2026, 2026-11, 2026-11-21, 2026-11-21T16."),
+        text("by", "One more dimension: hour, day, user or tag."),
         text("cursor", "The next_cursor of an earlier answer."),
     ],
     answers: &[(JSON, Kind::Object(&REPORT))],
 };
+
+const EXPORT: Answer = Answer {
+    query: &[
+        text("since", "Unix seconds, or a day or hour in UTC."),
+        text("until", "The same; not in it."),
+        text("format", "jsonl or csv."),
+        text("cursor", "The next_cursor of an earlier answer."),
+    ],
+    answers: &[("application/x-ndjson", Kind::Map), ("text/csv", Kind::Map)],
+};
+
+const REQUEST: Answer = Answer { query: &[], answers: &[(JSON, Kind::Map)] };
 
 const HEALTH: Answer = Answer { query: &[], answers: &[(JSON, Kind::Object(&STATUS))] };
 

@@ -1,6 +1,6 @@
 //! What an origin says of the tokens that were used, put together.
 
-use moegate_wire::{Nanodollars, Usage};
+use moegate_wire::{Nanodollars, Price, Usage};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -18,17 +18,21 @@ impl From<Usage> for Counts {
 }
 
 impl Counts {
+    /// What that costs. Where time costs too, only the origin has measured it: it was told the price, and what it says that
+    /// it cost holds.
+    #[must_use]
+    pub fn cost(&self, price: &Price) -> Nanodollars {
+        match self.upstream_cost {
+            Some(cost) if price.gpu_hour > 0 => cost,
+            _ => price.cost(&self.usage, 0),
+        }
+    }
+
     /// Takes in what came later in the same stream. Counts only grow: what is larger holds, so a chunk of zeros takes
     /// nothing away.
     pub fn grow(&mut self, later: Self) {
         let (old, new) = (self.usage, later.usage);
-        let usage = Usage {
-            prompt: old.prompt.max(new.prompt),
-            cached: old.cached.max(new.cached),
-            cache_write: old.cache_write.max(new.cache_write),
-            completion: old.completion.max(new.completion),
-            reasoning: old.reasoning.max(new.reasoning),
-        };
+        let usage = old.max(&new);
         // Whoever said all of it knows best whether it had to be inferred.
         self.inferred = if usage == new { later.inferred } else { self.inferred || usage != old };
         self.usage = usage;
@@ -43,6 +47,19 @@ mod tests {
     fn counts(prompt: u64, completion: u64, inferred: bool) -> Counts {
         let usage = Usage { prompt, completion, ..Usage::default() };
         Counts { usage, inferred, upstream_cost: None }
+    }
+
+    #[test]
+    fn who_measures_the_time_says_the_cost() {
+        let price = Price::from(moegate_wire::Rates::of_tokens(1_000_000, 2_000_000));
+        let timed = Price { gpu_hour: 1, ..price.clone() };
+        let own = counts(9, 5, false);
+        let told = Counts { upstream_cost: Some(Nanodollars(7)), ..own };
+        for (counts, price, nano) in
+            [(own, &price, 19), (told, &price, 19), (own, &timed, 19), (told, &timed, 7)]
+        {
+            assert_eq!(counts.cost(price), Nanodollars(nano), "{counts:?} {price:?}");
+        }
     }
 
     #[test]

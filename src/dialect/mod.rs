@@ -20,6 +20,7 @@ mod format;
 mod gemini;
 pub(crate) mod json;
 mod json_writer;
+mod media;
 mod members;
 mod openai;
 #[cfg(test)]

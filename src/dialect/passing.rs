@@ -11,19 +11,22 @@ use super::partial::{KeptWriter, Partial};
 use super::through::{LARGEST, Through, ThroughCodec};
 use super::{ClientDialect, errors};
 use crate::error::ApiError;
-use crate::payload::Edit;
+use crate::payload::{Edit, edited};
 use crate::stream::sse;
+use std::borrow::Cow;
 
 /// See the module.
 pub(super) struct Passing {
     pub(super) dialect: &'static dyn ClientDialect,
     pub(super) client: &'static dyn ClientFormat,
     pub(super) origin: &'static dyn OriginFormat,
-    /// What of the answer has to change.
-    pub(super) edits: fn(&str, &Counts, &AnswerContext) -> Vec<Edit>,
+    /// What of an answer, or of the data of a stream's event, has to change to say its cost.
+    pub(super) edits: CostEdits,
     /// The event behind a stream's finish reason; empty where the API has none.
     pub(super) end_mark: &'static str,
 }
+
+pub(super) type CostEdits = fn(&str, &Counts, &AnswerContext) -> Vec<Edit>;
 
 impl Passing {
     fn through(&self) -> Through {
@@ -83,6 +86,7 @@ impl Exchange for Passing {
         let partial = options.partial.take().filter(|_| !options.several);
         codec.kept =
             partial.map(|partial| Kept { partial, writer: self.client.writer(&options.context, true) });
+        codec.cost = Some((self.edits, options.context));
         Box::new(codec)
     }
 }
@@ -113,6 +117,8 @@ pub(super) struct PassingCodec {
     counts: Option<Counts>,
     finished: bool,
     kept: Option<Kept>,
+    /// What writes the cost beside the counts, once all of the answer has come.
+    cost: Option<(CostEdits, AnswerContext)>,
 }
 
 impl PassingCodec {
@@ -123,7 +129,34 @@ impl PassingCodec {
         end_mark: &'static str,
     ) -> Self {
         let reader = origin.reader();
-        Self { dialect, origin, reader, plain_errors, end_mark, counts: None, finished: false, kept: None }
+        Self {
+            dialect,
+            origin,
+            reader,
+            plain_errors,
+            end_mark,
+            counts: None,
+            finished: false,
+            kept: None,
+            cost: None,
+        }
+    }
+
+    /// The event with its cost, where it tells the counts of all that was generated. Not one whose data has several lines,
+    /// or is not UTF-8: it passes as it is.
+    fn with_cost(&self, event: &[u8], data: &Cow<'_, str>, deltas: &[Delta<'_>]) -> Option<Vec<u8>> {
+        let tells = self.finished && deltas.iter().any(|delta| matches!(delta, Delta::Usage(_)));
+        let (true, Some((edits, context)), Some(counts), Cow::Borrowed(data)) =
+            (tells, &self.cost, &self.counts, data)
+        else {
+            return None;
+        };
+        let before = data.as_ptr() as usize - event.as_ptr() as usize;
+        let mut edits = edits(data, counts, context);
+        for edit in &mut edits {
+            edit.span = edit.span.start + before..edit.span.end + before;
+        }
+        (!edits.is_empty()).then(|| edited(event, edits))
     }
 }
 
@@ -149,7 +182,9 @@ impl StreamCodec for PassingCodec {
         }
         read.usage = self.counts;
         read.begun = !begun && (read.content || self.finished);
-        let mut output = Output::Pass;
+        let is_part = matches!(kind, EventKind::Data | EventKind::End);
+        let priced = if is_part { self.with_cost(event, &data, &deltas) } else { None };
+        let mut output = priced.map_or(Output::Pass, Output::Replace);
         match kind {
             EventKind::Data => {}
             EventKind::End if self.finished => read.end = true,

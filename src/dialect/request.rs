@@ -1,11 +1,13 @@
 //! A request for a generation, as far as the gateway must know it.
 
 use super::counts::Counts;
+use super::json::string;
 use super::partial::Partial;
 use crate::config::{Model, Origin, Prefill};
 use crate::error::ApiError;
 use crate::payload::Edit;
 use moegate_wire::Usage;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -18,6 +20,8 @@ pub struct RequestFacts {
     /// Whether the client asked for the counts in a stream.
     pub include_usage: bool,
     pub size: RequestSize,
+    /// The client's own end user, as it names them: at most [`LONGEST_USER`] characters of it.
+    pub user: Option<String>,
     /// Where in the body the conversation stands: what replicas are chosen by.
     pub conversation: Range<usize>,
     /// How a stream is written.
@@ -34,14 +38,28 @@ pub enum StreamForm {
     JsonArray,
 }
 
+/// So many characters of an end user's name are kept.
+pub const LONGEST_USER: usize = 128;
+
+/// The end user that a member of a request names.
+pub(super) fn user_of(member: Option<&RawValue>) -> Option<String> {
+    let name: String = string(member?)?.chars().take(LONGEST_USER).collect();
+    (!name.is_empty()).then_some(name)
+}
+
 /// How large a request is, roughly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RequestSize {
     pub body_bytes: usize,
     /// The most completion tokens that the client wants, for each choice.
     pub max_tokens: Option<u64>,
     /// How many answers it wants (OpenAI's `n`).
     pub choices: u64,
+    /// Images, sounds and files in it, inline or by URL, which come to other numbers of tokens than their bytes. They are
+    /// told by their names, as clients write them: one that is written with JSON's escapes is not seen.
+    pub media: u64,
+    /// How many images it wants, where images are all that is generated.
+    pub images: u64,
 }
 
 /// Bytes of text for a token, roughly: enough to compare prompts with thresholds and prices with each other.

@@ -8,7 +8,7 @@ use crate::dialect::{AttemptEntry, AttemptNote};
 use crate::resilience::health::BreakerState;
 use crate::routing::Target;
 use crate::secret::OriginSecrets;
-use moegate_wire::Ending;
+use moegate_wire::{Ending, Nanodollars};
 use std::fmt::Write;
 
 pub(super) struct Attempt<'a> {
@@ -40,6 +40,11 @@ impl Attempt<'_> {
     /// Whether only our own server's receipt says what it used.
     pub(super) fn needs_receipt(&self) -> bool {
         self.relayed || self.counts.is_none() && self.target.origin.kind == Kind::Moegate
+    }
+
+    /// What it costs, by the price that held when it began.
+    pub(super) fn cost(&self, counts: &Counts) -> Nanodollars {
+        counts.cost(&self.target.price_at(self.began_ms))
     }
 
     fn reason(&self) -> &'static str {

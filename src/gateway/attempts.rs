@@ -11,14 +11,14 @@ use super::send::{self, SendError, Timeouts};
 use super::stream::both;
 use crate::config::{Failure, StreamMode, StreamUsage};
 use crate::dialect::partial::Partial;
-use crate::dialect::request::{CannotEncode, RequestSize};
+use crate::dialect::request::CannotEncode;
 use crate::dialect::{ClientRequest, Exchange};
 use crate::error::ApiError;
 use crate::platform::{Payload, Platform};
 use crate::resilience::health::AttemptResult;
 use crate::resilience::retry::{Decision, Exhausted};
 use crate::resilience::retry_after::retry_after_ms;
-use crate::routing::{Target, estimate};
+use crate::routing::Target;
 use crate::secret::OriginSecrets;
 use http::HeaderMap;
 use moegate_wire::{Ending, Usage};
@@ -205,14 +205,14 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         self.dropped = dropped;
         let breaker = self.platform.state(|state| state.health.breaker_state(target.index, began_ms));
         let timeouts = Timeouts::of(&target, began_ms, self.retry.deadline_ms());
-        let options = self.stream_options(&target, breaker, partial);
+        let options = self.stream_options(&target, began_ms, breaker, partial);
         let (stream, limit) = (self.facts.stream, self.limit);
         let reading = receive::Reading { exchange, options, stream, mode, limit, timeouts, began_ms };
         let mut plan = self.plan_reservation(&target, &id, began_ms);
         let (platform, on_failure) = (self.platform, self.route.on_ledger_failure);
         let mut unreserved = None;
         let sent = match &mut plan {
-            Some(plan) if plan.may_be_refused() => {
+            Some(plan) if self.reserves_first(plan) => {
                 self.limits = reserve::reserve(platform, plan, on_failure, began_ms).await?;
                 receive::exchange(platform, &mut self.watch, outbound, reading).await
             }
@@ -307,7 +307,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         };
         let nothing = judge::used_nothing(status).then(|| Usage::default().into());
         let again = added_usage && exchange.refuses_usage(status, body.bytes());
-        let context = self.answer_context(&attempt.target);
+        let context = self.answer_context(&attempt.target, attempt.began_ms);
         let judged =
             judge::answer(&attempt.target, &attempt.secrets, exchange, status, body.bytes(), &context);
         let (failure, whole) = match judged {
@@ -358,18 +358,9 @@ impl<'a, P: Platform> RequestContext<'a, P> {
     }
 
     /// What the origin asks to wait, in milliseconds.
-    fn retry_after(&self, headers: &HeaderMap) -> Option<u64> {
+    pub(super) fn retry_after(&self, headers: &HeaderMap) -> Option<u64> {
         let (ms, seconds) = (header_text(headers, "retry-after-ms"), header_text(headers, "retry-after"));
         retry_after_ms(ms, seconds, self.platform.now_ms())
-    }
-
-    fn failed(&mut self, at: usize, failure: Failure, headers: &HeaderMap) {
-        let now_ms = self.platform.now_ms();
-        if let Some(attempt) = self.attempts.last() {
-            self.retry.spend(could_have_cost(attempt, self.facts.size));
-        }
-        let wait_ms = self.retry_after(headers);
-        self.retry.failed(at, failure, wait_ms, now_ms, &mut self.rng);
     }
 
     /// Whether an origin is asked for the counts of a stream.
@@ -387,49 +378,5 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             let now_ms = self.platform.now_ms();
             self.platform.state(|state| state.refusals.refuse_usage(origin, now_ms));
         }
-    }
-
-    /// The client has left between two attempts: that is how the last one counts too.
-    fn cancelled(&mut self) {
-        if let Some(attempt) = self.attempts.last_mut() {
-            attempt.ending = Ending::Cancelled;
-        }
-    }
-
-    /// The stream that is under way is at its end.
-    pub(super) fn stream_completed(&mut self) {
-        self.stream_ended(AttemptResult::StreamCompleted);
-    }
-
-    /// The stream that is under way has broken off.
-    pub(super) fn stream_broken(&mut self, failure: Failure) {
-        let Some(attempt) = self.attempts.last_mut() else { return };
-        attempt.failure = Some(failure);
-        let target = attempt.target;
-        self.stream_ended(match AttemptResult::of(failure, None) {
-            AttemptResult::Failure => AttemptResult::StreamBroken,
-            other => other,
-        });
-        if let Some(at) = self.retry.position(target.index) {
-            self.failed(at, failure, &HeaderMap::new());
-        }
-    }
-
-    fn stream_ended(&mut self, result: AttemptResult) {
-        let Some(attempt) = self.attempts.last() else { return };
-        let rng = &mut self.rng;
-        self.platform.state(|state| {
-            state.health.end(&attempt.target, result, attempt.began_ms, attempt.ended_ms, rng);
-        });
-    }
-}
-
-/// Nano-dollars that count against the budget.
-fn could_have_cost(attempt: &Attempt<'_>, size: RequestSize) -> u64 {
-    match attempt.counts {
-        Some(counts) => attempt.target.model.price().cost(&counts.usage).0,
-        // It may have been a reset as well, but mostly nothing was reached.
-        None if attempt.failure == Some(Failure::Connect) => 0,
-        None => estimate(size, &attempt.target),
     }
 }

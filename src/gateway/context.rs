@@ -33,8 +33,7 @@ pub(super) struct RequestContext<'a, P: Platform> {
     /// The most bytes of a whole answer.
     pub(super) limit: usize,
     pub(super) facts: RequestFacts,
-    /// The end user and the tag that records get.
-    pub(super) user: Option<String>,
+    /// What records say that it belongs to.
     pub(super) tag: Option<String>,
     /// What is left of limits.
     pub(super) limits: Told,

@@ -97,7 +97,7 @@ fn body_of(request: Sent<'_>) -> String {
 
 fn judged(target: &Target<'_>, secrets: &OriginSecrets<'_>, status: u16, body: &[u8]) -> Judgement {
     let exchange = registry::chat_exchange();
-    let context = AnswerContext { price: target.model.price(), ..AnswerContext::default() };
+    let context = AnswerContext { price: target.price_at(NOW), ..AnswerContext::default() };
     judge::answer(target, secrets, exchange, status, body, &context)
 }
 
@@ -109,7 +109,7 @@ fn to_our_own_server_goes_a_ticket() {
     assert_eq!(header_of(&request, "authorization"), Some("Bearer sk-own-0123456789"));
     let ticket =
         Ticket::decode(header_of(&request, header::TICKET).unwrap(), b"sk-own-0123456789", 5).unwrap();
-    assert_eq!((ticket.request_id.as_str(), ticket.price.output), ("id1", 2_000_000_000));
+    assert_eq!((ticket.request_id.as_str(), ticket.price.rates.output), ("id1", 2_000_000_000));
     assert_eq!(header_of(&request, header::RESUME), None);
 }
 

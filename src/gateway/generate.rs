@@ -34,6 +34,7 @@ pub(super) async fn generate<P: Platform>(
     if let Err(error) = pipeline(platform, gateway, head, dialect, call, started_ms, &mut id).await {
         reply::refuse(platform, gateway.allowed(head), dialect, &error, Some(&id)).await;
     }
+    super::ledger::catch_up(platform).await;
 }
 
 async fn pipeline<P: Platform>(
@@ -88,6 +89,7 @@ async fn pipeline<P: Platform>(
         Rng::new(seed)
     };
     let route_context = RouteContext {
+        now_ms: started_ms,
         model: &facts.model,
         key,
         stream: facts.stream,
@@ -115,7 +117,6 @@ async fn pipeline<P: Platform>(
         started_ms,
         limit: config.gateway.max_body_mib as usize * 1024 * 1024,
         facts,
-        user: None,
         tag: tag(head),
         limits: Told::default(),
         retry: RetryState::new(plan, started_ms),

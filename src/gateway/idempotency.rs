@@ -1,13 +1,14 @@
 //! Requests that come again with the same `Idempotency-Key`.
 
 use super::cors::Allowed;
-use super::ledger::ask;
+use super::ledger::{ask, catch_up, tell};
 use super::reply::{self, insert};
 use crate::error::ApiError;
 use crate::ledger::{Operation, Outcome, operation as ledger};
 use crate::platform::{Payload, Platform};
 use crate::resilience::idempotency::{Claim, Fingerprint, Owner, StoredReply};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// How often a repeat looks whether the first is answered, here and elsewhere.
@@ -22,6 +23,15 @@ pub(super) struct FirstClaim<'p, P: Platform> {
     window_ms: u64,
     /// Where the claim stands for all instances; none where nobody else is asked.
     shared: Option<Shared<'p>>,
+    /// Whether nothing of it is left there to be given back.
+    over: Cell<bool>,
+}
+
+impl<'p> Shared<'p> {
+    fn forget(self, fingerprint: &Fingerprint) -> Option<(&'p str, Operation)> {
+        let Self::Ledger(shard, owner) = self else { return None };
+        Some((shard, Operation::Forget { key: fingerprint.storage_key(), owner: owner.to_owned() }))
+    }
 }
 
 /// Where other instances look.
@@ -41,7 +51,17 @@ pub(super) enum Claimed<'p, P: Platform> {
 
 impl<P: Platform> Drop for FirstClaim<'_, P> {
     fn drop(&mut self) {
-        self.platform.state(|state| state.idempotency.release(&self.fingerprint, self.owner));
+        let forget =
+            self.shared.filter(|_| !self.over.get()).and_then(|shared| shared.forget(&self.fingerprint));
+        self.platform.state(|state| {
+            state.idempotency.release(&self.fingerprint, self.owner);
+            // The work was dropped: the ledger learns it with the next request.
+            if let Some((shard, operation)) = forget
+                && let Ok(operation) = serde_json::to_string(&operation)
+            {
+                state.untold.push(shard, operation);
+            }
+        });
     }
 }
 
@@ -57,6 +77,7 @@ impl<P: Platform> FirstClaim<'_, P> {
     /// And for those elsewhere.
     pub(super) async fn share(&self, stored: &StoredReply) {
         let Some(shared) = self.shared else { return };
+        self.over.set(true);
         let Ok(reply) = serde_json::to_string(stored) else { return };
         let key = self.fingerprint.storage_key();
         match shared {
@@ -72,9 +93,9 @@ impl<P: Platform> FirstClaim<'_, P> {
 
     /// There is no answer to keep: the next one tries.
     pub(super) async fn forget(&self) {
-        if let Some(Shared::Ledger(shard, owner)) = self.shared {
-            let forget = Operation::Forget { key: self.fingerprint.storage_key(), owner: owner.to_owned() };
-            let _forgotten = ask(self.platform, shard, &forget).await;
+        self.over.set(true);
+        if let Some((shard, forget)) = self.shared.and_then(|shared| shared.forget(&self.fingerprint)) {
+            tell(self.platform, shard, &forget).await;
         }
     }
 }
@@ -106,7 +127,7 @@ pub(super) async fn claim<'p, P: Platform>(
         }
     };
     let shared = fingerprint.is_chosen().then_some(shared);
-    let first = FirstClaim { platform, fingerprint, owner, window_ms, shared };
+    let first = FirstClaim { platform, fingerprint, owner, window_ms, shared, over: Cell::new(false) };
     let claimed = match shared {
         None => None,
         Some(Shared::Ledger(shard, id)) => first.claim_in_ledger(shard, id, until_ms).await?,
@@ -115,6 +136,10 @@ pub(super) async fn claim<'p, P: Platform>(
             stored.and_then(|reply| first.read(&reply))
         }
     };
+    if claimed.is_some() {
+        // What stands there is another's.
+        first.over.set(true);
+    }
     match claimed {
         Some(Claim::Again(stored)) => {
             replay(platform, allowed, &stored).await;
@@ -133,6 +158,8 @@ impl<P: Platform> FirstClaim<'_, P> {
 
     /// `None`: it is the first of all instances.
     async fn claim_in_ledger(&self, shard: &str, id: &str, until_ms: u64) -> Result<Option<Claim>, ApiError> {
+        // A claim of this instance's whose work was dropped may stand there still.
+        catch_up(self.platform).await;
         loop {
             let now_ms = self.platform.now_ms();
             let claim = Operation::Claim(ledger::Claim {
@@ -146,7 +173,7 @@ impl<P: Platform> FirstClaim<'_, P> {
                 Ok(Outcome::Claimed(ledger::Claimed::First)) => return Ok(None),
                 Ok(Outcome::Claimed(ledger::Claimed::Differs)) => return Ok(Some(Claim::Differs)),
                 Ok(Outcome::Claimed(ledger::Claimed::Again { reply })) => return Ok(self.read(&reply)),
-                Ok(Outcome::Claimed(ledger::Claimed::Running)) if now_ms < until_ms => {
+                Ok(Outcome::Claimed(ledger::Claimed::Running)) if now_ms + ASK_AGAIN_MS < until_ms => {
                     self.platform.sleep(ASK_AGAIN_MS).await;
                 }
                 Ok(Outcome::Claimed(ledger::Claimed::Running)) => return Err(ApiError::still_running()),

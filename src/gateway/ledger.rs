@@ -19,14 +19,25 @@ pub(super) async fn ask<P: Platform>(
     shard: &str,
     operation: &Operation,
 ) -> Result<Outcome, StoreError> {
-    let operation = serde_json::to_string(operation).map_err(|_| StoreError)?;
+    let operation = written(operation)?;
     ask_with(platform, shard, &operation).await
+}
+
+/// Most are of a record's size.
+fn written(operation: &Operation) -> Result<String, StoreError> {
+    let mut text = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut text, operation).map_err(|_| StoreError)?;
+    String::from_utf8(text).map_err(|_| StoreError)
 }
 
 async fn ask_with<P: Platform>(platform: &P, shard: &str, operation: &str) -> Result<Outcome, StoreError> {
     for tried in 0..TRIES {
         if tried > 0 {
             platform.sleep(PAUSE_MS << (2 * (tried - 1))).await;
+        }
+        #[cfg(feature = "fault-injection")]
+        if platform.state(|state| state.ledger_down_until_ms) > platform.now_ms() {
+            continue;
         }
         let mut watch = Watch::new(platform);
         let until_ms = platform.now_ms() + TRY_MS;
@@ -43,7 +54,7 @@ async fn ask_with<P: Platform>(platform: &P, shard: &str, operation: &str) -> Re
 /// The same for what has to arrive in the end: where the ledger does not answer, the instance remembers the operation and
 /// sends it again behind later requests. It stands in the log too, since the instance may end before.
 pub(super) async fn tell<P: Platform>(platform: &P, shard: &str, operation: &Operation) {
-    let Ok(operation) = serde_json::to_string(operation) else { return };
+    let Ok(operation) = written(operation) else { return };
     if ask_with(platform, shard, &operation).await.is_ok() {
         return;
     }

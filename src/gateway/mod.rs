@@ -3,7 +3,7 @@
 //! - [`generate`]: that way, step by step. [`authenticate`], [`admit`], [`idempotency`]: before the first attempt.
 //! - [`overrides`]: what no client may choose.
 //! - [`context`]: one request and what has come of it. [`attempts`]: the loop. [`send`]: one exchange with an origin, up to
-//!   the commit point. [`judge`]: what a whole answer means.
+//!   the commit point. [`judge`]: what a whole answer means. [`outcome`]: what follows from an attempt's end.
 //! - [`access_token`]: what origins on Google's cloud want instead of a key.
 //! - [`cors`]: what browsers have to be told.
 //! - [`respond`]: the answer's way to the client; [`stream`]: the stream engine. [`reply`]: heads and errors.
@@ -25,6 +25,7 @@ mod generate;
 mod idempotency;
 mod judge;
 mod ledger;
+mod outcome;
 mod overrides;
 mod pages;
 mod receipts;
@@ -137,6 +138,12 @@ pub async fn handle<P: Platform>(platform: &P, gateway: &Gateway, head: Request<
                 }
                 #[cfg(feature = "fault-injection")]
                 (&Method::GET, "/__panic") => panic!("moegate-fault-injection"),
+                #[cfg(feature = "fault-injection")]
+                (&Method::GET, "/__ledger_down") => {
+                    let until_ms = platform.now_ms() + 400;
+                    platform.state(|state| state.ledger_down_until_ms = until_ms);
+                    pages::health(platform, gateway, &head).await
+                }
                 #[cfg(feature = "fault-injection")]
                 (&Method::GET, "/__panic_in_state") => platform.state(|_| panic!("moegate-fault-injection")),
                 (_, "/health" | "/openapi.json") => Err(ApiError::method("GET, HEAD")),

@@ -3,7 +3,7 @@
 use super::context::RequestContext;
 use super::ledger::{ask, tell};
 use super::reply;
-use crate::config::{LedgerStore, OnLedgerFailure};
+use crate::config::{LedgerStore, OnLedgerFailure, ReserveOrder};
 use crate::error::ApiError;
 use crate::ledger::operation::{Amounts, Hold, Left, Reserve};
 use crate::ledger::{Operation, Outcome};
@@ -41,7 +41,9 @@ impl Shard {
 /// A reservation that has to be made.
 pub(super) struct Plan {
     pub(super) reservation: Reservation,
-    record: Record,
+    id: String,
+    /// Until it is sent.
+    record: Option<Record>,
     until_ms: u64,
     scopes: Vec<ScopeHolds>,
     bound: Bound,
@@ -104,22 +106,22 @@ pub(super) struct NotReserved {
     pub(super) of_origin: bool,
 }
 
-impl Plan {
-    /// Whether the ledger may refuse it: then it is asked before anything is sent.
-    pub(super) fn may_be_refused(&self) -> bool {
-        !self.scopes.is_empty()
-    }
-}
-
 impl<'a, P: Platform> RequestContext<'a, P> {
+    /// Whether an attempt waits for its reservation.
+    pub(super) fn reserves_first(&self, plan: &Plan) -> bool {
+        !plan.scopes.is_empty()
+            || self.config.ledger.reserve == ReserveOrder::First
+            || !P::LEDGER_OUTLIVES_INSTANCE
+    }
+
     /// What has to be reserved for an attempt; `None` where there is no ledger.
     pub(super) fn plan_reservation(&self, target: &Target<'a>, id: &str, now_ms: u64) -> Option<Plan> {
         if self.config.ledger.store == LedgerStore::KeyValue {
             return None;
         }
         let number = self.attempts.len() as u32 + 1;
-        let bound = Bound::of(self.facts.size, target.model);
-        let price = target.model.price();
+        let bound = Bound::of(self.facts.size, target);
+        let price = target.price_at(now_ms);
         let amounts = bound.amounts(&price, number == 1);
         let scopes = limit::of_attempt(self.config, self.key, target, now_ms);
         let mut shards =
@@ -140,7 +142,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         };
         let until_ms = self.retry.deadline_ms() + GRACE_MS;
         let reservation = Reservation { amounts, shards, confirmed: false };
-        Some(Plan { reservation, record, until_ms, scopes, bound, price })
+        Some(Plan { reservation, id: id.to_owned(), record: Some(record), until_ms, scopes, bound, price })
     }
 
     /// What is known of an attempt's record from the beginning.
@@ -162,7 +164,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             tenant: self.key.tenant_or_name().to_owned(),
             model: self.facts.model.clone(),
             route: self.route.model.clone(),
-            user: self.user.clone(),
+            user: self.facts.user.clone(),
             tag: self.tag.clone(),
             served_model: target.model.name.clone(),
             origin: target.origin.name.clone(),
@@ -175,7 +177,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             cost_nanodollars: Nanodollars(0),
             bound_nanodollars: bound.cost,
             bound_tokens: bound.tokens,
-            price: String::new(),
+            price: target.price_version(began_ms),
             upstream_cost_nanodollars: None,
             started_ms: began_ms,
             head_after_ms: 0,
@@ -197,26 +199,26 @@ pub(super) async fn reserve<P: Platform>(
     on_failure: OnLedgerFailure,
     now_ms: u64,
 ) -> Result<Told, NotReserved> {
-    let id = plan.record.id.clone();
     let mut lefts: Vec<Vec<Left>> = Vec::with_capacity(plan.reservation.shards.len());
     for at in 0..plan.reservation.shards.len() {
         let shard = &plan.reservation.shards[at];
         let operation = Operation::Reserve(Reserve {
-            id: shard.id(&id, at),
+            id: shard.id(&plan.id, at),
             until_ms: plan.until_ms,
             amounts: plan.reservation.amounts,
             holds: shard.holds.clone(),
-            record: (at == 0).then(|| plan.record.clone()),
+            // The first shard's.
+            record: plan.record.take(),
         });
         match ask(platform, &shard.name, &operation).await {
             Ok(Outcome::Reserved { left }) => lefts.push(left),
             Ok(Outcome::Refused(refused)) => {
-                release(platform, &plan.reservation.shards[..at], &id).await;
+                release(platform, &plan.reservation.shards[..at], &plan.id).await;
                 return Err(plan.refusal(at, refused, now_ms));
             }
             _ if on_failure == OnLedgerFailure::Open => return Ok(Told::default()),
             _ => {
-                release(platform, &plan.reservation.shards[..=at], &id).await;
+                release(platform, &plan.reservation.shards[..=at], &plan.id).await;
                 return Err(NotReserved { error: ApiError::ledger_unavailable(), of_origin: false });
             }
         }

@@ -64,7 +64,7 @@ impl<P: Platform> RequestContext<'_, P> {
         if let Some(attempt) = self.attempts.last()
             && let Some(counts) = attempt.counts
         {
-            let cost = attempt.target.model.price().cost(&counts.usage);
+            let cost = attempt.cost(&counts);
             reply::insert(reply.headers_mut(), reply::COST, &cost.to_dollars());
         }
         if status >= 400 {
@@ -271,8 +271,8 @@ impl<P: Platform> RequestContext<'_, P> {
     }
 
     /// What the gateway itself knows of an answer from there.
-    pub(super) fn answer_context(&self, target: &Target<'_>) -> AnswerContext {
-        let price = target.model.price();
+    pub(super) fn answer_context(&self, target: &Target<'_>, began_ms: u64) -> AnswerContext {
+        let price = target.price_at(began_ms);
         if !self.exchange(target).is_some_and(|exchange| exchange.writes()) {
             return AnswerContext { price, ..AnswerContext::default() };
         }
@@ -289,6 +289,7 @@ impl<P: Platform> RequestContext<'_, P> {
     pub(super) fn stream_options(
         &self,
         target: &Target<'_>,
+        began_ms: u64,
         breaker: BreakerState,
         partial: Option<&Partial>,
     ) -> StreamOptions {
@@ -297,7 +298,7 @@ impl<P: Platform> RequestContext<'_, P> {
         let is_told = !self.attempts.is_empty() && self.key.error_detail() == ErrorDetail::Full;
         StreamOptions {
             note: is_told.then(|| attempt::note(&self.attempts, target, breaker, &self.facts.model)),
-            context: self.answer_context(target),
+            context: self.answer_context(target, began_ms),
             include_usage: self.facts.include_usage,
             several: self.facts.size.choices > 1,
             partial: kept.then(|| partial.cloned().unwrap_or_default()),

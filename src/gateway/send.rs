@@ -131,7 +131,7 @@ impl Outgoing<'_, '_> {
         }
         insert(&mut headers, wire::REQUEST_ID, self.id);
         if own && let Some(key) = self.secrets.bearer() {
-            let price = target.model.price();
+            let price = target.price_at(self.now_ms);
             let ticket = Ticket { request_id: self.id.to_owned(), issued_at: self.now_ms / 1000, price };
             insert(&mut headers, wire::TICKET, &key.sign_with(|key| ticket.encode(key)));
         }

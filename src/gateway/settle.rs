@@ -37,7 +37,14 @@ struct Metering {
 impl From<&Receipt> for Metering {
     fn from(receipt: &Receipt) -> Self {
         let exact = receipt.ending != Ending::Running;
-        Self { usage: receipt.usage, exact, origin_time: Some(receipt.into()), ..Self::default() }
+        let upstream_cost = Some(receipt.cost);
+        Self {
+            usage: receipt.usage,
+            upstream_cost,
+            exact,
+            origin_time: Some(receipt.into()),
+            inferred: false,
+        }
     }
 }
 
@@ -54,9 +61,11 @@ fn state(attempt: &Attempt<'_>, answered: &Answered) -> State {
     match attempt.counts {
         Some(_) if !attempt.relayed => {
             // A stream that was cut tells of a part.
-            if attempt.counted || own { State::Settled } else { State::Estimated }
+            if attempt.counted { State::Settled } else { State::Estimated }
         }
         _ if own && unanswered && !unreached => State::Pending,
+        // It has answered, and does not know it any more.
+        _ if attempt.relayed && matches!(answered, Answered::Unknown) => State::Estimated,
         None if !own && !unreached => State::Estimated,
         _ => State::Settled,
     }
@@ -75,9 +84,13 @@ impl<P: Platform> RequestContext<'_, P> {
             Answered::Receipt(receipt) => Some(receipt),
             Answered::Unknown | Answered::Nothing => None,
         };
+        let state = state(attempt, &answered);
         let metering = match (attempt.relayed, attempt.counts) {
             (true, _) => {
-                ending = relayed_ending(ending, receipt);
+                // The receipt that may come yet says how a stream ended.
+                if state != State::Pending || attempt.reservation.is_none() {
+                    ending = relayed_ending(ending, receipt);
+                }
                 receipt.map(Metering::from).unwrap_or_default()
             }
             (false, Some(Counts { usage, inferred, upstream_cost })) => {
@@ -85,9 +98,14 @@ impl<P: Platform> RequestContext<'_, P> {
             }
             (false, None) => receipt.map(Metering::from).unwrap_or_default(),
         };
+        let busy_us = receipt.map_or(0, |receipt| receipt.busy_us);
+        let Metering { usage, inferred, upstream_cost, .. } = metering;
+        let cost = match receipt {
+            Some(_) => attempt.target.price_at(attempt.began_ms).cost(&usage, busy_us),
+            None => attempt.cost(&Counts { usage, inferred, upstream_cost }),
+        };
         let began_ms = if at == 0 { self.started_ms } else { attempt.began_ms };
         let bound = attempt.reservation.as_ref().map(|reservation| reservation.amounts).unwrap_or_default();
-        let cost = attempt.target.model.price().cost(&metering.usage);
         let record = Record {
             last: at + 1 == self.attempts.len(),
             failure: attempt.failure,
@@ -104,15 +122,13 @@ impl<P: Platform> RequestContext<'_, P> {
             head_after_ms: attempt.head_ms.saturating_sub(began_ms),
             ended_after_ms: attempt.ended_ms.saturating_sub(began_ms),
             origin_time: metering.origin_time,
-            busy_us: receipt.map_or(0, |receipt| receipt.busy_us),
+            price: attempt.target.price_version(attempt.began_ms),
+            busy_us,
             ..self.record(&attempt.target, &attempt.id, at as u32 + 1, began_ms, &bound)
         };
         match &attempt.reservation {
             None => self.put(&record).await,
-            Some(reservation) => {
-                let state = state(attempt, &answered);
-                self.settle_in_ledger(reservation, Record { state, ..record }).await;
-            }
+            Some(reservation) => self.settle_in_ledger(reservation, Record { state, ..record }).await,
         }
     }
 
@@ -127,15 +143,18 @@ impl<P: Platform> RequestContext<'_, P> {
         };
         let amounts = Amounts { requests: bound.requests, ..record.amounts() };
         let again_ms = self.platform.now_ms() + ASK_AGAIN_MS;
-        all(reservation.shards.iter().enumerate().map(async |(at, shard)| {
+        let id = record.id.clone();
+        // The first shard's.
+        let mut record = Some(record);
+        all(reservation.shards.iter().enumerate().map(|(at, shard)| {
             let settle = Operation::Settle(Settle {
-                id: shard.id(&record.id, at),
+                id: shard.id(&id, at),
                 amounts,
                 holds: if reservation.confirmed { Vec::new() } else { shard.holds.clone() },
-                record: (at == 0).then(|| record.clone()),
+                record: record.take(),
                 again_ms,
             });
-            tell(self.platform, &shard.name, &settle).await;
+            async move { tell(self.platform, &shard.name, &settle).await }
         }))
         .await;
     }

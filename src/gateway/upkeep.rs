@@ -7,7 +7,7 @@ use super::receipts::{self, Answered};
 use crate::config::{Kind, Origin};
 use crate::ledger::operation::{Amounts, Pending, Settle, Sums};
 use crate::ledger::{Operation, Outcome};
-use crate::metering::record::{PREFIX, Record, State, day};
+use crate::metering::record::{PREFIX, Record, State, day, relayed_ending};
 use crate::platform::Platform;
 use crate::request_id;
 use crate::secret::OriginSecrets;
@@ -25,7 +25,6 @@ const EVERY_MS: u64 = 30_000;
 /// Settles what is overdue in a shard, publishes the sums that have changed, and deletes what is not kept any longer.
 /// Several may do so at once. Gives whether something is left to be done later.
 pub async fn upkeep<P: Platform>(platform: &P, gateway: &Gateway, shard: &str) -> bool {
-    catch_up(platform).await;
     let overdue = overdue(platform, gateway, shard).await;
     let published = publish(platform, shard).await;
     let now_ms = platform.now_ms();
@@ -37,7 +36,6 @@ pub async fn upkeep<P: Platform>(platform: &P, gateway: &Gateway, shard: &str) -
 
 /// The same behind a request, from time to time, on platforms where nothing else does it.
 pub(super) async fn after_request<P: Platform>(platform: &P, gateway: &Gateway, shard: &str) {
-    catch_up(platform).await;
     let now_ms = platform.now_ms();
     let due = platform.state(|state| {
         let due = now_ms >= state.swept_ms + EVERY_MS;
@@ -53,6 +51,7 @@ pub(super) async fn after_request<P: Platform>(platform: &P, gateway: &Gateway, 
 
 /// Settles what is overdue. Gives whether something stays pending.
 pub(super) async fn overdue<P: Platform>(platform: &P, gateway: &Gateway, shard: &str) -> bool {
+    catch_up(platform).await;
     let mut left = false;
     loop {
         let now_ms = platform.now_ms();
@@ -94,6 +93,8 @@ async fn settled<P: Platform>(
         Answered::Receipt(receipt) if receipt.ending != Ending::Running => {
             Some(settle(id, by_receipt(record, &receipt), &amounts))
         }
+        // It has answered, and does not know it any more.
+        Answered::Unknown if record.status == 200 => Some(settle(id, estimate(record), &amounts)),
         // It never came there.
         Answered::Unknown => Some(settle(id, nothing(record), &amounts)),
         Answered::Receipt(_) | Answered::Nothing => {
@@ -135,7 +136,10 @@ fn by_receipt(record: Record, receipt: &Receipt) -> Record {
 }
 
 fn estimate(record: Record) -> Record {
-    Record { state: State::Estimated, ..over(record) }
+    let record = over(record);
+    // Nobody vouches for a stream's being whole.
+    let ending = if record.stream { relayed_ending(record.ending, None) } else { record.ending };
+    Record { state: State::Estimated, ending, ..record }
 }
 
 fn nothing(record: Record) -> Record {

@@ -53,9 +53,21 @@ async fn one<S: Sql>(sql: &S, operation: Operation) -> Result<Outcome, SqlError>
 /// # Errors
 /// As for [`apply`].
 pub fn apply_now<S: Sql>(sql: &S, operations: &[impl AsRef<str>]) -> Result<Vec<String>, SqlError> {
+    now(apply(sql, operations))
+}
+
+/// In how many milliseconds a database that never waits wants its upkeep, at the latest; `None` where there is nothing to do.
+///
+/// # Errors
+/// The database failed.
+pub fn due_now<S: Sql>(sql: &S) -> Result<Option<u64>, SqlError> {
+    now(upkeep::due(sql))
+}
+
+fn now<T>(future: impl Future<Output = Result<T, SqlError>>) -> Result<T, SqlError> {
     let mut context = Context::from_waker(Waker::noop());
-    match pin!(apply(sql, operations)).poll(&mut context) {
-        Poll::Ready(answers) => answers,
+    match pin!(future).poll(&mut context) {
+        Poll::Ready(result) => result,
         Poll::Pending => Err(SqlError),
     }
 }

@@ -24,7 +24,7 @@ mod untold;
 mod upkeep;
 mod usage;
 
-pub use apply::{apply, apply_now};
+pub use apply::{apply, apply_now, due_now};
 pub use operation::{Operation, Outcome};
 pub use schema::SCHEMA;
 pub use sql::{Sql, SqlError, Value};

@@ -10,6 +10,8 @@ use moegate_wire::period::Period;
 use moegate_wire::{Ending, Receipt};
 
 const DAY_MS: u64 = 86_400_000;
+/// How soon a shard with attempts under way or with sums that are not published wants its upkeep.
+const SOON_MS: u64 = 30_000;
 
 /// Gives the attempts whose deadline is over to one caller at a time.
 pub(super) async fn overdue<S: Sql>(
@@ -117,4 +119,21 @@ pub(super) async fn publish<S: Sql>(sql: &S) -> Result<Outcome, SqlError> {
 pub(super) async fn published<S: Sql>(sql: &S) -> Result<Outcome, SqlError> {
     sql.run("UPDATE total SET changed = 0 WHERE changed = 2", Vec::new()).await?;
     Ok(Outcome::Done)
+}
+
+/// When the shard wants its upkeep again: soon while an attempt is not settled or a sum not published, daily while there is
+/// anything that is deleted some day.
+pub(super) async fn due<S: Sql>(sql: &S) -> Result<Option<u64>, SqlError> {
+    let statement = "SELECT EXISTS (SELECT 1 FROM pending) OR EXISTS (SELECT 1 FROM total WHERE changed > 0), \
+                     EXISTS (SELECT 1 FROM attempt) OR EXISTS (SELECT 1 FROM idempotent) \
+                     OR EXISTS (SELECT 1 FROM usage) OR EXISTS (SELECT 1 FROM released)";
+    let rows = sql.run(statement, Vec::new()).await?;
+    let is_so = |at| rows.first().is_some_and(|row: &Vec<Value>| row.number(at) != 0);
+    Ok(if is_so(0) {
+        Some(SOON_MS)
+    } else if is_so(1) {
+        Some(DAY_MS)
+    } else {
+        None
+    })
 }

@@ -1,12 +1,13 @@
 //! The most that an attempt can use.
 
-use crate::config::Model;
 use crate::dialect::request::RequestSize;
-use crate::ledger::operation::Amounts;
-use crate::ledger::operation::{Counted, Refused};
+use crate::ledger::operation::{Amounts, Counted, Refused};
 use crate::metering::limit::ScopeHolds;
-use moegate_wire::{Price, Usage};
+use crate::routing::Target;
+use moegate_wire::Price;
 
+/// What an image, a sound or a file takes at most, in tokens: more than any provider's largest image.
+const MEDIUM_TOKENS: u64 = 16_384;
 /// The longest answer where neither the request nor the model's configuration says one.
 const LONGEST_ANSWER: u64 = 131_072;
 
@@ -18,18 +19,25 @@ pub struct Bound {
     /// Of each answer.
     pub answer: u64,
     pub choices: u64,
+    /// Generated ones.
+    pub images: u64,
+    /// Milliseconds for which the origin can work on it: so long a request lasts at most.
+    pub busy_ms: u64,
 }
 
 impl Bound {
     #[must_use]
-    pub fn of(size: RequestSize, model: &Model) -> Self {
+    pub fn of(size: RequestSize, target: &Target<'_>) -> Self {
+        let model = target.model;
         let context = model.context_tokens.map_or(u64::MAX, u64::from);
-        let prompt = size.body_bytes as u64;
+        let prompt = (size.body_bytes as u64).saturating_add(size.media.saturating_mul(MEDIUM_TOKENS));
         let longest = model.max_output_tokens.map_or(LONGEST_ANSWER.min(context), u64::from);
         Self {
             prompt: prompt.min(context),
             answer: size.max_tokens.unwrap_or(longest).min(context),
             choices: size.choices.max(1),
+            images: size.images,
+            busy_ms: u64::from(target.route.budget.seconds) * 1000,
         }
     }
 
@@ -49,13 +57,7 @@ impl Bound {
     }
 
     fn cost(&self, price: &Price) -> u64 {
-        let usage = |cache_write| Usage {
-            prompt: self.prompt,
-            cache_write,
-            completion: self.completion(),
-            ..Usage::default()
-        };
-        price.cost(&usage(0)).max(price.cost(&usage(self.prompt))).0
+        price.bound(self.prompt, self.completion(), self.images, self.busy_ms).0
     }
 
     /// The longest answer with which a refused attempt would fit; `None` where no answer is short enough.

@@ -28,9 +28,9 @@ pub struct Query {
 
 /// The parameters of `GET /usage`, and those of `GET /usage/export`.
 const OF_SUMS: &[&str] =
-    &["period", "cursor", "by", "key", "tenant", "model", "origin", "route", "user", "tag"];
+    &["period", "cursor", "by", "key_name", "tenant", "model", "origin", "route", "user", "tag"];
 const OF_RECORDS: &[&str] = &[
-    "period", "since", "until", "format", "cursor", "key", "tenant", "model", "origin", "route", "user",
+    "period", "since", "until", "format", "cursor", "key_name", "tenant", "model", "origin", "route", "user",
     "tag",
 ];
 
@@ -76,7 +76,8 @@ impl Query {
         let invalid = |code, param, text: &'static str| Err(ApiError::invalid(code, Some(param), text));
         let filter = &mut self.filter;
         let filtered = match name {
-            "key" => &mut filter.key,
+            // `key` would be a secret in a URL, which is refused.
+            "key_name" => &mut filter.key,
             "tenant" => &mut filter.tenant,
             "model" => &mut filter.model,
             "origin" => &mut filter.origin,
@@ -267,7 +268,7 @@ mod tests {
         assert_eq!(records("by=hour"), Err("unknown_parameter"));
         assert_eq!(records("format=xml"), Err("invalid_format"));
         assert_eq!(records("since=yesterday"), Err("invalid_time"));
-        let filtered = Query::of_sums("by=user&key=app&model=a%2Fb").unwrap();
+        let filtered = Query::of_sums("by=user&key_name=app&model=a%2Fb").unwrap();
         assert_eq!((filtered.by, filtered.filter.key.as_deref()), (Some(By::User), Some("app")));
         assert_eq!(filtered.filter.model.as_deref(), Some("a/b"));
         assert!(filtered.needs_ledger() && !Query::of_sums("period=2026-11-21").unwrap().needs_ledger());

@@ -18,7 +18,10 @@ pub fn read(signature: &str, body: &[u8], secrets: &OriginSecrets<'_>, request_i
 /// Whether its counts can be.
 #[must_use]
 pub fn is_sane(receipt: &Receipt) -> bool {
-    let Usage { prompt, cached, cache_write, completion, reasoning } = receipt.usage;
+    let Usage { prompt, cached, cache_write, cache_write_1h, audio_prompt, .. } = receipt.usage;
+    let Usage { completion, reasoning, audio_completion, images, .. } = receipt.usage;
+    let of_prompt = [prompt, cached, cache_write, cache_write_1h, audio_prompt];
+    let others = [completion, reasoning, audio_completion, images];
     let times = [receipt.queue_us, receipt.prefill_us, receipt.decode_us, receipt.busy_us];
-    [prompt, cached, cache_write, completion, reasoning].into_iter().chain(times).all(|count| count <= MOST)
+    of_prompt.into_iter().chain(others).chain(times).all(|count| count <= MOST)
 }

@@ -225,7 +225,7 @@ impl Record {
 
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let Usage { prompt, cached, completion, reasoning, cache_write: _ } = self.usage;
+        let Usage { prompt, cached, completion, reasoning, .. } = self.usage;
         // Metadata passes through JavaScript's numbers, which are exact up to here: nine million dollars.
         let cost = self.cost_nanodollars.0.min(MOST_NANODOLLARS);
         Summary {

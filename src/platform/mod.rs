@@ -100,6 +100,10 @@ pub trait Platform {
     /// Whether something beside the requests sees to the ledger's upkeep.
     const HAS_ALARMS: bool;
 
+    /// Whether an operation of the ledger that is under way is carried out even if the instance ends: then attempts may be
+    /// sent meanwhile.
+    const LEDGER_OUTLIVES_INSTANCE: bool;
+
     /// Unix milliseconds.
     fn now_ms(&self) -> u64;
 

@@ -143,7 +143,7 @@ impl<'a> RetryState<'a> {
                 unasked_until = earliest(unasked_until, (self.states[at].tries == 0).then_some(ready_ms));
                 continue;
             }
-            if self.is_too_dear(at, size) {
+            if self.is_too_dear(at, size, now_ms) {
                 too_dear = true;
                 continue;
             }
@@ -175,8 +175,8 @@ impl<'a> RetryState<'a> {
         Decision::Attempt { at, key: state.key, retry: !first }
     }
 
-    fn is_too_dear(&self, at: usize, size: RequestSize) -> bool {
-        let estimate = || estimate(size, &self.plan.targets[at]);
+    fn is_too_dear(&self, at: usize, size: RequestSize, now_ms: u64) -> bool {
+        let estimate = || estimate(size, &self.plan.targets[at], now_ms);
         let limit = self.plan.route.budget.dollars;
         limit.is_some_and(|limit| self.spent.saturating_add(estimate()) > limit.nanodollars())
     }

@@ -173,7 +173,7 @@ fn request(config: &Config, health: Health, rng: &mut Rng, at_ms: u64) -> Health
                 assert!(!bench.health.is_open(target.index, now_ms), "the breaker is open");
                 assert!(!again || bench.health.may_retry(target.index), "the retry ratio is spent");
                 if let Some(limit) = budget.dollars {
-                    let spent = estimate(SIZE, &target) * u64::from(attempts);
+                    let spent = estimate(SIZE, &target, 0) * u64::from(attempts);
                     assert!(spent <= limit.nanodollars(), "{spent}");
                 }
                 bench.health.begin(&target, again, now_ms);

@@ -11,7 +11,8 @@ use Failure::{
 mod random;
 
 const T: u64 = 1_800_000_000_000;
-const SIZE: RequestSize = RequestSize { body_bytes: 400, max_tokens: Some(100), choices: 1 };
+const SIZE: RequestSize =
+    RequestSize { body_bytes: 400, max_tokens: Some(100), choices: 1, media: 0, images: 0 };
 
 /// Origins with the model `m` and one route over all of them, in order.
 /// `origins`: name, further fields of the origin, fields of the model besides the name and the price of 1 dollar.
@@ -88,7 +89,7 @@ impl<'a> Bench<'a> {
         let (target, now_ms) = (self.retry.target(at), self.now_ms);
         let result = AttemptResult::of(failure, retry_after_ms.map(|ms| now_ms + ms));
         self.health.end(&target, result, now_ms, now_ms, &mut self.rng);
-        self.retry.spend(estimate(SIZE, &target));
+        self.retry.spend(estimate(SIZE, &target, 0));
         self.retry.failed(at, failure, retry_after_ms, now_ms, &mut self.rng);
     }
 
@@ -337,7 +338,7 @@ fn money() {
     }
     // A dear one is left out, not the whole request.
     let mut config = config(ABC, "budget = { dollars = \"0.0004\" }");
-    config.origins[0].models[0].output.0 *= 100;
+    config.origins[0].models[0].output.as_mut().unwrap().0 *= 100;
     assert_eq!(Bench::new(&config).run(&[(ServerError, None)]), "b c ok");
     let error = Exhausted::Money.error("m", T);
     assert_eq!((error.status, error.code), (400, "over_budget"));

@@ -7,6 +7,7 @@ pub use plan::{Plan, RouteContext, estimate, plan};
 use crate::config::{Config, Key, Kind, Model, Origin, Prefill, Route, StreamMode};
 use crate::dialect::partial::Partial;
 use crate::error::{ApiError, shown_name};
+use moegate_wire::Price;
 
 /// One index to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,18 @@ impl<'a> Target<'a> {
             before += found.models.len();
         }
         None
+    }
+
+    /// What an attempt costs that begins at that time, in Unix milliseconds.
+    #[must_use]
+    pub fn price_at(&self, ms: u64) -> Price {
+        self.origin.price_at(self.model, ms)
+    }
+
+    /// What names that price in records.
+    #[must_use]
+    pub fn price_version(&self, ms: u64) -> String {
+        self.origin.price_version(self.model, ms)
     }
 
     /// How a stream from there passes.

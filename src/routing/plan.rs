@@ -21,6 +21,8 @@ pub struct RouteContext<'a> {
     pub conversation: &'a [u8],
     /// At least the headers that rules name.
     pub headers: &'a HeaderMap,
+    /// Unix milliseconds: prices may change.
+    pub now_ms: u64,
 }
 
 impl RouteContext<'_> {
@@ -29,12 +31,12 @@ impl RouteContext<'_> {
     }
 }
 
-/// Nano-dollars that an attempt at the target costs, by estimate.
+/// Nano-dollars that an attempt at the target costs that begins at that time, by estimate: of its tokens, not of its time.
 #[must_use]
-pub fn estimate(size: RequestSize, target: &Target<'_>) -> u64 {
+pub fn estimate(size: RequestSize, target: &Target<'_>, ms: u64) -> u64 {
     let usage =
         Usage { prompt: size.prompt_tokens(), completion: size.completion_tokens(), ..Usage::default() };
-    target.model.price().cost(&usage).0
+    target.price_at(ms).cost(&usage, 0).0
 }
 
 /// The targets of one request, in the order in which they are to be tried; each once.
@@ -164,6 +166,10 @@ impl<'a> Walk<'a, '_> {
         self.splits -= 1;
     }
 
+    fn estimate(&self, target: &Target<'_>) -> u64 {
+        estimate(self.context.size, target, self.context.now_ms)
+    }
+
     fn cheapest(&mut self, rules: &'a [Rule], targets: &mut Vec<Target<'a>>) {
         let mut found = Vec::new();
         let explain = self.explain.take();
@@ -172,11 +178,11 @@ impl<'a> Walk<'a, '_> {
         }
         self.explain = explain;
         let shut = |target: &Target<'_>| (self.is_open)(target.index);
-        sort_by_key(&mut found, |target| (shut(target), estimate(self.context.size, target)));
+        sort_by_key(&mut found, |target| (shut(target), self.estimate(target)));
         self.say(|| "cheapest: by price for this request, those with an open breaker last".to_owned());
         self.depth += 1;
         for target in found {
-            let cost = moegate_wire::Nanodollars(estimate(self.context.size, &target)).to_dollars();
+            let cost = moegate_wire::Nanodollars(self.estimate(&target)).to_dollars();
             self.say(|| format!("{}: about {cost} dollars", target.origin.name));
             self.leaf(&target.origin.name, Some(&target.model.name), targets);
         }

@@ -58,10 +58,16 @@ impl Ask<'_> {
         };
         let headers = self.headers.iter().map(header).collect();
         let context = RouteContext {
+            now_ms: 0,
             model: self.model,
             key: &config.keys[self.key],
             stream: self.stream,
-            size: RequestSize { body_bytes: self.body_bytes, max_tokens: self.max_tokens, choices: 1 },
+            size: RequestSize {
+                body_bytes: self.body_bytes,
+                max_tokens: self.max_tokens,
+                choices: 1,
+                ..Default::default()
+            },
             conversation: self.conversation.as_bytes(),
             headers: &headers,
         };

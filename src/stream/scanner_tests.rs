@@ -5,7 +5,7 @@ const MAX_HELD: usize = 256 * 1024;
 use crate::dialect::AnswerContext;
 use crate::dialect::AttemptNote;
 use crate::dialect::StreamOptions;
-use moegate_wire::{Price, Usage};
+use moegate_wire::{Rates, Usage};
 
 #[path = "scanner_begin_tests.rs"]
 mod begin;
@@ -27,7 +27,7 @@ fn with(options: StreamOptions) -> Scanner {
 fn options(keep_usage: bool) -> StreamOptions {
     StreamOptions {
         context: AnswerContext {
-            price: Price { input: 1_000_000_000, cached_input: 0, cache_write: 0, output: 2_000_000_000 },
+            price: Rates { input: 1_000_000_000, output: 2_000_000_000, ..Rates::default() }.into(),
             ..AnswerContext::default()
         },
         include_usage: keep_usage,

@@ -150,6 +150,13 @@ export class World {
     return reply.json();
   }
 
+  /** What is settled of the account, attempt by attempt. */
+  async records() {
+    const reply = await fetch(`${this.url}/usage/export`, { headers: { authorization: `Bearer ${this.adminKey}` } });
+    if (!reply.ok) throw new Error(`/usage/export: ${reply.status} ${await reply.text()}`);
+    return (await reply.text()).trimEnd().split('\n').map((line) => JSON.parse(line));
+  }
+
   /** Runs `act`, and then waits for one record more with this ending. */
   async ends(ending, act) {
     const requests = async () => (await this.usage()).by_ending[ending]?.requests ?? 0;

@@ -1,4 +1,4 @@
-// How often a request crosses into wasm: the Worker as it is built, over stubs of fetch and KV, with every call of
+// How often a request crosses into wasm: the Worker as it is built, over stubs of fetch and the ledger, with every call of
 // an export of the module counted, those of wasm-bindgen's own included.
 // Exceeding tests/contract/budget.json fails.
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -38,6 +38,11 @@ if (!bound.includes(imported)) throw new Error('moegate.js does not import its w
 const read = `import { readFileSync } from 'node:fs';
 const wasmModule = new WebAssembly.Module(readFileSync(new URL('moegate_bg.wasm', import.meta.url)));`;
 writeFileSync(join(folder, 'moegate.js'), bound.replace(imported, read));
+// Its objects run elsewhere: the ledger is a stub below.
+const objects = readFileSync(join(folder, 'ledger.js'), 'utf8');
+const runtime = 'import { DurableObject } from "cloudflare:workers";';
+if (!objects.includes(runtime)) throw new Error('ledger.js does not import its base as it did');
+writeFileSync(join(folder, 'ledger.js'), objects.replace(runtime, 'class DurableObject {}'));
 const { default: worker } = await import(pathToFileURL(join(folder, 'entry.js')));
 rmSync(folder, { recursive: true });
 
@@ -46,8 +51,16 @@ const env = {
   OWN_KEY: 'own',
   FAR_KEY: 'far',
   FAR_ACCESS: 'access',
-  USAGE: { puts: 0, async put() { this.puts += 1; } },
+  LEDGER: { settled: 0, getByName: () => ({ apply: async (_, operations) => operations.split('\n').map(answer).join('\n') }) },
 };
+
+/** What the ledger answers. */
+function answer(operation) {
+  if (operation.startsWith('{"reserve"')) return '{"reserved":{"left":[]}}';
+  env.LEDGER.settled += operation.startsWith('{"settle"');
+  return '"done"';
+}
+
 const encoder = new TextEncoder();
 const event = encoder.encode('data: {"choices":[{"delta":{"content":"word"},"finish_reason":null}]}\n\n');
 const end = encoder.encode('data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n');
@@ -79,12 +92,12 @@ async function count(model, streamed, events) {
     arrayBuffer: async () => body.buffer,
     signal: new AbortController().signal,
   };
-  const before = [crossings, env.USAGE.puts];
+  const before = [crossings, env.LEDGER.settled];
   const running = [];
   const reply = await worker.fetch(request, env, { waitUntil: (promise) => running.push(promise) });
   const text = await reply.text();
   await Promise.all(running);
-  if (reply.status !== 200 || env.USAGE.puts !== before[1] + 1) throw new Error(`the request failed: ${text}`);
+  if (reply.status !== 200 || env.LEDGER.settled !== before[1] + 1) throw new Error(`the request failed: ${text}`);
   if (streamed && text.split('data:').length !== events + 3) throw new Error(`events are missing: ${text}`);
   return crossings - before[0];
 }

@@ -11,7 +11,6 @@
 //! - [`resume`]: how a stream that broke off goes on elsewhere.
 //! - [`usage`]: token counts.
 //! - [`path`]: paths that are the same as another one.
-//! - [`period`]: what the server did within an hour.
 #![forbid(unsafe_code)]
 
 pub mod header;
@@ -26,7 +25,7 @@ pub mod ticket;
 pub mod usage;
 
 pub use period::Period;
-pub use price::{Nanodollars, Price};
+pub use price::{Nanodollars, Price, Rates, Step};
 pub use push::Push;
 pub use receipt::{Ending, Receipt};
 pub use ticket::Ticket;

@@ -14,7 +14,8 @@ pub struct Period {
     pub origin_instance: String,
     /// Unix time in milliseconds at which the hour (UTC) begins.
     pub hour_ms: u64,
-    /// Computing. The sum of [`crate::Receipt::busy_us`] over all requests and that of this over all hours are the same.
+    /// Computing. Its sum over all hours is that of [`crate::Receipt::busy_us`] over all requests of the instance, those
+    /// that did not come from a gateway included.
     pub busy_us: u64,
     /// Ready, and nothing to compute.
     pub idle_us: u64,

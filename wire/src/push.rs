@@ -32,7 +32,7 @@ pub struct Push {
 /// The answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
-    /// How many receipts and periods were in the body.
+    /// How many of them the gateway knows now. Whatever it is, all of the batch is acknowledged.
     pub accepted: usize,
 }
 

@@ -1,9 +1,13 @@
 //! The ticket: what the gateway tells its own origin about a request, signed with the origin's key.
 //!
-//! It rides in the header [`crate::header::TICKET`] as `v1.<id>.<issued>.<input>.<cached>.<output>.<hmac>`; the
-//! price lets the server write the cost into a streamed answer that the gateway never reads.
+//! It rides in the header [`crate::header::TICKET`] as `v2.<id>.<issued>.<price>.<hmac>`, with the price as
+//! [`Price::to_text`] writes it; the price lets the server write the cost into a streamed answer that the gateway never
+//! reads.
+//!
+//! A server also takes `v1.<id>.<issued>.<input>.<cached>.<output>.<hmac>` of a gateway that is older than it is. A server
+//! that knows only `v1` refuses `v2` as malformed (401), before it computes anything: it is updated first.
 
-use crate::price::Price;
+use crate::price::{Price, Rates};
 use crate::sign;
 
 const LABEL: &str = "moegate-ticket-v1";
@@ -51,9 +55,7 @@ impl Ticket {
     /// The header's value.
     #[must_use]
     pub fn encode(&self, key: &[u8]) -> String {
-        // Nobody of ours has a price for writing to a cache.
-        let Price { input, cached_input, cache_write: _, output } = self.price;
-        let mut text = format!("v1.{}.{}.{input}.{cached_input}.{output}", self.request_id, self.issued_at);
+        let mut text = format!("v2.{}.{}.{}", self.request_id, self.issued_at, self.price.to_text());
         let signature = sign::sign(key, LABEL, text.as_bytes());
         text.push('.');
         text.push_str(&signature);
@@ -71,19 +73,19 @@ impl Ticket {
             return Err(BadSignature);
         }
         let fields: Vec<&str> = signed.split('.').collect();
-        let ["v1", id, issued, input, cached, output] = fields[..] else { return Err(Malformed) };
         let number = |text: &str| text.parse::<u64>().map_err(|_| Malformed);
+        let (id, issued, price) = match fields[..] {
+            ["v2", id, issued, price] => (id, issued, Price::from_text(price).ok_or(Malformed)?),
+            ["v1", id, issued, input, cached, output] => {
+                let rates = Rates::of_tokens(number(input)?, number(output)?);
+                (id, issued, Rates { cached_input: number(cached)?, ..rates }.into())
+            }
+            _ => return Err(Malformed),
+        };
         if !is_request_id(id) {
             return Err(Malformed);
         }
-        let ticket = Self {
-            request_id: id.to_owned(),
-            issued_at: number(issued)?,
-            price: {
-                let input = number(input)?;
-                Price { input, cached_input: number(cached)?, cache_write: input, output: number(output)? }
-            },
-        };
+        let ticket = Self { request_id: id.to_owned(), issued_at: number(issued)?, price };
         if ticket.issued_at.abs_diff(now) > MAX_SKEW_S {
             return Err(Expired);
         }
@@ -95,29 +97,47 @@ impl Ticket {
 mod tests {
     use super::*;
 
+    use crate::price::Step;
+
     fn ticket() -> Ticket {
+        let rates = Rates { cached_input: 2, request: 9, ..Rates::of_tokens(1, 3) };
+        let steps = vec![Step { above: 200_000, rates: Rates { audio_output: 7, ..rates } }];
         Ticket {
             request_id: "req_01-A".into(),
             issued_at: 1_000,
-            price: Price { input: 1, cached_input: 2, cache_write: 1, output: 3 },
+            price: Price { rates, steps, gpu_hour: 2_490_000_000 },
         }
     }
 
     #[test]
     fn round_trips() {
         let text = ticket().encode(b"k");
-        assert!(text.starts_with("v1.req_01-A.1000.1.2.3."));
+        assert!(
+            text.starts_with("v2.req_01-A.1000.2490000000-1-2-1-1-1-3-3-3-0-9_200000-1-2-1-1-1-3-3-7-0-9.")
+        );
         assert_eq!(Ticket::decode(&text, b"k", 1_000 + MAX_SKEW_S), Ok(ticket()));
+    }
+
+    #[test]
+    fn one_of_an_older_gateway_is_taken() {
+        let signed = "v1.req_01-A.1000.1.2.3";
+        let text = format!("{signed}.{}", sign::sign(b"k", LABEL, signed.as_bytes()));
+        let price = Rates { cached_input: 2, ..Rates::of_tokens(1, 3) }.into();
+        assert_eq!(Ticket::decode(&text, b"k", 1_000), Ok(Ticket { price, ..ticket() }));
     }
 
     #[test]
     fn is_refused_when_changed_foreign_or_old() {
         let text = ticket().encode(b"k");
-        assert_eq!(Ticket::decode(&text.replace(".3.", ".0."), b"k", 1_000), Err(TicketError::BadSignature));
+        assert_eq!(Ticket::decode(&text.replace("-3-", "-0-"), b"k", 1_000), Err(TicketError::BadSignature));
         assert_eq!(Ticket::decode(&text, b"other", 1_000), Err(TicketError::BadSignature));
         assert_eq!(Ticket::decode(&text, b"k", 1_001 + MAX_SKEW_S), Err(TicketError::Expired));
         assert_eq!(Ticket::decode("", b"k", 1_000), Err(TicketError::Malformed));
         let odd = Ticket { request_id: "a b".into(), ..ticket() };
         assert_eq!(Ticket::decode(&odd.encode(b"k"), b"k", 1_000), Err(TicketError::Malformed));
+        for signed in ["v3.req.1000.0", "v2.req.1000", "v2.req.1000.0-1", "v1.req.1000.1.2", "v2.req.x.0"] {
+            let text = format!("{signed}.{}", sign::sign(b"k", LABEL, signed.as_bytes()));
+            assert_eq!(Ticket::decode(&text, b"k", 1_000), Err(TicketError::Malformed), "{signed}");
+        }
     }
 }

@@ -120,10 +120,15 @@ async function start() {
 
 /**
  * For tests: a line `{"keys":PREFIX}` on standard input is answered with a line `{"keys":[…]}`, and `{"record":KEY}` with
- * `{"value":…,"summary":…}`, both from the usage store.
+ * `{"value":…,"summary":…}`, both from the usage store; `{"ledger":SHARD,"operations":[…]}` with `{"answers":[…]}`, from
+ * the ledger's shard.
  */
-async function answer(line, store) {
-  const { keys: prefix, record } = JSON.parse(line);
+async function answer(line, store, objects) {
+  const { keys: prefix, record, ledger, operations } = JSON.parse(line);
+  if (ledger !== undefined) {
+    const answers = await objects.getByName(ledger).apply(ledger, operations.join('\n'));
+    return { answers: answers.split('\n') };
+  }
   if (record !== undefined) {
     const { value, metadata } = await store.getWithMetadata(record);
     return { value, summary: JSON.stringify(metadata) };
@@ -139,8 +144,9 @@ async function answer(line, store) {
 
 async function control(miniflare) {
   const store = await miniflare.getKVNamespace('USAGE');
+  const objects = await miniflare.getDurableObjectNamespace('LEDGER');
   createInterface({ input: process.stdin }).on('line', async (line) => {
-    const reply = await answer(line, store).catch((error) => ({ error: `${error}` }));
+    const reply = await answer(line, store, objects).catch((error) => ({ error: `${error}` }));
     console.log(JSON.stringify(reply));
   });
 }

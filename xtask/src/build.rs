@@ -14,8 +14,9 @@ use crate::names;
 use crate::process::run_attached;
 use crate::setup::Setup;
 
-/// Where the Worker's JavaScript is.
-const SCRIPTS: &str = "src/platform/cloudflare";
+/// Where the Worker's JavaScript is, and its files; the first is the entry.
+const FOLDER: &str = "src/platform/cloudflare";
+const SCRIPTS: [&str; 6] = ["entry.js", "batch.js", "body.js", "exchange.js", "instance.js", "ledger.js"];
 
 /// What Workers are built for.
 pub(crate) const WORKER_TARGET: &str = "wasm32-unknown-unknown";
@@ -64,14 +65,11 @@ pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result
     copy(&made, out)?;
     remove(&made)?;
     gateway(setup, out, "moegate_bg.wasm", &wasm, variant.quiet)?;
-    script(setup, out, "body.js")?;
-    script(setup, out, "entry.js")
-}
-
-/// Puts one of the Worker's own scripts in its place.
-fn script(setup: &Setup, out: &Path, name: &str) -> Result<PathBuf> {
-    let file = setup.root.join(SCRIPTS).join(name);
-    place(out, name, &fs::read(&file).at("read", &file)?)
+    for name in SCRIPTS {
+        let file = setup.root.join(FOLDER).join(name);
+        place(out, name, &fs::read(&file).at("read", &file)?)?;
+    }
+    Ok(out.join(SCRIPTS[0]))
 }
 
 /// Builds the component for Spin and puts it at `OUT/moegate.wasm`.

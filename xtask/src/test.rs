@@ -24,6 +24,11 @@ const SUITES: &[Suite] = &[
         checks: faults,
     },
     Suite {
+        name: "ledger",
+        what: "the account: every crash point, limits at once, and a chaos of requests on real hosts",
+        checks: ledger,
+    },
+    Suite {
         name: "gpu",
         what: "the GPU kernels, emulated on the processor and compiled for every architecture",
         checks: gpu,
@@ -145,6 +150,8 @@ fn contract(setup: &Setup) -> Result<Vec<Check>> {
     hosts.env("MOEGATE_SPIN_HOST", spin_host);
     let mut crossings = node.script(&setup.root.join("tests/contract/crossings.mjs"));
     crossings.env("MOEGATE_CONTRACT_WORKER", &worker);
+    let mut ledger = node.script(&setup.root.join("tests/contract/ledger.mjs"));
+    ledger.env("MOEGATE_CONTRACT_WORKER", &worker);
     let mut spin_host = setup.cargo("test");
     spin_host.args(["--quiet", "--package", "spin-host", "--bins", "--test", "host", "--no-fail-fast"]);
     spin_host.env("MOEGATE_SPIN_GUEST", build::spin_guest(setup, &setup.root.join("build/spin-host"))?);
@@ -153,6 +160,7 @@ fn contract(setup: &Setup) -> Result<Vec<Check>> {
         check("behaviours on every host", hosts),
         check("the Spin host and its hazards", spin_host),
         check("crossings into wasm", crossings),
+        check("the ledger on workerd", ledger),
     ])
 }
 
@@ -201,6 +209,27 @@ fn clients(setup: &Setup) -> Result<Vec<Check>> {
     command.env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
     command.env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"));
     Ok(vec![Check { name: "SDKs", command, counting: Counting::Lines }])
+}
+
+const LEDGER: build::Variant<'_> = build::Variant {
+    config: Some("tests/ledger/moegate.toml"),
+    features: Some("fault-injection"),
+    quiet: true,
+};
+
+fn ledger(setup: &Setup) -> Result<Vec<Check>> {
+    let node = setup.node()?;
+    let mut points = setup.cargo("test");
+    points.args(["--quiet", "--package", "ledger", "--no-fail-fast"]);
+    let mut chaos = node.script(&setup.root.join("tests/ledger/chaos.mjs"));
+    chaos
+        .env("MOEGATE_LEDGER_WORKER", build::worker(setup, &setup.root.join("build/ledger"), &LEDGER)?)
+        .env("MOEGATE_LEDGER_SPIN", build::spin(setup, &setup.root.join("build/ledger-spin"), &LEDGER)?)
+        .env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
+    Ok(vec![
+        Check { name: "crash points, hazards and limits", command: points, counting: Counting::Lines },
+        Check { name: "chaos on real hosts", command: chaos, counting: Counting::Lines },
+    ])
 }
 
 const DIALECTS: build::Variant<'_> =

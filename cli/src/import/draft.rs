@@ -1,8 +1,8 @@
 //! A `moegate.toml` in the making, and the list of what to know about it.
 
-use super::decimal::Decimal;
 use super::rule::Rule;
 use super::value::problem;
+use crate::decimal::Decimal;
 use moegate_config::{Action, Authority, Failure, Problem};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -220,7 +220,7 @@ impl Draft {
     /// # Errors
     /// It is too large.
     pub(super) fn price(&mut self, path: &str, price: Decimal, factor: i32) -> Result<String, Problem> {
-        use super::decimal::Price;
+        use crate::decimal::Price;
         match price.shifted(factor).price() {
             Some(Price::Exact(text)) => Ok(text),
             Some(Price::Rounded(text)) => {

@@ -1,7 +1,6 @@
 //! `moegate import`: another gateway's routing as a `moegate.toml`, with a list of what has no counterpart.
 
 mod cloud;
-mod decimal;
 mod draft;
 mod json;
 mod litellm;

@@ -1,7 +1,7 @@
 //! Reading a source tree so that nothing is passed over: what nobody took is listed.
 
-use super::decimal::Decimal;
 use super::value::{Members, Value, problem};
+use crate::decimal::Decimal;
 use moegate_config::Problem;
 
 /// The path of a member. A name that has a point or a blank stands in quotes.

@@ -151,7 +151,7 @@ fn plain(text: &str) -> Value {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Value::Bool(true),
         "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Value::Bool(false),
-        _ if super::decimal::Decimal::parse(text).is_some() => Value::Number(text.to_owned()),
+        _ if crate::decimal::Decimal::parse(text).is_some() => Value::Number(text.to_owned()),
         _ => Value::Text(text.to_owned()),
     }
 }

@@ -102,11 +102,11 @@ fn secrets(config: &Config) -> Vec<(String, &str)> {
 }
 
 fn workers(config: &Config) -> Vec<Problem> {
-    let taken = secrets(config).into_iter().filter(|(_, name)| *name == "USAGE");
+    let taken = secrets(config).into_iter().filter(|(_, name)| matches!(*name, "USAGE" | "LEDGER"));
     taken
         .map(|(path, name)| Problem {
             path,
-            message: format!("`{name}` is the KV binding of wrangler.toml, so no secret can have that name on Workers: take another"),
+            message: format!("`{name}` is a binding of wrangler.toml, so no secret can have that name on Workers: take another"),
         })
         .collect()
 }

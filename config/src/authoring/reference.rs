@@ -21,11 +21,13 @@ enum Of {
 }
 
 /// In the order in which a file has them.
-const SECTIONS: [(&str, Of); 18] = [
+const SECTIONS: [(&str, Of); 20] = [
     ("`[gateway]`", Of::Table("Gateway")),
     ("`[gateway.cors]`", Of::Table("Cors")),
     ("`[[origins]]`", Of::Table("Origin")),
     ("`[[origins.models]]`", Of::Table("Model")),
+    ("`[[origins.models.steps]]`", Of::Table("PriceStep")),
+    ("`[[origins.models.history]]`", Of::Table("PastPrice")),
     ("`[origins.breaker]`", Of::Table("Breaker")),
     ("`[origins.aws]`", Of::Table("Aws")),
     ("`[origins.fields]`", Of::Table("Fields")),
@@ -178,6 +180,7 @@ fn named(name: &str, definitions: &Map<String, Value>) -> String {
     let section = SECTIONS.iter().find(|(_, of)| matches!(of, Of::Table(own) if *own == name));
     match (name, section) {
         ("DollarsPerMillion", _) => "dollars per million tokens, as a string".to_owned(),
+        ("Day", _) => "a day in UTC, as a string".to_owned(),
         ("Dollars", _) => "dollars, as a string".to_owned(),
         (_, Some((title, _))) => format!("[{}](#{})", name.to_lowercase(), anchor(title)),
         (other, None) => other.to_owned(),

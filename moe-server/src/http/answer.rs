@@ -3,6 +3,7 @@
 use super::request::Endpoint;
 use crate::engine::TokenId;
 use crate::schedule::track::{Finish, Track};
+use moegate_wire::Receipt;
 use moegate_wire::resume::{Handle, Resumed};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -103,8 +104,9 @@ impl UsageBody {
     /// The request's usage so far, with its cost if a ticket gave a price.
     #[must_use]
     pub fn of(track: &Track) -> Self {
-        let usage = track.progress().usage;
-        let cost = track.price.map(|price| price.cost(&usage).to_dollars());
+        // The receipt's, so that both say the same.
+        let Receipt { usage, cost, .. } = track.receipt();
+        let cost = track.price.as_ref().map(|_| cost.to_dollars());
         Self {
             prompt_tokens: usage.prompt,
             completion_tokens: usage.completion,
@@ -216,7 +218,7 @@ impl Shape {
 mod tests {
     use super::*;
     use crate::schedule::stats::Stats;
-    use moegate_wire::Price;
+    use moegate_wire::{Price, Rates};
     use std::sync::Arc;
 
     fn shape(endpoint: Endpoint) -> Shape {
@@ -296,7 +298,7 @@ mod tests {
             shape.piece("a", None, false, vec![]),
             format!(r#"{head}{{"index":0,"text":"a","logprobs":null,"finish_reason":null}}]}}"#)
         );
-        let price = Price { input: 1_000_000, cached_input: 0, cache_write: 1_000_000, output: 3_000_000 };
+        let price = Rates::of_tokens(1_000_000, 3_000_000).into();
         assert_eq!(
             shape.whole("a", Finish::Stop, usage(Some(price))),
             format!(

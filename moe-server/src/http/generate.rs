@@ -56,8 +56,11 @@ async fn generate(
             return Err(error);
         }
     };
-    let price = ticket.as_ref().map(|ticket| ticket.price);
-    *id = ticket.map(|ticket| ticket.request_id);
+    let mut price = None;
+    if let Some(ticket) = ticket {
+        price = Some(ticket.price);
+        *id = Some(ticket.request_id);
+    }
     let local = parts.extensions.get::<LocalId>().map(|LocalId(id)| id.clone());
     let request_id = id.clone().or(local).unwrap_or_else(|| format!("req_{:016x}", random()));
 
@@ -87,9 +90,10 @@ async fn generate(
     let created = now();
     let created_ms = u64::try_from(created.as_millis()).unwrap_or(u64::MAX);
     let stats = server.scheduler.stats().clone();
-    let track = Track::new(request_id.clone(), request.model.clone(), created_ms, price, stats);
     // A ticket is of the gateway, which wants the receipt.
-    let track = Arc::new(track.posted_to(server.outbox.clone().filter(|_| price.is_some())));
+    let outbox = server.outbox.clone().filter(|_| price.is_some());
+    let track = Track::new(request_id.clone(), request.model.clone(), created_ms, price, stats);
+    let track = Arc::new(track.posted_to(outbox));
     if !server.receipts.insert(track.clone(), Instant::now()) {
         return Err(ApiError::new(
             StatusCode::CONFLICT,

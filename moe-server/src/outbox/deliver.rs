@@ -68,7 +68,7 @@ impl Deliver {
         while self.shared.queue().len() > 0 {
             if self.deliver().await.is_err() {
                 let left = self.shared.queue().len();
-                log(format_args!("{left} entries stay in the outbox until the next start"));
+                log(format_args!("what is not delivered stays in the outbox until the next start: {left}"));
                 return;
             }
         }

@@ -11,8 +11,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 const EXTENSION: &str = "outbox";
-/// Below this, a file whose entries are all delivered is gone on with.
-const KEPT_BYTES: u64 = 64 << 10;
 
 #[derive(Debug)]
 struct Segment {
@@ -129,12 +127,15 @@ impl Files {
     /// # Errors
     /// A file cannot be written or removed, which does no harm either.
     pub(super) fn acked(&mut self, upto: u64) -> io::Result<()> {
-        if self
-            .current
-            .as_ref()
-            .is_some_and(|(_, segment)| segment.last <= upto && segment.bytes > KEPT_BYTES)
-        {
+        // A small file whose entries are all delivered is gone on with.
+        let kept = self.segment_limit() / 16;
+        if self.current.as_ref().is_some_and(|(_, segment)| segment.last <= upto && segment.bytes > kept) {
             self.close();
+        }
+        let last = self.closed.iter().map(|segment| segment.last).max();
+        if let (None, Some(last)) = (&self.current, last.filter(|last| *last > upto)) {
+            // Those of before are not appended to, and one of them stays. Named for what will come next.
+            self.current = Some(create(&self.folder, last + 1)?);
         }
         let mut noted = Ok(());
         if let Some((file, segment)) = &mut self.current {

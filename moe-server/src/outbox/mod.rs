@@ -6,11 +6,15 @@
 
 mod backoff;
 mod client;
+#[cfg(test)]
+mod crash_tests;
 mod deliver;
 mod files;
 mod line;
 mod queue;
 mod writer;
+#[cfg(test)]
+mod writer_tests;
 
 use crate::http::auth::Auth;
 use crate::http::random;
@@ -163,7 +167,7 @@ impl Running {
             shared.queue().push(numbered);
         }
         if waiting > 0 {
-            log(format_args!("{waiting} entries of the outbox are from before and not delivered yet"));
+            log(format_args!("the outbox has from before, and not delivered yet: {waiting}"));
         }
         let (sender, receiver) = channel();
         let (done, watched) = watch::channel(0);

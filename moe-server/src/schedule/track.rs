@@ -3,7 +3,7 @@
 
 use super::stats::Stats;
 use crate::outbox::Outbox;
-use moegate_wire::{Ending, Price, Receipt, Usage};
+use moegate_wire::{Ending, Nanodollars, Price, Receipt, Usage};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -154,6 +154,7 @@ impl Track {
         let progress = self.progress();
         let ending = progress.ending();
         let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let busy_us = self.busy_us.load(Relaxed);
         let finish = progress.finish.filter(|_| ending == Ending::Complete);
         Receipt {
             id: self.id.clone(),
@@ -165,8 +166,8 @@ impl Track {
             queue_us: us(progress.queue),
             prefill_us: us(progress.prefill),
             decode_us: us(progress.decode),
-            busy_us: self.busy_us.load(Relaxed),
-            cost: self.price.unwrap_or_default().cost(&progress.usage),
+            busy_us,
+            cost: self.price.as_ref().map_or(Nanodollars(0), |price| price.cost(&progress.usage, busy_us)),
         }
     }
 }

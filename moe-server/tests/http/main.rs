@@ -3,10 +3,13 @@
 
 mod answers;
 mod binary;
+mod busy;
 mod clients;
 mod engine;
+mod gateway;
 mod life;
 mod limits;
+mod push;
 mod receipts;
 mod refusals;
 mod resume;

@@ -4,20 +4,22 @@ use crate::engine::NAN;
 use crate::support::{KEY, TestServer, events, eventually, post_chat};
 use hyper::Request;
 use hyper::header::HeaderValue;
-use moegate_wire::{Ending, Nanodollars, Price, Receipt, Ticket, Usage, receipt};
+use moegate_wire::{Ending, Nanodollars, Price, Rates, Receipt, Ticket, Usage, receipt};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const PRICE: Price =
-    Price { input: 150_000_000, cached_input: 75_000_000, cache_write: 150_000_000, output: 600_000_000 };
+fn price() -> Price {
+    let rates = Rates::of_tokens(150_000_000, 600_000_000);
+    Rates { cached_input: 75_000_000, ..rates }.into()
+}
 
 type Post = Request<http_body_util::Full<hyper::body::Bytes>>;
 
 fn with_ticket(id: &str, mut request: Post) -> Post {
     let issued_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let ticket = Ticket { request_id: id.into(), issued_at, price: PRICE }.encode(KEY.as_bytes());
+    let ticket = Ticket { request_id: id.into(), issued_at, price: price() }.encode(KEY.as_bytes());
     request.headers_mut().insert("x-moegate-ticket", HeaderValue::from_str(&ticket).unwrap());
     request
 }
@@ -87,7 +89,7 @@ async fn a_cancelled_generation_counts_what_was_computed() {
     // The step that was in work when the client left is computed.
     assert_eq!(cut.usage.prompt, 1);
     assert_eq!(cut.finish_reason, None);
-    assert_eq!(cut.cost, PRICE.cost(&cut.usage));
+    assert_eq!(cut.cost, price().cost(&cut.usage, 0));
     eventually("it is released", async || server.control.live.load(SeqCst) == 0).await;
     assert_eq!(receipt(&server, "gone", "").await, cut, "final is final");
     let total = server.metric("moe_server_tokens_total{kind=\"completion\"}").await;

@@ -52,8 +52,8 @@ pub(super) fn usage(json: &mut JsonWriter, counts: Option<&Counts>, context: &An
     if usage.reasoning > 0 {
         json.key("output_tokens_details").object(|json| json.key("thinking_tokens").number(usage.reasoning));
     }
-    if counts.is_some() {
-        json.key("cost").raw(&context.price.cost(&usage).to_dollars());
+    if let Some(counts) = counts {
+        json.key("cost").raw(&counts.cost(&context.price).to_dollars());
     }
 }
 

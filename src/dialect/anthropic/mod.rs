@@ -148,7 +148,7 @@ static SAME: Passing = Passing {
 fn cost(body: &str, counts: &Counts, context: &AnswerContext) -> Vec<Edit> {
     let object = pick(body, &["usage"]).and_then(|[object]| object);
     let Some(reading) = object.and_then(usage::read) else { return Vec::new() };
-    usage::cost_edits(body.as_bytes(), &reading, context.price.cost(&counts.usage))
+    usage::cost_edits(body.as_bytes(), &reading, counts.cost(&context.price))
 }
 
 /// Messages on their way from and to other APIs.

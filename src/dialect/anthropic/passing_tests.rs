@@ -3,7 +3,7 @@
 use super::SAME;
 use super::fixtures::{fixture, json};
 use crate::dialect::partial::Partial;
-use crate::dialect::{Exchange, StreamOptions};
+use crate::dialect::{AnswerContext, Exchange, StreamOptions};
 use crate::stream::{Close, Finale, Forward, Scanner};
 use moegate_wire::Ending;
 
@@ -24,17 +24,45 @@ fn events(feature: &str) -> Vec<String> {
     fixture(feature, "stream.sse").split_inclusive("\n\n").map(str::to_owned).collect()
 }
 
+/// The stream of the feature `text` with its cost, which stands where it tells its last counts.
+fn priced(stream: &str, cost: &str) -> String {
+    let counts = "\"usage\":{\"output_tokens\":15";
+    assert_eq!(stream.matches(counts).count(), 1);
+    stream.replace(counts, &format!("{counts},\"cost\":{cost}"))
+}
+
+#[test]
+fn the_last_counts_tell_the_cost_and_nothing_else_changes() {
+    let price = moegate_wire::Rates::of_tokens(1_000_000_000, 5_000_000_000);
+    let context = AnswerContext { price: price.into(), ..AnswerContext::default() };
+    let options = || StreamOptions { context: context.clone(), ..StreamOptions::default() };
+    let whole: String = events("text").concat();
+    // 25 tokens of prompt and 15 of answer.
+    assert_eq!(passed(&whole, options()).0, priced(&whole, "0.0001"));
+    // Line ends, blanks and other members stay.
+    let odd = whole
+        .replace("\n", "\r\n")
+        .replace("\"usage\":{\"output_tokens\":15", "\"x\": 1.50, \"usage\":{\"output_tokens\":15");
+    assert_eq!(passed(&odd, options()).0, priced(&odd, "0.0001"));
+    // A cost of the origin's own stands beside it.
+    let told = priced(&whole, "7");
+    assert_eq!(passed(&told, options()).0, priced(&whole, "0.0001,\"upstream_cost\":7"));
+    // Data on two lines passes as it is.
+    let split = whole.replace("\"usage\":{\"output_tokens\":15", "\ndata: \"usage\":{\"output_tokens\":15");
+    assert_eq!(passed(&split, options()).0, split);
+}
+
 #[test]
 fn a_missing_end_mark_is_written_and_one_without_a_finish_reason_is_none() {
     let all = events("text");
     let is = |event: &String, name: &str| event.starts_with(&format!("event: {name}\n"));
     let whole: String = all.concat();
     let (out, finale, _) = passed(&whole, StreamOptions::default());
-    assert_eq!((out, finale.ending), (whole, Ending::Complete));
+    assert_eq!((out, finale.ending), (priced(&whole, "0"), Ending::Complete));
     let unmarked: String = all.iter().filter(|event| !is(event, "message_stop")).cloned().collect();
     let (out, finale, _) = passed(&unmarked, StreamOptions::default());
     let mark = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
-    assert_eq!((out, finale.ending), (format!("{unmarked}{mark}"), Ending::Complete));
+    assert_eq!((out, finale.ending), (priced(&unmarked, "0") + mark, Ending::Complete));
     let unfinished: String = all.iter().filter(|event| !is(event, "message_delta")).cloned().collect();
     let (out, finale, _) = passed(&unfinished, StreamOptions::default());
     assert_eq!(finale.ending, Ending::Truncated);
@@ -103,5 +131,5 @@ fn nobody_goes_on_behind_what_no_other_api_has() {
     assert!(scanner.take_partial().is_none());
     // What nobody went on with is told as it came.
     let whole = all.concat();
-    assert_eq!(passed(&whole, kept()).0, whole);
+    assert_eq!(passed(&whole, kept()).0, priced(&whole, "0"));
 }

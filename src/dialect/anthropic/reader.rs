@@ -225,6 +225,9 @@ impl Reader {
             counts.usage.cache_write = usage.cache_write;
             counts.inferred = before.inferred;
         }
+        // Of these only the beginning tells.
+        let long = self.counts.map_or(0, |before| before.usage.cache_write_1h);
+        counts.usage.cache_write_1h = counts.usage.cache_write_1h.max(long).min(counts.usage.cache_write);
         self.counts = Some(counts);
         deltas.push(Delta::Usage(counts));
     }

@@ -82,8 +82,13 @@ fn a_stream_cut_anywhere_gives_the_same() {
 fn counts_hold_what_was_read_from_and_written_to_a_cache() {
     let (answer, _) = of_stream(&fixture("cache", "stream.sse"));
     let counts = answer.counts.unwrap();
-    let usage =
-        Usage { prompt: 21 + 188_086 + 512, cached: 512, cache_write: 188_086, completion: 39, reasoning: 0 };
+    let usage = Usage {
+        prompt: 21 + 188_086 + 512,
+        cached: 512,
+        cache_write: 188_086,
+        completion: 39,
+        ..Usage::default()
+    };
     assert_eq!((counts.usage, counts.inferred), (usage, false));
     let thought = r#"{"type":"message","content":[],"usage":{"input_tokens":1,"output_tokens":9,"output_tokens_details":{"thinking_tokens":7}}}"#;
     assert_eq!(of_whole(thought).counts.unwrap().usage.reasoning, 7);

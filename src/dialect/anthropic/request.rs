@@ -11,9 +11,9 @@ use crate::dialect::members::{Members, wrong};
 use crate::dialect::openai::form::to_json;
 use crate::dialect::partial::Partial;
 use crate::dialect::request::{
-    CannotEncode, Changes, Encoded, EncodedBody, RequestFacts, RequestSize, Resume, StreamForm,
+    CannotEncode, Changes, Encoded, EncodedBody, RequestFacts, RequestSize, Resume, StreamForm, user_of,
 };
-use crate::dialect::{ClientRequest, registry, through};
+use crate::dialect::{ClientRequest, media, registry, through};
 use crate::error::ApiError;
 use crate::payload::Edit;
 use memchr::memmem;
@@ -60,7 +60,13 @@ impl<'a> Request<'a> {
                     _ => members.get(MAX_TOKENS).and_then(whole_number),
                 },
                 choices: 1,
+                media: media::count(body, &["\"image\"", "\"document\""], false),
+                images: 0,
             },
+            user: members
+                .other("metadata")
+                .and_then(|raw| pick(raw.get(), &["user_id"]))
+                .and_then(|[user]| user_of(user)),
             conversation: members.span(members.get(MESSAGES)),
             stream_form: StreamForm::Events,
         };

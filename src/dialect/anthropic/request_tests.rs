@@ -44,6 +44,25 @@ fn facts_are_read() {
 }
 
 #[test]
+fn the_end_user_and_what_is_no_text() {
+    for (body, user, media) in [
+        (r#"{"model":"m","metadata":{"user_id":"u1"}}"#, Some("u1"), 0),
+        (r#"{"model":"m","metadata":{"user_id":null}}"#, None, 0),
+        (r#"{"model":"m","metadata":null}"#, None, 0),
+        (r#"{"model":"m","metadata":"u1"}"#, None, 0),
+        (
+            r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image","source":{"type":"url","url":"https://a.example/b.png"}},{"type":"document","source":{"type":"file","file_id":"f"}},{"type":"text","text":"image"}]}]}"#,
+            None,
+            2,
+        ),
+    ] {
+        let request = Request::parse(PATH, body.as_bytes()).unwrap();
+        let facts = request.facts();
+        assert_eq!((facts.user.as_deref(), facts.size.media), (user, media), "{body}");
+    }
+}
+
+#[test]
 fn for_the_same_api_only_the_models_name_changes() {
     let far = origin("anthropic", "claude-x");
     for (body, expected) in [

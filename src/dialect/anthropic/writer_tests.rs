@@ -1,14 +1,14 @@
 use super::*;
 use crate::dialect::anthropic::fixtures::{FEATURES, fixture, json};
 use crate::dialect::anthropic::reader;
-use moegate_wire::{Price, Usage};
+use moegate_wire::{Rates, Usage};
 use serde_json::{Value, json};
 
 fn context() -> AnswerContext {
     AnswerContext {
         request_id: "r1".to_owned(),
         model: "m".to_owned(),
-        price: Price { input: 1000, cached_input: 100, cache_write: 1250, output: 5000 },
+        price: Rates { cached_input: 100, cache_write: 1250, ..Rates::of_tokens(1000, 5000) }.into(),
         ..AnswerContext::default()
     }
 }
@@ -174,7 +174,8 @@ fn calls_that_come_at_once_follow_each_other() {
 
 #[test]
 fn counts_that_come_first_stand_in_the_first_event() {
-    let usage = Usage { prompt: 100, cached: 30, cache_write: 20, completion: 5, reasoning: 2 };
+    let usage =
+        Usage { prompt: 100, cached: 30, cache_write: 20, completion: 5, reasoning: 2, ..Usage::default() };
     let deltas = vec![
         Delta::Start { id: "x".into(), model: "other".into() },
         Delta::Usage(usage.into()),

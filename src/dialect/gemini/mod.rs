@@ -165,7 +165,7 @@ static SAME: Passing = Passing {
 fn cost_edits(body: &str, counts: &Counts, context: &AnswerContext) -> Vec<Edit> {
     let object = pick(body, &["usageMetadata"]).and_then(|[object]| object);
     let reading = object.and_then(usage::read);
-    let cost = context.price.cost(&counts.usage);
+    let cost = counts.cost(&context.price);
     reading.map(|reading| usage::cost_edits(body.as_bytes(), &reading, cost)).unwrap_or_default()
 }
 

@@ -14,7 +14,7 @@ use crate::dialect::members::Members;
 use crate::dialect::request::{
     CannotEncode, Changes, Encoded, EncodedBody, RequestFacts, RequestSize, Resume, StreamForm,
 };
-use crate::dialect::{Call, ClientRequest, registry, through};
+use crate::dialect::{Call, ClientRequest, media, registry, through};
 use crate::error::ApiError;
 use crate::payload::{Edit, edited};
 use crate::routing::decode_name;
@@ -30,6 +30,9 @@ const KNOWN: [&str; 6] = [
     "generateContentRequest",
     "generate_content_request",
 ];
+
+/// The members that hold what is no text.
+const MEDIA: [&str; 4] = ["\"inlineData\"", "\"inline_data\"", "\"fileData\"", "\"file_data\""];
 
 pub(super) struct Request<'a> {
     endpoint: &'static str,
@@ -57,7 +60,10 @@ impl<'a> Request<'a> {
                 body_bytes: body.len(),
                 max_tokens: most.and_then(whole_number),
                 choices: choices.and_then(whole_number).unwrap_or(1),
+                media: media::count(body, &MEDIA, true),
+                images: 0,
             },
+            user: None,
             conversation: members.span(contents),
             stream_form: match call.endpoint {
                 GROWING => StreamForm::JsonArray,

@@ -125,7 +125,7 @@ fn anew(origin: &str, model: &str, body: &Value) -> (Value, Vec<String>) {
 
 fn context() -> AnswerContext {
     AnswerContext {
-        price: config().origins[0].models[0].price(),
+        price: config().origins[0].price_at(&config().origins[0].models[0], 0),
         request_id: "r1".to_owned(),
         created_s: 1_795_262_400,
         model: "gemini-3.5-flash".to_owned(),

@@ -88,7 +88,7 @@ fn usage(counts: &Counts, context: &AnswerContext) -> String {
             json.key("thoughtsTokenCount").number(usage.reasoning);
         }
         json.key("totalTokenCount").number(usage.prompt.saturating_add(usage.completion));
-        json.key("cost").raw(&context.price.cost(usage).to_dollars());
+        json.key("cost").raw(&counts.cost(&context.price).to_dollars());
     });
     json.into_string()
 }

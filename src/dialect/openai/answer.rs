@@ -5,7 +5,7 @@ use crate::dialect::json::{list, pick};
 use crate::dialect::usage;
 use crate::payload::Edit;
 use memchr::memmem;
-use moegate_wire::Price;
+use moegate_wire::{Price, Usage};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -15,8 +15,8 @@ const LARGEST: usize = 1024 * 1024;
 /// An answer over this that is not UTF-8 passes unread.
 const LARGEST_MENDED: usize = 4 * 1024 * 1024;
 
-/// `None` where it is no JSON object.
-pub(super) fn read(body: &[u8], price: &Price) -> Option<AnswerFacts> {
+/// `images`: whether `data` holds an image each. `None` where it is no JSON object.
+pub(super) fn read(body: &[u8], price: &Price, images: bool) -> Option<AnswerFacts> {
     // A large one is not copied to mend a byte of it.
     if body.len() > LARGEST_MENDED && std::str::from_utf8(body).is_err() {
         return body.trim_ascii_start().starts_with(b"{").then(AnswerFacts::default);
@@ -37,9 +37,16 @@ pub(super) fn read(body: &[u8], price: &Price) -> Option<AnswerFacts> {
             let choices = choices.filter(short).and_then(list).unwrap_or_default();
             usage::find(None, others, &choices)
         });
-    let Some(found) = found else { return Some(AnswerFacts { dubious, ..AnswerFacts::default() }) };
-    let counts = found.reading.counts;
-    let cost = price.cost(&counts.usage);
+    let images =
+        if images { pick(text, &["data"])?[0].and_then(list).map_or(0, |data| data.len() as u64) } else { 0 };
+    let Some(found) = found else {
+        // Older models tell no tokens; an image has a price of its own.
+        let counts = (images > 0).then(|| Usage { images, ..Usage::default() }.into());
+        return Some(AnswerFacts { counts, dubious, ..AnswerFacts::default() });
+    };
+    let mut counts = found.reading.counts;
+    counts.usage.images = images;
+    let cost = counts.cost(price);
     let edits = if as_is {
         Vec::new()
     } else if found.usual {

@@ -169,13 +169,13 @@ impl Codec {
         let mut edits = match (found, self.counts) {
             (Some(found), Some(counts)) if found.usual => {
                 self.told = true;
-                usage::cost_edits(data, &found.reading, self.options.context.price.cost(&counts.usage))
+                usage::cost_edits(data, &found.reading, counts.cost(&self.options.context.price))
             }
             // What the client asked for, which this origin puts elsewhere.
             (Some(_), Some(counts)) if self.options.include_usage && chunk.usage.is_none() && !self.told => {
                 self.told = true;
                 let brace = data.iter().position(|&b| b == b'{').unwrap_or(0) + 1;
-                let cost = self.options.context.price.cost(&counts.usage);
+                let cost = counts.cost(&self.options.context.price);
                 let text = format!("{},", usage::member(&counts.usage, cost));
                 vec![Edit { span: brace..brace, text }]
             }

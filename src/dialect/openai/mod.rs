@@ -110,7 +110,7 @@ pub(super) struct Same;
 
 impl Exchange for Same {
     fn answer(&self, body: &[u8], context: &AnswerContext) -> Option<AnswerFacts> {
-        answer::read(body, &context.price)
+        answer::read(body, &context.price, false)
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Option<OriginError> {

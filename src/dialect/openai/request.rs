@@ -7,9 +7,9 @@ use crate::dialect::format::OriginFormat;
 use crate::dialect::json::{present, span, whole_number};
 use crate::dialect::members::{Members, wrong};
 use crate::dialect::request::{
-    CannotEncode, Changes, Encoded, EncodedBody, RequestFacts, RequestSize, StreamForm,
+    CannotEncode, Changes, Encoded, EncodedBody, RequestFacts, RequestSize, StreamForm, user_of,
 };
-use crate::dialect::{ClientRequest, registry, through};
+use crate::dialect::{ClientRequest, media, registry, through};
 use crate::error::ApiError;
 use crate::payload::Edit;
 use serde::Deserialize;
@@ -42,6 +42,17 @@ const N: usize = 7;
 const RESUME: usize = 8;
 const INPUT: usize = 9;
 const MAX_OUTPUT_TOKENS: usize = 10;
+
+/// The types of parts that are no text, in chat completions and in Responses.
+const MEDIA: [&str; 7] = [
+    "\"image_url\"",
+    "\"input_audio\"",
+    "\"file\"",
+    "\"video_url\"",
+    "\"input_image\"",
+    "\"input_file\"",
+    "\"computer_screenshot\"",
+];
 
 /// What the gateway needs of a request.
 #[derive(Debug)]
@@ -232,7 +243,10 @@ fn facts(body: &[u8], members: &Members<'_>) -> Result<RequestFacts, ApiError> {
             .filter_map(count)
             .min(),
         choices: count(N).unwrap_or(1),
+        media: media::count(body, &MEDIA, false),
+        images: 0,
     };
+    let user = user_of(members.other("safety_identifier").or(members.other("user")));
     let conversation = members.span(members.get(MESSAGES).or(members.get(INPUT)).or(members.get(PROMPT)));
     Ok(RequestFacts {
         model,
@@ -240,6 +254,7 @@ fn facts(body: &[u8], members: &Members<'_>) -> Result<RequestFacts, ApiError> {
         stream_form: StreamForm::Events,
         include_usage: options.and_then(|options| options.include_usage).unwrap_or(false),
         size,
+        user,
         conversation,
     })
 }

@@ -106,6 +106,36 @@ fn counts_are_read_however_they_are_written() {
 }
 
 #[test]
+fn the_end_user_and_what_is_no_text() {
+    let long = "ü".repeat(200);
+    let long_body = format!(r#"{{"model":"m","user":"{long}"}}"#);
+    for (endpoint, body, user, media) in [
+        ("/chat/completions", r#"{"model":"m","user":"u1"}"#, Some("u1"), 0),
+        ("/chat/completions", r#"{"model":"m","user":"u1","safety_identifier":"s\u0031"}"#, Some("s1"), 0),
+        ("/responses", r#"{"model":"m","safety_identifier":"s1"}"#, Some("s1"), 0),
+        ("/chat/completions", r#"{"model":"m","user":""}"#, None, 0),
+        ("/chat/completions", r#"{"model":"m","user":7}"#, None, 0),
+        ("/chat/completions", &long_body, Some(&long[..256]), 0),
+        (
+            "/chat/completions",
+            r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://a.example/b.png"}},{"type": "input_audio","input_audio":{"data":"QQ=="}},{"type":"file","file":{"file_id":"f"}},{"type":"text","text":"\"type\":\"image_url\""}]}]}"#,
+            None,
+            3,
+        ),
+        (
+            "/responses",
+            r#"{"model":"m","input":[{"role":"user","content":[{"type":"input_image","image_url":"data:image/png;base64,QQ=="},{"type":"input_file","file_url":"https://a.example/b.pdf"},{"type":"input_text","text":"a"}]}]}"#,
+            None,
+            2,
+        ),
+    ] {
+        let request = Request::parse(endpoint, body.as_bytes()).unwrap();
+        let facts = request.facts();
+        assert_eq!((facts.user.as_deref(), facts.size.media, facts.size.images), (user, media, 0), "{body}");
+    }
+}
+
+#[test]
 fn members_that_choose_elsewhere_are_not_sent() {
     let third = origin("openai", "");
     for field in ["models", "provider", "service_tier", "store", "Provider"] {

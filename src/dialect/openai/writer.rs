@@ -84,8 +84,8 @@ pub(super) fn answer(answer: &Answer, context: &AnswerContext) -> Vec<u8> {
                 json.member("finish_reason", answer.stop.as_ref().map_or("stop", reason));
             });
         });
-        if let Some(Counts { usage, .. }) = &answer.counts {
-            json.raw(&usage::member(usage, context.price.cost(usage)));
+        if let Some(counts) = &answer.counts {
+            json.raw(&usage::member(&counts.usage, counts.cost(&context.price)));
         }
     });
     json.into_bytes()
@@ -354,8 +354,8 @@ impl EventWriter for Writer {
                 json.key("moegate").raw(&form::note(note));
             }
         });
-        if let Some(Counts { usage, .. }) = self.counts.filter(|_| self.include_usage) {
-            let member = usage::member(&usage, self.context.price.cost(&usage));
+        if let Some(counts) = self.counts.filter(|_| self.include_usage) {
+            let member = usage::member(&counts.usage, counts.cost(&self.context.price));
             self.chunk(out, |json| {
                 json.key("choices").array(|_| {});
                 json.raw(&member);

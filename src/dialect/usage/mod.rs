@@ -45,7 +45,17 @@ fn relate(told: &Told<'_>) -> Option<(Usage, bool)> {
     let (prompt, cached) = prompt(told, total, answer);
     let reasoning = told.reasoning.unwrap_or(0);
     let cache_write = told.cache_write.unwrap_or(0);
-    let mut usage = Usage { prompt: prompt.unwrap_or(0), cached, cache_write, completion: answer, reasoning };
+    let mut usage = Usage {
+        prompt: prompt.unwrap_or(0),
+        cached,
+        cache_write,
+        completion: answer,
+        reasoning,
+        cache_write_1h: told.cache_write_1h.unwrap_or(0),
+        audio_prompt: told.audio_prompt.unwrap_or(0).saturating_sub(told.audio_cached.unwrap_or(0)),
+        audio_completion: told.audio_completion.unwrap_or(0),
+        images: 0,
+    };
     let sum = usage.prompt.saturating_add(answer);
     let mut inferred = false;
     match total {
@@ -70,9 +80,7 @@ fn relate(told: &Told<'_>) -> Option<(Usage, bool)> {
         None => inferred = prompt.is_none() || told.completion.is_none(),
     }
     inferred |= usage.cached > usage.prompt || usage.reasoning > usage.completion;
-    usage.cached = usage.cached.min(usage.prompt);
-    usage.cache_write = usage.cache_write.min(usage.prompt - usage.cached);
-    usage.reasoning = usage.reasoning.min(usage.completion);
+    let usage = usage.cut();
     let sane = usage.prompt <= MAX_TOKENS && usage.completion <= MAX_TOKENS;
     (sane && usage.prompt + usage.completion > 0).then_some((usage, inferred))
 }
@@ -128,26 +136,29 @@ pub(super) fn cost_edits(body: &[u8], reading: &Reading<'_>, cost: Nanodollars) 
 /// The counts as OpenAI's object.
 #[must_use]
 pub(super) fn object(usage: &Usage) -> Value {
-    let Usage { prompt, cached, completion, reasoning, cache_write: _ } = usage;
-    serde_json::json!({
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "prompt_tokens_details": { "cached_tokens": cached },
-        "completion_tokens_details": { "reasoning_tokens": reasoning },
-    })
+    serde_json::from_str(&format!("{{{}}}", members(usage))).unwrap_or_default()
 }
 
-/// The member `usage` in OpenAI's form; what was written to a cache as OpenRouter tells it.
+/// The member `usage` in OpenAI's form.
 #[must_use]
 pub(super) fn member(usage: &Usage, cost: Nanodollars) -> String {
-    let Usage { prompt, cached, cache_write, completion, reasoning } = usage;
-    let written =
-        if *cache_write > 0 { format!(",\"cache_write_tokens\":{cache_write}") } else { String::new() };
+    format!("\"usage\":{{{},\"cost\":{}}}", members(usage), cost.to_dollars())
+}
+
+/// What was written to a cache as OpenRouter tells it.
+fn members(usage: &Usage) -> String {
+    let Usage { prompt, cached, cache_write, completion, reasoning, audio_prompt, audio_completion, .. } =
+        usage;
+    let some = |name: &str, count: u64| match count {
+        0 => String::new(),
+        _ => format!(",\"{name}\":{count}"),
+    };
     format!(
-        "\"usage\":{{\"prompt_tokens\":{prompt},\"completion_tokens\":{completion},\"total_tokens\":{},\"prompt_tokens_details\":{{\"cached_tokens\":{cached}{written}}},\"completion_tokens_details\":{{\"reasoning_tokens\":{reasoning}}},\"cost\":{}}}",
+        "\"prompt_tokens\":{prompt},\"completion_tokens\":{completion},\"total_tokens\":{},\"prompt_tokens_details\":{{\"cached_tokens\":{cached}{}{}}},\"completion_tokens_details\":{{\"reasoning_tokens\":{reasoning}{}}}",
         prompt + completion,
-        cost.to_dollars()
+        some("cache_write_tokens", *cache_write),
+        some("audio_tokens", *audio_prompt),
+        some("audio_tokens", *audio_completion),
     )
 }
 

@@ -7,7 +7,7 @@ fn counts(text: &str) -> Option<((u64, u64, u64, u64), bool)> {
 }
 
 fn numbers(counts: &Counts) -> ((u64, u64, u64, u64), bool) {
-    let Usage { prompt, cached, completion, reasoning, cache_write: _ } = counts.usage;
+    let Usage { prompt, cached, completion, reasoning, .. } = counts.usage;
     ((prompt, cached, completion, reasoning), counts.inferred)
 }
 
@@ -176,6 +176,53 @@ fn relations() {
     }
 }
 
+/// Written to a cache, of it for an hour; audio of prompt and completion.
+#[test]
+fn parts_that_have_prices_of_their_own() {
+    for (source, text, expected) in [
+        (
+            "Anthropic",
+            r#"{"input_tokens":4,"cache_creation_input_tokens":100,"cache_read_input_tokens":0,"cache_creation":{"ephemeral_5m_input_tokens":40,"ephemeral_1h_input_tokens":60},"output_tokens":7}"#,
+            [100, 60, 0, 0],
+        ),
+        (
+            "Bedrock",
+            r#"{"inputTokens":10,"outputTokens":5,"totalTokens":115,"cacheReadInputTokens":0,"cacheWriteInputTokens":100,"cacheDetails":[{"ttl":"1h","inputTokens":30},{"ttl":"5m","inputTokens":70}]}"#,
+            [100, 30, 0, 0],
+        ),
+        (
+            "OpenAI",
+            r#"{"prompt_tokens":30,"completion_tokens":50,"total_tokens":80,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":20},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":40}}"#,
+            [0, 0, 20, 40],
+        ),
+        (
+            "OpenRouter",
+            r#"{"prompt_tokens":30,"completion_tokens":5,"total_tokens":35,"prompt_tokens_details":{"cached_tokens":3,"cache_write_tokens":20,"audio_tokens":0}}"#,
+            [20, 0, 0, 0],
+        ),
+        (
+            "Gemini",
+            r#"{"promptTokenCount":90,"cachedContentTokenCount":50,"candidatesTokenCount":20,"totalTokenCount":110,"promptTokensDetails":[{"modality":"TEXT","tokenCount":10},{"modality":"AUDIO","tokenCount":80}],"cacheTokensDetails":[{"modality":"AUDIO","tokenCount":50}],"candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":20}]}"#,
+            [0, 0, 30, 20],
+        ),
+        (
+            "more than the whole",
+            r#"{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6,"prompt_tokens_details":{"audio_tokens":20},"completion_tokens_details":{"audio_tokens":40},"cache_creation":{"ephemeral_1h_input_tokens":9}}"#,
+            [0, 0, 5, 1],
+        ),
+        (
+            "nulls",
+            r#"{"prompt_tokens":5,"prompt_tokens_details":null,"promptTokensDetails":null,"cacheDetails":[null,7]}"#,
+            [0; 4],
+        ),
+    ] {
+        let raw: &RawValue = serde_json::from_str(text).unwrap();
+        let usage = read(raw).unwrap().counts.usage;
+        let told = [usage.cache_write, usage.cache_write_1h, usage.audio_prompt, usage.audio_completion];
+        assert_eq!(told, expected, "{source}: {text}");
+    }
+}
+
 #[test]
 fn places() {
     let found = |text: &str| {
@@ -295,7 +342,18 @@ fn one_cost_in_the_body() {
 
 #[test]
 fn the_member_in_openai_s_form() {
-    let usage = Usage { prompt: 30, cached: 20, completion: 5, reasoning: 4, ..Usage::default() };
+    let usage = Usage {
+        prompt: 30,
+        cached: 20,
+        cache_write: 6,
+        completion: 5,
+        reasoning: 4,
+        audio_prompt: 3,
+        audio_completion: 1,
+        ..Usage::default()
+    };
+    let again = object(&usage).to_string();
+    assert_eq!(read(serde_json::from_str(&again).unwrap()).unwrap().counts.usage, usage);
     let text = format!("{{{}}}", member(&usage, Nanodollars(30_000)));
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["usage"]["total_tokens"], 35);

@@ -1,6 +1,6 @@
 //! What one object with counts says, under whatever names.
 
-use crate::dialect::json::{pick, pick_with_null, whole_number};
+use crate::dialect::json::{list, pick, pick_with_null, string, whole_number};
 use moegate_wire::Nanodollars;
 use serde_json::value::RawValue;
 
@@ -21,6 +21,12 @@ pub(super) struct Told<'a> {
     /// Anthropic's, llama.cpp's: beside `input`.
     pub(super) cache_read: Option<u64>,
     pub(super) cache_write: Option<u64>,
+    /// Part of `cache_write`.
+    pub(super) cache_write_1h: Option<u64>,
+    /// Parts of prompt and completion. Gemini counts in the prompt what of it was cached, which is told apart.
+    pub(super) audio_prompt: Option<u64>,
+    pub(super) audio_cached: Option<u64>,
+    pub(super) audio_completion: Option<u64>,
     /// DeepSeek's, whose prompt is hits and misses.
     pub(super) cache_miss: Option<u64>,
     /// It may be null.
@@ -43,8 +49,15 @@ enum Means {
     CacheRead,
     CacheWrite,
     CacheMiss,
+    CacheWrite1h,
+    AudioPrompt,
+    AudioCached,
+    AudioCompletion,
 }
-use Means::{CacheMiss, CacheRead, CacheWrite, Cached, Completion, Input, Prompt, Reasoning, ToolUse, Total};
+use Means::{
+    AudioCached, AudioCompletion, AudioPrompt, CacheMiss, CacheRead, CacheWrite, CacheWrite1h, Cached,
+    Completion, Input, Prompt, Reasoning, ToolUse, Total,
+};
 
 /// Beside each: whose name it is.
 const NUMBERS: [(&str, Means); 28] = [
@@ -78,27 +91,59 @@ const NUMBERS: [(&str, Means); 28] = [
     ("num_cached_tokens", Cached),           // Mistral
 ];
 
-const OTHERS: [&str; 8] = [
-    "prompt_tokens_details",
-    "completion_tokens_details",
-    "input_tokens_details",
-    "output_tokens_details",
-    "cost",
-    "upstream_cost",
-    "cost_in_usd_ticks",
-    "estimated_cost",
+/// Objects within.
+const DETAILS: [(&str, &[(&str, Means)]); 5] = [
+    ("prompt_tokens_details", OF_PROMPT),
+    ("input_tokens_details", OF_PROMPT),
+    ("completion_tokens_details", OF_COMPLETION),
+    ("output_tokens_details", OF_COMPLETION),
+    // Anthropic: "Prompt caching", 1-hour cache duration.
+    ("cache_creation", &[("ephemeral_1h_input_tokens", CacheWrite1h)]),
+];
+const OF_PROMPT: &[(&str, Means)] = &[
+    ("cached_tokens", Cached),
+    ("audio_tokens", AudioPrompt),
+    ("cache_write_tokens", CacheWrite), // OpenRouter
+];
+const OF_COMPLETION: &[(&str, Means)] = &[
+    ("reasoning_tokens", Reasoning),
+    ("audio_tokens", AudioCompletion),
+    ("thinking_tokens", Reasoning), // Anthropic
 ];
 
+/// Lists of objects: the name, the member that tells what kind an entry is, the kind, the member with its count.
+const LISTS: [(&str, &str, &str, &str, Means); 4] = [
+    // Gemini: `ModalityTokenCount`.
+    ("promptTokensDetails", "modality", "AUDIO", "tokenCount", AudioPrompt),
+    ("cacheTokensDetails", "modality", "AUDIO", "tokenCount", AudioCached),
+    ("candidatesTokensDetails", "modality", "AUDIO", "tokenCount", AudioCompletion),
+    // Bedrock: `TokenUsage` of Converse.
+    ("cacheDetails", "ttl", "1h", "inputTokens", CacheWrite1h),
+];
+
+const OTHERS: [&str; 4] = ["cost", "upstream_cost", "cost_in_usd_ticks", "estimated_cost"];
+
 /// All names, in that order.
-const NAMES: [&str; NUMBERS.len() + OTHERS.len()] = {
-    let mut names = [""; NUMBERS.len() + OTHERS.len()];
+const NAMES: [&str; LISTS_AT + LISTS.len()] = {
+    let mut names = [""; LISTS_AT + LISTS.len()];
     let mut at = 0;
     while at < names.len() {
-        names[at] = if at < NUMBERS.len() { NUMBERS[at].0 } else { OTHERS[at - NUMBERS.len()] };
+        names[at] = if at < OTHERS_AT {
+            NUMBERS[at].0
+        } else if at < DETAILS_AT {
+            OTHERS[at - OTHERS_AT]
+        } else if at < LISTS_AT {
+            DETAILS[at - DETAILS_AT].0
+        } else {
+            LISTS[at - LISTS_AT].0
+        };
         at += 1;
     }
     names
 };
+const OTHERS_AT: usize = NUMBERS.len();
+const DETAILS_AT: usize = OTHERS_AT + OTHERS.len();
+const LISTS_AT: usize = DETAILS_AT + DETAILS.len();
 
 /// A tick is 10⁻¹⁰ dollars (xAI: docs.x.ai, cost tracking).
 const TICKS_PER_NANODOLLAR: u64 = 10;
@@ -111,18 +156,21 @@ impl<'a> Told<'a> {
         for ((_, means), raw) in NUMBERS.iter().zip(found) {
             told.put(*means, raw)?;
         }
-        let [prompt, completion, input, output, cost, upstream, ticks, estimated] =
-            *found[NUMBERS.len()..].first_chunk()?;
-        for details in [prompt, input].into_iter().flatten() {
-            let cached = pick(details.get(), &["cached_tokens"]).and_then(|[cached]| cached);
-            told.put(Cached, cached)?;
+        for ((_, parts), raw) in DETAILS.iter().zip(&found[DETAILS_AT..]) {
+            let Some(raw) = raw else { continue };
+            for (name, means) in *parts {
+                told.put(*means, pick(raw.get(), &[*name]).and_then(|[part]| part))?;
+            }
         }
-        for details in [completion, output].into_iter().flatten() {
-            // The second name is Anthropic's.
-            let found = pick(details.get(), &["reasoning_tokens", "thinking_tokens"]);
-            let reasoning = found.and_then(|[reasoning, thinking]| reasoning.or(thinking));
-            told.put(Reasoning, reasoning)?;
+        for ((_, of, kind, count, means), raw) in LISTS.iter().zip(&found[LISTS_AT..]) {
+            for entry in raw.and_then(list).unwrap_or_default() {
+                let Some([own, count]) = pick(entry.get(), &[*of, *count]) else { continue };
+                if own.and_then(string).is_some_and(|own| own == *kind) {
+                    told.put(*means, count)?;
+                }
+            }
         }
+        let [cost, upstream, ticks, estimated] = *found[OTHERS_AT..].first_chunk()?;
         (told.cost, told.cost_of_upstream) = (cost, upstream);
         (told.ticks, told.estimated_cost) = (ticks.and_then(whole_number), estimated);
         Some(told)
@@ -145,6 +193,10 @@ impl<'a> Told<'a> {
             CacheRead => &mut self.cache_read,
             CacheWrite => &mut self.cache_write,
             CacheMiss => &mut self.cache_miss,
+            CacheWrite1h => &mut self.cache_write_1h,
+            AudioPrompt => &mut self.audio_prompt,
+            AudioCached => &mut self.audio_cached,
+            AudioCompletion => &mut self.audio_completion,
         };
         *slot = (*slot).max(number);
         Some(())

@@ -1,4 +1,4 @@
-//! The classes of `entry.js`. None of their methods throws.
+//! The classes of `exchange.js`. None of their methods throws.
 
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
@@ -34,6 +34,10 @@ extern "C" {
     /// Sets the request's timer, or sets it anew: [`super::sleep::timer`] is called after so many milliseconds.
     #[wasm_bindgen(method, js_name = setTimer)]
     pub(super) fn set_timer(this: &Exchange, ms: i32);
+
+    /// Has a shard of the ledger carry out an operation: [`super::operation::answered`] is called with its answer.
+    #[wasm_bindgen(method)]
+    pub(super) fn ledger(this: &Exchange, number: u32, shard: &str, operation: &str);
 
     /// Copies what a body came as to `target`, which has its length.
     #[wasm_bindgen(method)]

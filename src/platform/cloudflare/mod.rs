@@ -3,11 +3,13 @@
 //! [`fetch`] is the Worker's event handler. `entry.js` calls it with an [`Exchange`] in the request's place: the request,
 //! and what JavaScript does for it. What takes time is an [`operation`] that JavaScript settles by its number: one call out
 //! and one back, without a promise or a closure of wasm-bindgen's per step. Why, and what happens after a trap:
-//! docs/ARCHITECTURE.md, "The entry on Workers".
+//! docs/ARCHITECTURE.md, "The entry on Workers". A shard of the ledger is a Durable Object, whose class is in `ledger.js`;
+//! what it does is in [`ledger`].
 
 mod bytes;
 mod exchange;
 mod headers;
+mod ledger;
 mod operation;
 mod request;
 mod sleep;
@@ -35,6 +37,19 @@ async fn fetch(exchange: Exchange, env: Env, context: Context) -> Result<web_sys
         gateway::handle(&platform, gateway, head).await;
     }));
     request.reply().await.ok_or_else(|| Error::RustError("the request ended without a reply".to_owned()))
+}
+
+/// The upkeep of a shard of the ledger, in its object's alarm. It ends the exchange when it is over.
+#[wasm_bindgen]
+#[allow(unreachable_pub, private_interfaces, reason = "wasm-bindgen exports what is `pub`")]
+pub fn upkeep(exchange: Exchange, env: Env, shard: String) {
+    workers::event();
+    let request = Request::begin(exchange, workers::now_ms());
+    let platform = Workers::new(Rc::clone(&request), env);
+    worker::wasm_bindgen_futures::spawn_local(Work::new(request, async move {
+        // What is left to be done is asked of the database.
+        let _left = gateway::upkeep(&platform, Gateway::compiled(), &shard).await;
+    }));
 }
 
 /// The names of the headers that have to cross, and the pages that may read what JavaScript answers by itself:

@@ -75,7 +75,7 @@ impl Drop for Operation {
     }
 }
 
-/// `entry.js` calls this once for each operation but a fetch that was answered.
+/// `exchange.js` calls this once for each operation but those that were [`answered`].
 #[wasm_bindgen]
 #[allow(unreachable_pub, reason = "wasm-bindgen exports what is `pub`")]
 pub fn settle(operation: u32, code: i32, value: Option<js_sys::Object>) {
@@ -83,7 +83,7 @@ pub fn settle(operation: u32, code: i32, value: Option<js_sys::Object>) {
     put(operation, Settled { code, value, text: String::new() });
 }
 
-/// A fetch was answered: the wanted headers' values, a line each.
+/// A fetch was answered: the status, and the wanted headers' values, a line each. Or the ledger was: zero, and its answer.
 #[wasm_bindgen]
 #[allow(unreachable_pub, reason = "wasm-bindgen exports what is `pub`")]
 pub fn answered(operation: u32, status: i32, text: String) {

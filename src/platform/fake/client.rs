@@ -95,6 +95,12 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// What it sends.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Breaks off within its request's body.
     #[must_use]
     pub fn breaking_off(self) -> Self {
@@ -169,7 +175,7 @@ impl<'a> Client<'a> {
     /// Counts an operation. False where the runtime drops the work instead.
     pub(super) fn step(&self) -> bool {
         let mut got = self.got.borrow_mut();
-        let goes_on = self.cancelled_at_step != Some(got.steps);
+        let goes_on = self.cancelled_at_step.is_none_or(|step| got.steps < step);
         self.state.borrow_mut().work_is_cancelled |= !goes_on;
         got.steps += 1;
         goes_on

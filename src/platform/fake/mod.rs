@@ -154,6 +154,7 @@ impl<'a> Platform for Fake<'a> {
     type Outgoing = Outgoing<'a>;
 
     const HAS_ALARMS: bool = false;
+    const LEDGER_OUTLIVES_INSTANCE: bool = true;
 
     fn now_ms(&self) -> u64 {
         self.world.now_ms()
@@ -333,9 +334,14 @@ impl<'a> Platform for Fake<'a> {
     async fn ledger(&self, _shard: &str, operation: String) -> Result<String, StoreError> {
         self.step().await;
         let fate = self.world.with_ledger(Ledger::fate);
-        self.sleep(fate.before_ms).await;
+        // On its way it does not depend on its sender any more.
+        if fate.before_ms > 0 {
+            self.sleep(fate.before_ms).await;
+        }
         let answer = self.world.with_ledger(|ledger| ledger.carry_out(operation, fate));
-        self.sleep(fate.after_ms).await;
+        if fate.after_ms > 0 {
+            self.sleep(fate.after_ms).await;
+        }
         match fate.answer {
             Answer::Given => answer,
             Answer::Lost => Err(StoreError),

@@ -54,6 +54,7 @@ impl Platform for SpinRequest {
     type Outgoing = Outgoing;
 
     const HAS_ALARMS: bool = false;
+    const LEDGER_OUTLIVES_INSTANCE: bool = false;
 
     fn now_ms(&self) -> u64 {
         let now = system_clock::now();

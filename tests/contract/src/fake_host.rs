@@ -1,9 +1,10 @@
 //! The gateway in process, on `platform::fake`.
 
-use crate::host::{Call, Ended, Framing, Host, Needs, Reply, StoredRecord};
-use crate::suite::{CONTRACT, Suite};
+use crate::host::{self, Call, Ended, Framing, Host, Needs, Reply};
+use crate::suite::{CONTRACT, KEY_VALUE, Suite};
 use http::{HeaderName, HeaderValue, Request, header};
 use moegate::gateway::Gateway;
+use moegate::metering::record::{Record, Summary};
 use moegate::platform::fake::{self, Arrived, Client, Got, Responder, World};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -38,6 +39,16 @@ impl FakeHost {
         host.world.tell_of_leaving(false);
         Self { name: "fake_as_spin", ..host }
     }
+
+    /// One whose account is in a key-value store.
+    #[must_use]
+    pub fn with_key_value() -> Self {
+        Self { name: "fake_with_key_value", ..Self::new(&KEY_VALUE) }
+    }
+
+    fn keeps_ledger(&self) -> bool {
+        self.name != "fake_with_key_value"
+    }
 }
 
 impl Default for FakeHost {
@@ -51,7 +62,7 @@ impl Default for FakeHost {
 pub fn can(needs: Needs) -> bool {
     matches!(
         needs,
-        Needs::Nothing | Needs::FaultyStore | Needs::SeesClientLeave | Needs::Concurrency | Needs::NoDecoding
+        Needs::Nothing | Needs::KeyValue | Needs::SeesClientLeave | Needs::Concurrency | Needs::NoDecoding
     )
 }
 
@@ -119,6 +130,9 @@ impl Host for FakeHost {
 
     fn can(&self, needs: Needs) -> bool {
         match needs {
+            // Nothing else is of interest there.
+            needs if !self.keeps_ledger() => needs == Needs::KeyValue,
+            Needs::KeyValue => false,
             Needs::SeesClientLeave => self.name == "fake",
             Needs::ServesTheGone => self.name != "fake",
             needs => can(needs),
@@ -152,14 +166,20 @@ impl Host for FakeHost {
         self.world.dropped_after_ms(number).map(Duration::from_millis)
     }
 
-    fn keys(&self) -> Vec<String> {
-        let keys = self.world.stored().into_iter().map(|stored| stored.key);
-        keys.filter(|key| key.starts_with("usage/")).collect()
-    }
-
-    fn record(&self, key: &str) -> StoredRecord {
-        let stored = self.world.stored().into_iter().find(|stored| stored.key == key).unwrap();
-        StoredRecord { value: stored.value, summary: stored.summary }
+    fn records(&self, since_ms: u64) -> Vec<Record> {
+        if self.keeps_ledger() {
+            return host::exported(self, since_ms);
+        }
+        let stored = self.world.stored().into_iter().filter(|stored| stored.key.starts_with("usage/"));
+        let records = stored.map(|stored| {
+            let record: Record = serde_json::from_str(&stored.value).unwrap();
+            assert_eq!(record.storage_key(), stored.key);
+            let summary: Summary = serde_json::from_str(&stored.summary).unwrap();
+            assert_eq!(summary, record.summary(), "the key's metadata");
+            assert!(stored.summary.len() <= 1024, "Workers KV takes no more metadata");
+            record
+        });
+        records.filter(|record| record.started_ms >= since_ms).collect()
     }
 
     fn pass(&self, duration: Duration) {

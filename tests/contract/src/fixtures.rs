@@ -33,7 +33,17 @@ pub fn secrets() -> Vec<(&'static str, String)> {
 
 /// What the scripted answers have used. At the suite's prices (1.00, 0.50, 2.00 dollars per million):
 /// 10 × 1,000 + 20 × 500 + 5 × 2,000 nano-dollars.
-pub const USAGE: Usage = Usage { prompt: 30, cached: 20, cache_write: 0, completion: 5, reasoning: 4 };
+pub const USAGE: Usage = Usage {
+    prompt: 30,
+    cached: 20,
+    cache_write: 0,
+    cache_write_1h: 0,
+    audio_prompt: 0,
+    completion: 5,
+    reasoning: 4,
+    audio_completion: 0,
+    images: 0,
+};
 pub const COST_NANODOLLARS: u64 = 30_000;
 pub const COST: &str = "0.00003";
 
@@ -194,10 +204,16 @@ pub fn is_receipt(arrived: &Arrived) -> bool {
     arrived.method == "GET" && arrived.path.contains("/v1/receipts/")
 }
 
+/// The attempt that is asked about.
+#[must_use]
+pub fn receipt_id(arrived: &Arrived) -> &str {
+    arrived.path.rsplit('/').next().and_then(|last| last.split('?').next()).unwrap_or("")
+}
+
 /// The answer to a question for a receipt.
 #[must_use]
 pub fn receipt(arrived: &Arrived, how: Receipts) -> Script {
-    let id = arrived.path.rsplit('/').next().and_then(|last| last.split('?').next()).unwrap_or("");
+    let id = receipt_id(arrived);
     let ending = if let Receipts::Signed(ending) = how { ending } else { Ending::Complete };
     let receipt = Receipt {
         id: if how == Receipts::ForAnotherRequest { "another".to_owned() } else { id.to_owned() },

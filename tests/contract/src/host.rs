@@ -1,7 +1,10 @@
 //! What a host of the gateway is to the suite.
 
-use crate::fixtures::get;
+use crate::fixtures::{ADMIN_KEY, get};
+use moegate::metering::record::{Record, State};
 use moegate::platform::fake::{Arrived, Responder};
+use moegate_wire::Ending;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,8 +87,8 @@ impl Reply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     Nothing,
-    /// A store that fails on demand.
-    FaultyStore,
+    /// The account in a key-value store, which fails on demand.
+    KeyValue,
     /// Several requests in flight at once.
     Concurrency,
     /// Requests in flight that outlive another one's panic.
@@ -102,14 +105,6 @@ pub enum Needs {
     NoDecoding,
     /// To be ended and started again with the same store.
     Restart,
-}
-
-/// A record as the store has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredRecord {
-    pub value: String,
-    /// The key's metadata.
-    pub summary: String,
 }
 
 /// A gateway with the suite's configuration, its origins and its store. Another platform is another implementation.
@@ -133,10 +128,25 @@ pub trait Host: Sync {
     /// not within ten seconds.
     fn dropped_after(&self, number: usize) -> Option<Duration>;
 
-    /// The store's keys.
-    fn keys(&self) -> Vec<String>;
+    /// The records of attempts that began at this Unix time (milliseconds) or later, as far as they are settled.
+    fn records(&self, since_ms: u64) -> Vec<Record> {
+        exported(self, since_ms)
+    }
 
-    fn record(&self, key: &str) -> StoredRecord;
+    /// The record of an attempt that is over and stays pending.
+    fn undecided(&self, id: &str) -> Option<Record> {
+        let request = id.split_once('-').map_or(id, |(request, _)| request);
+        let reply = self.call(&get(&format!("/requests/{request}"), ADMIN_KEY));
+        if reply.status == 404 {
+            return None;
+        }
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let mut body: Value = serde_json::from_slice(&reply.body).unwrap();
+        let records: Vec<Record> = serde_json::from_value(body["attempts"].take()).unwrap();
+        let is_undecided =
+            |one: &Record| one.id == id && one.state == State::Pending && one.ending != Ending::Running;
+        records.into_iter().find(is_undecided)
+    }
 
     /// Lets time pass.
     fn pass(&self, duration: Duration) {
@@ -156,9 +166,9 @@ pub trait Host: Sync {
         self.said();
     }
 
-    /// The next `count` calls of the store fail.
+    /// The next `count` calls of the key-value store fail.
     fn fail_store(&self, _count: usize) {
-        unreachable!("only where `can(FaultyStore)`")
+        unreachable!("only where `can(KeyValue)`")
     }
 
     fn restart(&self) {
@@ -169,4 +179,33 @@ pub trait Host: Sync {
     fn said(&self) -> String {
         String::new()
     }
+}
+
+/// What `GET /usage/export` gives, all of its pages.
+pub(crate) fn exported<H: Host + ?Sized>(host: &H, since_ms: u64) -> Vec<Record> {
+    let mut records = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        // Of all time where there is no beginning.
+        let since = if since_ms == 0 { String::new() } else { format!("since={}", since_ms / 1000) };
+        let path = format!("/usage/export?{since}{cursor}");
+        let reply = host.call(&get(&path, ADMIN_KEY));
+        assert_eq!((reply.status, reply.ended), (200, Ended::Whole), "{}", reply.text());
+        let text = reply.text();
+        let mut lines: Vec<_> = text.lines().collect();
+        let next = lines.last().and_then(|line| next_cursor(line));
+        if next.is_some() {
+            lines.pop();
+        }
+        records.extend(lines.into_iter().map(|line| serde_json::from_str::<Record>(line).unwrap()));
+        match next {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return records,
+        }
+    }
+}
+
+fn next_cursor(line: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    line["next_cursor"].as_str().map(str::to_owned)
 }

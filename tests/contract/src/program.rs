@@ -67,11 +67,6 @@ impl Program {
             }
         }
     }
-
-    /// Its next line.
-    pub(crate) fn line(&self) -> String {
-        self.lines.recv_timeout(START).expect("the gateway's process answers")
-    }
 }
 
 fn forward(output: impl Read, lines: &Sender<String>) {

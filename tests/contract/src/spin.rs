@@ -2,17 +2,14 @@
 //! key-value store in SQLite.
 
 use crate::client;
-use crate::host::{Call, Host, Needs, Reply, StoredRecord};
+use crate::host::{Call, Host, Needs, Reply};
 use crate::origin::Progress;
 use crate::program::{Program, Said, built, must_be_free};
 use crate::suite::Suite;
 use crate::workerd::root;
-use moegate::metering::record::Record;
 use moegate::platform::fake::{Arrived, Responder};
-use rusqlite::{Connection, OpenFlags};
 use std::env;
 use std::fs;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,7 +30,7 @@ pub struct Spin {
 /// What this host can do or show.
 #[must_use]
 pub fn can(needs: Needs) -> bool {
-    !matches!(needs, Needs::Isolation | Needs::SeesClientLeave | Needs::Decoding)
+    !matches!(needs, Needs::KeyValue | Needs::Isolation | Needs::SeesClientLeave | Needs::Decoding)
 }
 
 impl Spin {
@@ -80,26 +77,6 @@ impl Spin {
     fn kv(&self) -> PathBuf {
         self.folder.join("kv.sqlite")
     }
-
-    /// The key-value store's file. `None` until the gateway first opens the store: the runtime makes the file then, and
-    /// its table a moment later.
-    fn store(&self) -> Option<Connection> {
-        let file = self.kv();
-        if !file.exists() {
-            return None;
-        }
-        let store = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-        store.busy_timeout(Duration::from_secs(5)).unwrap();
-        store.table_exists(None, "spin_key_value").unwrap().then_some(store)
-    }
-
-    /// Switches a fault of the running host, at the next call: `spin-host --help` lists them.
-    fn switch(&self, line: &str) {
-        let mut program = self.program.lock().unwrap();
-        let program = program.as_mut().expect("the host runs");
-        writeln!(program.input, "{line}").unwrap();
-        assert_eq!(program.line(), "ok", "to {line}");
-    }
 }
 
 impl Drop for Spin {
@@ -136,37 +113,6 @@ impl Host for Spin {
 
     fn dropped_after(&self, number: usize) -> Option<Duration> {
         self.progress.dropped_after(number, DROP)
-    }
-
-    fn keys(&self) -> Vec<String> {
-        let Some(store) = self.store() else { return Vec::new() };
-        let mut keys = store
-            .prepare(
-                "SELECT key FROM spin_key_value WHERE store = 'default' AND key LIKE 'usage/%' ORDER BY key",
-            )
-            .unwrap();
-        let keys = keys.query_map([], |row| row.get(0)).unwrap();
-        keys.map(Result::unwrap).collect()
-    }
-
-    fn record(&self, key: &str) -> StoredRecord {
-        let value: Vec<u8> = self
-            .store()
-            .expect("a store with the record")
-            .query_row(
-                "SELECT value FROM spin_key_value WHERE store = 'default' AND key = ?1",
-                [key],
-                |row| row.get(0),
-            )
-            .unwrap();
-        let value = String::from_utf8(value).unwrap();
-        // A key has no metadata on Spin: the summary is made when it is asked for.
-        let record: Record = serde_json::from_str(&value).unwrap();
-        StoredRecord { value, summary: serde_json::to_string(&record.summary()).unwrap() }
-    }
-
-    fn fail_store(&self, count: usize) {
-        self.switch(&format!("kv-fail-writes {count}"));
     }
 
     fn restart(&self) {

@@ -1,18 +1,23 @@
 //! What a behaviour is played on: a host, and an account of every record it makes.
 
-use crate::fixtures::{ADMIN_KEY, always, get};
+use crate::fixtures::{ADMIN_KEY, always, get, is_receipt, receipt_id};
 use crate::host::{Call, Host, Needs, Reply};
-use moegate::metering::record::{Record, Summary};
+use moegate::metering::record::{Record, State};
 use moegate::platform::fake::{Arrived, Responder, Script};
+use moegate_wire::Usage;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// A record is written after the reply has ended. On a busy machine that may take a while.
+/// An attempt is settled after the reply has ended. On a busy machine that may take a while.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks at first, and at most.
 const GLANCE: Duration = Duration::from_millis(5);
+const LONG_GLANCE: Duration = Duration::from_millis(500);
+/// Attempts that began so long before the latest one of a record are settled, or stay pending.
+const OVERLAP_MS: u64 = 60_000;
 
 /// One thing the gateway promises.
 pub struct Behaviour {
@@ -38,14 +43,16 @@ impl Behaviour {
 pub struct Stage<'h> {
     pub host: &'h dyn Host,
     known: BTreeSet<String>,
-    /// Every record that was made on this host.
+    /// The start of the latest attempt that is known.
+    latest_ms: u64,
+    /// Every record that was made on this host, as it was when it was first seen.
     pub all: Vec<Record>,
 }
 
 impl<'h> Stage<'h> {
     #[must_use]
     pub fn new(host: &'h dyn Host) -> Self {
-        Self { host, known: BTreeSet::new(), all: Vec::new() }
+        Self { host, known: BTreeSet::new(), latest_ms: 0, all: Vec::new() }
     }
 
     /// Sets the origins up and makes the call.
@@ -67,38 +74,67 @@ impl<'h> Stage<'h> {
         records.pop().unwrap()
     }
 
-    /// The records that were made since the last look: so many.
+    /// The records that were made since the last look: so many. An attempt that is over and waits for its own server's
+    /// receipt counts.
     pub fn settle(&mut self, count: usize) -> Vec<Record> {
         let patience = if self.host.is_done_at_once() { Duration::ZERO } else { PATIENCE };
         let until = Instant::now() + patience;
-        let mut new = self.new_keys();
+        let mut glance = GLANCE;
+        let mut new = self.new_records();
         while new.len() < count && Instant::now() < until {
-            sleep(GLANCE);
-            new = self.new_keys();
+            sleep(glance);
+            glance = (glance * 2).min(LONG_GLANCE);
+            new = self.new_records();
         }
-        let records: Vec<_> = new.iter().map(|key| self.take(key)).collect();
-        assert_eq!(records.len(), count, "records: {records:?}");
-        records
+        assert_eq!(new.len(), count, "records: {new:?}");
+        self.take(&new);
+        new
     }
 
-    fn new_keys(&self) -> Vec<String> {
-        self.host.keys().into_iter().filter(|key| !self.known.contains(key)).collect()
+    fn new_records(&self) -> Vec<Record> {
+        let mut new = self.host.records(self.latest_ms.saturating_sub(OVERLAP_MS));
+        new.retain(|record| !self.known.contains(&record.id));
+        for arrived in self.host.arrived().iter().filter(|arrived| is_receipt(arrived)) {
+            let id = receipt_id(arrived);
+            if !self.known.contains(id) && new.iter().all(|record| record.id != id) {
+                new.extend(self.host.undecided(id));
+            }
+        }
+        new
     }
 
-    fn take(&mut self, key: &str) -> Record {
-        let stored = self.host.record(key);
-        let record: Record = serde_json::from_str(&stored.value).unwrap();
-        self.known.insert(key.to_owned());
-        self.all.push(record.clone());
-        assert_eq!(record.storage_key(), key);
-        let summary: Summary = serde_json::from_str(&stored.summary).unwrap();
-        assert_eq!(summary, record.summary(), "the key's metadata");
-        record
+    fn take(&mut self, records: &[Record]) {
+        for record in records {
+            self.known.insert(record.id.clone());
+            self.latest_ms = self.latest_ms.max(record.started_ms);
+            self.all.push(record.clone());
+        }
     }
 
     /// Records that a behaviour left unclaimed, which are taken into account now.
     pub fn unclaimed(&mut self) -> Vec<Record> {
-        self.new_keys().iter().map(|key| self.take(key)).collect()
+        let new = self.new_records();
+        self.take(&new);
+        new
+    }
+
+    /// An attempt that nobody will settle soon, since the gateway's instance is gone: its record comes when it is overdue.
+    pub fn lost(&mut self, id: &str) {
+        self.known.insert(id.to_owned());
+    }
+
+    /// The whole account: each record that was seen is in it as it was, or settled since where it was not exact.
+    #[must_use]
+    pub fn account(&self) -> Vec<Record> {
+        let account = self.host.records(0);
+        for seen in &self.all {
+            let found = account.iter().find(|record| record.id == seen.id);
+            assert!(
+                found == Some(seen) || seen.state == State::Pending,
+                "the account has {found:?} instead of {seen:?}"
+            );
+        }
+        account
     }
 
     /// Whatever records there are now are of no interest.
@@ -146,4 +182,18 @@ pub fn expect_error(reply: &Reply, status: u16, code: &str, part: &str) {
     let (seen_status, seen_code, message) = error_of(reply);
     assert_eq!((seen_status, seen_code.as_str()), (status, code), "{message}");
     assert!(message.contains(part), "{message:?} does not say {part:?}");
+}
+
+/// Asserts that only a part of what it used is known, and that this is charged.
+pub fn expect_part(record: &Record) {
+    let Record { state, metered, usage, cost_nanodollars, .. } = record;
+    assert_eq!((*state, *metered), (State::Estimated, false), "{record:?}");
+    assert!(*usage != Usage::default() && cost_nanodollars.0 > 0, "{record:?}");
+}
+
+/// Asserts that nothing is known of what it used, and that the most that it can have cost is charged.
+pub fn expect_bound(record: &Record) {
+    let Record { state, metered, usage, cost_nanodollars, bound_nanodollars, .. } = record;
+    assert_eq!((*state, *metered, *usage), (State::Estimated, false, Usage::default()), "{record:?}");
+    assert!(*bound_nanodollars > 0 && cost_nanodollars.0 == *bound_nanodollars, "{record:?}");
 }

@@ -32,6 +32,12 @@ pub const CONTRACT: Suite = Suite {
     secrets: fixtures::secrets,
 };
 
+/// The same with its account in a key-value store. In process only.
+pub const KEY_VALUE: Suite = Suite {
+    config: concat!(include_str!("../moegate.toml"), "\n[ledger]\nstore = \"key-value\"\n"),
+    ..CONTRACT
+};
+
 pub const FAULTS: Suite = Suite {
     name: "faults",
     config: include_str!("../faults/moegate.toml"),

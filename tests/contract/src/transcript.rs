@@ -3,7 +3,7 @@
 //! The same request and the same answer of the origin must give the same reply, byte for byte, and the same record,
 //! ids and times aside.
 
-use crate::host::{Call, Ended, Host, Needs, Reply, StoredRecord};
+use crate::host::{Call, Ended, Host, Needs, Reply};
 use moegate::metering::record::Record;
 use moegate::platform::fake::{Arrived, Responder};
 use std::collections::BTreeMap;
@@ -68,14 +68,15 @@ impl Exchange {
         let mut headers: Vec<_> =
             headers.map(|(name, value)| (name.clone(), without_times(name, value))).collect();
         headers.sort();
-        // Sums over a host's whole past are no part of the comparison.
-        let sums = call.path.starts_with("/usage") && reply.status == 200;
+        // Sums over a host's whole past, and records with their ids and times, are no part of the comparison.
+        let account = ["/usage", "/requests/"].into_iter().find(|path| call.path.starts_with(path));
+        let account = account.filter(|_| reply.status == 200);
         Self {
-            request: format!("{} {}", call.method, call.path),
+            request: format!("{} {}", call.method, account.unwrap_or(&call.path)),
             status: reply.status,
             headers,
             sent,
-            body: if sums { String::new() } else { anonymous(reply) },
+            body: if account.is_some() { String::new() } else { anonymous(reply) },
             ended: reply.ended,
         }
     }
@@ -215,12 +216,12 @@ impl Host for Noting<'_> {
         self.host.dropped_after(number)
     }
 
-    fn keys(&self) -> Vec<String> {
-        self.host.keys()
+    fn records(&self, since_ms: u64) -> Vec<Record> {
+        self.host.records(since_ms)
     }
 
-    fn record(&self, key: &str) -> StoredRecord {
-        self.host.record(key)
+    fn undecided(&self, id: &str) -> Option<Record> {
+        self.host.undecided(id)
     }
 
     fn fail_store(&self, count: usize) {

@@ -1,16 +1,14 @@
 //! The gateway as it runs on Workers: wasm in workerd, real sockets on both sides, KV on disk.
 
 use crate::client;
-use crate::host::{Call, Host, Needs, Reply, StoredRecord};
+use crate::host::{Call, Host, Needs, Reply};
 use crate::origin::Progress;
 use crate::program::{Program, Said, built, must_be_free};
 use crate::suite::Suite;
 use moegate::platform::fake::{Arrived, Responder};
-use serde_json::{Value, json};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,7 +67,7 @@ impl Workerd {
             .arg(self.folder.join("kv"))
             .arg("--entry")
             .arg(&self.entry)
-            .args(["--port", &self.suite.port.to_string(), "--control"])
+            .args(["--port", &self.suite.port.to_string()])
             .current_dir(&self.folder);
         *self.program.lock().unwrap() = Some(Program::start(command, "{\"ready\":true", &self.said)?);
         Ok(())
@@ -83,16 +81,6 @@ impl Workerd {
             let _ended = child.wait();
         }
     }
-
-    fn ask(&self, question: &Value) -> Value {
-        let mut guard = self.program.lock().unwrap();
-        let program = guard.as_mut().expect("the gateway runs");
-        writeln!(program.input, "{question}").expect("the gateway's process listens");
-        let line = program.line();
-        let answer: Value = serde_json::from_str(&line).unwrap();
-        assert!(answer.get("error").is_none(), "the store: {answer}");
-        answer
-    }
 }
 
 impl Drop for Workerd {
@@ -105,7 +93,7 @@ impl Drop for Workerd {
 /// What this host can do or show.
 #[must_use]
 pub fn can(needs: Needs) -> bool {
-    !matches!(needs, Needs::FaultyStore | Needs::ServesTheGone | Needs::NoDecoding)
+    !matches!(needs, Needs::KeyValue | Needs::ServesTheGone | Needs::NoDecoding)
 }
 
 impl Host for Workerd {
@@ -135,16 +123,6 @@ impl Host for Workerd {
 
     fn dropped_after(&self, number: usize) -> Option<Duration> {
         self.progress.dropped_after(number, DROP)
-    }
-
-    fn keys(&self) -> Vec<String> {
-        serde_json::from_value(self.ask(&json!({"keys": "usage/"}))["keys"].take()).unwrap()
-    }
-
-    fn record(&self, key: &str) -> StoredRecord {
-        let answer = self.ask(&json!({"record": key}));
-        let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
-        StoredRecord { value: text("value"), summary: text("summary") }
     }
 
     fn restart(&self) {

@@ -2,15 +2,13 @@
 //! requests, clients that take nothing, a store and a provider of secrets that do not answer.
 #![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
+mod hazard_account;
 mod hazard_setting;
 
-use contract::fixtures::{ADMIN_KEY, Receipts, TENANT_KEY, USAGE_JSON, own};
 use contract::fixtures::{DONE, answer_text, delta, finish, json, paced, stream, usage_event};
-use hazard_setting::{
-    Setting, arrived_at, body, by, calls, code, id, post, records, streamed, was_replayed, with_key,
-};
-use http::Request;
-use moegate::platform::fake::{Client, End, Got, Hazards, Piece, Responder, Script, Scripted};
+use contract::fixtures::{Receipts, TENANT_KEY, USAGE_JSON, own};
+use hazard_setting::{Setting, body, by, calls, code, id, post, records, streamed, was_replayed, with_key};
+use moegate::platform::fake::{Client, End, Got, Piece, Responder, Script, Scripted};
 use moegate_wire::Ending;
 use std::sync::Arc;
 
@@ -284,79 +282,6 @@ fn secrets_that_cannot_be_had_are_not_a_wrong_key() {
     assert_eq!((code(&got), calls(&setting)), (503, 0));
     setting.world.lose_secrets(false);
     assert_eq!(code(&setting.ask(&always(whole()), post(), client(&body("far")))), 200);
-}
-
-#[test]
-fn a_write_that_hangs_delays_no_other() {
-    let setting = Setting::new();
-    setting.world.hazards(Hazards { hanging: 1, ..Hazards::default() });
-    let failing: Responder =
-        Arc::new(|arrived| if arrived_at(arrived, "first") { json(500, "{}").into() } else { whole() });
-    let begun_ms = setting.world.now_ms();
-    let got = setting.ask(&failing, post(), client(&body("fallback")));
-    assert_eq!((code(&got), got.end_ms), (200, Some(0)));
-    assert_eq!(records(&setting).len(), 2, "the write that hung is tried again");
-    assert!(setting.world.now_ms() - begun_ms < 20_000);
-    // A store that never answers ends in the log, in time.
-    setting.world.hazards(Hazards { hanging: usize::MAX, ..Hazards::default() });
-    let begun_ms = setting.world.now_ms();
-    let got = setting.ask(&always(whole()), post(), client(&body("far")));
-    assert!(
-        setting.world.now_ms() - begun_ms < 30_000,
-        "what follows a reply is ended after 30 s on Workers"
-    );
-    assert!(setting.world.log().iter().any(|line| line.contains(&id(&got))));
-}
-
-#[test]
-fn a_write_that_only_seems_to_fail_counts_once() {
-    let setting = Setting::new();
-    setting.world.hazards(Hazards { stored_but_failing: 2, ..Hazards::default() });
-    setting.ask(&always(whole()), post(), client(&body("far")));
-    assert_eq!(records(&setting).len(), 1);
-}
-
-#[test]
-fn receipts_are_asked_for_with_pauses_and_within_limits() {
-    let setting = Setting::new();
-    let silent: Responder =
-        Arc::new(
-            |arrived| {
-                if contract::fixtures::is_receipt(arrived) { Script::Silence } else { events().into() }
-            },
-        );
-    let begun_ms = setting.world.now_ms();
-    let got = setting.ask(&silent, post(), client(&streamed("own")));
-    assert!(got.is_whole);
-    let arrived = setting.world.arrived();
-    let asked: Vec<_> = arrived[1..].iter().map(|one| one.at_ms - begun_ms).collect();
-    assert!(asked.len() > 1 && asked.windows(2).all(|pair| pair[1] - pair[0] >= 250), "{asked:?}");
-    assert!(setting.world.now_ms() - begun_ms < 30_000, "{}", setting.world.now_ms() - begun_ms);
-    assert_eq!(records(&setting).len(), 1);
-}
-
-#[test]
-fn values_that_are_no_records_are_skipped_and_counted() {
-    let setting = Setting::new();
-    let got = setting.ask(&always(whole()), post(), client(&body("far")));
-    assert_eq!(code(&got), 200);
-    let day = records(&setting)[0].storage_key();
-    let day = day.rsplit_once('/').unwrap().0;
-    for (name, value, summary) in [
-        ("a", "not JSON", "null"),
-        ("b", "{}", "{\"cost\":-1}"),
-        ("c", "", "{\"promptTokens\":1e400}"),
-        ("d", "{}", "[]"),
-    ] {
-        setting.world.store(&format!("{day}/{name}"), value, summary);
-    }
-    let usage = Request::get("/usage").body(()).unwrap();
-    let got = setting.ask(&always(whole()), by(usage, ADMIN_KEY), client(""));
-    let report: serde_json::Value = serde_json::from_slice(&got.body).unwrap();
-    assert_eq!(
-        (code(&got), &report["foreign_values"], &report["totals"]["requests"]),
-        (200, &4.into(), &1.into())
-    );
 }
 
 #[test]

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
     }
     let (mut total, _) = run(&FakeHost::default(), &filters);
     total += run(&FakeHost::as_spin(&CONTRACT), &filters).0;
+    total += run(&FakeHost::with_key_value(), &filters).0;
     let mut shown = Vec::new();
     let mut origins = None;
     for (name, start) in REAL {

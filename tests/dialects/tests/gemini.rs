@@ -80,13 +80,20 @@ fn stream() -> String {
     EVENTS.iter().map(|event| format!("data: {event}\r\n\r\n")).collect()
 }
 
+/// The same with its cost, beside the last counts.
+fn priced(text: &str) -> String {
+    let counts = "\"totalTokenCount\":5";
+    text.replace(counts, &format!("{counts},\"cost\":0.000005"))
+}
+
 #[test]
 fn a_stream_without_sse_is_an_array() {
     let setting = Setting::new();
     for path in ["/v1beta/models/team/google", "/v1/models/team%2Fgoogle"] {
         let got = setting.ask(&format!("{path}:streamGenerateContent"), 200, "text/event-stream", &stream());
         assert_eq!((status(&got), content_type(&got)), (200, "application/json"));
-        let expected: Vec<Value> = EVENTS.iter().map(|event| serde_json::from_str(event).unwrap()).collect();
+        let expected: Vec<Value> =
+            EVENTS.iter().map(|event| serde_json::from_str(&priced(event)).unwrap()).collect();
         assert_eq!(json_of(&got), Value::from(expected));
     }
     let arrived = setting.0.world.arrived().remove(0);
@@ -111,7 +118,7 @@ fn bytes_pass_and_an_answer_that_is_no_stream_becomes_one() {
     let path = "/v1beta/models/team/google:streamGenerateContent?alt=sse";
     let got = setting.ask(path, 200, "text/event-stream", &stream());
     assert_eq!(content_type(&got), "text/event-stream");
-    assert_eq!(String::from_utf8_lossy(&got.body), stream());
+    assert_eq!(String::from_utf8_lossy(&got.body), priced(&stream()));
     let got = setting.ask(path, 200, "application/json", EVENTS[1]);
     assert_eq!((status(&got), content_type(&got)), (200, "text/event-stream"));
     let text = String::from_utf8_lossy(&got.body);

@@ -9,21 +9,33 @@ use crate::setup::Setup;
 
 /// The Worker that ships, built with the bench's configuration into `folder`.
 pub(super) fn own(folder: &Path) -> Result<Subject> {
-    Ok(Subject { name: "moegate", modules: modules(folder)? })
+    Ok(Subject { name: "moegate", modules: modules(folder)?, ledger: true })
 }
 
-/// The same without a store.
+/// The same with a ledger that keeps nothing.
 pub(super) fn own_without_record(setup: &Setup, folder: &Path) -> Result<Subject> {
-    let wrapper = ("entry-no-record.js".to_owned(), setup.root.join("bench/gateway/entry-no-record.mjs"));
+    wrapped("moegate, no record", setup, folder, "entry-no-record")
+}
+
+/// The pass-through with the ledger of the Worker that ships.
+pub(super) fn pass_through_ledger(setup: &Setup, folder: &Path) -> Result<Subject> {
+    wrapped("pass-through, ledger", setup, folder, "pass-through-ledger")
+}
+
+/// An entry of the bench's own over the Worker that ships.
+fn wrapped(name: &'static str, setup: &Setup, folder: &Path, script: &str) -> Result<Subject> {
+    let wrapper = (format!("{script}.js"), setup.root.join(format!("bench/gateway/{script}.mjs")));
     let modules = [wrapper].into_iter().chain(modules(folder)?).collect();
-    Ok(Subject { name: "moegate, no record", modules })
+    Ok(Subject { name, modules, ledger: name == "pass-through, ledger" })
 }
 
 /// The Worker of another checkout, in which `cargo xtask build worker` has run with the bench's configuration.
 pub(super) fn before(checkout: &Path) -> Result<Subject> {
     let folder = checkout.join("build/worker");
     if folder.join("entry.js").is_file() {
-        return Ok(Subject { name: "before", modules: modules(&folder)? });
+        let modules = modules(&folder)?;
+        let ledger = modules.iter().any(|(name, _)| name == "ledger.js");
+        return Ok(Subject { name: "before", modules, ledger });
     }
     let module = folder.join("moegate.wasm");
     if !module.is_file() {
@@ -36,7 +48,7 @@ pub(super) fn before(checkout: &Path) -> Result<Subject> {
     let sources = scripts.map(|name| format!("src/platform/cloudflare/{name}"));
     let mut modules: Vec<_> = sources.into_iter().map(|name| (name.clone(), checkout.join(name))).collect();
     modules.push(("build/worker/moegate.wasm".to_owned(), module));
-    Ok(Subject { name: "before", modules })
+    Ok(Subject { name: "before", modules, ledger: false })
 }
 
 /// The entry first, then what it imports, by their names beside it.

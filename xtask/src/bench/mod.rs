@@ -167,10 +167,14 @@ fn subjects(setup: &Setup, folder: &Path, options: &Options) -> Result<Vec<Subje
         build::Variant { config: Some("bench/gateway/moegate.toml"), quiet: true, ..Default::default() };
     let folder = folder.join("worker");
     build::worker(setup, &folder, &variant)?;
-    let script = |name, file: &str| Subject { name, modules: vec![(file.to_owned(), setup.root.join(file))] };
+    let script = |name, file: &str| {
+        let modules = vec![(file.to_owned(), setup.root.join(file))];
+        Subject { name, modules, ledger: false }
+    };
     let mut subjects = vec![
         script("pass-through", "bench/gateway/pass-through.mjs"),
         script("pass-through, record", "bench/gateway/pass-through-record.mjs"),
+        entries::pass_through_ledger(setup, &folder)?,
         entries::own(&folder)?,
         entries::own_without_record(setup, &folder)?,
     ];

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::bed::{Bed, Place, free_ports};
+use crate::cache::remove;
 use crate::failure::{At, Result};
 use crate::net::wait_for_200;
 use crate::process::{Running, Show};
@@ -16,6 +17,8 @@ pub(super) struct Subject {
     pub(super) name: &'static str,
     /// Module name and file; the first is the entry. Imports between them resolve by these names.
     pub(super) modules: Vec<(String, PathBuf)>,
+    /// Whether the entry exports the ledger's class.
+    pub(super) ledger: bool,
 }
 
 /// Starts all subjects in one process.
@@ -27,11 +30,15 @@ pub(super) fn start(
     bindings: &[(&str, &str)],
 ) -> Result<Bed> {
     let ports = free_ports(subjects.len())?;
+    let objects = folder.join("objects");
+    remove(&objects)?;
+    fs::create_dir_all(&objects).at("create", &objects)?;
     let config = configuration(folder, subjects, &ports, origin, bindings)?;
     let file = folder.join("workerd.capnp");
     fs::write(&file, config).at("write", &file)?;
     let mut command = Command::new(program);
-    command.arg("serve").arg(&file);
+    // Objects on disk are experimental in workerd on its own.
+    command.arg("serve").arg("--experimental").arg(&file);
     let mut running = Running::start("workerd", command, Show::Nothing)?;
     for &port in &ports {
         wait_for_200(&mut running, port, "/health", Duration::from_secs(20))?;
@@ -65,6 +72,15 @@ fn configuration(
         for (name, text) in bindings {
             let _infallible = write!(bound, "(name = \"{name}\", text = \"{text}\"), ");
         }
+        let mut objects = String::new();
+        if subject.ledger {
+            bound.push_str("(name = \"LEDGER\", durableObjectNamespace = \"Ledger\"), ");
+            let _infallible = write!(
+                objects,
+                ", durableObjectNamespaces = [(className = \"Ledger\", uniqueKey = \"ledger{index}\", enableSql = true)], \
+                 durableObjectStorage = (localDisk = \"objects\")"
+            );
+        }
         let _infallible = writeln!(services, "    (name = \"subject{index}\", worker = .subject{index}),");
         let _infallible = writeln!(
             sockets,
@@ -73,13 +89,15 @@ fn configuration(
         let _infallible = writeln!(
             workers,
             "const subject{index} :Workerd.Worker = (modules = [{modules}], compatibilityDate = \"2026-06-01\", \
-             compatibilityFlags = [\"enable_request_signal\"], globalOutbound = \"origin\", bindings = [{bound}]);"
+             compatibilityFlags = [\"enable_request_signal\"], globalOutbound = \"origin\", bindings = [{bound}]{objects});"
         );
     }
     Ok(format!(
         "using Workerd = import \"/workerd/workerd.capnp\";\nconst config :Workerd.Config = (\n  services = [\n    \
          (name = \"origin\", external = (address = \"127.0.0.1:{origin}\", http = ())),\n    \
-         (name = \"store\", external = (address = \"127.0.0.1:{origin}\", http = ())),\n{services}  ],\n  \
-         sockets = [\n{sockets}  ],\n);\n{workers}"
+         (name = \"store\", external = (address = \"127.0.0.1:{origin}\", http = ())),\n    \
+         (name = \"objects\", disk = (path = \"{}\", writable = true)),\n{services}  ],\n  \
+         sockets = [\n{sockets}  ],\n);\n{workers}",
+        folder.join("objects").display()
     ))
 }

@@ -1,7 +1,7 @@
 //! An entry of `model_list`: a deployment of a model, under the name of its group.
 
+use crate::decimal::Decimal;
 use crate::import::cloud::{self, AwsKeys};
-use crate::import::decimal::Decimal;
 use crate::import::draft::{Draft, Key, Limits, Model, Origin, Place, Prices};
 use crate::import::providers::{self, Provider, provider};
 use crate::import::rule::Rule;

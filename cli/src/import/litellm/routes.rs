@@ -2,7 +2,7 @@
 
 use super::deployment::Deployment;
 use super::settings::{Fallback, Settings, Strategy};
-use crate::import::decimal::{Decimal, weights};
+use crate::decimal::{Decimal, weights};
 use crate::import::draft::{Draft, Route};
 use crate::import::rule::Rule;
 use crate::import::value::problem;

@@ -5,11 +5,11 @@ mod retry;
 mod target;
 
 use super::Options;
-use super::decimal::{Decimal, weights};
 use super::draft::{Draft, Route};
 use super::rule::{Condition, Rule};
 use super::source::{Item, Table};
 use super::value::{Value, problem};
+use crate::decimal::{Decimal, weights};
 use moegate_config::Problem;
 use retry::Failures;
 use std::collections::BTreeSet;

@@ -60,6 +60,23 @@ fn bodies_pass_but_for_the_model_and_what_google_refuses() {
 }
 
 #[test]
+fn what_is_no_text_is_counted() {
+    let call = Call { endpoint: GENERATE, model: Some("m".to_owned()) };
+    for (parts, media) in [
+        (r#"{"text":"inlineData"}"#, 0),
+        (
+            r#"{"inlineData":{"mimeType":"image/png","data":"QQ=="}},{"fileData":{"fileUri":"https://a.example"}}"#,
+            2,
+        ),
+        (r#"{"inline_data" : {"mime_type":"audio/wav","data":"QQ=="}},{"text":"{\"fileData\":{}}"}"#, 1),
+    ] {
+        let body = format!(r#"{{"contents":[{{"parts":[{parts}]}}]}}"#);
+        let request = Gemini.parse(&call, body.as_bytes()).unwrap();
+        assert_eq!((request.facts().size.media, &request.facts().user), (media, &None), "{parts}");
+    }
+}
+
+#[test]
 fn another_origin_goes_on_with_the_answer() {
     let mut partial = Partial::default();
     (partial.text, partial.events) = ("Hel".to_owned(), 3);
@@ -270,13 +287,18 @@ fn bytes_of_googles_own_pass_and_an_array_grows_of_the_same() {
     let config = config();
     let exchange = |endpoint| Gemini.exchange(endpoint, &config.origins[0], "gemini-3.5-flash").unwrap();
     for (feature, answer, stream) in answers() {
-        assert_eq!(streamed(exchange(STREAM), stream, 7, options()), stream);
+        let passed = streamed(exchange(STREAM), stream, 7, options());
+        // The last counts tell the cost; nothing else changes.
+        let (before, cost) = passed.split_once(",\"cost\":").unwrap();
+        let (cost, after) = cost.split_once('}').unwrap();
+        assert!(cost.parse::<f64>().unwrap() > 0.0 && after.matches("data: ").count() == 0, "{feature}");
+        assert_eq!(format!("{before}}}{after}"), stream);
         let array = streamed(exchange(GROWING), stream, usize::MAX, options());
         for piece in [1, 3, 64] {
             assert_eq!(streamed(exchange(GROWING), stream, piece, options()), array);
         }
         let elements: Vec<Value> = serde_json::from_str(&array).unwrap();
-        let data: Vec<Value> = stream
+        let data: Vec<Value> = passed
             .split("\r\n\r\n")
             .filter_map(|event| event.strip_prefix("data: "))
             .map(|data| serde_json::from_str(data).unwrap())

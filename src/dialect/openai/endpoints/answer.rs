@@ -14,12 +14,15 @@ use crate::dialect::{AnswerContext, Exchange, Gathered, StreamCodec, StreamOptio
 use std::borrow::Cow;
 
 /// Answers pass as they are.
-pub(super) struct Passed;
+pub(super) struct Passed {
+    /// Whether what is generated are images, which are counted.
+    pub(super) images: bool,
+}
 
 impl Exchange for Passed {
     fn answer(&self, body: &[u8], context: &AnswerContext) -> Option<AnswerFacts> {
         if body.trim_ascii_start().starts_with(b"{") {
-            return answer::read(body, &context.price);
+            return answer::read(body, &context.price, self.images);
         }
         // A page of something before the origin is no answer.
         let start = body.trim_ascii_start().get(..5).unwrap_or_default().to_ascii_lowercase();
@@ -70,11 +73,15 @@ impl OriginFormat for Events {
     }
 
     fn reader(&self) -> Box<dyn EventReader> {
-        Box::new(Reader)
+        Box::new(Reader::default())
     }
 }
 
-struct Reader;
+#[derive(Default)]
+struct Reader {
+    /// How many are whole.
+    images: u64,
+}
 
 impl EventReader for Reader {
     fn event<'e>(&mut self, name: &'e str, data: &'e str, deltas: &mut Vec<Delta<'e>>) -> EventKind<'e> {
@@ -99,7 +106,15 @@ impl EventReader for Reader {
             // Some of the answer, whatever is in it.
             deltas.push(Delta::Media { media_type: Cow::Borrowed(""), base64: Cow::Borrowed("") });
         }
-        deltas.extend(counts.and_then(usage::read).map(|reading| Delta::Usage(reading.counts)));
+        let counts = counts.and_then(usage::read).map(|reading| reading.counts);
+        if kind.starts_with("image_") && kind.ends_with(".completed") {
+            self.images += 1;
+            let mut counts = counts.unwrap_or_default();
+            counts.usage.images = self.images;
+            deltas.push(Delta::Usage(counts));
+        } else {
+            deltas.extend(counts.map(Delta::Usage));
+        }
         EventKind::Data
     }
 }

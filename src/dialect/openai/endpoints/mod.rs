@@ -61,11 +61,15 @@ impl ClientDialect for Endpoints {
 
     fn exchange(
         &self,
-        _endpoint: &'static str,
+        endpoint: &'static str,
         origin: &Origin,
         model: &str,
     ) -> Option<&'static dyn Exchange> {
-        is_served_by(origin, model).then_some(&answer::Passed)
+        let exchange: &'static dyn Exchange = match is_of_images(endpoint) {
+            true => &answer::Passed { images: true },
+            false => &answer::Passed { images: false },
+        };
+        is_served_by(origin, model).then_some(exchange)
     }
 
     fn error_body(&self, error: &ApiError) -> String {
@@ -83,6 +87,11 @@ impl ClientDialect for Endpoints {
     fn model_entry(&self, model: ModelInfo<'_>) -> String {
         words::model_entry(model)
     }
+}
+
+/// Whether images are generated there.
+fn is_of_images(endpoint: &str) -> bool {
+    endpoint.starts_with("/images/")
 }
 
 /// Whether such requests go there at all. Our own server generates texts alone.

@@ -2,11 +2,11 @@
 
 use super::super::request::Request as Json;
 use super::form::{self, Form};
-use super::{EMBEDDINGS, MODERATIONS, is_served_by};
+use super::{EMBEDDINGS, MODERATIONS, is_of_images, is_served_by};
 use crate::config::{DeniedAction, is_harmless, is_same_field};
 use crate::dialect::ClientRequest;
 use crate::dialect::request::{
-    CannotEncode, Changes, Encoded, EncodedBody, RequestFacts, RequestSize, StreamForm,
+    CannotEncode, Changes, Encoded, EncodedBody, LONGEST_USER, RequestFacts, RequestSize, StreamForm,
 };
 use crate::error::ApiError;
 use crate::payload::Edit;
@@ -29,6 +29,9 @@ pub(super) fn parse<'a>(
     let as_events = json.other("stream_format").is_some_and(|value| value.get() == "\"sse\"");
     json.facts.stream |= as_events;
     json.facts.include_usage = true;
+    if is_of_images(endpoint) {
+        json.facts.size.images = json.facts.size.choices;
+    }
     if matches!(endpoint, EMBEDDINGS | MODERATIONS) {
         json.facts.size.max_tokens = Some(0);
     }
@@ -61,9 +64,9 @@ struct OfForm<'a> {
 
 impl<'a> OfForm<'a> {
     fn parse(endpoint: &'static str, form: Form<'a>) -> Result<Self, ApiError> {
-        let mut found = [None; 2];
+        let mut found = [None; 4];
         for (at, part) in form.parts.iter().enumerate() {
-            for (own, place) in ["model", "stream"].into_iter().zip(&mut found) {
+            for (own, place) in ["model", "stream", "n", "user"].into_iter().zip(&mut found) {
                 if !is_same_field(own, &part.name) {
                     continue;
                 }
@@ -77,7 +80,7 @@ impl<'a> OfForm<'a> {
             }
         }
         let text = |at: usize, name| form.text(at).ok_or_else(|| wrong(name));
-        let [model, stream] = found;
+        let [model, stream, number, user] = found;
         let model = model.ok_or_else(|| {
             ApiError::invalid(
                 "missing_field",
@@ -100,13 +103,23 @@ impl<'a> OfForm<'a> {
                 ));
             }
         };
+        let number = number.map(|at| text(at, "n")).transpose()?.map_or(Ok(1), str::parse);
+        let number: u64 = number.map_err(|_| wrong("n"))?;
+        let user = user.and_then(|at| form.text(at)).filter(|user| !user.is_empty());
         // A file's bytes are no text: what they come to in tokens nobody knows before.
         let said = form.parts.iter().filter(|part| !part.is_file).map(|part| part.content.len()).sum();
         let facts = RequestFacts {
             model: name.to_owned(),
             stream,
             include_usage: true,
-            size: RequestSize { body_bytes: said, max_tokens: None, choices: 1 },
+            size: RequestSize {
+                body_bytes: said,
+                max_tokens: None,
+                choices: number,
+                media: form.parts.iter().filter(|part| part.is_file).count() as u64,
+                images: if is_of_images(endpoint) { number } else { 0 },
+            },
+            user: user.map(|user| user.chars().take(LONGEST_USER).collect()),
             conversation: 0..0,
             stream_form: StreamForm::Events,
         };

@@ -164,6 +164,66 @@ fn json_passes_with_another_model() {
     }
 }
 
+const PASSED: answer::Passed = answer::Passed { images: false };
+const IMAGES: answer::Passed = answer::Passed { images: true };
+
+#[test]
+fn images_are_counted() {
+    let price = moegate_wire::Rates { image: 40_000_000, ..Default::default() }.into();
+    let context = AnswerContext { price, ..AnswerContext::default() };
+    for (body, counts, told) in [
+        (r#"{"created":1,"data":[{"url":"a"},{"url":"b"}]}"#, Some((0, 2)), None),
+        (
+            r#"{"created":1,"data":[{"b64_json":"QQ=="}],"usage":{"input_tokens":5,"output_tokens":7,"total_tokens":12}}"#,
+            Some((5, 1)),
+            Some("\"cost\":0.04}"),
+        ),
+        (r#"{"created":1,"data":[]}"#, None, None),
+        (r#"{"created":1,"data":null}"#, None, None),
+    ] {
+        let facts = IMAGES.answer(body.as_bytes(), &context).unwrap();
+        assert_eq!(facts.counts.map(|counts| (counts.usage.prompt, counts.usage.images)), counts, "{body}");
+        let cost = facts.edits.first().map(|edit| edit.text.clone() + "}");
+        assert_eq!(cost.as_deref().map(|text| text.trim_start_matches(',')), told, "{body}");
+    }
+    let list =
+        br#"{"object":"list","data":[{"embedding":[1]}],"usage":{"prompt_tokens":8,"total_tokens":8}}"#;
+    assert_eq!(PASSED.answer(list, &context).unwrap().counts.unwrap().usage.images, 0);
+    for (endpoint, images) in [("/images/generations", 1), ("/images/edits", 1), ("/embeddings", 0)] {
+        let exchange = Endpoints.exchange(endpoint, &origin("openai", ""), "there").unwrap();
+        let told = exchange.answer(br#"{"data":[1],"usage":{"input_tokens":5}}"#, &context).unwrap();
+        assert_eq!(told.counts.unwrap().usage.images, images, "{endpoint}");
+    }
+    let event = |name: &str| {
+        format!(
+            "data: {{\"type\":\"{name}\",\"b64_json\":\"QQ==\",\"usage\":{{\"input_tokens\":5,\"output_tokens\":7,\"total_tokens\":12}}}}\n\n"
+        )
+    };
+    let mut scanner = Scanner::new(IMAGES.stream(StreamOptions::default()));
+    for name in ["image_edit.partial_image", "image_edit.completed", "image_generation.completed"] {
+        scanner.push(event(name).as_bytes());
+    }
+    let usage = scanner.seen().usage.unwrap().usage;
+    assert_eq!((usage.prompt, usage.completion, usage.images), (5, 7, 2));
+}
+
+#[test]
+fn the_number_of_images_that_are_asked_for() {
+    let size = |endpoint, content_type: &str, body: &[u8]| {
+        parsed(endpoint, content_type, body).map(|request| request.facts().size.images)
+    };
+    let json = "application/json";
+    assert_eq!(size("/images/generations", json, br#"{"model":"m","prompt":"a"}"#), Ok(1));
+    assert_eq!(size("/images/generations", json, br#"{"model":"m","prompt":"a","n":4}"#), Ok(4));
+    assert_eq!(size("/embeddings", json, br#"{"model":"m","input":"a","n":4}"#), Ok(0));
+    let edit = |n: &'static [u8]| form(&[("model", "", b"m"), ("n", "", n), ("user", "", b"u1")]);
+    assert_eq!(size("/images/edits", FORM, &edit(b"3")), Ok(3));
+    assert_eq!(size("/audio/transcriptions", FORM, &edit(b"3")), Ok(0));
+    assert!(size("/images/edits", FORM, &edit(b"many")).is_err());
+    let body = edit(b"1");
+    assert_eq!(parsed("/images/edits", FORM, &body).unwrap().facts().user.as_deref(), Some("u1"));
+}
+
 #[test]
 fn answers() {
     let context = AnswerContext::default();
@@ -182,15 +242,15 @@ fn answers() {
         (b"data: is what he said", None),
         (b"WEBVTT\n", None),
     ] {
-        let facts = answer::Passed.answer(body, &context).unwrap();
+        let facts = PASSED.answer(body, &context).unwrap();
         let told = facts.counts.map(|counts| (counts.usage.prompt, counts.usage.completion));
         assert_eq!(told, counts, "{}", String::from_utf8_lossy(body));
-        assert_eq!(answer::Passed.error(200, body), None);
+        assert_eq!(PASSED.error(200, body), None);
     }
-    assert_eq!(answer::Passed.answer(b"<!DOCTYPE html><p>Proxy</p>", &context), None);
+    assert_eq!(PASSED.answer(b"<!DOCTYPE html><p>Proxy</p>", &context), None);
     let error = br#"{"error":{"message":"No","type":"server_error"}}"#;
-    assert!(answer::Passed.answer(error, &context).unwrap().dubious);
-    assert_eq!(answer::Passed.error(200, error).unwrap().message.as_deref(), Some("No"));
+    assert!(PASSED.answer(error, &context).unwrap().dubious);
+    assert_eq!(PASSED.error(200, error).unwrap().message.as_deref(), Some("No"));
 }
 
 // *Create image*, streaming; *Create transcription*, streaming.
@@ -210,7 +270,7 @@ fn streams_pass_and_are_counted() {
         ),
         ("data: {\"type\":\"speech.audio.delta\",\"audio\":\"QQ==\"}\n\n", None, false),
     ] {
-        let mut scanner = Scanner::new(answer::Passed.stream(StreamOptions::default()));
+        let mut scanner = Scanner::new(PASSED.stream(StreamOptions::default()));
         assert!(
             matches!(scanner.push(stream.as_bytes()), crate::stream::Forward::Whole),
             "it passes as it is"
@@ -223,8 +283,8 @@ fn streams_pass_and_are_counted() {
         );
         assert_eq!(seen.finished, ended, "{stream}");
     }
-    let mut codec = answer::Passed.stream(StreamOptions::default());
+    let mut codec = PASSED.stream(StreamOptions::default());
     let (read, _) =
         codec.event(b"event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"No\"}}\n\n", true);
-    assert_eq!(answer::Passed.error(200, &read.error.unwrap()).unwrap().message.as_deref(), Some("No"));
+    assert_eq!(PASSED.error(200, &read.error.unwrap()).unwrap().message.as_deref(), Some("No"));
 }

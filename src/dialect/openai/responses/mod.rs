@@ -29,6 +29,7 @@ use crate::dialect::{
 use crate::error::ApiError;
 use crate::payload::Edit;
 use http::{Method, Request};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 const RESPONSES: &str = "/responses";
@@ -101,9 +102,14 @@ impl ClientFormat for Responses {
 static SAME: Passing =
     Passing { dialect: &Responses, client: &Responses, origin: &Responses, edits: cost_edits, end_mark: "" };
 
-fn cost_edits(body: &str, counts: &Counts, context: &AnswerContext) -> Vec<Edit> {
-    let object = pick(body, &["usage"]).and_then(|[usage]| usage::read(usage?));
-    let cost = context.price.cost(&counts.usage);
+fn cost_edits<'b>(body: &'b str, counts: &Counts, context: &AnswerContext) -> Vec<Edit> {
+    // In the last event it stands within the response.
+    let inner = |[usage, response]: [Option<&'b RawValue>; 2]| match response {
+        Some(response) if usage.is_none() => pick(response.get(), &["usage"])?[0],
+        _ => usage,
+    };
+    let object = pick(body, &["usage", "response"]).and_then(inner).and_then(usage::read);
+    let cost = counts.cost(&context.price);
     object.map(|object| usage::cost_edits(body.as_bytes(), &object, cost)).unwrap_or_default()
 }
 

@@ -1,19 +1,20 @@
 //! Origins that fail, each in its way.
 
 use crate::fixtures::{
-    DONE, Receipts, USAGE, always, answer_text, chat, delta, finish, get, json, own, paced, stream, streamed,
+    ADMIN_KEY, DONE, Receipts, USAGE, always, answer_text, chat, delta, finish, get, json, own, paced,
+    stream, streamed,
 };
-use crate::host::{Call, Ended, Needs};
-use crate::stage::{Behaviour, Stage, expect_error};
+use crate::host::{Call, Ended, Needs, Reply};
+use crate::stage::{Behaviour, Stage, expect_bound, expect_error};
 use moegate::platform::fake::{End, Script, Scripted};
-use moegate_wire::{Ending, Usage};
+use moegate_wire::{Ending, Nanodollars, Usage};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) const ALL: &[Behaviour] = &[
     Behaviour::new(
         "origin_refuses",
-        "an origin where nothing listens is 502 `origin_unreachable`; a runtime cannot tell that from a reset, so it counts as unmetered",
+        "an origin where nothing listens is 502 `origin_unreachable`; it costs nothing, though a runtime cannot tell that from a reset, so it counts as unmetered",
         refuses,
     ),
     Behaviour::new(
@@ -106,7 +107,7 @@ fn refuses(stage: &mut Stage<'_>) {
     assert_eq!((reply.header("x-moegate-origin"), reply.ended), ("dead", Ended::Whole));
     let record = stage.settled();
     assert_eq!((record.ending, record.status, record.metered), (Ending::Error, 502, false));
-    assert_eq!(record.usage, Usage::default());
+    assert_eq!((record.usage, record.cost_nanodollars), (Usage::default(), Nanodollars(0)));
 }
 
 fn resets(stage: &mut Stage<'_>) {
@@ -128,7 +129,8 @@ fn silent(stage: &mut Stage<'_>) {
     expect_error(&reply, 504, "origin_timeout", "1 s");
     assert!(stage.host.dropped_after(0).is_some(), "the origin's connection stayed open");
     let record = stage.settled();
-    assert_eq!((record.ending, record.status, record.metered), (Ending::Error, 504, false));
+    assert_eq!((record.ending, record.status), (Ending::Error, 504));
+    expect_bound(&record);
 }
 
 fn silent_in_stream(stage: &mut Stage<'_>) {
@@ -143,7 +145,8 @@ fn breaks_off(stage: &mut Stage<'_>) {
         let reply = stage.play(always(Scripted { end, ..json(200, answer_text()) }), &chat("far-model"));
         expect_error(&reply, 502, "origin_broke_off", "`far`");
         let record = stage.settled();
-        assert_eq!((record.ending, record.metered), (Ending::Error, false));
+        assert_eq!(record.ending, Ending::Error);
+        expect_bound(&record);
     }
 }
 
@@ -169,7 +172,8 @@ fn html(stage: &mut Stage<'_>) {
     expect_error(&reply, 502, "origin_answer_invalid", "`far`");
     assert!(!reply.text().contains("Sign in"));
     let record = stage.settled();
-    assert_eq!((record.ending, record.metered), (Ending::Error, false));
+    assert_eq!(record.ending, Ending::Error);
+    expect_bound(&record);
 }
 
 fn redirects(stage: &mut Stage<'_>) {
@@ -240,13 +244,14 @@ fn too_large(stage: &mut Stage<'_>) {
     let reply = stage.play(always(json(200, "x".repeat(1024 * 1024 + 1))), &chat("far-model"));
     expect_error(&reply, 502, "origin_answer_too_large", "`far`");
     let record = stage.settled();
-    assert_eq!((record.ending, record.metered), (Ending::Error, false));
+    assert_eq!(record.ending, Ending::Error);
+    expect_bound(&record);
 }
 
 fn panics(stage: &mut Stage<'_>) {
     let chunks = [delta("He"), finish()];
     let panicked = Arc::new(AtomicBool::new(false));
-    std::thread::scope(|scope| {
+    let reply = std::thread::scope(|scope| {
         let host = stage.host;
         let (begun, first_chunk) = std::sync::mpsc::channel();
         let (release, wait) = std::sync::mpsc::channel::<()>();
@@ -271,11 +276,20 @@ fn panics(stage: &mut Stage<'_>) {
         let reply = in_flight.join().unwrap();
         // The instance is gone, with what it knew of the stream: the client must not take what it has got for whole.
         assert_eq!((reply.text().contains("[DONE]"), reply.ended), (false, Ended::Broken));
+        reply
     });
-    stage.let_go();
+    lost(stage, &reply);
     let reply = stage.play(always(stream(&chunks)), &streamed("far-model"));
     assert_eq!((reply.status, reply.text()), (200, chunks.concat()));
     stage.settled();
+}
+
+/// Whoever served it is gone: nobody settles it before it is overdue. It is in the ledger all the same.
+fn lost(stage: &mut Stage<'_>, reply: &Reply) {
+    let id = reply.header("x-moegate-request-id");
+    stage.lost(id);
+    let shown = stage.host.call(&get(&format!("/requests/{id}"), ADMIN_KEY));
+    assert!(shown.status == 200 && shown.text().contains("\"state\":\"pending\""), "{shown:?}");
 }
 
 fn panic_survived(stage: &mut Stage<'_>) {
@@ -296,7 +310,7 @@ fn panic_in_a_stream(stage: &mut Stage<'_>) {
     let reply = stage.play(always(paced(&chunks, End::Clean)), &call);
     assert_eq!(reply.status, 200);
     assert!(!reply.text().contains("[DONE]") && !reply.text().contains("\"stop\""), "{}", reply.text());
-    stage.let_go();
+    lost(stage, &reply);
     served(stage);
 }
 

@@ -7,6 +7,7 @@ mod counts;
 mod endings;
 mod faults;
 mod foreign_errors;
+mod key_value;
 mod leaving;
 mod odd_events;
 mod odd_streams;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<(&'static str, &'static [Behaviour])> {
         ("Events in other forms", odd_events::ALL),
         ("Counts in other places and relations", counts::ALL),
         ("Endings and money", endings::ALL),
-        ("The usage store", usage::ALL),
+        ("Without a ledger", key_value::ALL),
+        ("The account", usage::ALL),
     ]
 }

@@ -5,7 +5,8 @@ use crate::fixtures::{
     streamed_with_usage,
 };
 use crate::host::Ended;
-use crate::stage::{Behaviour, Stage};
+use crate::stage::{Behaviour, Stage, expect_bound};
+use moegate::metering::record::{Record, State};
 use moegate::platform::fake::End;
 use moegate_wire::{Ending, Nanodollars, Usage};
 
@@ -32,12 +33,12 @@ pub(super) const ALL: &[Behaviour] = &[
     ),
     Behaviour::new(
         "receipt_missing",
-        "without a receipt nobody vouches for the stream: it is recorded as truncated and unmetered",
+        "where our own server knows nothing of its stream any more, nobody vouches for it: it is recorded as truncated, at the most that it can have cost",
         receipt_missing,
     ),
     Behaviour::new(
         "receipt_not_trusted",
-        "a receipt by another key, changed after signing, or for another request counts as none",
+        "a receipt by another key, changed after signing, or for another request is none: the record stays pending, at the most that it can have cost",
         receipt_not_trusted,
     ),
     Behaviour::new(
@@ -104,21 +105,24 @@ fn not_read(stage: &mut Stage<'_>) {
 }
 
 fn receipt_missing(stage: &mut Stage<'_>) {
-    unmetered(stage, Receipts::Missing);
+    let record = unmetered(stage, Receipts::Missing);
+    expect_bound(&record);
+    assert_eq!(record.ending, Ending::Truncated);
 }
 
 fn receipt_not_trusted(stage: &mut Stage<'_>) {
     for receipts in [Receipts::SignedByAnother, Receipts::Tampered, Receipts::ForAnotherRequest] {
-        unmetered(stage, receipts);
+        let record = unmetered(stage, receipts);
+        assert_eq!((record.state, record.metered, record.usage), (State::Pending, false, Usage::default()));
+        assert_eq!(record.cost_nanodollars.0, record.bound_nanodollars, "{record:?}");
     }
 }
 
-fn unmetered(stage: &mut Stage<'_>, receipts: Receipts) {
+fn unmetered(stage: &mut Stage<'_>, receipts: Receipts) -> Record {
     let reply = stage.play(own(stream(&chunks()), receipts), &streamed("own-model"));
     assert_eq!(reply.text(), chunks().concat());
     let record = stage.settled();
-    assert_eq!((record.metered, record.usage), (false, Usage::default()), "{receipts:?}");
-    assert_eq!((record.ending, record.cost_nanodollars), (Ending::Truncated, Nanodollars(0)));
+    record
 }
 
 fn receipt_says_error(stage: &mut Stage<'_>) {

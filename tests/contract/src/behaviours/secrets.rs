@@ -60,7 +60,7 @@ fn own_origin(stage: &mut Stage<'_>) {
     let ticket = ticket.unwrap();
     assert_eq!(ticket.request_id, record.id);
     assert_eq!(
-        (ticket.price.input, ticket.price.cached_input, ticket.price.output),
+        (ticket.price.rates.input, ticket.price.rates.cached_input, ticket.price.rates.output),
         (1_000_000_000, 500_000_000, 2_000_000_000)
     );
     assert_eq!(arrived.header(header::REQUEST_ID), Some(record.id.as_str()));

@@ -1,16 +1,14 @@
-//! The records, and `GET /usage`, which adds them up.
+//! The account: records, and `GET /usage`, which adds them up.
 
 use crate::fixtures::{
     ADMIN_KEY, APP_KEY, COST_NANODOLLARS, NARROW_KEY, Receipts, always, answer_text, chat, get, json, own,
 };
 use crate::host::{Call, Needs};
 use crate::stage::{Behaviour, Stage, expect_error};
-use moegate::metering::record::{Record, day};
-use moegate_wire::{Ending, Nanodollars};
+use moegate::metering::record::{Record, State, day};
 use serde_json::{Value, json as value};
 use std::collections::BTreeSet;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub(super) const ALL: &[Behaviour] = &[
     Behaviour::new(
@@ -23,20 +21,6 @@ pub(super) const ALL: &[Behaviour] = &[
         "a record holds names and numbers: no content, no key, no URL",
         no_content,
     ),
-    Behaviour::new("store_busy", "a store that fails three times gets the record all the same", busy)
-        .needing(Needs::FaultyStore),
-    Behaviour::new(
-        "store_down",
-        "a store that keeps failing costs the client nothing, and the record is in the log",
-        down,
-    )
-    .needing(Needs::FaultyStore),
-    Behaviour::new(
-        "usage_fails_closed",
-        "`/usage` gives no sums where the store does not answer",
-        fails_closed,
-    )
-    .needing(Needs::FaultyStore),
     Behaviour::new(
         "concurrent_requests_all_count",
         "of 200 requests at once each has its id and its record",
@@ -59,7 +43,7 @@ pub(super) const ALL: &[Behaviour] = &[
         .needing(Needs::Restart),
     Behaviour::new(
         "usage_adds_all_up",
-        "`/usage` is the sum of every record: in all, by key, model, origin and ending",
+        "`/usage` is the sum of every record: in all, by key, tenant, model, route, origin and ending",
         adds_up,
     ),
 ];
@@ -67,16 +51,18 @@ pub(super) const ALL: &[Behaviour] = &[
 fn by_period(stage: &mut Stage<'_>) {
     stage.play(own(json(200, answer_text()), Receipts::Missing), &chat("own-model"));
     let record = stage.settled();
-    let day = day(record.started_ms);
+    let day_of = |record: &Record| day(record.started_ms);
+    let day = day_of(&record);
     let requests = |period: &str| {
         let reply = stage.host.call(&get(&format!("/usage?period={period}"), ADMIN_KEY));
         let report: Value = serde_json::from_slice(&reply.body).unwrap();
         assert_eq!((reply.status, report["period"].as_str()), (200, Some(period)));
         report["totals"]["requests"].as_u64().unwrap()
     };
-    let of_that_day = |record: &&Record| record.last && record.storage_key().contains(&day);
-    let that_day = stage.all.iter().filter(of_that_day).count() as u64;
-    assert_eq!(requests(&day), that_day);
+    let until_now = requests(&day);
+    let of_that_day = |one: &&Record| one.last && day_of(one) == day;
+    let that_day = stage.account().iter().filter(of_that_day).count() as u64;
+    assert_eq!(until_now, that_day);
     assert!(requests(&day[..7]) >= that_day && requests(&day[..4]) >= that_day);
     assert_eq!(requests("1999"), 0);
     for (query, code) in [
@@ -91,43 +77,14 @@ fn by_period(stage: &mut Stage<'_>) {
 fn no_content(stage: &mut Stage<'_>) {
     stage.play(always(json(200, answer_text())), &chat("far-model"));
     let record = stage.settled();
-    let stored = stage.host.record(&record.storage_key());
-    for part in ["Hello", "assistant", "127.0.0.1", APP_KEY, crate::fixtures::FAR_KEY] {
-        assert!(!stored.value.contains(part) && !stored.summary.contains(part), "{part} in {stored:?}");
+    let id = &record.id;
+    for path in [format!("/requests/{id}"), format!("/usage/export?since={}", record.started_ms / 1000)] {
+        let text = stage.host.call(&get(&path, ADMIN_KEY)).text();
+        assert!(text.contains(id.as_str()), "{text}");
+        for part in ["Hello", "assistant", "127.0.0.1", APP_KEY, crate::fixtures::FAR_KEY] {
+            assert!(!text.contains(part), "{part} in {text}");
+        }
     }
-    assert!(stored.summary.len() <= 1024, "Workers KV takes no more metadata");
-}
-
-fn busy(stage: &mut Stage<'_>) {
-    stage.host.fail_store(3);
-    stage.play(always(json(200, answer_text())), &chat("far-model"));
-    assert_eq!(stage.settled().cost_nanodollars, Nanodollars(COST_NANODOLLARS));
-}
-
-fn down(stage: &mut Stage<'_>) {
-    stage.host.fail_store(4);
-    let reply = stage.play(always(json(200, answer_text())), &chat("far-model"));
-    assert_eq!(reply.status, 200);
-    let id = reply.header("x-moegate-request-id");
-    let mut said = stage.host.said();
-    // It tries again for a second or two first.
-    let patience = if stage.host.is_done_at_once() { 0 } else { 30 };
-    let until = Instant::now() + Duration::from_secs(patience);
-    while !said.contains(id) && Instant::now() < until {
-        sleep(Duration::from_millis(20));
-        said += &stage.host.said();
-    }
-    // Beside the record the line says what the host makes of it.
-    let logged = said.lines().find(|line| line.contains(id)).expect("a line with the record");
-    let json = &logged[logged.find('{').unwrap()..=logged.rfind('}').unwrap()];
-    let logged: Record = serde_json::from_str(json).unwrap();
-    assert_eq!((logged.id.as_str(), logged.cost_nanodollars), (id, Nanodollars(COST_NANODOLLARS)));
-    stage.settle(0);
-}
-
-fn fails_closed(stage: &mut Stage<'_>) {
-    stage.host.fail_store(1);
-    expect_error(&stage.refused(&get("/usage", ADMIN_KEY)), 500, "store_unavailable", "try again");
 }
 
 /// `count` requests by two keys, `at_once` at a time: each has its id, its record, and its place in the sums. Gives the
@@ -195,49 +152,57 @@ fn restart(stage: &mut Stage<'_>) {
     stage.settle(0);
 }
 
-fn ending(ending: Ending) -> String {
-    serde_json::to_value(ending).unwrap().as_str().unwrap().to_owned()
-}
-
-fn adds_up(stage: &mut Stage<'_>) {
+pub(super) fn adds_up(stage: &mut Stage<'_>) {
+    // Without a ledger sums have less.
+    let in_ledger = !stage.host.can(Needs::KeyValue);
     let report = stage.usage();
-    let sum = |records: &[&Record]| {
-        let add = |of: fn(&Record) -> u64| records.iter().map(|record| of(record)).sum::<u64>();
-        let mut sums = value!({
-            "requests": records.iter().filter(|record| record.last).count(),
-            "attempts": records.len(),
-            "unmetered_attempts": add(|record| u64::from(!record.metered)),
-            "prompt_tokens": add(|record| record.usage.prompt),
-            "cached_tokens": add(|record| record.usage.cached),
-            "completion_tokens": add(|record| record.usage.completion),
-            "reasoning_tokens": add(|record| record.usage.reasoning),
-            "cost_nanodollars": add(|record| record.cost_nanodollars.0),
-        });
-        if add(|record| u64::from(record.upstream_cost_nanodollars.is_some())) > 0 {
-            let upstream = add(|record| record.upstream_cost_nanodollars.unwrap_or_default().0);
-            let beside =
-                add(|record| record.upstream_cost_nanodollars.map_or(0, |_| record.cost_nanodollars.0));
-            sums["upstream_cost_nanodollars"] = upstream.into();
-            sums["cost_beside_upstream_nanodollars"] = beside.into();
-        }
-        sums
-    };
-    assert!(!stage.all.is_empty());
-    assert_eq!(report["totals"], sum(&stage.all.iter().collect::<Vec<_>>()));
+    let account = stage.account();
+    assert!(!account.is_empty());
+    assert_eq!(report["totals"], sums(&account.iter().collect::<Vec<_>>()));
     type NameOf = fn(&Record) -> String;
-    let groups: [(&str, NameOf); 4] = [
+    let groups: [(&str, NameOf); 6] = [
         ("by_key", |record| record.key.clone()),
         ("by_model", |record| record.model.clone()),
         ("by_origin", |record| record.origin.clone()),
-        ("by_ending", |record| ending(record.ending)),
+        ("by_ending", |record| record.ending_name().to_owned()),
+        ("by_tenant", |record| record.tenant.clone()),
+        ("by_route", |record| record.route.clone()),
     ];
-    for (group, name_of) in groups {
-        let names: BTreeSet<_> = stage.all.iter().map(name_of).collect();
+    for (group, name_of) in &groups[..if in_ledger { 6 } else { 4 }] {
+        let names: BTreeSet<_> = account.iter().map(name_of).collect();
         let seen = report[group].as_object().unwrap();
         assert_eq!(seen.keys().cloned().collect::<BTreeSet<_>>(), names, "{group}");
         for name in names {
-            let records: Vec<_> = stage.all.iter().filter(|record| name_of(record) == name).collect();
-            assert_eq!(seen[&name], sum(&records), "{group}.{name}");
+            let records: Vec<_> = account.iter().filter(|record| name_of(record) == name).collect();
+            assert_eq!(seen[&name], sums(&records), "{group}.{name}");
         }
     }
+}
+
+/// As `/usage` has them.
+fn sums(records: &[&Record]) -> Value {
+    let add = |of: fn(&Record) -> u64| records.iter().map(|record| of(record)).sum::<u64>();
+    let mut sums = value!({
+        "requests": add(|record| record.last.into()),
+        "attempts": records.len(),
+        "unmetered_attempts": add(|record| (!record.metered).into()),
+        "prompt_tokens": add(|record| record.usage.prompt),
+        "cached_tokens": add(|record| record.usage.cached),
+        "completion_tokens": add(|record| record.usage.completion),
+        "reasoning_tokens": add(|record| record.usage.reasoning),
+        "cost_nanodollars": add(|record| record.cost_nanodollars.0),
+    });
+    let beside = |record: &Record| record.upstream_cost_nanodollars.map_or(0, |_| record.cost_nanodollars.0);
+    for (name, sum) in [
+        ("estimated_attempts", add(|record| (record.state == State::Estimated).into())),
+        ("cache_write_tokens", add(|record| record.usage.cache_write)),
+        ("upstream_cost_nanodollars", add(|record| record.upstream_cost_nanodollars.unwrap_or_default().0)),
+        ("cost_beside_upstream_nanodollars", records.iter().map(|record| beside(record)).sum()),
+        ("busy_us", add(|record| record.busy_us)),
+    ] {
+        if sum > 0 {
+            sums[name] = sum.into();
+        }
+    }
+    sums
 }

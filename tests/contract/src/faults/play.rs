@@ -6,7 +6,9 @@ use super::scripts::{Called, responder};
 use crate::fixtures::{post, streamed};
 use crate::host::{Call, Ended, Host, Reply};
 use crate::stage::{Stage, error_of};
-use moegate::metering::record::Record;
+use moegate::config::Failure::{BadKey, Connect};
+use moegate::metering::record::{Record, State};
+use moegate_wire::Usage;
 use std::time::Duration;
 
 /// How soon an origin's connection is closed after the client has left.
@@ -152,6 +154,7 @@ fn check_attempts(attempts: &[Attempt], seen: &Seen) {
     let called: Vec<_> = seen.calls.iter().map(|call| call.origin).collect();
     assert_eq!(called, arrived, "calls that reached an origin");
     check_ids(attempts.iter().map(|one| one.arrives), seen);
+    check_account(&seen.records);
 }
 
 /// Numbers, ids and `last` of the records; `arrives`: of each attempt, whether a call belongs to it.
@@ -160,15 +163,34 @@ pub fn check_ids(arrives: impl Iterator<Item = bool>, seen: &Seen) {
     for (at, (record, arrives)) in seen.records.iter().zip(arrives).enumerate() {
         assert_eq!(record.attempt as usize, at + 1);
         assert_eq!(record.last, at + 1 == seen.records.len(), "{record:?}");
-        assert_eq!(record.id, seen.records[0].id);
-        let key = record.storage_key();
+        assert_eq!(record.request(), seen.records[0].id);
         if arrives {
-            assert_eq!(
-                calls.next().map(|call| call.id.as_str()),
-                key.rsplit('/').next(),
-                "the id at the origin"
-            );
+            assert_eq!(calls.next().map(|call| &call.id), Some(&record.id), "the id at the origin");
         }
+    }
+}
+
+/// No attempt is free that an origin may have computed something for, and none costs more than was reserved.
+pub fn check_account(records: &[Record]) {
+    for record in records {
+        let Record { state, metered, usage, failure, status, bound_nanodollars: bound, .. } = record;
+        let cost = record.cost_nanodollars.0;
+        assert!(*bound > 0 && cost <= *bound, "{record:?}");
+        let is_free = *usage == Usage::default();
+        // Nothing was reached, or the request was refused.
+        let refused = matches!(failure, Some(Connect | BadKey))
+            || failure.is_some() && (matches!(status, 400..500) || *status == 503);
+        let expected = if refused {
+            *state == State::Settled && is_free && cost == 0
+        } else if *metered {
+            *state == State::Settled && cost > 0
+        } else if is_free {
+            // An own server's receipt may come yet.
+            matches!(state, State::Estimated | State::Pending) && cost == *bound
+        } else {
+            *state == State::Estimated && cost > 0
+        };
+        assert!(expected, "{record:?}");
     }
 }
 
@@ -188,7 +210,7 @@ fn check_head(attempts: &[Attempt], seen: &Seen) {
     assert_eq!(logged, expected, "{}", Shown(reply));
     let answering = &seen.records[upto - 1];
     for (name, value) in [
-        ("x-moegate-request-id", answering.id.as_str()),
+        ("x-moegate-request-id", answering.request()),
         ("x-moegate-attempts", &upto.to_string()),
         ("x-moegate-origin", &answering.origin),
         ("x-moegate-model", &answering.served_model),

@@ -4,9 +4,10 @@
 //! - A reply has one end: a status with its body, `[DONE]`, or an error event; and `[DONE]` only after all of the text.
 //! - No call to an origin is left running: neither when the client has left nor otherwise.
 //! - Each call has its record, and each record its call, under the same id.
+//! - Nothing that an origin may have computed is free, and nothing costs more than was reserved for it.
 
 use super::case::is_spin;
-use super::play::{Seen, Shown, check_ids};
+use super::play::{Seen, Shown, check_account, check_ids};
 use super::reading::{content, read};
 use super::schedule::{Schedule, Stay};
 use super::scripts::{responder, text};
@@ -137,16 +138,20 @@ fn check_records(seen: &Seen) {
     let missing = usize::from(seen.reply.ended == Ended::Left && seen.calls.len() < seen.records.len());
     assert_eq!(seen.calls.len() + missing, seen.records.len(), "{:?} {:?}", seen.calls, seen.records);
     check_ids((0..seen.records.len()).map(|at| at < seen.calls.len()), seen);
+    check_account(&seen.records);
     if let Some(failed) = seen.records.iter().filter(|one| !one.last).find(|one| one.failure.is_none()) {
         panic!("another attempt followed one that did not fail: {failed:?}");
     }
 }
 
-/// `/usage` counts requests and attempts as the records of this suite do.
+/// `/usage` counts requests, attempts and money as the account's records do.
 pub fn usage_adds_up(stage: &mut Stage<'_>) {
     let report = stage.usage();
+    let account = stage.account();
     let number = |path: &str| report.pointer(path).and_then(Value::as_u64);
-    assert_eq!(number("/totals/attempts"), Some(stage.all.len() as u64));
-    let requests = stage.all.iter().filter(|record| record.last).count();
+    assert_eq!(number("/totals/attempts"), Some(account.len() as u64));
+    let requests = account.iter().filter(|record| record.last).count();
     assert_eq!(number("/totals/requests"), Some(requests as u64));
+    let cost = account.iter().map(|record| record.cost_nanodollars.0).sum();
+    assert_eq!(number("/totals/cost_nanodollars"), Some(cost));
 }

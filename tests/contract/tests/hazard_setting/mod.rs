@@ -101,6 +101,15 @@ pub(crate) struct Setting {
 
 impl Setting {
     pub(crate) fn new() -> Self {
+        Self::of(CONFIG)
+    }
+
+    /// One whose account is in a key-value store.
+    pub(crate) fn with_key_value() -> Self {
+        Self::of(&format!("{CONFIG}\n[ledger]\nstore = \"key-value\"\n"))
+    }
+
+    fn of(config: &str) -> Self {
         let hash = |key: &str| sign::to_hex(&Sha256::digest(key));
         let secrets = [
             ("APP_KEY_SHA256", hash(APP_KEY)),
@@ -110,7 +119,7 @@ impl Setting {
             ("OWN_KEY", OWN_KEY.to_owned()),
         ];
         let secrets = secrets.map(|(name, value)| (name.to_owned(), value));
-        let config = moegate_config::authoring::parse(CONFIG).unwrap();
+        let config = moegate_config::authoring::parse(config).unwrap();
         Self { world: World::new(NOW_MS, BTreeMap::from(secrets)), gateway: Gateway::new(config) }
     }
 
@@ -185,7 +194,17 @@ pub(crate) fn calls(setting: &Setting) -> usize {
     setting.world.arrived().iter().filter(|arrived| arrived.method == "POST").count()
 }
 
+/// The account: what is settled of it.
 pub(crate) fn records(setting: &Setting) -> Vec<Record> {
+    let export = by(Request::get("/usage/export").body(()).unwrap(), ADMIN_KEY);
+    let got = serve(&setting.world, &setting.gateway, export, Client::new(Vec::new()));
+    assert_eq!((code(&got), got.is_whole), (200, true), "{got:?}");
+    let text = String::from_utf8(got.body).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What is in the key-value store.
+pub(crate) fn stored_records(setting: &Setting) -> Vec<Record> {
     let stored = setting.world.stored().into_iter().filter(|stored| stored.key.starts_with("usage/"));
     stored.map(|stored| serde_json::from_str(&stored.value).unwrap()).collect()
 }

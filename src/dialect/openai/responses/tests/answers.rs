@@ -3,7 +3,7 @@
 use super::*;
 
 pub(super) fn context() -> AnswerContext {
-    let price = Price { input: 1_000_000_000, output: 2_000_000_000, ..Price::default() };
+    let price = Price::from(Rates { input: 1_000_000_000, output: 2_000_000_000, ..Rates::default() });
     let echo = echo::of(br#"{"model":"m","input":"x","temperature":0.5,"tools":[ ]}"#).unwrap();
     AnswerContext {
         price,
@@ -328,6 +328,9 @@ fn what_passes_is_read_however_it_is_cut() {
     }
     let passed = streamed(&SAME, &stream, &[]);
     assert_eq!(passed, stream, "it passes as it is");
+    let (before, rest) = stream.split_once(",\"cost\":").unwrap();
+    let unpriced = format!("{before}{}", &rest[rest.find('}').unwrap()..]);
+    assert_eq!(streamed(&SAME, &unpriced, &[]), stream, "its last event tells the cost");
     // Nobody can go on with it.
     let kept = StreamOptions { partial: Some(Partial::default()), ..options() };
     let mut scanner = Scanner::new(SAME.stream(kept));

@@ -7,7 +7,7 @@ use crate::dialect::{Gathered, StreamOptions};
 use crate::payload::edited;
 use crate::stream::{Close, Forward, Scanner};
 use moegate_wire::Ending;
-use moegate_wire::Price;
+use moegate_wire::{Price, Rates};
 use serde_json::{Value, json};
 
 mod answers;

@@ -22,6 +22,6 @@ pub(super) fn usage(json: &mut JsonWriter, counts: &Counts, context: &AnswerCont
         json.key("output_tokens").number(usage.completion);
         json.key("output_tokens_details").object(|json| json.key("reasoning_tokens").number(usage.reasoning));
         json.key("total_tokens").number(usage.prompt + usage.completion);
-        json.key("cost").raw(&context.price.cost(usage).to_dollars());
+        json.key("cost").raw(&counts.cost(&context.price).to_dollars());
     });
 }

@@ -1,15 +1,15 @@
-//! Decimal arithmetic on numbers as they are written: prices and weights, without binary fractions.
+//! Decimal arithmetic on numbers as they are written: amounts, prices and weights, without binary fractions.
 
 /// `digits` × 10^-`scale`, not negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Decimal {
+pub(crate) struct Decimal {
     digits: u128,
     scale: i32,
 }
 
 /// What becomes of a number in dollars.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Price {
+pub(crate) enum Price {
     Exact(String),
     /// Finer than a nano-dollar: rounded up to one.
     Rounded(String),
@@ -17,16 +17,20 @@ pub(super) enum Price {
 
 impl Decimal {
     /// Digits with at most one point, and an exponent; nothing negative. `None` for anything else, and for what no price
-    /// or weight can be (more than 30 digits, an exponent beyond ±60).
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    /// or weight can be (more than 30 digits without the zeros around them, an exponent beyond ±60).
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
             Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
             None => (text, 0),
         };
         let mantissa = mantissa.strip_prefix('+').unwrap_or(mantissa);
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        if whole.is_empty() && fraction.is_empty() {
+            return None;
+        }
+        let fraction = fraction.trim_end_matches('0');
         let all = format!("{whole}{fraction}");
-        if all.is_empty() || !all.bytes().all(|b| b.is_ascii_digit()) || !(-60..=60).contains(&exponent) {
+        if !all.bytes().all(|b| b.is_ascii_digit()) || !(-60..=60).contains(&exponent) {
             return None;
         }
         let significant = all.trim_start_matches('0');
@@ -37,8 +41,8 @@ impl Decimal {
         Some(Self { digits, scale: i32::try_from(fraction.len()).ok()? - exponent }.reduced())
     }
 
-    pub(super) const ZERO: Self = Self { digits: 0, scale: 0 };
-    pub(super) const ONE: Self = Self { digits: 1, scale: 0 };
+    pub(crate) const ZERO: Self = Self { digits: 0, scale: 0 };
+    pub(crate) const ONE: Self = Self { digits: 1, scale: 0 };
 
     fn reduced(mut self) -> Self {
         while self.digits > 0 && self.digits.is_multiple_of(10) {
@@ -48,12 +52,30 @@ impl Decimal {
     }
 
     /// The number times 10^`places`.
-    pub(super) fn shifted(self, places: i32) -> Self {
+    pub(crate) fn shifted(self, places: i32) -> Self {
         if self.digits == 0 { self } else { Self { scale: self.scale - places, ..self } }
     }
 
+    /// The number times 10^`places`, where that is whole. `None`: it is not, or it is too large.
+    pub(crate) fn whole_at(self, places: i32) -> Option<u128> {
+        if self.digits == 0 {
+            return Some(0);
+        }
+        // Digits that end in no zero: below that place something would be left.
+        let power = u32::try_from(places - self.scale).ok()?;
+        self.digits.checked_mul(10u128.checked_pow(power)?)
+    }
+
+    /// Numerator and denominator. `None`: they are too large.
+    pub(crate) fn fraction(self) -> Option<(u128, u128)> {
+        match u32::try_from(self.scale) {
+            Ok(below) => Some((self.digits, 10u128.checked_pow(below)?)),
+            Err(_) => Some((self.digits.checked_mul(10u128.checked_pow(self.scale.unsigned_abs())?)?, 1)),
+        }
+    }
+
     /// The number as `DollarsPerMillion` reads it: at most nine digits after the point. `None`: it is too large.
-    pub(super) fn price(self) -> Option<Price> {
+    pub(crate) fn price(self) -> Option<Price> {
         let nano = self.shifted(9);
         let (whole, is_exact) = match u32::try_from(nano.scale) {
             Ok(below) => match 10u128.checked_pow(below) {
@@ -67,7 +89,7 @@ impl Decimal {
     }
 
     /// The number as a whole one, rounded up. `None`: it is too large.
-    pub(super) fn whole_up(self) -> Option<u32> {
+    pub(crate) fn whole_up(self) -> Option<u32> {
         match u32::try_from(self.scale) {
             Ok(below) => u32::try_from(self.digits.div_ceil(10u128.checked_pow(below)?)).ok(),
             Err(_) => {
@@ -79,7 +101,7 @@ impl Decimal {
 }
 
 /// The smallest whole numbers in the same ratios. `None`: they do not fit.
-pub(super) fn weights(parts: &[Decimal]) -> Option<Vec<u32>> {
+pub(crate) fn weights(parts: &[Decimal]) -> Option<Vec<u32>> {
     let scale = parts.iter().map(|part| part.scale).max().unwrap_or(0).max(0);
     let whole = parts.iter().map(|part| {
         let up = u32::try_from(scale - part.scale).ok()?;
@@ -120,6 +142,27 @@ mod tests {
             assert_eq!(Decimal::parse(text).unwrap().shifted(6).price(), Some(expected), "{text}");
         }
         assert_eq!(Decimal::parse("1e50").unwrap().price(), None);
+    }
+
+    #[test]
+    fn whole_at_a_place() {
+        let of = |text: &str, places| Decimal::parse(text).unwrap().whole_at(places);
+        assert_eq!(of("10.0", 0), Some(10));
+        assert_eq!(of("10.5", 0), None);
+        assert_eq!(of("0", 0), Some(0));
+        assert_eq!(of("0.00", -3), Some(0));
+        assert_eq!(of("1e3", 0), Some(1000));
+        // 34 digits as written, of which the last ones say nothing.
+        assert_eq!(of("1234.003835980000000000000000000000", 8), Some(123_400_383_598));
+        assert_eq!(of("1e40", 0), None);
+    }
+
+    #[test]
+    fn fractions() {
+        let of = |text: &str| Decimal::parse(text).unwrap().fraction();
+        assert_eq!(of("2.49"), Some((249, 100)));
+        assert_eq!(of("120"), Some((120, 1)));
+        assert_eq!(of("1e60"), None);
     }
 
     #[test]
