@@ -4,7 +4,13 @@ use crate::table::{Api, Endpoint, JSON, Key, Kind, Object, count, map, object, t
 
 pub const ENDPOINTS: &[Endpoint] = &[
     page("/usage", "getUsage", "What was used, summed.", Key::Admin, &USAGE),
-    page("/usage/export", "exportUsage", "Every row of a time, as lines of JSON or CSV.", Key::Admin, &EXPORT),
+    page(
+        "/usage/export",
+        "exportUsage",
+        "Every row of a time, as lines of JSON or CSV.",
+        Key::Admin,
+        &EXPORT,
+    ),
     page("/requests/{id}", "getRequest", "The rows of one request.", Key::Admin, &REQUEST),
     page("/health", "getHealth", "Whether the gateway answers.", Key::None, &HEALTH),
     page("/openapi.json", "getOpenApi", "This document.", Key::None, &DOCUMENT),

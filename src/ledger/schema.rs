@@ -5,7 +5,7 @@
 /// - `attempt`: the record of every settled attempt, by its id. Ids sort by time. `holds` is there while an estimate may
 ///   still be corrected.
 /// - `pending`: attempts under way.
-/// - `total`: sums by hour. `changed`: 1 where they are not published, 2 while they are being published.
+/// - `total`: sums by hour. `changed`: the hours whose sums are not published (1) or being published (2).
 /// - `usage`: what is used of each limit, reservations included.
 /// - `idempotent`: requests with an idempotency key.
 /// - `released`: attempts that were given up before their reservation came.
@@ -20,8 +20,8 @@ pub const SCHEMA: [&str; 9] = [
      model TEXT NOT NULL, origin TEXT NOT NULL, route TEXT NOT NULL, ending TEXT NOT NULL, requests INTEGER, \
      attempts INTEGER, unmetered INTEGER, estimated INTEGER, prompt INTEGER, cached INTEGER, cache_write INTEGER, \
      completion INTEGER, reasoning INTEGER, cost INTEGER, upstream INTEGER, beside_upstream INTEGER, busy INTEGER, \
-     changed INTEGER NOT NULL, PRIMARY KEY (hour, key, tenant, model, origin, route, ending)) WITHOUT ROWID",
-    "CREATE INDEX IF NOT EXISTS total_changed ON total (changed) WHERE changed > 0",
+     PRIMARY KEY (hour, key, tenant, model, origin, route, ending)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS changed (hour INTEGER PRIMARY KEY, state INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS usage (scope TEXT NOT NULL, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, \
      requests INTEGER NOT NULL, tokens INTEGER NOT NULL, cost INTEGER NOT NULL, \
      PRIMARY KEY (scope, from_ms, to_ms)) WITHOUT ROWID",

@@ -9,11 +9,11 @@ const HOUR_MS: u64 = 3_600_000;
 /// Adds a record to the sums of its hour, or takes it out of them (`sign` −1).
 pub(super) async fn add<S: Sql>(sql: &S, record: &Record, sign: i64) -> Result<(), SqlError> {
     let statement = "INSERT INTO total VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
-                     ?17, ?18, ?19, ?20, 1) ON CONFLICT DO UPDATE SET requests = requests + ?8, attempts = attempts + ?9, \
+                     ?17, ?18, ?19, ?20) ON CONFLICT DO UPDATE SET requests = requests + ?8, attempts = attempts + ?9, \
                      unmetered = unmetered + ?10, estimated = estimated + ?11, prompt = prompt + ?12, \
                      cached = cached + ?13, cache_write = cache_write + ?14, completion = completion + ?15, \
                      reasoning = reasoning + ?16, cost = cost + ?17, upstream = upstream + ?18, \
-                     beside_upstream = beside_upstream + ?19, busy = busy + ?20, changed = 1";
+                     beside_upstream = beside_upstream + ?19, busy = busy + ?20";
     let hour = record.started_ms / HOUR_MS * HOUR_MS;
     let mut values = vec![hour.into()];
     for text in [&record.key, &record.tenant, &record.model, &record.origin, &record.route] {
@@ -27,6 +27,8 @@ pub(super) async fn add<S: Sql>(sql: &S, record: &Record, sign: i64) -> Result<(
         });
     }
     sql.run(statement, values).await?;
+    let statement = "INSERT INTO changed VALUES (?1, 1) ON CONFLICT DO UPDATE SET state = 1 WHERE state <> 1";
+    sql.run(statement, vec![hour.into()]).await?;
     Ok(())
 }
 

@@ -108,23 +108,23 @@ pub(super) async fn prune<S: Sql>(sql: &S, before_id: &str, now_ms: u64) -> Resu
 
 /// The hours whose sums have changed. They count as published only after [`published`]: what changes in between does not.
 pub(super) async fn publish<S: Sql>(sql: &S) -> Result<Outcome, SqlError> {
-    sql.run("UPDATE total SET changed = 2 WHERE changed = 1", Vec::new()).await?;
+    sql.run("UPDATE changed SET state = 2 WHERE state = 1", Vec::new()).await?;
     let statement = "SELECT key, tenant, model, origin, route, ending, hour, requests, attempts, unmetered, estimated, \
                      prompt, cached, cache_write, completion, reasoning, cost, upstream, beside_upstream, busy \
-                     FROM total WHERE hour IN (SELECT DISTINCT hour FROM total WHERE changed = 2) ORDER BY hour";
+                     FROM total WHERE hour IN (SELECT hour FROM changed WHERE state = 2) ORDER BY hour";
     let rows = sql.run(statement, Vec::new()).await?;
     Ok(Outcome::Published { hours: rows.iter().map(|row: &Vec<Value>| read::sums(row)).collect() })
 }
 
 pub(super) async fn published<S: Sql>(sql: &S) -> Result<Outcome, SqlError> {
-    sql.run("UPDATE total SET changed = 0 WHERE changed = 2", Vec::new()).await?;
+    sql.run("DELETE FROM changed WHERE state = 2", Vec::new()).await?;
     Ok(Outcome::Done)
 }
 
 /// When the shard wants its upkeep again: soon while an attempt is not settled or a sum not published, daily while there is
 /// anything that is deleted some day.
 pub(super) async fn due<S: Sql>(sql: &S) -> Result<Option<u64>, SqlError> {
-    let statement = "SELECT EXISTS (SELECT 1 FROM pending) OR EXISTS (SELECT 1 FROM total WHERE changed > 0), \
+    let statement = "SELECT EXISTS (SELECT 1 FROM pending) OR EXISTS (SELECT 1 FROM changed), \
                      EXISTS (SELECT 1 FROM attempt) OR EXISTS (SELECT 1 FROM idempotent) \
                      OR EXISTS (SELECT 1 FROM usage) OR EXISTS (SELECT 1 FROM released)";
     let rows = sql.run(statement, Vec::new()).await?;

@@ -77,16 +77,19 @@ async fn a_step_is_divided_by_tokens() {
     let first = post_chat("a", &json!({"max_tokens": 1}));
     let (long, short) =
         (post_chat(&"b".repeat(9), &json!({"max_tokens": 1})), post_chat("b", &json!({"max_tokens": 1})));
-    let open = async {
+    let others = async {
         // Both wait while the engine is held in the first one's step; then they share one.
         eventually("the first is in a step", async || server.control.live.load(SeqCst) == 1).await;
+        tokio::join!(server.send(long), server.send(short))
+    };
+    let open = async {
         eventually("two wait", async || server.metric("moe_server_queue_depth").await > 1.5).await;
         server.control.allow(1);
         eventually("they are in a step", async || server.control.live.load(SeqCst) == 2).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
         server.control.open();
     };
-    let (_, long, short, ()) = tokio::join!(server.send(first), server.send(long), server.send(short), open);
+    let (_, (long, short), ()) = tokio::join!(server.send(first), others, open);
     let mut us = Vec::new();
     for reply in [long, short] {
         let id = reply.header("x-moegate-request-id").unwrap().to_owned();

@@ -2,8 +2,8 @@
 //! the same time.
 //!
 //! A transaction costs a write to the disk that is waited for, so operations share it. Whoever asks while nobody works
-//! starts the worker, [`work`], beside its request: it takes the lock, then everything that waits by then, and goes on
-//! until nothing waits. While it waits for the lock or the disk, the next batch gathers.
+//! starts the worker, [`work`], beside its request: it waits a moment, takes the lock, then everything that waits by then,
+//! and goes on until nothing waits. While it waits for the lock or the disk, the next batch gathers.
 //!
 //! The requests of an instance are tasks of the host's, and Rust's wakers do not reach from one to another. A stream does:
 //! each asker reads one whose other end lies with its operation, and is woken when that end is dropped: with the answer,
@@ -24,6 +24,9 @@ use std::rc::{Rc, Weak};
 
 /// The label that spin.toml lists under `sqlite_databases`.
 const LABEL: &str = "default";
+/// How long a batch gathers before the lock is asked for, in milliseconds. Of 0, 1, 2 and 5, measured with 8 connections,
+/// 2 gave the most requests per second.
+const GATHER_MS: u64 = 2;
 /// How often the lock is tried, and how long after each try, in milliseconds: less in all than an asker waits.
 const TRIES: u32 = 1500;
 const TRY_AGAIN_MS: u64 = 2;
@@ -85,6 +88,7 @@ async fn transaction() -> Result<(), Error> {
         Some(connection) => connection,
         None => open().await?,
     };
+    sleep(GATHER_MS).await;
     begin(&connection).await?;
     let mut batch = QUEUE.take();
     batch.retain(|waiting| waiting.answer.strong_count() > 0);

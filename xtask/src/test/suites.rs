@@ -1,0 +1,248 @@
+//! What each suite runs.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::{Check, Counting, Suite};
+use crate::build;
+use crate::failure::Result;
+use crate::process::run_attached;
+use crate::setup::Setup;
+use crate::spin;
+
+/// Every suite there is; a new one is one entry here.
+pub(super) const SUITES: &[Suite] = &[
+    Suite { name: "unit", what: "formatting, lints, licences, and every Rust test", checks: unit },
+    Suite {
+        name: "contract",
+        what: "what the gateway promises, on every host, and its budget",
+        checks: contract,
+    },
+    Suite {
+        name: "faults",
+        what: "every fault at a real socket: what clients get, what it costs, what is recorded",
+        checks: faults,
+    },
+    Suite {
+        name: "ledger",
+        what: "the account: every crash point, limits at once, and a chaos of requests on real hosts",
+        checks: ledger,
+    },
+    Suite {
+        name: "gpu",
+        what: "the GPU kernels, emulated on the processor and compiled for every architecture",
+        checks: gpu,
+    },
+    Suite {
+        name: "clients",
+        what: "real SDKs against the gateway, in workerd and in the Spin host, and moe-server",
+        checks: clients,
+    },
+    Suite {
+        name: "dialects",
+        what: "every provider's SDK against every kind of origin, in workerd and in the Spin host",
+        checks: dialects,
+    },
+];
+
+fn unit(setup: &Setup) -> Result<Vec<Check>> {
+    let wasm = setup.wasm()?;
+    let deny = setup.cargo_deny()?;
+    let cargo = |arguments: &[&str]| {
+        let mut command = setup.cargo(arguments[0]);
+        command.args(&arguments[1..]);
+        command
+    };
+    let wasm_clippy = |target: &str| {
+        let mut command = wasm.cargo("clippy");
+        command.args(["--quiet", "--package", "moegate", "--lib", "--target", target]);
+        command.args(["--", "-D", "warnings"]);
+        command
+    };
+    let mut deny = Command::new(deny);
+    deny.args(["--log-level", "error", "check", "bans", "licenses", "sources"]).current_dir(&setup.root);
+    let mut corpus = Command::new(setup.python()?);
+    corpus.args(["-B", "moe-server/models/demo/corpus/test_corpus.py", "--quiet"]);
+    let status = |name, command| Check { name, command, counting: Counting::Status };
+    Ok(vec![
+        status("formatting", cargo(&["fmt", "--all", "--check"])),
+        status(
+            "lints",
+            cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+        ),
+        status("lints for Workers", wasm_clippy(build::WORKER_TARGET)),
+        status("lints for Spin", wasm_clippy(build::SPIN_TARGET)),
+        status("licences and sources", deny),
+        status("the demo model's corpus", corpus),
+        Check {
+            name: "Rust tests",
+            // spin-host's run in the contract suite: the workspace's features would compile wasmtime a second time.
+            command: cargo(&[
+                "test",
+                "--quiet",
+                "--workspace",
+                "--exclude",
+                "contract",
+                "--exclude",
+                "spin-host",
+                // Its tests are the suite gpu.
+                "--exclude",
+                "moe-cuda",
+                "--no-fail-fast",
+            ]),
+            counting: Counting::Lines,
+        },
+    ])
+}
+
+/// The gateway with the contract suite's configuration, which can be made to panic.
+const CONTRACT: build::Variant<'_> = build::Variant {
+    config: Some("tests/contract/moegate.toml"),
+    features: Some("fault-injection"),
+    quiet: true,
+};
+
+fn contract_worker(setup: &Setup) -> Result<PathBuf> {
+    build::worker(setup, &setup.root.join("build/contract"), &CONTRACT)
+}
+
+fn contract_component(setup: &Setup) -> Result<PathBuf> {
+    build::spin(setup, &setup.root.join("build/contract-spin"), &CONTRACT)
+}
+
+fn contract(setup: &Setup) -> Result<Vec<Check>> {
+    let node = setup.node()?;
+    let worker = contract_worker(setup)?;
+    let quiet = build::Variant { quiet: true, ..Default::default() };
+    let component = contract_component(setup)?;
+    let shipped_component = build::spin(setup, &setup.root.join("build/spin"), &quiet)?;
+    crate::bench::build_only(setup)?;
+    let spin_host = spin::test_host(setup)?;
+    let shipped = build::worker(setup, &setup.root.join("build/worker"), &quiet)?;
+    let mut hosts = setup.cargo("test");
+    hosts.args(["--quiet", "--package", "contract", "--no-fail-fast", "--lib"]);
+    hosts.args(["--test", "hosts", "--test", "hazards", "--test", "allocations", "--test", "shipped"]);
+    node.lend(&mut hosts);
+    hosts.env("MOEGATE_CONTRACT_WORKER", &worker).env("MOEGATE_SHIPPED_WORKER", shipped);
+    hosts.env("MOEGATE_CONTRACT_SPIN", &component).env("MOEGATE_SHIPPED_SPIN", shipped_component);
+    hosts.env("MOEGATE_SPIN_HOST", spin_host);
+    let mut crossings = node.script(&setup.root.join("tests/contract/crossings.mjs"));
+    crossings.env("MOEGATE_CONTRACT_WORKER", &worker);
+    let mut ledger = node.script(&setup.root.join("tests/contract/ledger.mjs"));
+    ledger.env("MOEGATE_CONTRACT_WORKER", &worker);
+    let mut spin_host = setup.cargo("test");
+    spin_host.args(["--quiet", "--package", "spin-host", "--bins", "--test", "host", "--no-fail-fast"]);
+    spin_host.env("MOEGATE_SPIN_GUEST", build::spin_guest(setup, &setup.root.join("build/spin-host"))?);
+    let check = |name, command| Check { name, command, counting: Counting::Lines };
+    Ok(vec![
+        check("behaviours on every host", hosts),
+        check("the Spin host and its hazards", spin_host),
+        check("crossings into wasm", crossings),
+        check("the ledger on workerd", ledger),
+    ])
+}
+
+/// The gateway with the fault suite's configuration, which can be made to panic, and so to forget.
+const FAULTS: build::Variant<'_> = build::Variant {
+    config: Some("tests/contract/faults/moegate.toml"),
+    features: Some("fault-injection"),
+    quiet: true,
+};
+
+fn faults(setup: &Setup) -> Result<Vec<Check>> {
+    let node = setup.node()?;
+    let mut hosts = setup.cargo("test");
+    hosts.args(["--quiet", "--package", "contract", "--test", "faults"]);
+    node.lend(&mut hosts);
+    hosts.env("MOEGATE_FAULTS_WORKER", build::worker(setup, &setup.root.join("build/faults"), &FAULTS)?);
+    hosts.env("MOEGATE_FAULTS_SPIN", build::spin(setup, &setup.root.join("build/faults-spin"), &FAULTS)?);
+    hosts.env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
+    Ok(vec![Check { name: "faults on every host", command: hosts, counting: Counting::Lines }])
+}
+
+fn gpu(setup: &Setup) -> Result<Vec<Check>> {
+    let nvrtc = setup.nvrtc()?;
+    let mut kernels = setup.cargo("test");
+    kernels.args(["--quiet", "--package", "moe-cuda", "--lib", "--tests", "--no-fail-fast"]);
+    let mut resources = setup.cargo("run");
+    resources.args(["--quiet", "--package", "moe-cuda", "--example", "resources", "--"]);
+    resources.args(["--check", "moe-cuda/kernels/resources.tsv"]);
+    nvrtc.lend(&mut resources)?;
+    Ok(vec![
+        Check { name: "kernels on the processor", command: kernels, counting: Counting::Lines },
+        Check { name: "kernels for every architecture", command: resources, counting: Counting::Status },
+    ])
+}
+
+fn clients(setup: &Setup) -> Result<Vec<Check>> {
+    let node = setup.node()?;
+    let python = setup.python()?;
+    let worker = contract_worker(setup)?;
+    let mut server = setup.cargo("build");
+    server.args(["--quiet", "--release", "--package", "moe-server"]);
+    run_attached("cargo build of moe-server", server)?;
+    let mut command = node.script(&setup.root.join("tests/clients/run.mjs"));
+    command.env("MOEGATE_CONTRACT_WORKER", worker).env("MOEGATE_PYTHON", python);
+    command.env("MOEGATE_CONTRACT_SPIN", contract_component(setup)?);
+    command.env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
+    command.env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"));
+    Ok(vec![Check { name: "SDKs", command, counting: Counting::Lines }])
+}
+
+const LEDGER: build::Variant<'_> = build::Variant {
+    config: Some("tests/ledger/moegate.toml"),
+    features: Some("fault-injection"),
+    quiet: true,
+};
+
+fn ledger(setup: &Setup) -> Result<Vec<Check>> {
+    let node = setup.node()?;
+    let mut points = setup.cargo("test");
+    points.args(["--quiet", "--package", "ledger", "--no-fail-fast"]);
+    let mut chaos = node.script(&setup.root.join("tests/ledger/chaos.mjs"));
+    chaos
+        .env("MOEGATE_LEDGER_WORKER", build::worker(setup, &setup.root.join("build/ledger"), &LEDGER)?)
+        .env("MOEGATE_LEDGER_SPIN", build::spin(setup, &setup.root.join("build/ledger-spin"), &LEDGER)?)
+        .env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
+    Ok(vec![
+        Check { name: "crash points, hazards and limits", command: points, counting: Counting::Lines },
+        Check { name: "chaos on real hosts", command: chaos, counting: Counting::Lines },
+    ])
+}
+
+const DIALECTS: build::Variant<'_> =
+    build::Variant { config: Some("tests/dialects/moegate.toml"), features: None, quiet: true };
+
+fn dialects(setup: &Setup) -> Result<Vec<Check>> {
+    let node = setup.node()?;
+    let python = setup.python_sdks()?;
+    let script = |name: &str| {
+        let mut command = node.script(&setup.root.join("tests/dialects").join(name));
+        command.env("MOEGATE_PYTHON", &python);
+        command
+    };
+    let mut matrix = setup.cargo("test");
+    matrix.args(["--quiet", "--package", "dialects", "--no-fail-fast"]);
+    let mut server = setup.cargo("build");
+    server.args(["--quiet", "--release", "--package", "moe-server"]);
+    run_attached("cargo build of moe-server", server)?;
+    let worker = build::worker(setup, &setup.root.join("build/dialects"), &DIALECTS)?;
+    let component = build::spin(setup, &setup.root.join("build/dialects-spin"), &DIALECTS)?;
+    let host = spin::test_host(setup)?;
+    let hosts = |name: &str| {
+        let mut command = script(name);
+        command
+            .env("MOEGATE_DIALECTS_WORKER", &worker)
+            .env("MOEGATE_DIALECTS_SPIN", &component)
+            .env("MOEGATE_SPIN_HOST", &host)
+            .env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"));
+        command
+    };
+    let check = |name, command| Check { name, command, counting: Counting::Lines };
+    Ok(vec![
+        check("the matrix of APIs and features", matrix),
+        check("SDKs straight at the mock providers", script("direct.mjs")),
+        check("SDKs through the gateway", hosts("run.mjs")),
+        check("requests by the OpenAPI document", hosts("openapi.mjs")),
+    ])
+}
