@@ -14,7 +14,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const GATEWAY_PORT = 28710;
 const SERVER_PORT = 28711;
 const TWIN_PORT = 28715;
-const PATIENCE_MS = 60_000;
+// A server that was down is asked for a receipt again after half a minute, and a minute after that.
+const PATIENCE_MS = 120_000;
 const GLANCE_MS = 20;
 
 const variable = (name) => {
@@ -31,7 +32,7 @@ export async function until(what, look) {
   for (;;) {
     const seen = await look();
     if (seen) return seen;
-    if (Date.now() > end) throw new Error(`waited a minute for: ${what}`);
+    if (Date.now() > end) throw new Error(`waited two minutes for: ${what}`);
     await new Promise((wake) => setTimeout(wake, GLANCE_MS));
   }
 }
