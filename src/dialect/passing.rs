@@ -143,10 +143,10 @@ impl PassingCodec {
     }
 
     /// The event with its cost, where it tells the counts of all that was generated. Not one whose data has several lines,
-    /// or is not UTF-8: it passes as it is.
-    fn with_cost(&self, event: &[u8], data: &Cow<'_, str>, deltas: &[Delta<'_>]) -> Option<Vec<u8>> {
+    /// or is not UTF-8: it passes as it is. `data`: its part of the event, if it is one.
+    fn with_cost(&self, event: &[u8], data: Option<&str>, deltas: &[Delta<'_>]) -> Option<Vec<u8>> {
         let tells = self.finished && deltas.iter().any(|delta| matches!(delta, Delta::Usage(_)));
-        let (true, Some((edits, context)), Some(counts), Cow::Borrowed(data)) =
+        let (true, Some((edits, context)), Some(counts), Some(data)) =
             (tells, &self.cost, &self.counts, data)
         else {
             return None;
@@ -183,7 +183,11 @@ impl StreamCodec for PassingCodec {
         read.usage = self.counts;
         read.begun = !begun && (read.content || self.finished);
         let is_part = matches!(kind, EventKind::Data | EventKind::End);
-        let priced = if is_part { self.with_cost(event, &data, &deltas) } else { None };
+        let within = match &data {
+            Cow::Borrowed(data) => Some(*data),
+            Cow::Owned(_) => None,
+        };
+        let priced = if is_part { self.with_cost(event, within, &deltas) } else { None };
         let mut output = priced.map_or(Output::Pass, Output::Replace);
         match kind {
             EventKind::Data => {}

@@ -71,7 +71,7 @@ pub fn ledger_open(object: DurableObjectState) -> Result<(), JsError> {
 /// The database failed: the transaction has to be rolled back.
 #[wasm_bindgen]
 #[allow(unreachable_pub, reason = "wasm-bindgen exports what is `pub`")]
-pub fn ledger_apply(object: DurableObjectState, operations: String) -> Result<String, JsError> {
+pub fn ledger_apply(object: DurableObjectState, operations: &str) -> Result<String, JsError> {
     let database = Database::of(object);
     let operations: Vec<_> = operations.split('\n').collect();
     let answers = apply_now(&database, &operations).map_err(refused)?;

@@ -121,8 +121,7 @@ fn receipt_not_trusted(stage: &mut Stage<'_>) {
 fn unmetered(stage: &mut Stage<'_>, receipts: Receipts) -> Record {
     let reply = stage.play(own(stream(&chunks()), receipts), &streamed("own-model"));
     assert_eq!(reply.text(), chunks().concat());
-    let record = stage.settled();
-    record
+    stage.settled()
 }
 
 fn receipt_says_error(stage: &mut Stage<'_>) {

@@ -41,6 +41,7 @@ pub(crate) struct Streamed {
     pub(crate) end: oneshot::Receiver<Result<(), Error>>,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` calls")]
 fn io(error: impl ToString) -> Error {
     Error::Io(error.to_string())
 }
