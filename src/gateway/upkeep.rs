@@ -17,6 +17,8 @@ const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 /// How many forgotten attempts are looked at at a time.
 const AT_ONCE: u32 = 50;
+/// How long servers are asked at a time.
+const LONGEST_MS: u64 = 8_000;
 /// When one is looked at again whose own server does not answer.
 const AGAIN_MS: u64 = 60_000;
 /// How often an instance looks, where nothing else wakes it.
@@ -52,6 +54,7 @@ pub(super) async fn after_request<P: Platform>(platform: &P, gateway: &Gateway, 
 /// Settles what is overdue. Gives whether something stays pending.
 pub(super) async fn overdue<P: Platform>(platform: &P, gateway: &Gateway, shard: &str) -> bool {
     catch_up(platform).await;
+    let began_ms = platform.now_ms();
     let mut left = false;
     loop {
         let now_ms = platform.now_ms();
@@ -62,6 +65,10 @@ pub(super) async fn overdue<P: Platform>(platform: &P, gateway: &Gateway, shard:
             match settled(platform, gateway, pending, now_ms).await {
                 Some(settle) => tell(platform, shard, &Operation::Settle(settle)).await,
                 None => left = true,
+            }
+            // The rest is looked at again in a minute: a server that does not answer must not hold everybody up.
+            if platform.now_ms() >= began_ms + LONGEST_MS {
+                return true;
             }
         }
         if last {

@@ -69,7 +69,7 @@ async function one(world, random, seen) {
 /** Faults beside the requests, until `over`. */
 async function trouble(world, random, over) {
   while (!over.done) {
-    await pause(150 + random() * 350);
+    await pause(400 + random() * 800);
     const dice = random();
     if (dice < 0.35) world.first.kill();
     else if (dice < 0.5) world.second.kill();
