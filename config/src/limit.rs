@@ -12,7 +12,7 @@ pub struct Limit {
     /// The window, from its beginning in UTC: `minute`, `hour`, `day`, `month`. With `requests`, `tokens` or `dollars`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per: Option<Window>,
-    /// Requests; one counts once, however often it is tried.
+    /// Requests; one counts once, however often it is tried. At an origin each attempt there counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<u64>,
     /// Tokens, of prompts and answers.
@@ -24,7 +24,7 @@ pub struct Limit {
     /// Percent of `dollars` from which answers carry the header `x-moegate-budget`, and a line is in the log. 1 to 99.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub soft_percent: Option<u32>,
-    /// Attempts at once. Without `per`.
+    /// Requests at once; at an origin, attempts. Without `per`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrent: Option<u64>,
 }
@@ -34,9 +34,13 @@ pub struct Limit {
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Window {
+    /// From the full minute.
     Minute,
+    /// From the full hour.
     Hour,
+    /// From midnight.
     Day,
+    /// From the first of the month.
     Month,
 }
 

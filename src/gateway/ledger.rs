@@ -63,12 +63,28 @@ pub(super) async fn tell<P: Platform>(platform: &P, shard: &str, operation: &Ope
     platform.state(|state| state.untold.push(shard, operation));
 }
 
+/// An operation on its way. Whoever drops it before it is taken gives it back.
+struct OnItsWay<'p, P: Platform> {
+    platform: &'p P,
+    operation: Option<(String, String)>,
+}
+
+impl<P: Platform> Drop for OnItsWay<'_, P> {
+    fn drop(&mut self) {
+        if let Some((shard, operation)) = self.operation.take() {
+            self.platform.state(|state| state.untold.push(&shard, operation));
+        }
+    }
+}
+
 /// Sends what the ledger has not taken yet. Ends with the first operation that fails again.
 pub(super) async fn catch_up<P: Platform>(platform: &P) {
-    while let Some((shard, operation)) = platform.state(|state| state.untold.pop()) {
-        if ask_with(platform, &shard, &operation).await.is_err() {
-            platform.state(|state| state.untold.push(&shard, operation));
+    while let Some(next) = platform.state(|state| state.untold.pop()) {
+        let mut sending = OnItsWay { platform, operation: Some(next) };
+        let Some((shard, operation)) = &sending.operation else { return };
+        if ask_with(platform, shard, operation).await.is_err() {
             return;
         }
+        sending.operation = None;
     }
 }

@@ -32,6 +32,12 @@ pub(super) struct Shard {
 }
 
 impl Shard {
+    /// What counts there: at an origin each attempt is a request.
+    pub(super) fn amounts(&self, amounts: Amounts) -> Amounts {
+        let of_origin = self.name.starts_with(limit::ORIGIN_SHARD);
+        Amounts { requests: if of_origin { 1 } else { amounts.requests }, ..amounts }
+    }
+
     /// The attempt's id there, the shard being the `at`th of its reservation: all shards may be one database.
     pub(super) fn id(&self, id: &str, at: usize) -> String {
         if at == 0 { id.to_owned() } else { format!("{id}@{}", self.name) }
@@ -205,7 +211,7 @@ pub(super) async fn reserve<P: Platform>(
         let operation = Operation::Reserve(Reserve {
             id: shard.id(&plan.id, at),
             until_ms: plan.until_ms,
-            amounts: plan.reservation.amounts,
+            amounts: shard.amounts(plan.reservation.amounts),
             holds: shard.holds.clone(),
             // The first shard's.
             record: plan.record.take(),

@@ -149,7 +149,7 @@ impl<P: Platform> RequestContext<'_, P> {
         all(reservation.shards.iter().enumerate().map(|(at, shard)| {
             let settle = Operation::Settle(Settle {
                 id: shard.id(&id, at),
-                amounts,
+                amounts: shard.amounts(amounts),
                 holds: if reservation.confirmed { Vec::new() } else { shard.holds.clone() },
                 record: record.take(),
                 again_ms,

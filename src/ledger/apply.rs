@@ -30,7 +30,7 @@ async fn one<S: Sql>(sql: &S, operation: Operation) -> Result<Outcome, SqlError>
         Operation::Settle(settle) => settle::settle(sql, settle).await,
         Operation::Release { id } => reserve::release(sql, &id).await,
         Operation::Overdue { now_ms, again_ms, limit } => upkeep::overdue(sql, now_ms, again_ms, limit).await,
-        Operation::Receipt { receipt } => upkeep::receipt(sql, receipt).await,
+        Operation::Receipt { origin, receipt } => upkeep::receipt(sql, &origin, receipt).await,
         Operation::Period { origin, period } => upkeep::period(sql, &origin, &period).await,
         Operation::Claim(claim) => claim::claim(sql, claim).await,
         Operation::Keep { key, owner, until_ms, reply } => {

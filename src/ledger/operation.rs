@@ -19,8 +19,8 @@ pub enum Operation {
     Release { id: String },
     /// The pending attempts whose deadline is over; they are not given again before `again_ms`.
     Overdue { now_ms: u64, again_ms: u64, limit: u32 },
-    /// What our own server says of an attempt.
-    Receipt { receipt: Receipt },
+    /// What our own server, the origin of that name, says of an attempt of its own.
+    Receipt { origin: String, receipt: Receipt },
     /// What instances of our own server say of an hour.
     Period { origin: String, period: Period },
     /// A request with an idempotency key has come.
@@ -65,7 +65,7 @@ pub struct Reserve {
 /// What limits count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amounts {
-    /// 1 for the first attempt of a request, 0 for further ones.
+    /// 1 for the first attempt of a request, 0 for further ones. Of an origin's limits: 1 for each attempt.
     pub requests: u64,
     pub tokens: u64,
     /// Nano-dollars.
@@ -80,7 +80,7 @@ pub struct Hold {
     /// Unix milliseconds of the window's beginning and end. Of the attempts under way: zero both.
     pub from_ms: u64,
     pub to_ms: u64,
-    /// The limits: requests, tokens, nano-dollars. In the window of what is under way `requests` are attempts at once.
+    /// The limits: requests, tokens, nano-dollars. In the window of what is under way `requests` are those at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -91,11 +91,13 @@ async fn insert<S: Sql>(
 
 /// The attempt is over, but stays pending: it does not count as running any more.
 async fn not_running<S: Sql>(sql: &S, id: &str, record: &Record, again_ms: u64) -> Result<Outcome, SqlError> {
-    let rows = sql.run("SELECT holds FROM pending WHERE id = ?1", vec![id.into()]).await?;
+    let statement = "SELECT requests, tokens, cost, holds FROM pending WHERE id = ?1";
+    let rows = sql.run(statement, vec![id.into()]).await?;
     let Some(row) = rows.first() else { return Ok(Outcome::Done) };
+    let reserved = reserve::amounts(row, 0);
     let (running, others): (Vec<_>, Vec<_>) =
-        reserve::read(row.text(0)).into_iter().partition(|hold| hold.to_ms == 0);
-    usage::settle(sql, &running, &Amounts::default(), &Amounts::default()).await?;
+        reserve::read(row.text(3)).into_iter().partition(|hold| hold.to_ms == 0);
+    usage::settle(sql, &running, &reserved, &reserved).await?;
     let record = serde_json::to_string(record).map_err(|_| SqlError)?;
     let statement = "UPDATE pending SET holds = ?2, record = ?3, until_ms = ?4 WHERE id = ?1";
     let values = vec![id.into(), reserve::written(&others)?, record.into(), again_ms.into()];

@@ -45,18 +45,19 @@ pub(super) async fn overdue<S: Sql>(
 }
 
 /// Notes what our own server says: of an attempt under way for its settlement, of an estimate in its place.
-pub(super) async fn receipt<S: Sql>(sql: &S, receipt: Receipt) -> Result<Outcome, SqlError> {
+pub(super) async fn receipt<S: Sql>(sql: &S, origin: &str, receipt: Receipt) -> Result<Outcome, SqlError> {
     if receipt.ending == Ending::Running {
         return Ok(Outcome::Done);
     }
     let text = serde_json::to_string(&receipt).map_err(|_| SqlError)?;
-    let statement = "UPDATE pending SET receipt = ?2 WHERE id = ?1 RETURNING id";
-    let values = vec![receipt.id.as_str().into(), text.into()];
+    let statement = "UPDATE pending SET receipt = ?2 WHERE id = ?1 AND json_extract(record, '$.origin') = ?3 RETURNING id";
+    let values = vec![receipt.id.as_str().into(), text.into(), origin.into()];
     if !sql.run(statement, values).await?.is_empty() {
         return Ok(Outcome::Done);
     }
     if let Some(before) = settled(sql, &receipt.id).await?
         && before.record.state == State::Estimated
+        && before.record.origin == origin
     {
         let record = before.record.clone().settled_by(&receipt);
         let amounts = record.amounts();

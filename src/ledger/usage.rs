@@ -15,7 +15,7 @@ pub(super) async fn fits<S: Sql>(
 ) -> Result<Result<Left, Refused>, SqlError> {
     let used = used(sql, hold).await?;
     let limits = [
-        (Counted::Requests, hold.requests, used.requests, requests(hold, add)),
+        (Counted::Requests, hold.requests, used.requests, add.requests),
         (Counted::Tokens, hold.tokens, used.tokens, add.tokens),
         (Counted::Cost, hold.cost, used.cost, add.cost),
     ];
@@ -33,11 +33,6 @@ pub(super) async fn fits<S: Sql>(
     Ok(Ok(Left { requests, tokens, cost }))
 }
 
-/// Of what is under way every attempt counts; in a window only the first of a request.
-fn requests(hold: &Hold, amounts: &Amounts) -> u64 {
-    if hold.to_ms == 0 { 1 } else { amounts.requests }
-}
-
 async fn used<S: Sql>(sql: &S, hold: &Hold) -> Result<Amounts, SqlError> {
     let statement =
         "SELECT requests, tokens, cost FROM usage WHERE scope = ?1 AND from_ms = ?2 AND to_ms = ?3";
@@ -52,7 +47,7 @@ async fn used<S: Sql>(sql: &S, hold: &Hold) -> Result<Amounts, SqlError> {
 pub(super) async fn add<S: Sql>(sql: &S, holds: &[Hold], amounts: &Amounts) -> Result<(), SqlError> {
     for hold in holds {
         let change = match hold.to_ms {
-            0 => [1, 0, 0],
+            0 => [number(amounts.requests), 0, 0],
             _ => [number(amounts.requests), number(amounts.tokens), number(amounts.cost)],
         };
         change_by(sql, hold, change).await?;
@@ -60,7 +55,7 @@ pub(super) async fn add<S: Sql>(sql: &S, holds: &[Hold], amounts: &Amounts) -> R
     Ok(())
 }
 
-/// Counts what it has come to instead of what was reserved. What is under way is one less.
+/// Counts what it has come to instead of what was reserved. It is not under way any more.
 pub(super) async fn settle<S: Sql>(
     sql: &S,
     holds: &[Hold],
@@ -70,7 +65,7 @@ pub(super) async fn settle<S: Sql>(
     let difference = |actual: u64, reserved: u64| number(actual) - number(reserved);
     for hold in holds {
         let change = match hold.to_ms {
-            0 => [-1, 0, 0],
+            0 => [-number(reserved.requests), 0, 0],
             _ => [
                 difference(actual.requests, reserved.requests),
                 difference(actual.tokens, reserved.tokens),

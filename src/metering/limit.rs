@@ -37,10 +37,13 @@ pub fn tenant_shard(tenant: &str) -> String {
     format!("tenant/{tenant}")
 }
 
+/// What the names of origins' shards begin with.
+pub const ORIGIN_SHARD: &str = "origin/";
+
 /// The shard that keeps an origin's limits and what its servers did.
 #[must_use]
 pub fn origin_shard(origin: &str) -> String {
-    format!("origin/{origin}")
+    format!("{ORIGIN_SHARD}{origin}")
 }
 
 /// The beginning and the end of the window in which `now_ms` is, in UTC (Unix milliseconds).

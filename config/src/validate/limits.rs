@@ -26,6 +26,13 @@ impl Problems {
                     );
                 }
                 self.limit(&path, limit);
+                if limits[..j].iter().any(|other| other.per == limit.per) {
+                    let window = limit.per.map_or("`concurrent`", crate::Window::name);
+                    let text = format!(
+                        "is a second limit of {window} here: write them as one, such as {{ per = \"minute\", requests = 60, tokens = 100000 }}"
+                    );
+                    self.add(&path, text);
+                }
             }
         }
     }

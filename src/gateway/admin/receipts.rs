@@ -57,7 +57,12 @@ pub(super) async fn receive<P: Platform>(
     for receipt in batch.receipts.iter().filter(|receipt| is_sane(receipt)) {
         for tenant in tenants.iter().filter(|tenant| request_id::has_mark(&receipt.id, tenant)) {
             taken(
-                ask(platform, &tenant_shard(tenant), &Operation::Receipt { receipt: receipt.clone() }).await,
+                ask(
+                    platform,
+                    &tenant_shard(tenant),
+                    &Operation::Receipt { origin: origin.name.clone(), receipt: receipt.clone() },
+                )
+                .await,
             )?;
         }
     }

@@ -176,6 +176,20 @@ fn receipts_are_taken_from_who_has_the_key() {
     assert_eq!(setting.records().len(), 0);
 }
 
+/// A server cannot settle what another origin has computed.
+#[test]
+fn a_receipt_is_of_its_own_origins_attempts() {
+    let setting = Setting::new();
+    let got = setting.ask(&own(Script::Reset, Receipts::Missing), post(), client(&body("far")));
+    let id = ledger::said(&got, "x-moegate-request-id");
+    let failing = setting.ask(&own(json(500, "{}"), Receipts::Missing), post(), client(&body("far")));
+    let estimated = ledger::said(&failing, "x-moegate-request-id");
+    let before = setting.totals();
+    let got = push_to(&setting, &[receipt(&id), receipt(&estimated)], OWN_KEY, NOW_MS / 1000);
+    assert_eq!(status(&got), 200);
+    assert_eq!(setting.totals(), before);
+}
+
 fn receipt(id: &str) -> Receipt {
     Receipt {
         id: id.to_owned(),

@@ -181,3 +181,22 @@ fn a_request_counts_once_however_often_it_is_tried() {
     assert_eq!((totals["requests"].as_u64(), totals["attempts"].as_u64()), (Some(2), Some(4)));
     setting.adds_up("tries");
 }
+
+#[test]
+fn a_fallback_is_the_same_request_at_once() {
+    let setting = Setting::limited("[{ concurrent = 1 }]");
+    let failing: Responder = std::sync::Arc::new(|arrived| {
+        if arrived.authority == "far.example" { json(503, "{}").into() } else { whole() }
+    });
+    let got = setting.ask(&failing, post(), client(&body("fallback")));
+    assert_eq!((status(&got), said(&got, "x-moegate-attempts")), (200, "2".into()));
+    setting.adds_up("fallback");
+    // At an origin each attempt counts.
+    let setting = Setting::with(|config| {
+        let spare = "name = \"spare\"\n";
+        config.replacen(spare, &format!("{spare}limits = [{{ per = \"day\", requests = 1 }}]\n"), 1)
+    });
+    let ask = || status(&setting.ask(&failing, post(), client(&body("fallback"))));
+    assert_eq!((ask(), ask()), (200, 503));
+    setting.adds_up("an origin's attempts");
+}
