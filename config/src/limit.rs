@@ -61,7 +61,8 @@ impl Window {
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Tenant {
-    /// As in the keys' `tenant`.
+    /// As in the keys' `tenant`. One without keys any more stays here until its records are not kept any longer: what does not
+    /// stand in this file is not read.
     pub name: String,
     /// Limits of all of its keys together.
     #[serde(default)]

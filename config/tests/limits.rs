@@ -69,7 +69,7 @@ fn bad_ones_are_named() {
             "write them as one",
         ),
         ("[{ concurrent = 2 }, { concurrent = 3 }]", "", "keys[0].limits[1]", "write them as one"),
-        ("[]", "[[tenants]]\nname = \"nobody\"\n", "tenants[0].name", "no key's `tenant`"),
+        ("[]", "[[tenants]]\nname = \"a b\"\n", "tenants[0].name", "cannot be a name"),
         ("[]", "[ledger]\nkeep_days = 0\n", "ledger.keep_days", "1 to 3650"),
         (
             "[{ concurrent = 2 }]",

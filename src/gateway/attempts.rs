@@ -213,12 +213,12 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         let mut unreserved = None;
         let sent = match &mut plan {
             Some(plan) if self.reserves_first(plan) => {
-                self.limits = reserve::reserve(platform, plan, on_failure, began_ms).await?;
+                self.limits = reserve::reserve(platform, plan, on_failure, began_ms, false).await?;
                 receive::exchange(platform, &mut self.watch, outbound, reading).await
             }
             // Nothing can refuse it: it is written down while the origin works, and before the client sees anything.
             Some(plan) => {
-                let reserved = reserve::reserve(platform, plan, on_failure, began_ms);
+                let reserved = reserve::reserve(platform, plan, on_failure, began_ms, true);
                 let exchanged = receive::exchange(platform, &mut self.watch, outbound, reading);
                 let (reserved, sent) = both(reserved, exchanged).await;
                 unreserved = reserved.err();

@@ -14,6 +14,8 @@ use std::sync::Arc;
 /// How often a repeat looks whether the first is answered, here and elsewhere.
 const LOOK_AGAIN_MS: u64 = 25;
 const ASK_AGAIN_MS: u64 = 500;
+/// How long a claim outlives its request: until its attempts are settled and its answer kept.
+const AFTERWARDS_MS: u64 = 60_000;
 
 /// The right to answer a request for the first time. Whoever drops it without an answer lets the next one try.
 pub(super) struct FirstClaim<'p, P: Platform> {
@@ -84,8 +86,12 @@ impl<P: Platform> FirstClaim<'_, P> {
             Shared::Ledger(shard, owner) => {
                 let until_ms = self.platform.now_ms() + self.window_ms;
                 let keep = Operation::Keep { key, owner: owner.to_owned(), until_ms, reply };
-                // Where the ledger does not answer the claim ends by itself.
-                let _kept = ask(self.platform, shard, &keep).await;
+                if ask(self.platform, shard, &keep).await.is_err()
+                    && let Ok(keep) = serde_json::to_string(&keep)
+                {
+                    // Not into the log: it holds the answer.
+                    self.platform.state(|state| state.untold.push(shard, keep));
+                }
             }
             Shared::Cache => self.platform.remember(&key, &reply, self.window_ms / 1000).await,
         }
@@ -167,7 +173,8 @@ impl<P: Platform> FirstClaim<'_, P> {
                 content: self.fingerprint.content_hex(),
                 owner: id.to_owned(),
                 now_ms,
-                until_ms,
+                // What follows the answer takes time too.
+                until_ms: until_ms + AFTERWARDS_MS,
             });
             match ask(self.platform, shard, &claim).await {
                 Ok(Outcome::Claimed(ledger::Claimed::First)) => return Ok(None),

@@ -65,13 +65,16 @@ pub struct Gateway {
 /// The request header that says which requests are the same.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// What own servers sign their receipts with.
+const SIGNATURE: HeaderName = HeaderName::from_static(moegate_wire::header::SIGNATURE);
+const TIME: HeaderName = HeaderName::from_static(moegate_wire::header::TIME);
 /// The request header that says what a request belongs to: it stands in its records.
 const TAG: HeaderName = HeaderName::from_static("x-moegate-tag");
 
 impl Gateway {
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let own = [header::CONTENT_LENGTH, header::CONTENT_ENCODING, IDEMPOTENCY_KEY, TAG];
+        let own = [header::CONTENT_LENGTH, header::CONTENT_ENCODING, IDEMPOTENCY_KEY, TAG, SIGNATURE, TIME];
         let mut wanted: Vec<_> = own.into_iter().chain(auth::CREDENTIAL_HEADERS).collect();
         wanted.extend(registry::passed_headers().cloned());
         // The validator lets no other names through.

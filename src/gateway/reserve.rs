@@ -1,7 +1,7 @@
 //! Room in the ledger for an attempt, before it is sent.
 
 use super::context::RequestContext;
-use super::ledger::{ask, tell};
+use super::ledger::ask;
 use super::reply;
 use crate::config::{LedgerStore, OnLedgerFailure, ReserveOrder};
 use crate::error::ApiError;
@@ -194,7 +194,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
     }
 }
 
-/// Reserves in every shard, or in none.
+/// Reserves in every shard, or in none. `sent`: whether the attempt is under way meanwhile.
 ///
 /// # Errors
 /// 429 or 402 where a limit would be exceeded, 503 where the ledger does not answer and the route does not allow to do
@@ -204,27 +204,32 @@ pub(super) async fn reserve<P: Platform>(
     plan: &mut Plan,
     on_failure: OnLedgerFailure,
     now_ms: u64,
+    sent: bool,
 ) -> Result<Told, NotReserved> {
-    let mut lefts: Vec<Vec<Left>> = Vec::with_capacity(plan.reservation.shards.len());
-    for at in 0..plan.reservation.shards.len() {
-        let shard = &plan.reservation.shards[at];
+    let shards = &plan.reservation.shards;
+    let mut lefts: Vec<Vec<Left>> = vec![Vec::new(); shards.len()];
+    // The origin's first: where that refuses, nothing is held yet, and the next origin's attempt has the same id.
+    for at in (0..shards.len()).rev() {
+        let shard = &shards[at];
         let operation = Operation::Reserve(Reserve {
             id: shard.id(&plan.id, at),
             until_ms: plan.until_ms,
             amounts: shard.amounts(plan.reservation.amounts),
             holds: shard.holds.clone(),
-            // The first shard's.
-            record: plan.record.take(),
+            record: if at == 0 { plan.record.take() } else { None },
         });
         match ask(platform, &shard.name, &operation).await {
-            Ok(Outcome::Reserved { left }) => lefts.push(left),
+            Ok(Outcome::Reserved { left }) => lefts[at] = left,
             Ok(Outcome::Refused(refused)) => {
-                release(platform, &plan.reservation.shards[..at], &plan.id).await;
+                release(platform, shards, at + 1, &plan.id);
                 return Err(plan.refusal(at, refused, now_ms));
             }
             _ if on_failure == OnLedgerFailure::Open => return Ok(Told::default()),
             _ => {
-                release(platform, &plan.reservation.shards[..=at], &plan.id).await;
+                // One that is under way is settled.
+                if !sent {
+                    release(platform, shards, at, &plan.id);
+                }
                 return Err(NotReserved { error: ApiError::ledger_unavailable(), of_origin: false });
             }
         }
@@ -233,10 +238,13 @@ pub(super) async fn reserve<P: Platform>(
     Ok(plan.told(&lefts, now_ms))
 }
 
-/// Gives room back that is not used.
-async fn release<P: Platform>(platform: &P, shards: &[Shard], id: &str) {
-    for (at, shard) in shards.iter().enumerate() {
-        tell(platform, &shard.name, &Operation::Release { id: shard.id(id, at) }).await;
+/// Gives room back that is not used, in the shards from that one on: behind the request, which does not wait for it.
+fn release<P: Platform>(platform: &P, shards: &[Shard], from: usize, id: &str) {
+    for (at, shard) in shards.iter().enumerate().skip(from) {
+        let release = Operation::Release { id: shard.id(id, at) };
+        if let Ok(operation) = serde_json::to_string(&release) {
+            platform.state(|state| state.untold.push(&shard.name, operation));
+        }
     }
 }
 

@@ -55,6 +55,8 @@ pub(super) async fn after_request<P: Platform>(platform: &P, gateway: &Gateway, 
 pub(super) async fn overdue<P: Platform>(platform: &P, gateway: &Gateway, shard: &str) -> bool {
     catch_up(platform).await;
     let began_ms = platform.now_ms();
+    // Servers that do not answer are asked once.
+    let mut silent = Vec::new();
     let mut left = false;
     loop {
         let now_ms = platform.now_ms();
@@ -62,7 +64,7 @@ pub(super) async fn overdue<P: Platform>(platform: &P, gateway: &Gateway, shard:
         let Ok(Outcome::Overdue { pending }) = ask(platform, shard, &operation).await else { return true };
         let last = pending.len() < AT_ONCE as usize;
         for pending in pending {
-            match settled(platform, gateway, pending, now_ms).await {
+            match settled(platform, gateway, pending, now_ms, &mut silent).await {
                 Some(settle) => tell(platform, shard, &Operation::Settle(settle)).await,
                 None => left = true,
             }
@@ -83,6 +85,7 @@ async fn settled<P: Platform>(
     gateway: &Gateway,
     pending: Pending,
     now_ms: u64,
+    silent: &mut Vec<String>,
 ) -> Option<Settle> {
     let Pending { id, amounts, record, receipt } = pending;
     let Some(record) = record else {
@@ -92,7 +95,14 @@ async fn settled<P: Platform>(
     let own = config.origin(&record.origin).filter(|origin| origin.kind == Kind::Moegate);
     let answered = match (receipt, own) {
         (Some(receipt), _) => Answered::Receipt(receipt),
-        (None, Some(origin)) => asked(platform, origin, &id).await,
+        (None, Some(origin)) if silent.contains(&origin.name) => Answered::Nothing,
+        (None, Some(origin)) => {
+            let answered = asked(platform, origin, &id).await;
+            if matches!(answered, Answered::Nothing) {
+                silent.push(origin.name.clone());
+            }
+            answered
+        }
         // What a third party has computed for it nobody tells.
         (None, None) => return Some(settle(id, estimate(record), &amounts)),
     };

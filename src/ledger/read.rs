@@ -6,13 +6,24 @@ use crate::metering::record::{Record, State};
 
 /// Records that one answer holds at most.
 const MOST_ROWS: u32 = 1000;
-const DAY_MS: u64 = 86_400_000;
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// Sums, by key, tenant, model, origin, route and ending, and by one further dimension.
 pub(super) async fn totals<S: Sql>(sql: &S, totals: &Totals) -> Result<Outcome, SqlError> {
     let sums = match totals.by {
         Some(By::User) => over_records(sql, totals, "user").await?,
         Some(By::Tag) => over_records(sql, totals, "tag").await?,
+        // Sums have no users and tags; records do.
+        by if totals.filter.user.is_some() || totals.filter.tag.is_some() => {
+            let started = "json_extract(record, '$.started_ms')";
+            let by = match by {
+                Some(By::Hour) => format!("{started} / {HOUR_MS} * {HOUR_MS}"),
+                Some(By::Day) => format!("{started} / {DAY_MS} * {DAY_MS}"),
+                _ => "''".to_owned(),
+            };
+            over_records(sql, totals, &by).await?
+        }
         Some(By::Hour) => over_hours(sql, totals, "hour").await?,
         Some(By::Day) => over_hours(sql, totals, &format!("hour / {DAY_MS} * {DAY_MS}")).await?,
         None => over_hours(sql, totals, "''").await?,

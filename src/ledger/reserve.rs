@@ -3,15 +3,19 @@
 use super::operation::{Amounts, Hold, Outcome, Reserve};
 use super::sql::{Row, Sql, SqlError, Value};
 use super::usage;
+use moegate_wire::Receipt;
 
 /// Reserves room for an attempt, in all of its holds or in none.
 pub(super) async fn reserve<S: Sql>(sql: &S, reserve: Reserve) -> Result<Outcome, SqlError> {
     let Reserve { id, until_ms, amounts, holds, record } = reserve;
     // Sent again, since its answer was lost: what was left is not known any more. Or late: it is over already.
     let known = "SELECT 1 FROM pending WHERE id = ?1 UNION ALL SELECT 1 FROM attempt WHERE id = ?1 \
-                 UNION ALL SELECT 1 FROM released WHERE id = ?1";
-    if !holds.is_empty() && !sql.run(known, vec![id.as_str().into()]).await?.is_empty() {
-        return Ok(Outcome::Reserved { left: Vec::new() });
+                 UNION ALL SELECT 2 FROM released WHERE id = ?1";
+    match sql.run(known, vec![id.as_str().into()]).await?.first().map(|row| row.number(0)) {
+        None => {}
+        Some(1) => return Ok(Outcome::Reserved { left: Vec::new() }),
+        // It was given up before this came: nothing is reserved.
+        Some(_) => return Ok(Outcome::Done),
     }
     let mut left = Vec::with_capacity(holds.len());
     for (at, hold) in holds.iter().enumerate() {
@@ -20,9 +24,7 @@ pub(super) async fn reserve<S: Sql>(sql: &S, reserve: Reserve) -> Result<Outcome
             Err(refused) => return Ok(Outcome::Refused(refused)),
         }
     }
-    let statement = "INSERT INTO pending SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL \
-                     WHERE NOT EXISTS (SELECT 1 FROM attempt WHERE id = ?1 \
-                     UNION ALL SELECT 1 FROM released WHERE id = ?1) ON CONFLICT DO NOTHING";
+    let statement = "INSERT INTO pending VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL)";
     let values = vec![
         id.into(),
         until_ms.into(),
@@ -55,13 +57,19 @@ pub(super) async fn release<S: Sql>(sql: &S, id: &str) -> Result<Outcome, SqlErr
 pub(super) struct Held {
     pub(super) amounts: Amounts,
     pub(super) holds: Vec<Hold>,
+    /// What our own server has said of it meanwhile.
+    pub(super) receipt: Option<Receipt>,
 }
 
 /// Takes an attempt out of what is pending.
 pub(super) async fn take<S: Sql>(sql: &S, id: &str) -> Result<Option<Held>, SqlError> {
-    let statement = "DELETE FROM pending WHERE id = ?1 RETURNING requests, tokens, cost, holds";
+    let statement = "DELETE FROM pending WHERE id = ?1 RETURNING requests, tokens, cost, holds, receipt";
     let rows = sql.run(statement, vec![id.into()]).await?;
-    Ok(rows.first().map(|row| Held { amounts: amounts(row, 0), holds: read(row.text(3)) }))
+    Ok(rows.first().map(|row| Held {
+        amounts: amounts(row, 0),
+        holds: read(row.text(3)),
+        receipt: serde_json::from_str(row.text(4)).ok(),
+    }))
 }
 
 pub(super) fn amounts(row: &[Value], from: usize) -> Amounts {

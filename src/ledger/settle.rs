@@ -8,18 +8,29 @@ use crate::metering::record::{Record, State};
 
 /// Settles an attempt, once. An estimate gives way to exact counts; nothing else is changed by a second settlement.
 pub(super) async fn settle<S: Sql>(sql: &S, settle: Settle) -> Result<Outcome, SqlError> {
-    let Settle { id, amounts, holds, record, again_ms } = settle;
-    if let Some(record) = record.as_ref().filter(|record| record.state == State::Pending) {
-        return not_running(sql, &id, record, again_ms).await;
-    }
-    let held = take(sql, &id).await?;
-    let Some(record) = record else {
-        if let Some(held) = held {
-            usage::settle(sql, &held.holds, &held.amounts, &amounts).await?;
+    let Settle { id, mut amounts, holds, record, again_ms } = settle;
+    // What is spent counts, what is over does not run.
+    let spent = || holds.iter().filter(|hold| hold.to_ms > 0).cloned().collect::<Vec<_>>();
+    let mut record = match record {
+        Some(record) if record.state == State::Pending => {
+            return not_running(sql, &id, &record, &spent(), &amounts, again_ms).await;
         }
-        return Ok(Outcome::Done);
+        Some(record) => record,
+        None => {
+            if let Some(held) = take(sql, &id).await? {
+                usage::settle(sql, &held.holds, &held.amounts, &amounts).await?;
+            }
+            // A copy of its reservation may be under way still.
+            sql.run("INSERT OR IGNORE INTO released VALUES (?1)", vec![id.into()]).await?;
+            return Ok(Outcome::Done);
+        }
     };
-    if let Some(held) = held {
+    if let Some(held) = take(sql, &id).await? {
+        // What its own server has said is exact.
+        if let Some(receipt) = held.receipt.filter(|_| !record.metered) {
+            record = record.settled_by(&receipt);
+            amounts = Amounts { requests: amounts.requests, ..record.amounts() };
+        }
         usage::settle(sql, &held.holds, &held.amounts, &amounts).await?;
         insert(sql, &id, &record, &held.holds).await?;
     } else if let Some(before) = settled(sql, &id).await? {
@@ -28,7 +39,7 @@ pub(super) async fn settle<S: Sql>(sql: &S, settle: Settle) -> Result<Outcome, S
         }
     } else {
         // Nothing was reserved: the ledger could not be reached then.
-        let spent: Vec<_> = holds.into_iter().filter(|hold| hold.to_ms > 0).collect();
+        let spent = spent();
         usage::add(sql, &spent, &amounts).await?;
         insert(sql, &id, &record, &spent).await?;
     }
@@ -81,7 +92,8 @@ async fn insert<S: Sql>(
         record.route.as_str().into(),
         record.user.as_deref().into(),
         record.tag.as_deref().into(),
-        if estimated { reserve::written(holds)? } else { Value::Null },
+        // Something exact may come still.
+        if record.metered { Value::Null } else { reserve::written(holds)? },
         serde_json::to_string(record).map_err(|_| SqlError)?.into(),
     ];
     let statement = "INSERT INTO attempt VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
@@ -89,18 +101,44 @@ async fn insert<S: Sql>(
     total::add(sql, record, 1).await
 }
 
-/// The attempt is over, but stays pending: it does not count as running any more.
-async fn not_running<S: Sql>(sql: &S, id: &str, record: &Record, again_ms: u64) -> Result<Outcome, SqlError> {
+/// The attempt is over, but stays pending: it does not count as running any more. `spent`: what it counts against, where
+/// nothing was reserved.
+async fn not_running<S: Sql>(
+    sql: &S,
+    id: &str,
+    record: &Record,
+    spent: &[super::operation::Hold],
+    amounts: &Amounts,
+    again_ms: u64,
+) -> Result<Outcome, SqlError> {
+    let text = serde_json::to_string(record).map_err(|_| SqlError)?;
     let statement = "SELECT requests, tokens, cost, holds FROM pending WHERE id = ?1";
     let rows = sql.run(statement, vec![id.into()]).await?;
-    let Some(row) = rows.first() else { return Ok(Outcome::Done) };
+    let Some(row) = rows.first() else {
+        if settled(sql, id).await?.is_none() {
+            usage::add(sql, spent, amounts).await?;
+            let statement = "INSERT INTO pending VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL)";
+            let Amounts { requests, tokens, cost } = *amounts;
+            let holds = reserve::written(spent)?;
+            let values = vec![
+                id.into(),
+                again_ms.into(),
+                requests.into(),
+                tokens.into(),
+                cost.into(),
+                holds,
+                text.into(),
+            ];
+            sql.run(statement, values).await?;
+        }
+        return Ok(Outcome::Done);
+    };
     let reserved = reserve::amounts(row, 0);
     let (running, others): (Vec<_>, Vec<_>) =
         reserve::read(row.text(3)).into_iter().partition(|hold| hold.to_ms == 0);
     usage::settle(sql, &running, &reserved, &reserved).await?;
-    let record = serde_json::to_string(record).map_err(|_| SqlError)?;
     let statement = "UPDATE pending SET holds = ?2, record = ?3, until_ms = ?4 WHERE id = ?1";
-    let values = vec![id.into(), reserve::written(&others)?, record.into(), again_ms.into()];
+    let values = vec![id.into(), reserve::written(&others)?, text.into(), again_ms.into()];
     sql.run(statement, values).await?;
     Ok(Outcome::Done)
 }

@@ -56,7 +56,7 @@ pub(super) async fn receipt<S: Sql>(sql: &S, origin: &str, receipt: Receipt) -> 
         return Ok(Outcome::Done);
     }
     if let Some(before) = settled(sql, &receipt.id).await?
-        && before.record.state == State::Estimated
+        && (before.record.state == State::Estimated || !before.record.metered)
         && before.record.origin == origin
     {
         let record = before.record.clone().settled_by(&receipt);

@@ -9,10 +9,6 @@ impl Problems {
         self.range("ledger.receipt_minutes", config.ledger.receipt_minutes, 1, 10_080);
         for (i, tenant) in config.tenants.iter().enumerate() {
             self.name(&format!("tenants[{i}].name"), &tenant.name);
-            if !config.keys.iter().any(|key| key.tenant.as_ref() == Some(&tenant.name)) {
-                let text = format!("`{}` is no key's `tenant`", tenant.name);
-                self.add(format!("tenants[{i}].name"), text);
-            }
         }
         let tenants = config.tenants.iter().enumerate();
         self.unique(tenants.map(|(i, tenant)| (format!("tenants[{i}].name"), tenant.name.as_str())));

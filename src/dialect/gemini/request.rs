@@ -59,7 +59,12 @@ impl<'a> Request<'a> {
             size: RequestSize {
                 body_bytes: body.len(),
                 max_tokens: most.and_then(whole_number),
-                choices: choices.and_then(whole_number).unwrap_or(1),
+                // Google's JSON has numbers in quotes too.
+                choices: choices
+                    .and_then(|raw| {
+                        whole_number(raw).or_else(|| raw.get().trim_matches('"').trim().parse().ok())
+                    })
+                    .unwrap_or(1),
                 media: media::count(body, &MEDIA, true),
                 images: 0,
             },

@@ -235,14 +235,10 @@ fn facts(body: &[u8], members: &Members<'_>) -> Result<RequestFacts, ApiError> {
         "stream_options",
         "must be an object such as {\"include_usage\": true}",
     )?;
-    let count = |at: usize| members.get(at).and_then(whole_number);
     let size = RequestSize {
         body_bytes: body.len(),
-        max_tokens: [MAX_TOKENS, MAX_COMPLETION_TOKENS, MAX_OUTPUT_TOKENS]
-            .into_iter()
-            .filter_map(count)
-            .min(),
-        choices: count(N).unwrap_or(1),
+        max_tokens: max_tokens(members),
+        choices: choices(members),
         media: media::count(body, &MEDIA, false),
         images: 0,
     };
@@ -257,6 +253,43 @@ fn facts(body: &[u8], members: &Members<'_>) -> Result<RequestFacts, ApiError> {
         user,
         conversation,
     })
+}
+
+/// The most tokens of an answer, whichever of its limits the origin obeys; `None` where one of them is not known.
+fn max_tokens(members: &Members<'_>) -> Option<u64> {
+    let given = |at: usize| members.get(at).filter(|raw| raw.get() != "null");
+    let is_chat = given(MESSAGES).or(given(PROMPT)).is_some();
+    // A limit of the other API's says nothing: origins ignore what they do not know.
+    let limits = match (is_chat, given(INPUT).is_some()) {
+        (_, false) => [given(MAX_TOKENS), given(MAX_COMPLETION_TOKENS)],
+        (false, true) => [given(MAX_OUTPUT_TOKENS), None],
+        (true, true) => return None,
+    };
+    let mut most = None;
+    for limit in limits.into_iter().flatten() {
+        most = most.max(Some(whole_number(limit)?));
+    }
+    most
+}
+
+/// How many answers are generated at most: `n` or `best_of` (as numbers or, as some origins take them, in quotes) for each
+/// prompt.
+fn choices(members: &Members<'_>) -> u64 {
+    let count = |raw: Option<&RawValue>| {
+        raw.and_then(|raw| whole_number(raw).or_else(|| raw.get().trim_matches('"').trim().parse().ok()))
+    };
+    let each = count(members.get(N)).max(count(members.other("best_of"))).unwrap_or(1).max(1);
+    let prompts = members.get(PROMPT).map_or(1, |prompt| {
+        let several: Option<Vec<&RawValue>> = serde_json::from_str(prompt.get()).ok();
+        match several {
+            // A prompt may also be one list of tokens.
+            Some(all) if all.first().is_some_and(|first| first.get().starts_with(['"', '['])) => {
+                all.len() as u64
+            }
+            _ => 1,
+        }
+    });
+    each.saturating_mul(prompts)
 }
 
 #[derive(Deserialize)]

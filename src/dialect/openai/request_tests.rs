@@ -96,7 +96,13 @@ fn counts_are_read_however_they_are_written() {
     for (body, max_tokens, choices) in [
         (r#"{"model":"m"}"#, None, 1),
         (r#"{"model":"m","max_tokens":1e5,"n":100}"#, Some(100_000), 100),
-        (r#"{"model":"m","max_tokens":7.0,"max_completion_tokens":5}"#, Some(5), 1),
+        (r#"{"model":"m","max_tokens":7.0,"max_completion_tokens":5}"#, Some(7), 1),
+        (r#"{"model":"m","input":"x","max_output_tokens":9,"max_tokens":1}"#, Some(9), 1),
+        (r#"{"model":"m","messages":[],"max_output_tokens":9}"#, None, 1),
+        (r#"{"model":"m","messages":[],"input":"x","max_tokens":9}"#, None, 1),
+        (r#"{"model":"m","max_tokens":9,"max_completion_tokens":"50"}"#, None, 1),
+        (r#"{"model":"m","prompt":["a","b","c"],"n":2,"max_tokens":9}"#, Some(9), 6),
+        (r#"{"model":"m","prompt":[1,2,3],"best_of":"4","max_tokens":9}"#, Some(9), 4),
         (r#"{"model":"m","max_tokens":null,"n":null}"#, None, 1),
     ] {
         let request = Request::parse("/chat/completions", body.as_bytes()).unwrap();

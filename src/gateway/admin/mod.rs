@@ -39,11 +39,12 @@ pub(super) async fn serve<P: Platform>(
     })
 }
 
-/// The names of all tenants, each once, in the configuration's order: each has a shard of the ledger.
+/// The names of all tenants, each once, in the configuration's order: each has a shard of the ledger. One whose keys are gone
+/// is found as long as it stands under `[[tenants]]`.
 fn tenants(gateway: &Gateway) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
-    for key in &gateway.config.keys {
-        let name = key.tenant_or_name();
+    let of_keys = gateway.config.keys.iter().map(crate::config::Key::tenant_or_name);
+    for name in of_keys.chain(gateway.config.tenants.iter().map(|tenant| &*tenant.name)) {
         if !names.contains(&name) {
             names.push(name);
         }

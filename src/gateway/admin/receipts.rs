@@ -2,19 +2,25 @@
 
 use super::super::ledger::ask;
 use super::super::reply::{self, header_text};
-use super::super::{Gateway, admit, authenticate};
+use super::super::stream::{Watch, all};
+use super::super::{Gateway, authenticate};
 use super::tenants;
 use crate::config::{Kind, LedgerStore};
 use crate::error::ApiError;
-use crate::ledger::{Operation, Outcome};
+use crate::ledger::Operation;
 use crate::metering::limit::{origin_shard, tenant_shard};
 use crate::metering::receipt::is_sane;
-use crate::platform::{Platform, StoreError};
+use crate::platform::Platform;
 use crate::request_id;
 use crate::secret::OriginSecrets;
 use http::Request;
 use moegate_wire::header as wire;
 use moegate_wire::push::{self, Accepted, Push};
+use std::cell::Cell;
+
+/// Bytes of a batch at most, and how long it may take to come.
+const LARGEST: usize = 256 * 1024;
+const BODY_MS: u64 = 10_000;
 
 /// Takes a batch: signed with the key of the origin that it names. All of it is in the ledger when this answers 200; a batch
 /// that comes again changes nothing.
@@ -26,8 +32,22 @@ pub(super) async fn receive<P: Platform>(
     if gateway.config.ledger.store == LedgerStore::KeyValue {
         return Err(super::needs_ledger());
     }
-    let body = admit::body(platform, &gateway.config, head.headers()).await?;
-    let batch: Push = serde_json::from_slice(&body.bytes).map_err(|_| {
+    // Nobody has said who they are yet: what is not signed, not of now or large is not read.
+    let headers = head.headers();
+    let (signature, time) = (header_text(headers, wire::SIGNATURE), header_text(headers, wire::TIME));
+    let now_s = platform.now_ms() / 1000;
+    let length: Option<usize> = header_text(headers, "content-length").parse().ok();
+    if signature.is_empty() || length.is_none_or(|length| length > LARGEST) {
+        let text = "receipts are signed, and come with a length of at most 256 KiB";
+        return Err(ApiError::receipts_refused(text.to_owned()));
+    }
+    if time.parse::<u64>().is_ok_and(|time_s| time_s.abs_diff(now_s) > push::MAX_SKEW_S) {
+        return Err(ApiError::receipts_refused(push::PushError::Expired.to_string()));
+    }
+    let until_ms = platform.now_ms() + BODY_MS;
+    let read = Watch::new(platform).run_unattended(platform.read_body(LARGEST), until_ms).await;
+    let body = read.and_then(Result::ok).ok_or_else(ApiError::body_timeout)?;
+    let batch: Push = serde_json::from_slice(&body).map_err(|_| {
         ApiError::invalid("invalid_receipts", None, "the body is no batch of receipts of this version")
     })?;
     let refused = || {
@@ -41,12 +61,8 @@ pub(super) async fn receive<P: Platform>(
     let secrets = authenticate::look_up(platform, names).await;
     let secrets = secrets.map_err(|_| ApiError::secrets_unavailable())?;
     let secrets = OriginSecrets::of(origin, 0, &secrets)?;
-    let (signature, time) =
-        (header_text(head.headers(), wire::SIGNATURE), header_text(head.headers(), wire::TIME));
-    let now_s = platform.now_ms() / 1000;
-    let verified = secrets
-        .bearer()
-        .map(|key| key.sign_with(|key| push::verify(key, time, &body.bytes, signature, now_s)));
+    let verified =
+        secrets.bearer().map(|key| key.sign_with(|key| push::verify(key, time, &body, signature, now_s)));
     match verified {
         Some(Ok(())) => {}
         // The sender has the key: it may know why.
@@ -54,28 +70,34 @@ pub(super) async fn receive<P: Platform>(
         _ => return Err(refused()),
     }
     let tenants = tenants(gateway);
+    if batch.receipts.len() + batch.periods.len() > push::MAX_ITEMS {
+        let text = format!("a batch has at most {} receipts and periods", push::MAX_ITEMS);
+        return Err(ApiError::invalid("invalid_receipts", None, text));
+    }
+    let mut operations = Vec::new();
     for receipt in batch.receipts.iter().filter(|receipt| is_sane(receipt)) {
         for tenant in tenants.iter().filter(|tenant| request_id::has_mark(&receipt.id, tenant)) {
-            taken(
-                ask(
-                    platform,
-                    &tenant_shard(tenant),
-                    &Operation::Receipt { origin: origin.name.clone(), receipt: receipt.clone() },
-                )
-                .await,
-            )?;
+            let operation = Operation::Receipt { origin: origin.name.clone(), receipt: receipt.clone() };
+            operations.push((tenant_shard(tenant), operation));
         }
     }
     for period in &batch.periods {
         let operation = Operation::Period { origin: origin.name.clone(), period: period.clone() };
-        taken(ask(platform, &origin_shard(&origin.name), &operation).await)?;
+        operations.push((origin_shard(&origin.name), operation));
+    }
+    // At the same time: those of a shard go in one call.
+    let failed = Cell::new(false);
+    all(operations.iter().map(async |(shard, operation)| {
+        if ask(platform, shard, operation).await.is_err() {
+            failed.set(true);
+        }
+    }))
+    .await;
+    if failed.get() {
+        return Err(ApiError::ledger_unavailable());
     }
     let accepted = Accepted { accepted: batch.receipts.len() + batch.periods.len() };
     let body = serde_json::to_string(&accepted).unwrap_or_default();
     reply::json(platform, gateway.allowed(head), body).await;
     Ok(())
-}
-
-fn taken(outcome: Result<Outcome, StoreError>) -> Result<(), ApiError> {
-    outcome.map(|_| ()).map_err(|_| ApiError::ledger_unavailable())
 }

@@ -54,8 +54,8 @@ pub(super) async fn request<P: Platform>(
     Err(ApiError::unknown_request())
 }
 
-/// Every record of a time, tenant by tenant, as lines of JSON or CSV. Where there is more than one answer holds, its last
-/// line (of JSON) says with which `cursor` to go on; so does the header `x-moegate-cursor` of CSV's first answer's successor.
+/// Every settled record of a time, tenant by tenant, as lines of JSON or CSV. Where there is more than one answer holds, its
+/// last line says with which `cursor` to go on (a comment, in CSV).
 pub(super) async fn export<P: Platform>(
     platform: &P,
     gateway: &Gateway,

@@ -58,6 +58,9 @@ fn sums_by_everything() {
     assert_eq!(hours["by_hour"][NOW_MS.to_string()]["requests"], 3);
     assert_eq!(report(&setting, "by=day")["by_day"].as_object().unwrap().len(), 1);
     assert_eq!(report(&setting, "by=tag")["by_tag"]["beta"]["requests"], 3);
+    assert_eq!(report(&setting, "tag=beta")["totals"]["requests"], 3);
+    assert_eq!(report(&setting, "tag=beta&by=day")["by_day"].as_object().unwrap().len(), 1);
+    assert_eq!(report(&setting, "user=nobody")["totals"]["requests"], 0);
     assert_eq!(report(&setting, "key_name=app")["totals"]["requests"], 3);
     assert_eq!(report(&setting, "tenant=someone&model=own")["totals"]["requests"], 1);
     assert_eq!(report(&setting, "period=2026-11-21T14")["totals"]["requests"], 2);
@@ -174,6 +177,45 @@ fn receipts_are_taken_from_who_has_the_key() {
     refused(push_to(&setting, &[receipt("x")], OWN_KEY, now_s - 3_600));
     assert_eq!(status(&push_to(&setting, &[receipt("x")], OWN_KEY, now_s)), 200);
     assert_eq!(setting.records().len(), 0);
+    // What is not signed, or has no length, is not even read.
+    for headers in [&["content-length"][..], &["x-moegate-signature"], &[]] {
+        let mut head = Request::post("/receipts").body(()).unwrap();
+        for name in headers {
+            head.headers_mut().insert(*name, HeaderValue::from_static("10"));
+        }
+        refused(serve(
+            &setting.world,
+            &setting.gateway,
+            head,
+            Client::new(b"{}".to_vec()).sending_for(90_000),
+        ));
+    }
+    assert!(setting.world.now_ms() < NOW_MS + 1_000);
+}
+
+/// A receipt that comes while the attempt is still under way is not forgotten when it ends, nor is one that comes after the
+/// server said that it knows nothing.
+#[test]
+fn a_receipt_counts_whenever_it_comes() {
+    // No counts in the stream, and a server that does not know the attempt when it is asked.
+    let events = own(stream(&[delta("one"), finish(), DONE.to_owned()]), Receipts::Missing);
+    let steps = Setting::new().ask(&events, post(), client(&streamed("own"))).steps;
+    let mut pending = 0;
+    // Dropped before each step, and not at all.
+    for step in 0..=steps {
+        let setting = Setting::new();
+        setting.ask(&events, post(), client(&streamed("own")).cancelled_at_step(step));
+        pending += setting.number("SELECT COUNT(*) FROM pending");
+        let ids = setting.world.ledger_query("SELECT id FROM pending UNION ALL SELECT id FROM attempt");
+        let Some([moegate::ledger::Value::Text(id)]) = ids.first().map(Vec::as_slice) else { continue };
+        let got = push_to(&setting, &[receipt(id)], OWN_KEY, setting.world.now_ms() / 1000);
+        assert_eq!(status(&got), 200, "{}", text(&got));
+        setting.world.pass_ms(300_000);
+        let totals = setting.totals();
+        assert_eq!(totals["cost_nanodollars"], COST_NANODOLLARS, "step {step}: {totals}");
+        setting.adds_up("receipts");
+    }
+    assert!(pending > 0, "none was dropped between its reservation and its settlement");
 }
 
 /// A server cannot settle what another origin has computed.
@@ -214,7 +256,8 @@ fn push_to(setting: &Setting, receipts: &[Receipt], key: &str, time_s: u64) -> G
     let signature = push::sign(key.as_bytes(), time_s, &body);
     let head = Request::post("/receipts")
         .header("x-moegate-signature", signature)
-        .header("x-moegate-time", time_s.to_string());
+        .header("x-moegate-time", time_s.to_string())
+        .header("content-length", body.len());
     serve(&setting.world, &setting.gateway, head.body(()).unwrap(), Client::new(body))
 }
 

@@ -200,3 +200,27 @@ fn a_fallback_is_the_same_request_at_once() {
     assert_eq!((ask(), ask()), (200, 503));
     setting.adds_up("an origin's attempts");
 }
+
+/// Whatever a client writes, the bound is that of the limit that an origin might obey.
+#[test]
+fn a_client_cannot_make_its_bound_small() {
+    let bound = |more: &str| {
+        let setting = Setting::new();
+        let request = body("far").replacen('{', &format!("{{{more},"), 1);
+        setting.ask(&answering(), post(), client(&request));
+        let tokens = setting.number("SELECT json_extract(record, '$.bound_tokens') FROM attempt");
+        u64::try_from(tokens).unwrap() - request.len() as u64
+    };
+    for (more, answer) in [
+        (r#""max_tokens":7"#, 7),
+        (r#""max_tokens":1,"max_completion_tokens":90"#, 90),
+        (r#""max_output_tokens":1"#, 100),
+        (r#""max_tokens":1,"input":"x""#, 100),
+        (r#""max_tokens":1,"max_completion_tokens":"90""#, 100),
+        (r#""max_tokens":7,"n":3"#, 21),
+        (r#""max_tokens":7,"n":"3""#, 21),
+        (r#""max_tokens":7,"n":2,"best_of":5"#, 35),
+    ] {
+        assert_eq!(bound(more), answer, "{more}");
+    }
+}
