@@ -8,25 +8,11 @@ use moegate_wire::Receipt;
 /// Reserves room for an attempt, in all of its holds or in none.
 pub(super) async fn reserve<S: Sql>(sql: &S, reserve: Reserve) -> Result<Outcome, SqlError> {
     let Reserve { id, until_ms, amounts, holds, record } = reserve;
-    // Sent again, since its answer was lost: what was left is not known any more. Or late: it is over already.
-    let known = "SELECT 1 FROM pending WHERE id = ?1 UNION ALL SELECT 1 FROM attempt WHERE id = ?1 \
-                 UNION ALL SELECT 2 FROM released WHERE id = ?1";
-    match sql.run(known, vec![id.as_str().into()]).await?.first().map(|row| row.number(0)) {
-        None => {}
-        Some(1) => return Ok(Outcome::Reserved { left: Vec::new() }),
-        // It was given up before this came: nothing is reserved.
-        Some(_) => return Ok(Outcome::Done),
-    }
-    let mut left = Vec::with_capacity(holds.len());
-    for (at, hold) in holds.iter().enumerate() {
-        match usage::fits(sql, at, hold, &amounts).await? {
-            Ok(rest) => left.push(rest),
-            Err(refused) => return Ok(Outcome::Refused(refused)),
-        }
-    }
-    let statement = "INSERT INTO pending VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL)";
+    let statement = "INSERT INTO pending SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL \
+                     WHERE NOT EXISTS (SELECT 1 FROM attempt WHERE id = ?1 \
+                     UNION ALL SELECT 1 FROM released WHERE id = ?1) ON CONFLICT DO NOTHING RETURNING 1";
     let values = vec![
-        id.into(),
+        id.as_str().into(),
         until_ms.into(),
         amounts.requests.into(),
         amounts.tokens.into(),
@@ -37,9 +23,32 @@ pub(super) async fn reserve<S: Sql>(sql: &S, reserve: Reserve) -> Result<Outcome
             None => Value::Null,
         },
     ];
-    sql.run(statement, values).await?;
+    if sql.run(statement, values).await?.is_empty() {
+        return known(sql, &id).await;
+    }
+    let mut left = Vec::with_capacity(holds.len());
+    for (at, hold) in holds.iter().enumerate() {
+        match usage::fits(sql, at, hold, &amounts).await? {
+            Ok(rest) => left.push(rest),
+            Err(refused) => {
+                sql.run("DELETE FROM pending WHERE id = ?1", vec![id.into()]).await?;
+                return Ok(Outcome::Refused(refused));
+            }
+        }
+    }
     usage::add(sql, &holds, &amounts).await?;
     Ok(Outcome::Reserved { left })
+}
+
+/// Of an attempt that is there already.
+async fn known<S: Sql>(sql: &S, id: &str) -> Result<Outcome, SqlError> {
+    let released = sql.run("SELECT 1 FROM released WHERE id = ?1", vec![id.into()]).await?;
+    Ok(match released.is_empty() {
+        // Sent again, since its answer was lost: what was left is not known any more. Or late: it is over already.
+        true => Outcome::Reserved { left: Vec::new() },
+        // It was given up before this came: nothing is reserved.
+        false => Outcome::Done,
+    })
 }
 
 /// Gives the room of an attempt back that was not sent.
@@ -68,7 +77,9 @@ pub(super) async fn take<S: Sql>(sql: &S, id: &str) -> Result<Option<Held>, SqlE
     Ok(rows.first().map(|row| Held {
         amounts: amounts(row, 0),
         holds: read(row.text(3)),
-        receipt: serde_json::from_str(row.text(4)).ok(),
+        receipt: Some(row.text(4))
+            .filter(|text| !text.is_empty())
+            .and_then(|text| serde_json::from_str(text).ok()),
     }))
 }
 
@@ -85,5 +96,8 @@ pub(super) fn written(holds: &[Hold]) -> Result<Value, SqlError> {
 }
 
 pub(super) fn read(holds: &str) -> Vec<Hold> {
-    serde_json::from_str(holds).unwrap_or_default()
+    match holds {
+        "" => Vec::new(),
+        holds => serde_json::from_str(holds).unwrap_or_default(),
+    }
 }
