@@ -231,7 +231,8 @@ impl<P: Platform> RequestContext<'_, P> {
         // the receipt tells.
         let cut = ending != Ending::Complete && attempt.target.origin.kind != Kind::Moegate;
         let estimated = cut || attempt.target.origin.stream_usage == StreamUsage::Estimate;
-        attempt.counted = seen.finished || seen.done;
+        // What was cut before its counts came is counted by what was seen: the end of its content does not make that exact.
+        attempt.counted = (seen.finished || seen.done) && (!cut || seen.usage.is_some());
         attempt.counts = match seen.usage {
             // Told on the way: they may be those of the first event.
             Some(_) if cut && !attempt.counted => Some(estimate),

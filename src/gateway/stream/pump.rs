@@ -32,6 +32,7 @@ pub(in crate::gateway) async fn pump<P: Platform>(
         return Pumped::Closed(Close::Broken);
     };
     let mut incoming = source.take();
+    let mut rest = Rest::Readable;
     let mut pending: std::vec::IntoIter<_> = std::mem::take(first).into_iter();
     let mut next = pending.next();
     loop {
@@ -48,14 +49,22 @@ pub(in crate::gateway) async fn pump<P: Platform>(
             (payload, false) => {
                 let Some(incoming) = &mut incoming else { return Pumped::Closed(Close::Broken) };
                 let payload = payload.unwrap_or(Payload::Empty);
-                write_then_read(platform, watch, outgoing, payload, incoming, timeouts).await.map(Some)
+                rest.wanted(scanner);
+                write_then_read(platform, watch, outgoing, payload, incoming, timeouts, &mut rest)
+                    .await
+                    .map(Some)
             }
         };
         let read = match step {
             Ok(read) => read,
             Err(Stop::Closed(close)) => return Pumped::Closed(close),
             Err(Stop::ClientLeft) => {
-                if let Some(incoming) = incoming {
+                if let Rest::Chunk(chunk) = &rest {
+                    scanner.push(chunk);
+                }
+                if let Some(incoming) = incoming
+                    && !matches!(rest, Rest::Lost)
+                {
                     drain(platform, watch, incoming, scanner).await;
                 }
                 return Pumped::ClientLeft;
@@ -79,6 +88,24 @@ fn forwarded<P: Platform>(scanner: &mut Scanner, chunk: P::Bytes) -> Option<Payl
         Forward::Whole => Some(Payload::Passed(chunk)),
         Forward::Bytes([]) => None,
         Forward::Bytes(bytes) => Some(Payload::Own(bytes.to_vec())),
+    }
+}
+
+/// What is left of a stream whose client has left.
+enum Rest<B> {
+    Readable,
+    /// The same, and its counts are all that is missing: a read that is under way is waited for.
+    Wanted,
+    /// What that read gave; readable behind it.
+    Chunk(B),
+    /// A read was dropped, perhaps with its chunk.
+    Lost,
+}
+
+impl<B> Rest<B> {
+    fn wanted(&mut self, scanner: &Scanner) {
+        let seen = scanner.seen();
+        *self = if seen.finished && seen.usage.is_none() { Self::Wanted } else { Self::Readable };
     }
 }
 
@@ -122,6 +149,7 @@ async fn write_then_read<P: Platform>(
     payload: Payload<P::Bytes>,
     incoming: &mut P::Incoming,
     timeouts: &Timeouts,
+    rest: &mut Rest<P::Bytes>,
 ) -> Result<Result<Option<P::Bytes>, Broken>, Stop> {
     let started_ms = platform.now_ms();
     // A stream that always has something ready would never come to the timer.
@@ -142,7 +170,21 @@ async fn write_then_read<P: Platform>(
         let until_ms = idle_until_ms.min(timeouts.until_ms);
         match watch.run(step.as_mut(), until_ms).await {
             Ok(read) => return Ok(read?),
-            Err(Interrupt::ClientLeft) => return Err(Stop::ClientLeft),
+            Err(Interrupt::ClientLeft) => {
+                // Before the write is done nothing is being read.
+                if written_ms.get() > 0 {
+                    let until_ms = platform.now_ms() + DRAIN_MS;
+                    let read = match rest {
+                        Rest::Wanted => watch.run_unattended(step.as_mut(), until_ms).await,
+                        _ => None,
+                    };
+                    *rest = match read {
+                        Some(Ok(Ok(Some(chunk)))) => Rest::Chunk(chunk),
+                        _ => Rest::Lost,
+                    };
+                }
+                return Err(Stop::ClientLeft);
+            }
             Err(Interrupt::Time) if until_ms == timeouts.until_ms => return Err(Stop::Closed(Close::Late)),
             // The time that a slow client takes is not the origin's silence.
             Err(Interrupt::Time) => match written_ms.get() {

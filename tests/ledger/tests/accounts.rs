@@ -2,13 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
 use contract::fixtures::{
-    COST_NANODOLLARS, DONE, OWN_KEY, Receipts, TENANT_KEY, USAGE, USAGE_JSON, answer_text, delta, finish,
-    json, own, stream, usage_event,
+    COST_NANODOLLARS, DONE, OWN_KEY, Receipts, TENANT_KEY, USAGE, USAGE_JSON, always, answer_text, delta,
+    finish, json, own, paced, stream, usage_event,
 };
 use http::{HeaderValue, Request};
 use ledger::{NOW_MS, Setting, admin, body, by, client, post, status, streamed, text};
 use moegate::metering::record::{Record, State};
-use moegate::platform::fake::{Client, Got, Script, serve};
+use moegate::platform::fake::{Client, End, Got, Script, serve};
 use moegate_wire::period::Period;
 use moegate_wire::push::{self, Push};
 use moegate_wire::{Ending, Nanodollars, Receipt};
@@ -230,6 +230,24 @@ fn a_receipt_is_of_its_own_origins_attempts() {
     let got = push_to(&setting, &[receipt(&id), receipt(&estimated)], OWN_KEY, NOW_MS / 1000);
     assert_eq!(status(&got), 200);
     assert_eq!(setting.totals(), before);
+}
+
+/// The client leaves after the last content, and the counts do not come: what was seen is charged, and it is no exact count.
+#[test]
+fn a_client_that_leaves_before_the_counts() {
+    let setting = Setting::new();
+    let endless = always(paced(&[delta("one"), delta(" two"), finish()], End::Stall));
+    setting.ask(&endless, post(), client(&streamed("far")).leaving_after(1_000));
+    let records = setting.records();
+    let [record] = &records[..] else { panic!("{records:?}") };
+    assert_eq!((record.state, record.metered, record.usage.completion), (State::Estimated, false, 2));
+    assert!(record.cost_nanodollars.0 > 0);
+    // Where they do come, they are exact.
+    let counted = always(stream(&[delta("one"), finish(), usage_event(USAGE_JSON), DONE.to_owned()]));
+    setting.ask(&counted, post(), client(&streamed("far")).leaving_after(1));
+    let exact = setting.records().pop().unwrap();
+    assert_eq!((exact.state, exact.cost_nanodollars.0), (State::Settled, COST_NANODOLLARS));
+    setting.adds_up("left");
 }
 
 fn receipt(id: &str) -> Receipt {
