@@ -16,7 +16,7 @@ use crate::setup::Setup;
 
 /// Where the Worker's JavaScript is, and its files; the first is the entry.
 const FOLDER: &str = "src/platform/cloudflare";
-const SCRIPTS: [&str; 6] = ["entry.js", "batch.js", "body.js", "exchange.js", "instance.js", "ledger.js"];
+const SCRIPTS: [&str; 6] = ["entry.js", "body.js", "exchange.js", "instance.js", "ledger.js", "shards.js"];
 
 /// What Workers are built for.
 pub(crate) const WORKER_TARGET: &str = "wasm32-unknown-unknown";

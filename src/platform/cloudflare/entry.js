@@ -2,7 +2,7 @@
 //
 // Rust (mod.rs) gets an `Exchange` for each request and calls its methods: few crossings, flat arguments. What takes time
 // is an operation with a number; when it is over, `settle` tells Rust. An exchange also knows all that has to be ended if
-// wasm traps (instance.js). The ledger's shards are objects of the class `Ledger`; batch.js asks them.
+// wasm traps (instance.js). The ledger's shards are objects of the class `Ledger`; shards.js asks them.
 
 import { Exchange, load, wanted } from "./exchange.js";
 import { enter, gateway, trapped } from "./instance.js";

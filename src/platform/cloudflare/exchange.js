@@ -1,8 +1,8 @@
 // What JavaScript does for Rust: a client's request, the requests to origins, and the reply that is written.
 
-import { ask } from "./batch.js";
 import { BROKEN, END, LEFT, OK, collect, fill } from "./body.js";
 import { gateway, leave, trapped } from "./instance.js";
+import { ask } from "./shards.js";
 
 /** Names of the request headers and of the answer headers that Rust wants to know, and the pages that CORS lets in. */
 export let wanted = null;
@@ -24,8 +24,6 @@ export class Exchange {
     this.id = 0;
     /** Set once its instance has trapped: whatever it still waits for is of no interest. */
     this.dead = false;
-    /** Set once Rust is through with it. */
-    this.ended = false;
     this.left = null;
     this.timer = null;
     this.upstreams = new Set();
@@ -134,7 +132,6 @@ export class Exchange {
   /** Its work is over. */
   end() {
     leave(this);
-    this.ended = true;
     this.over();
     // The runtime may have let go of the request long ago; then its objects refuse.
     try {

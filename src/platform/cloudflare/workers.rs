@@ -20,9 +20,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use worker::Env;
 
-/// Longer than any call of the ledger's is waited for.
-const TIMER_MS: u64 = 60_000;
-
 thread_local! {
     /// Every secret that was asked for: a Worker's environment does not change while the instance lives.
     static SECRETS: RefCell<HashMap<String, Option<String>>> = RefCell::default();
@@ -297,8 +294,6 @@ impl Platform for Workers {
 
     async fn ledger(&self, shard: &str, operation: String) -> Result<String, StoreError> {
         let exchange = &self.request.exchange;
-        // A request that waits for another one's call alone is hung in the runtime's eyes; a timer is something of its own.
-        let _timer = self.sleep(TIMER_MS);
         let settled = Operation::begin(|number| exchange.ledger(number, shard, &operation)).await;
         if settled.code < 0 { Err(StoreError) } else { Ok(settled.text) }
     }
