@@ -41,7 +41,7 @@ async fn ask_with<P: Platform>(platform: &P, shard: &str, operation: &str) -> Re
         }
         let mut watch = Watch::new(platform);
         let until_ms = platform.now_ms() + TRY_MS;
-        let answer = watch.run_unattended(platform.ledger(shard, operation.to_owned()), until_ms).await;
+        let answer = watch.run_unattended(platform.ledger(shard, operation), until_ms).await;
         if let Some(Ok(answer)) = answer
             && let Ok(outcome) = serde_json::from_str(&answer)
         {

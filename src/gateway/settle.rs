@@ -100,10 +100,7 @@ impl<P: Platform> RequestContext<'_, P> {
         };
         let busy_us = receipt.map_or(0, |receipt| receipt.busy_us);
         let Metering { usage, inferred, upstream_cost, .. } = metering;
-        let cost = match receipt {
-            Some(_) => attempt.target.price_at(attempt.began_ms).cost(&usage, busy_us),
-            None => attempt.cost(&Counts { usage, inferred, upstream_cost }),
-        };
+        let cost = attempt.cost(&Counts { usage, inferred, upstream_cost });
         let began_ms = if at == 0 { self.started_ms } else { attempt.began_ms };
         let bound = attempt.reservation.as_ref().map(|reservation| reservation.amounts).unwrap_or_default();
         let record = Record {

@@ -8,13 +8,12 @@ use crate::config::{Kind, Origin};
 use crate::ledger::operation::{Amounts, Pending, Settle, Sums};
 use crate::ledger::{Operation, Outcome};
 use crate::metering::record::{PREFIX, Record, State, day, relayed_ending};
+use crate::metering::{DAY_MS, HOUR_MS};
 use crate::platform::Platform;
 use crate::request_id;
 use crate::secret::OriginSecrets;
 use moegate_wire::{Ending, Nanodollars, Receipt};
 
-const HOUR_MS: u64 = 3_600_000;
-const DAY_MS: u64 = 24 * HOUR_MS;
 /// How many forgotten attempts are looked at at a time.
 const AT_ONCE: u32 = 50;
 /// How long servers are asked at a time.

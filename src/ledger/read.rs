@@ -3,11 +3,10 @@
 use super::operation::{By, Filter, Numbers, Outcome, PeriodSums, Rows, Sums, Totals};
 use super::sql::{Row, Sql, SqlError, Value};
 use crate::metering::record::{Record, State};
+use crate::metering::{DAY_MS, HOUR_MS};
 
 /// Records that one answer holds at most.
 const MOST_ROWS: u32 = 1000;
-const HOUR_MS: u64 = 3_600_000;
-const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// Sums, by key, tenant, model, origin, route and ending, and by one further dimension.
 pub(super) async fn totals<S: Sql>(sql: &S, totals: &Totals) -> Result<Outcome, SqlError> {

@@ -2,9 +2,8 @@
 
 use super::operation::Numbers;
 use super::sql::{LARGEST, Sql, SqlError, Value};
+use crate::metering::HOUR_MS;
 use crate::metering::record::{Record, State};
-
-const HOUR_MS: u64 = 3_600_000;
 
 /// Adds a record to the sums of its hour, or takes it out of them (`sign` −1).
 pub(super) async fn add<S: Sql>(sql: &S, record: &Record, sign: i64) -> Result<(), SqlError> {

@@ -5,11 +5,11 @@ use super::read;
 use super::reserve::amounts;
 use super::settle::{correct, settled};
 use super::sql::{Row, Sql, SqlError, Value};
+use crate::metering::DAY_MS;
 use crate::metering::record::{Record, State};
 use moegate_wire::period::Period;
 use moegate_wire::{Ending, Receipt};
 
-const DAY_MS: u64 = 86_400_000;
 /// How soon a shard with attempts under way or with sums that are not published wants its upkeep.
 const SOON_MS: u64 = 30_000;
 

@@ -1,15 +1,14 @@
 //! Limits: the windows of time that a request falls into, what it may use of them, and what a client is told.
 
-use crate::config::{Config, Limit, Window};
+use crate::config::{Config, Day, Limit, Window};
 use crate::error::ApiError;
 use crate::ledger::operation::{Counted, Hold, Left, Refused};
-use crate::metering::record::{day, day_start_ms};
+use crate::metering::record::day;
+use crate::metering::{DAY_MS, HOUR_MS};
 use crate::routing::Target;
 use moegate_wire::Nanodollars;
 
 const MINUTE_MS: u64 = 60_000;
-const HOUR_MS: u64 = 60 * MINUTE_MS;
-const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// Whose limit it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +57,7 @@ pub fn window(window: Window, now_ms: u64) -> (u64, u64) {
         Window::Hour => whole(HOUR_MS),
         Window::Day => whole(DAY_MS),
         Window::Month => {
-            let first = |ms: u64| day_start_ms(&format!("{}-01", &day(ms)[..7])).unwrap_or(0);
+            let first = |ms: u64| Day::parse(&format!("{}-01", &day(ms)[..7])).map_or(0, Day::start_ms);
             let from_ms = first(now_ms);
             // The first of a month and 31 days more are in the next one.
             (from_ms, first(from_ms + 31 * DAY_MS))
@@ -66,7 +65,16 @@ pub fn window(window: Window, now_ms: u64) -> (u64, u64) {
     }
 }
 
-fn holds(scope: Scope, name: &str, shard: String, limits: &[Limit], now_ms: u64) -> Option<ScopeHolds> {
+fn holds(
+    scope: Scope,
+    name: &str,
+    shard: impl FnOnce() -> String,
+    limits: &[Limit],
+    now_ms: u64,
+) -> Option<ScopeHolds> {
+    if limits.is_empty() {
+        return None;
+    }
     let prefix = match scope {
         Scope::Key => "key",
         Scope::Tenant => "tenant",
@@ -85,8 +93,7 @@ fn holds(scope: Scope, name: &str, shard: String, limits: &[Limit], now_ms: u64)
         }
     };
     let terms = limits.iter().map(|limit| (limit.per, limit.soft_percent)).collect();
-    let holds: Vec<_> = limits.iter().map(hold).collect();
-    (!holds.is_empty()).then_some(ScopeHolds { scope, shard, holds, terms })
+    Some(ScopeHolds { scope, shard: shard(), holds: limits.iter().map(hold).collect(), terms })
 }
 
 /// The limits that an attempt counts against, the tenant's shard first.
@@ -100,11 +107,12 @@ pub fn of_attempt(
     let tenant = key.tenant_or_name();
     let shared = config.tenants.iter().find(|known| key.tenant.as_ref() == Some(&known.name));
     let (route, origin) = (target.route, target.origin);
+    let own = || tenant_shard(tenant);
     let all = [
-        holds(Scope::Key, &key.name, tenant_shard(tenant), &key.limits, now_ms),
-        shared.and_then(|t| holds(Scope::Tenant, tenant, tenant_shard(tenant), &t.limits, now_ms)),
-        holds(Scope::Route, &route.model, format!("route/{}", route.model), &route.limits, now_ms),
-        holds(Scope::Origin, &origin.name, origin_shard(&origin.name), &origin.limits, now_ms),
+        holds(Scope::Key, &key.name, own, &key.limits, now_ms),
+        shared.and_then(|shared| holds(Scope::Tenant, tenant, own, &shared.limits, now_ms)),
+        holds(Scope::Route, &route.model, || format!("route/{}", route.model), &route.limits, now_ms),
+        holds(Scope::Origin, &origin.name, || origin_shard(&origin.name), &origin.limits, now_ms),
     ];
     all.into_iter().flatten().collect()
 }
@@ -238,7 +246,7 @@ mod tests {
         }
         // A February of a leap year, and the end of a year.
         for (first, next) in [("2028-02-01", "2028-03-01"), ("2026-12-01", "2027-01-01")] {
-            let ms = |text| day_start_ms(text).unwrap();
+            let ms = |text| Day::parse(text).unwrap().start_ms();
             assert_eq!(window(Window::Month, ms(first) + 5), (ms(first), ms(next)));
         }
     }

@@ -10,3 +10,7 @@ pub mod query;
 pub mod receipt;
 pub mod record;
 pub mod report;
+
+/// In milliseconds.
+pub(crate) const HOUR_MS: u64 = moegate_wire::period::HOUR_MS;
+pub(crate) const DAY_MS: u64 = 24 * HOUR_MS;

@@ -1,12 +1,12 @@
 //! What readers of the account ask for: the part of the path behind `?`.
 
-use super::record::{PREFIX, day, day_start_ms};
+use super::record::{PREFIX, day};
+use super::{DAY_MS, HOUR_MS};
+use crate::config::Day;
 use crate::error::{ApiError, shown_name};
 use crate::ledger::operation::{By, Filter};
 use crate::request_id;
 
-const HOUR_MS: u64 = 3_600_000;
-const DAY_MS: u64 = 24 * HOUR_MS;
 /// The end of the year 9999.
 const LAST_MS: u64 = 253_402_300_800_000;
 
@@ -177,7 +177,7 @@ impl Query {
 
 /// Beginning and end.
 fn period_ms(period: &str) -> Option<(u64, u64)> {
-    let start = |text: &str| day_start_ms(text);
+    let start = |text: &str| Day::parse(text).ok().map(Day::start_ms);
     Some(match period.len() {
         4 => {
             let year: u64 = period.parse().ok()?;

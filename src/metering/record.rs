@@ -268,22 +268,6 @@ pub fn day(ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// The beginning of a day such as `2026-11-21` in Unix milliseconds (the same source's `days_from_civil`). `None` for what
-/// is no date from 1970 on.
-#[must_use]
-pub fn day_start_ms(text: &str) -> Option<u64> {
-    let mut parts = text.splitn(3, '-').map(|part| part.parse::<u64>().ok());
-    let (year, month, day_of_month) = (parts.next()??, parts.next()??, parts.next()??);
-    let shifted_year = year.checked_sub(u64::from(month <= 2))?;
-    let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
-    let shifted_month = (month + 9) % 12;
-    let day_of_year = (153 * shifted_month + 2) / 5 + day_of_month.checked_sub(1)?;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    let ms = (era * 146_097 + day_of_era).checked_sub(719_468)?.checked_mul(86_400_000)?;
-    // A day that there is not comes out as another one.
-    (day(ms) == text).then_some(ms)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,12 +283,6 @@ mod tests {
             (4_107_542_400, "2100-03-01"),
         ] {
             assert_eq!(day(seconds * 1000), expected);
-            assert_eq!(day_start_ms(expected), Some(seconds / 86_400 * 86_400_000));
-        }
-        for text in
-            ["", "2026", "2026-13-01", "2026-02-30", "2026-1-1", "1969-12-31", "2026-00-01", "2026-01-00"]
-        {
-            assert_eq!(day_start_ms(text), None, "{text}");
         }
     }
 

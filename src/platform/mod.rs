@@ -215,7 +215,7 @@ pub trait Platform {
 
     /// Has a shard of the ledger carry out an operation, and gives its answer: durable when it is there. Operations of
     /// several requests may share one transaction. One whose answer was lost may have been carried out.
-    fn ledger(&self, shard: &str, operation: String) -> impl Future<Output = Result<String, StoreError>>;
+    fn ledger(&self, shard: &str, operation: &str) -> impl Future<Output = Result<String, StoreError>>;
 
     /// A line for the operator's log; holds nothing secret.
     fn log(&self, line: &str) -> impl Future<Output = ()>;

@@ -292,9 +292,9 @@ impl Platform for Workers {
         page
     }
 
-    async fn ledger(&self, shard: &str, operation: String) -> Result<String, StoreError> {
+    async fn ledger(&self, shard: &str, operation: &str) -> Result<String, StoreError> {
         let exchange = &self.request.exchange;
-        let settled = Operation::begin(|number| exchange.ledger(number, shard, &operation)).await;
+        let settled = Operation::begin(|number| exchange.ledger(number, shard, operation)).await;
         if settled.code < 0 { Err(StoreError) } else { Ok(settled.text) }
     }
 

@@ -86,18 +86,18 @@ impl Ledger {
         }
     }
 
-    pub(super) fn carry_out(&mut self, operation: String, fate: Fate) -> Result<String, StoreError> {
+    pub(super) fn carry_out(&mut self, operation: &str, fate: Fate) -> Result<String, StoreError> {
         let late = std::mem::take(&mut self.late);
         let mut answer = Err(StoreError);
         for _ in 0..fate.times {
-            let given = self.transaction(&operation);
+            let given = self.transaction(operation);
             answer = answer.or(given);
         }
         for operation in late {
             self.transaction(&operation)?;
         }
         if fate.late {
-            self.late.push(operation);
+            self.late.push(operation.to_owned());
         }
         answer
     }

@@ -331,7 +331,7 @@ impl<'a> Platform for Fake<'a> {
         self.world.with_store(|store, _| store.list(prefix, cursor))
     }
 
-    async fn ledger(&self, _shard: &str, operation: String) -> Result<String, StoreError> {
+    async fn ledger(&self, _shard: &str, operation: &str) -> Result<String, StoreError> {
         self.step().await;
         let fate = self.world.with_ledger(Ledger::fate);
         // On its way it does not depend on its sender any more.

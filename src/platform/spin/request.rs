@@ -176,8 +176,8 @@ impl Platform for SpinRequest {
     }
 
     /// All shards are in one database.
-    async fn ledger(&self, _shard: &str, operation: String) -> Result<String, StoreError> {
-        ledger::ask(operation).await
+    async fn ledger(&self, _shard: &str, operation: &str) -> Result<String, StoreError> {
+        ledger::ask(operation.to_owned()).await
     }
 
     async fn log(&self, line: &str) {

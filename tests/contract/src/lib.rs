@@ -3,7 +3,7 @@
 //! - [`host`]: what a host is to the suite. [`fake_host`] runs the gateway in process, [`workerd`] as it runs on Workers,
 //!   [`spin`] as it runs on Spin.
 //! - [`origin`], [`client`]: both ends of the gateway at real sockets, HTTP/1.1 by hand, so that faults are exact.
-//! - [`stage`], [`fixtures`]: what behaviours are written with.
+//! - [`stage`], [`fixtures`]: what behaviours are written with. [`in_process`]: a gateway on the fake, for tests of their own.
 //! - [`behaviours`]: the list.
 //! - [`transcript`]: what a host showed, to hold two hosts against each other.
 //! - [`table`]: the list as a page of the documentation.
@@ -16,6 +16,7 @@ pub mod fake_host;
 pub mod faults;
 pub mod fixtures;
 pub mod host;
+pub mod in_process;
 pub mod origin;
 mod program;
 pub mod runner;

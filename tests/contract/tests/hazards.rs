@@ -7,7 +7,7 @@ mod hazard_setting;
 
 use contract::fixtures::{DONE, answer_text, delta, finish, json, paced, stream, usage_event};
 use contract::fixtures::{Receipts, TENANT_KEY, USAGE_JSON, own};
-use hazard_setting::{Setting, body, by, calls, code, id, post, records, streamed, was_replayed, with_key};
+use hazard_setting::{Setting, body, by, code, id, post, streamed, usual, was_replayed, with_key};
 use moegate::platform::fake::{Client, End, Got, Piece, Responder, Script, Scripted};
 use moegate_wire::Ending;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ fn is_free(setting: &Setting, what: &str) {
 
 #[test]
 fn work_that_is_dropped_at_any_point_leaves_nothing_behind() {
-    let setting = Setting::new();
+    let setting = usual();
     let relayed = || own(events(), Receipts::Signed(Ending::Complete));
     let forms: [(&str, String, Responder); 3] = [
         ("whole", body("far"), always(whole())),
@@ -65,7 +65,7 @@ fn work_that_is_dropped_at_any_point_leaves_nothing_behind() {
 
 #[test]
 fn a_stream_whose_work_is_dropped_stops_its_origin() {
-    let setting = Setting::new();
+    let setting = usual();
     let words = [delta("one")];
     for model in ["far", "own"] {
         let responder = own(paced(&words, End::Stall), Receipts::Missing);
@@ -78,7 +78,7 @@ fn a_stream_whose_work_is_dropped_stops_its_origin() {
 
 #[test]
 fn a_probe_whose_work_is_dropped_is_not_waited_for() {
-    let setting = Setting::new();
+    let setting = usual();
     for _ in 0..3 {
         setting.ask(&always(json(500, "{}")), post(), client(&body("flaky")));
     }
@@ -94,7 +94,7 @@ fn a_probe_whose_work_is_dropped_is_not_waited_for() {
 #[test]
 fn one_probe_at_a_time() {
     for seed in 0..SEEDS {
-        let setting = Setting::new();
+        let setting = usual();
         for _ in 0..3 {
             setting.ask(&always(json(500, "{}")), post(), client(&body("flaky")));
         }
@@ -102,7 +102,7 @@ fn one_probe_at_a_time() {
         let late = Script::After(50, Box::new(whole()));
         let got = setting.ask_all(&always(late), (0..8).map(|_| (post(), client(&body("flaky")))), seed);
         let served = got.iter().filter(|got| code(got) == 200).count();
-        assert_eq!((calls(&setting), served), (1, 1), "seed {seed}");
+        assert_eq!((setting.calls(), served), (1, 1), "seed {seed}");
     }
 }
 
@@ -110,13 +110,13 @@ fn one_probe_at_a_time() {
 fn a_repeat_at_the_same_time_is_answered_once() {
     for seed in 0..SEEDS {
         for (model, is_stream) in [("far", false), ("far", true), ("own", true)] {
-            let setting = Setting::new();
+            let setting = usual();
             let script = if is_stream { events().into() } else { whole() };
             let responder = own(Script::After(80, Box::new(script)), Receipts::Signed(Ending::Complete));
             let text = if is_stream { streamed(model) } else { body(model) };
             let requests = (0..4).map(|at| (with_key("k"), client(&text).starting_after(at * 15)));
             let got = setting.ask_all(&responder, requests, seed);
-            assert_eq!(calls(&setting), 1, "seed {seed}, {model}");
+            assert_eq!(setting.calls(), 1, "seed {seed}, {model}");
             assert_eq!(got.iter().filter(|got| was_replayed(got)).count(), 3, "seed {seed}, {model}");
             for one in &got {
                 assert_eq!((code(one), one.is_whole, &one.body), (200, true, &got[0].body), "seed {seed}");
@@ -129,7 +129,7 @@ fn a_repeat_at_the_same_time_is_answered_once() {
 #[test]
 fn the_next_repeat_takes_over_from_one_that_fails() {
     for seed in 0..SEEDS {
-        let setting = Setting::new();
+        let setting = usual();
         let fails_first: Responder = {
             let asked = std::sync::atomic::AtomicUsize::new(0);
             Arc::new(move |_| {
@@ -141,7 +141,7 @@ fn the_next_repeat_takes_over_from_one_that_fails() {
         let requests = (0..3).map(|at| (with_key("k"), client(&body("far")).starting_after(at * 10)));
         let got = setting.ask_all(&fails_first, requests, seed);
         let codes: Vec<_> = got.iter().map(code).collect();
-        assert_eq!((calls(&setting), &codes[1..]), (2, &[200, 200][..]), "seed {seed}: {codes:?}");
+        assert_eq!((setting.calls(), &codes[1..]), (2, &[200, 200][..]), "seed {seed}: {codes:?}");
         assert!(codes[0] >= 500, "seed {seed}: {codes:?}");
     }
 }
@@ -153,7 +153,7 @@ fn requests_at_once_share_the_room_for_bodies() {
         [head, &"x".repeat(bytes - head.len() - tail.len()), tail].concat()
     };
     for seed in 0..SEEDS {
-        let setting = Setting::new();
+        let setting = usual();
         let text = large(900_000);
         let late = always(Script::After(100, Box::new(whole())));
         let requests = (0..4).map(|at| {
@@ -163,7 +163,7 @@ fn requests_at_once_share_the_room_for_bodies() {
         });
         let got = setting.ask_all(&late, requests, seed);
         let served = got.iter().filter(|got| code(got) == 200).count();
-        assert_eq!((calls(&setting), served), (2, 2), "seed {seed}: two of 0.9 MB fit into 2 MiB");
+        assert_eq!((setting.calls(), served), (2, 2), "seed {seed}: two of 0.9 MB fit into 2 MiB");
         for refused in got.iter().filter(|got| code(got) != 200) {
             let headers = refused.reply.as_ref().unwrap().headers();
             assert_eq!((code(refused), headers.contains_key("retry-after")), (503, true), "seed {seed}");
@@ -175,7 +175,7 @@ fn requests_at_once_share_the_room_for_bodies() {
 
 #[test]
 fn a_body_that_never_ends_does_not_hold_its_room_for_ever() {
-    let setting = Setting::new();
+    let setting = usual();
     let got = setting.ask(&always(whole()), post(), client(&body("far")).sending_for(u64::MAX));
     assert_eq!(code(&got), 408);
     is_free(&setting, "a body that does not come");
@@ -184,7 +184,7 @@ fn a_body_that_never_ends_does_not_hold_its_room_for_ever() {
 #[test]
 fn a_success_from_before_does_not_end_an_origins_patience() {
     for seed in 0..SEEDS {
-        let setting = Setting::new();
+        let setting = usual();
         let responder: Responder = Arc::new(|arrived| {
             let is_first = String::from_utf8_lossy(&arrived.body).contains("early");
             let mut limited = json(429, "{}");
@@ -199,7 +199,7 @@ fn a_success_from_before_does_not_end_an_origins_patience() {
         ];
         let got = setting.ask_all(&responder, requests.into_iter(), seed);
         assert_eq!(got.iter().map(code).collect::<Vec<_>>(), [200, 429, 503], "seed {seed}");
-        assert_eq!(calls(&setting), 2, "seed {seed}");
+        assert_eq!(setting.calls(), 2, "seed {seed}");
         setting.world.pass_ms(60_000);
         assert_eq!(code(&setting.ask(&always(whole()), post(), client(&body("held")))), 200);
     }
@@ -216,7 +216,7 @@ fn ends_in_time(got: &Got, what: &str) {
 
 #[test]
 fn a_client_that_takes_nothing_is_cut_off() {
-    let setting = Setting::new();
+    let setting = usual();
     let words = vec![delta("word"); 20];
     for tells in [true, false] {
         setting.world.tell_of_leaving(tells);
@@ -237,7 +237,7 @@ fn a_client_that_takes_nothing_is_cut_off() {
 
 #[test]
 fn a_slow_client_gets_all_of_it() {
-    let setting = Setting::new();
+    let setting = usual();
     for (model, responder) in [("far", always(events())), ("own", own(events(), Receipts::Missing))] {
         let got = setting.ask(&responder, post(), client(&streamed(model)).taking(10, 10));
         assert!(got.is_whole && got.body.ends_with(DONE.as_bytes()), "{model}: {got:?}");
@@ -251,19 +251,19 @@ fn a_slow_client_gets_all_of_it() {
 
 #[test]
 fn a_stream_ends_at_its_end_mark() {
-    let setting = Setting::new();
+    let setting = usual();
     for end in [End::Stall, End::Endless, End::Reset, End::Cut] {
         let got = setting.ask(&always(Scripted { end, ..events() }), post(), client(&streamed("far")));
         assert!(got.is_whole && got.body.ends_with(DONE.as_bytes()), "{end:?}: {got:?}");
         assert_eq!(got.end_ms, Some(0), "{end:?}");
         assert!(setting.world.was_dropped(0), "{end:?}");
-        assert_eq!(records(&setting).last().unwrap().ending, Ending::Complete);
+        assert_eq!(setting.records().last().unwrap().ending, Ending::Complete);
     }
 }
 
 #[test]
 fn silence_is_counted_from_the_last_chunk() {
-    let setting = Setting::new();
+    let setting = usual();
     let mut script = stream(&[delta("one")]);
     for _ in 0..3 {
         script.pieces.extend([Piece::After(900), Piece::Bytes(delta("two").into_bytes())]);
@@ -276,17 +276,17 @@ fn silence_is_counted_from_the_last_chunk() {
 
 #[test]
 fn secrets_that_cannot_be_had_are_not_a_wrong_key() {
-    let setting = Setting::new();
+    let setting = usual();
     setting.world.lose_secrets(true);
     let got = setting.ask(&always(whole()), post(), client(&body("far")));
-    assert_eq!((code(&got), calls(&setting)), (503, 0));
+    assert_eq!((code(&got), setting.calls()), (503, 0));
     setting.world.lose_secrets(false);
     assert_eq!(code(&setting.ask(&always(whole()), post(), client(&body("far")))), 200);
 }
 
 #[test]
 fn tenants_are_told_nothing_of_origins_and_secrets() {
-    let setting = Setting::new();
+    let setting = usual();
     let told = |model: &str, script: Script| {
         let got = setting.ask(&always(script), by(post(), TENANT_KEY), client(&body(model)));
         let headers = format!("{:?}", got.reply.as_ref().unwrap().headers());
@@ -312,11 +312,11 @@ fn tenants_are_told_nothing_of_origins_and_secrets() {
 
 #[test]
 fn ids_are_drawn_apart_from_what_routes() {
-    let setting = Setting::new();
+    let setting = usual();
     let text = body("far");
     let requests = (0..100).map(|_| (hazard_setting::sized(post(), text.len()), client(&text)));
     let got = setting.ask_all(&always(whole()), requests, 7);
     let ids: std::collections::BTreeSet<_> = got.iter().map(id).collect();
     assert_eq!(ids.len(), 100);
-    assert_eq!(records(&setting).len(), 100);
+    assert_eq!(setting.records().len(), 100);
 }

@@ -2,19 +2,15 @@
 //! the operator reads. The same on real hosts: `chaos.mjs`.
 #![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
-use contract::fixtures::{ADMIN_KEY, APP_KEY, FAR_KEY, OWN_KEY, TENANT_KEY};
-use http::{HeaderValue, Request, header};
-use moegate::gateway::Gateway;
+use contract::fixtures::ADMIN_KEY;
+use contract::in_process::{self, InProcess};
+use http::{Request, header};
 use moegate::ledger::Value as Stored;
-use moegate::metering::record::Record;
-use moegate::platform::fake::{Client, Got, Responder, World, serve, serve_all};
-use moegate_wire::sign;
+use moegate::platform::fake::{Client, Got, Responder};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::ops::Deref;
 
-/// Noon, so that no day changes within a test.
-pub const NOW_MS: u64 = 1_795_262_400_000;
+pub use contract::in_process::{NOW_MS, body, code as status, post, streamed, with_key};
 
 const CONFIG: &str = r#"
 [[origins]]
@@ -76,10 +72,15 @@ sha256_secret = "TENANT_KEY_SHA256"
 sha256_secret = "ADMIN_KEY_SHA256"
 "#;
 
-/// A gateway and its world.
-pub struct Setting {
-    pub world: World,
-    pub gateway: Gateway,
+/// A gateway with a ledger.
+pub struct Setting(InProcess);
+
+impl Deref for Setting {
+    type Target = InProcess;
+
+    fn deref(&self) -> &InProcess {
+        &self.0
+    }
 }
 
 impl Setting {
@@ -92,17 +93,7 @@ impl Setting {
     /// With a changed one.
     #[must_use]
     pub fn with(change: impl FnOnce(String) -> String) -> Self {
-        let hash = |key: &str| sign::to_hex(&Sha256::digest(key));
-        let secrets = [
-            ("APP_KEY_SHA256", hash(APP_KEY)),
-            ("TENANT_KEY_SHA256", hash(TENANT_KEY)),
-            ("ADMIN_KEY_SHA256", hash(ADMIN_KEY)),
-            ("FAR_KEY", FAR_KEY.to_owned()),
-            ("OWN_KEY", OWN_KEY.to_owned()),
-        ];
-        let secrets = secrets.map(|(name, value)| (name.to_owned(), value));
-        let config = moegate_config::authoring::parse(&change(CONFIG.to_owned())).unwrap();
-        Self { world: World::new(NOW_MS, BTreeMap::from(secrets)), gateway: Gateway::new(config) }
+        Self(InProcess::of(&change(CONFIG.to_owned())))
     }
 
     /// With these limits of the key `app`.
@@ -120,29 +111,15 @@ impl Setting {
         })
     }
 
-    pub fn ask(&self, responder: &Responder, head: Request<()>, client: Client<'_>) -> Got {
-        self.world.answer(responder.clone());
-        serve(&self.world, &self.gateway, head, client)
-    }
-
+    /// Each with a length: without one it takes all the room that there is for bodies.
     pub fn ask_all<'a>(
         &self,
         responder: &Responder,
         requests: impl Iterator<Item = (Request<()>, Client<'a>)>,
         seed: u64,
     ) -> Vec<Got> {
-        self.world.answer(responder.clone());
-        // With a length: without one each takes all the room that there is for bodies.
-        let sized = requests.map(|(mut head, client)| {
-            head.headers_mut().insert(header::CONTENT_LENGTH, client.body().len().into());
-            (head, client)
-        });
-        serve_all(&self.world, &self.gateway, sized.collect(), seed)
-    }
-
-    /// What the operator reads.
-    pub fn read(&self, path: &str) -> Got {
-        serve(&self.world, &self.gateway, admin("GET", path), Client::new(Vec::new()))
+        let sized = requests.map(|(head, client)| (in_process::sized(head, client.body().len()), client));
+        self.0.ask_all(responder, sized, seed)
     }
 
     /// The sums, after everything that is overdue is settled.
@@ -151,18 +128,6 @@ impl Setting {
         assert_eq!(status(&got), 200, "{}", text(&got));
         let report: Value = serde_json::from_slice(&got.body).unwrap();
         report["totals"].clone()
-    }
-
-    /// Every settled record.
-    pub fn records(&self) -> Vec<Record> {
-        let got = self.read("/usage/export");
-        assert_eq!(status(&got), 200, "{}", text(&got));
-        text(&got).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    /// Generations that have reached an origin since the last answer was set.
-    pub fn calls(&self) -> u64 {
-        self.world.arrived().iter().filter(|arrived| arrived.method == "POST").count() as u64
     }
 
     /// What the database says to a query of one number.
@@ -197,24 +162,10 @@ impl Default for Setting {
     }
 }
 
-/// By the key `app`.
-#[must_use]
-pub fn post() -> Request<()> {
-    by(APP_KEY)
-}
-
+/// A chat completion by that key.
 #[must_use]
 pub fn by(key: &str) -> Request<()> {
-    let request = Request::post("/v1/chat/completions").header(header::CONTENT_TYPE, "application/json");
-    request.header(header::AUTHORIZATION, format!("Bearer {key}")).body(()).unwrap()
-}
-
-/// With an idempotency key.
-#[must_use]
-pub fn with_key(key: &str) -> Request<()> {
-    let mut request = post();
-    request.headers_mut().insert("idempotency-key", HeaderValue::try_from(key).unwrap());
-    request
+    in_process::by(post(), key)
 }
 
 #[must_use]
@@ -226,22 +177,6 @@ pub fn admin(method: &str, path: &str) -> Request<()> {
 #[must_use]
 pub fn client(body: &str) -> Client<'static> {
     Client::new(body.as_bytes().to_vec())
-}
-
-#[must_use]
-pub fn body(model: &str) -> String {
-    format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"Hello"}}]}}"#)
-}
-
-#[must_use]
-pub fn streamed(model: &str) -> String {
-    body(model).replacen('{', r#"{"stream":true,"#, 1)
-}
-
-/// 0: no head came.
-#[must_use]
-pub fn status(got: &Got) -> u16 {
-    got.reply.as_ref().map_or(0, |reply| reply.status().as_u16())
 }
 
 #[must_use]

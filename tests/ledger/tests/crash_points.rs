@@ -45,7 +45,7 @@ fn work_that_is_dropped_before_any_step_is_accounted_for() {
                 let what = format!("{form}, limits {limits}, {order}, dropped at step {step} of {steps}");
                 let setting = setting();
                 setting.ask(&responder, post(), client(&body).cancelled_at_step(step));
-                let called = setting.calls();
+                let called = setting.calls() as u64;
                 // The instance is gone too, with all that it remembered.
                 setting.world.forget();
                 setting.world.pass_ms(LATER_MS);

@@ -1,7 +1,7 @@
 //! The account: writes that hang or only seem to fail, receipts that come late or never.
 
 use super::hazard_setting::{
-    Setting, arrived_at, body, by, code, id, post, records, stored_records, streamed,
+    Setting, arrived_at, body, by, code, id, post, stored_records, streamed, usual, with_key_value,
 };
 use super::{always, client, events, whole};
 use contract::fixtures::{ADMIN_KEY, COST_NANODOLLARS, Receipts, json, own};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 #[test]
 fn a_write_that_hangs_delays_no_other() {
-    let setting = Setting::with_key_value();
+    let setting = with_key_value();
     setting.world.hazards(Hazards { hanging: 1, ..Hazards::default() });
     let failing: Responder =
         Arc::new(|arrived| if arrived_at(arrived, "first") { json(500, "{}").into() } else { whole() });
@@ -35,7 +35,7 @@ fn a_write_that_hangs_delays_no_other() {
 
 #[test]
 fn a_write_that_only_seems_to_fail_counts_once() {
-    let setting = Setting::with_key_value();
+    let setting = with_key_value();
     setting.world.hazards(Hazards { stored_but_failing: 2, ..Hazards::default() });
     setting.ask(&always(whole()), post(), client(&body("far")));
     assert_eq!(stored_records(&setting).len(), 1);
@@ -43,7 +43,7 @@ fn a_write_that_only_seems_to_fail_counts_once() {
 
 #[test]
 fn receipts_are_asked_for_with_pauses_and_within_limits() {
-    let setting = Setting::new();
+    let setting = usual();
     let silent: Responder =
         Arc::new(
             |arrived| {
@@ -57,7 +57,7 @@ fn receipts_are_asked_for_with_pauses_and_within_limits() {
     let asked: Vec<_> = arrived[1..].iter().map(|one| one.at_ms - begun_ms).collect();
     assert!(asked.len() > 1 && asked.windows(2).all(|pair| pair[1] - pair[0] >= 250), "{asked:?}");
     assert!(setting.world.now_ms() - begun_ms < 30_000, "{}", setting.world.now_ms() - begun_ms);
-    assert_eq!((records(&setting).len(), pending(&setting)), (0, 1));
+    assert_eq!((setting.records().len(), pending(&setting)), (0, 1));
 }
 
 #[test]
@@ -69,15 +69,15 @@ fn a_receipt_may_come_until_it_is_given_up() {
         (Receipts::Missing, 1, State::Estimated),
         (Receipts::SignedByAnother, 60, State::Estimated),
     ] {
-        let setting = Setting::new();
+        let setting = usual();
         assert!(setting.ask(&silent(), post(), client(&streamed("own"))).is_whole);
-        assert_eq!((records(&setting).len(), pending(&setting)), (0, 1));
+        assert_eq!((setting.records().len(), pending(&setting)), (0, 1));
         // Nobody asks the server too often.
         usage(&setting, &own(events(), receipts));
         assert_eq!((setting.world.arrived().len(), pending(&setting)), (0, 1));
         setting.world.pass_ms(minutes * 60_000);
         usage(&setting, &own(events(), receipts));
-        let record = records(&setting).pop().unwrap();
+        let record = setting.records().pop().unwrap();
         assert_eq!((record.state, pending(&setting)), (state, 0), "{receipts:?}");
         let bound = record.bound_nanodollars;
         let (ending, cost) = match state {
@@ -102,7 +102,7 @@ fn usage(setting: &Setting, responder: &Responder) {
 
 #[test]
 fn values_that_are_no_records_are_skipped_and_counted() {
-    let setting = Setting::with_key_value();
+    let setting = with_key_value();
     let got = setting.ask(&always(whole()), post(), client(&body("far")));
     assert_eq!(code(&got), 200);
     let day = stored_records(&setting)[0].storage_key();

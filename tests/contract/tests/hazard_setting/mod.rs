@@ -1,16 +1,10 @@
-//! The configuration and the requests of `hazards`.
+//! The configuration of `hazards`, and what its answers say.
 
-use contract::fixtures::{ADMIN_KEY, APP_KEY, FAR_KEY, OWN_KEY, TENANT_KEY};
-use http::{HeaderValue, Request, header};
-use moegate::gateway::Gateway;
+pub(crate) use contract::in_process::{
+    InProcess as Setting, body, by, code, post, sized, streamed, with_key,
+};
 use moegate::metering::record::Record;
-use moegate::platform::fake::{Arrived, Client, Got, Responder, World, serve, serve_all};
-use moegate_wire::sign;
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
-
-/// Noon, so that no day changes within a test.
-const NOW_MS: u64 = 1_795_262_400_000;
+use moegate::platform::fake::{Arrived, Got};
 
 const CONFIG: &str = r#"
 [gateway]
@@ -94,86 +88,13 @@ sha256_secret = "TENANT_KEY_SHA256"
 sha256_secret = "ADMIN_KEY_SHA256"
 "#;
 
-pub(crate) struct Setting {
-    pub(crate) world: World,
-    gateway: Gateway,
+pub(crate) fn usual() -> Setting {
+    Setting::of(CONFIG)
 }
 
-impl Setting {
-    pub(crate) fn new() -> Self {
-        Self::of(CONFIG)
-    }
-
-    /// One whose account is in a key-value store.
-    pub(crate) fn with_key_value() -> Self {
-        Self::of(&format!("{CONFIG}\n[ledger]\nstore = \"key-value\"\n"))
-    }
-
-    fn of(config: &str) -> Self {
-        let hash = |key: &str| sign::to_hex(&Sha256::digest(key));
-        let secrets = [
-            ("APP_KEY_SHA256", hash(APP_KEY)),
-            ("TENANT_KEY_SHA256", hash(TENANT_KEY)),
-            ("ADMIN_KEY_SHA256", hash(ADMIN_KEY)),
-            ("FAR_KEY", FAR_KEY.to_owned()),
-            ("OWN_KEY", OWN_KEY.to_owned()),
-        ];
-        let secrets = secrets.map(|(name, value)| (name.to_owned(), value));
-        let config = moegate_config::authoring::parse(config).unwrap();
-        Self { world: World::new(NOW_MS, BTreeMap::from(secrets)), gateway: Gateway::new(config) }
-    }
-
-    pub(crate) fn ask(&self, responder: &Responder, head: Request<()>, client: Client<'_>) -> Got {
-        self.world.answer(responder.clone());
-        serve(&self.world, &self.gateway, head, client)
-    }
-
-    pub(crate) fn ask_all<'a>(
-        &self,
-        responder: &Responder,
-        requests: impl Iterator<Item = (Request<()>, Client<'a>)>,
-        seed: u64,
-    ) -> Vec<Got> {
-        self.world.answer(responder.clone());
-        serve_all(&self.world, &self.gateway, requests.collect(), seed)
-    }
-}
-
-pub(crate) fn post() -> Request<()> {
-    let request = Request::post("/v1/chat/completions").header(header::CONTENT_TYPE, "application/json");
-    request.header(header::AUTHORIZATION, format!("Bearer {APP_KEY}")).body(()).unwrap()
-}
-
-/// By another key.
-pub(crate) fn by(mut request: Request<()>, key: &str) -> Request<()> {
-    let value = HeaderValue::try_from(format!("Bearer {key}")).unwrap();
-    request.headers_mut().insert(header::AUTHORIZATION, value);
-    request
-}
-
-/// With an idempotency key.
-pub(crate) fn with_key(key: &str) -> Request<()> {
-    let mut request = post();
-    request.headers_mut().insert("idempotency-key", HeaderValue::try_from(key).unwrap());
-    request
-}
-
-pub(crate) fn sized(mut request: Request<()>, bytes: usize) -> Request<()> {
-    request.headers_mut().insert(header::CONTENT_LENGTH, bytes.into());
-    request
-}
-
-pub(crate) fn body(model: &str) -> String {
-    format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"Hello"}}]}}"#)
-}
-
-pub(crate) fn streamed(model: &str) -> String {
-    body(model).replacen('{', r#"{"stream":true,"#, 1)
-}
-
-/// 0: no head came.
-pub(crate) fn code(got: &Got) -> u16 {
-    got.reply.as_ref().map_or(0, |reply| reply.status().as_u16())
+/// One whose account is in a key-value store.
+pub(crate) fn with_key_value() -> Setting {
+    Setting::of(&format!("{CONFIG}\n[ledger]\nstore = \"key-value\"\n"))
 }
 
 pub(crate) fn id(got: &Got) -> String {
@@ -187,20 +108,6 @@ pub(crate) fn was_replayed(got: &Got) -> bool {
 
 pub(crate) fn arrived_at(arrived: &Arrived, origin: &str) -> bool {
     arrived.authority == format!("{origin}.example")
-}
-
-/// Generations that have reached an origin.
-pub(crate) fn calls(setting: &Setting) -> usize {
-    setting.world.arrived().iter().filter(|arrived| arrived.method == "POST").count()
-}
-
-/// The account: what is settled of it.
-pub(crate) fn records(setting: &Setting) -> Vec<Record> {
-    let export = by(Request::get("/usage/export").body(()).unwrap(), ADMIN_KEY);
-    let got = serve(&setting.world, &setting.gateway, export, Client::new(Vec::new()));
-    assert_eq!((code(&got), got.is_whole), (200, true), "{got:?}");
-    let text = String::from_utf8(got.body).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// What is in the key-value store.
