@@ -38,7 +38,25 @@ pub struct ApiError {
     /// The header `Allow` of a 405.
     pub allow: Option<&'static str>,
     /// Seconds after which it may work: the header `Retry-After`.
-    pub retry_after_s: Option<u64>,
+    pub retry_after_s: Option<u32>,
+    /// What is left of the limit that was reached.
+    pub remaining: Option<Box<Remaining>>,
+}
+
+/// What is left of a limit of a window, as answers say it in OpenAI's headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remaining {
+    pub what: Limited,
+    pub limit: u64,
+    pub left: u64,
+    /// Until the window ends.
+    pub reset_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limited {
+    Requests,
+    Tokens,
 }
 
 impl ApiError {
@@ -48,7 +66,16 @@ impl ApiError {
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, kind, code, param: None, message: message.into(), allow: None, retry_after_s: None }
+        Self {
+            status,
+            kind,
+            code,
+            param: None,
+            message: message.into(),
+            allow: None,
+            retry_after_s: None,
+            remaining: None,
+        }
     }
 
     /// 400.
@@ -194,8 +221,14 @@ impl ApiError {
 
     /// 429: a limit of the gateway's own.
     #[must_use]
-    pub fn limited(code: &'static str, message: String, retry_after_s: u64) -> Self {
-        Self { retry_after_s: Some(retry_after_s), ..Self::new(429, "rate_limit_error", code, message) }
+    pub fn limited(
+        code: &'static str,
+        message: String,
+        retry_after_s: u32,
+        remaining: Option<Remaining>,
+    ) -> Self {
+        let error = Self::new(429, "rate_limit_error", code, message);
+        Self { retry_after_s: Some(retry_after_s), remaining: remaining.map(Box::new), ..error }
     }
 
     /// 402: a budget is used up.

@@ -6,7 +6,7 @@ use super::cors::Allowed;
 use crate::config::{ErrorDetail, Failure};
 use crate::dialect::ClientDialect;
 use crate::dialect::request::StreamForm;
-use crate::error::ApiError;
+use crate::error::{ApiError, Limited, Remaining};
 use crate::platform::{Payload, Platform};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use moegate_wire::header as wire;
@@ -53,6 +53,35 @@ fn head(status: u16, content_type: HeaderValue, allowed: Allowed<'_>) -> Respons
     head
 }
 
+/// What is left of a limit, as OpenAI's clients read it.
+pub(super) fn remaining(headers: &mut HeaderMap, remaining: &Remaining) {
+    let [limit, left, reset] = match remaining.what {
+        Limited::Requests => [
+            HeaderName::from_static("x-ratelimit-limit-requests"),
+            HeaderName::from_static("x-ratelimit-remaining-requests"),
+            HeaderName::from_static("x-ratelimit-reset-requests"),
+        ],
+        Limited::Tokens => [
+            HeaderName::from_static("x-ratelimit-limit-tokens"),
+            HeaderName::from_static("x-ratelimit-remaining-tokens"),
+            HeaderName::from_static("x-ratelimit-reset-tokens"),
+        ],
+    };
+    headers.insert(limit, remaining.limit.into());
+    headers.insert(left, remaining.left.into());
+    insert(headers, reset, &duration(remaining.reset_ms));
+}
+
+/// As OpenAI writes it: `6m0s`, `1s`, `250ms`.
+fn duration(ms: u64) -> String {
+    let (minutes, seconds) = (ms / 60_000, ms / 1000 % 60);
+    match (minutes, seconds) {
+        (0, 0) => format!("{ms}ms"),
+        (0, _) => format!("{seconds}s"),
+        _ => format!("{minutes}m{seconds}s"),
+    }
+}
+
 /// 200 with JSON. To a HEAD the platform sends the head alone.
 pub(super) async fn json<P: Platform>(platform: &P, allowed: Allowed<'_>, body: String) {
     // A client that has left misses nothing.
@@ -94,6 +123,9 @@ pub(super) async fn refuse<P: Platform>(
     }
     if let Some(seconds) = error.retry_after_s {
         headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    if let Some(left) = &error.remaining {
+        remaining(headers, left);
     }
     if let Some(methods) = error.allow {
         headers.insert(header::ALLOW, HeaderValue::from_static(methods));

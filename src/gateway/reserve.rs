@@ -4,11 +4,11 @@ use super::context::RequestContext;
 use super::ledger::ask;
 use super::reply;
 use crate::config::{LedgerStore, OnLedgerFailure, ReserveOrder};
-use crate::error::ApiError;
+use crate::error::{ApiError, Remaining};
 use crate::ledger::operation::{Amounts, Hold, Left, Reserve};
 use crate::ledger::{Operation, Outcome};
 use crate::metering::bound::Bound;
-use crate::metering::limit::{self, Remaining, Scope, ScopeHolds};
+use crate::metering::limit::{self, Scope, ScopeHolds};
 use crate::metering::record::{Record, State};
 use crate::platform::Platform;
 use crate::routing::Target;
@@ -66,26 +66,9 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// As OpenAI's clients read them.
     pub(super) fn add_to(&self, headers: &mut HeaderMap) {
-        let names = [
-            [
-                HeaderName::from_static("x-ratelimit-limit-requests"),
-                HeaderName::from_static("x-ratelimit-remaining-requests"),
-                HeaderName::from_static("x-ratelimit-reset-requests"),
-            ],
-            [
-                HeaderName::from_static("x-ratelimit-limit-tokens"),
-                HeaderName::from_static("x-ratelimit-remaining-tokens"),
-                HeaderName::from_static("x-ratelimit-reset-tokens"),
-            ],
-        ];
-        for ([limit, left, reset], remaining) in names.into_iter().zip(self.remaining) {
-            if let Some(remaining) = remaining {
-                headers.insert(limit, remaining.limit.into());
-                headers.insert(left, remaining.left.into());
-                reply::insert(headers, reset, &duration(remaining.reset_ms));
-            }
+        for remaining in self.remaining.iter().flatten() {
+            reply::remaining(headers, remaining);
         }
         if !self.budgets.is_empty() {
             reply::insert(headers, BUDGET, &self.budgets.join(", "));
@@ -94,16 +77,6 @@ impl Told {
 }
 
 const BUDGET: HeaderName = HeaderName::from_static("x-moegate-budget");
-
-/// As OpenAI writes it: `6m0s`, `1s`, `250ms`.
-fn duration(ms: u64) -> String {
-    let (minutes, seconds) = (ms / 60_000, ms / 1000 % 60);
-    match (minutes, seconds) {
-        (0, 0) => format!("{ms}ms"),
-        (0, _) => format!("{seconds}s"),
-        _ => format!("{minutes}m{seconds}s"),
-    }
-}
 
 /// Why an attempt is not sent.
 pub(super) struct NotReserved {

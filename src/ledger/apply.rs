@@ -30,8 +30,8 @@ async fn one<S: Sql>(sql: &S, operation: Operation) -> Result<Outcome, SqlError>
         Operation::Settle(settle) => settle::settle(sql, settle).await,
         Operation::Release { id } => reserve::release(sql, &id).await,
         Operation::Overdue { now_ms, again_ms, limit } => upkeep::overdue(sql, now_ms, again_ms, limit).await,
-        Operation::Receipt { origin, receipt } => upkeep::receipt(sql, &origin, receipt).await,
-        Operation::Period { origin, period } => upkeep::period(sql, &origin, &period).await,
+        Operation::Receipts { origin, receipts } => upkeep::receipts(sql, &origin, receipts).await,
+        Operation::ReportPeriods { origin, periods } => upkeep::periods(sql, &origin, &periods).await,
         Operation::Claim(claim) => claim::claim(sql, claim).await,
         Operation::Keep { key, owner, until_ms, reply } => {
             claim::keep(sql, &key, &owner, until_ms, reply).await

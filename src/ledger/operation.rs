@@ -19,10 +19,10 @@ pub enum Operation {
     Release { id: String },
     /// The pending attempts whose deadline is over; they are not given again before `again_ms`.
     Overdue { now_ms: u64, again_ms: u64, limit: u32 },
-    /// What our own server, the origin of that name, says of an attempt of its own.
-    Receipt { origin: String, receipt: Receipt },
-    /// What instances of our own server say of an hour.
-    Period { origin: String, period: Period },
+    /// What our own server, the origin of that name, says of attempts of its own.
+    Receipts { origin: String, receipts: Vec<Receipt> },
+    /// What instances of our own server say of hours.
+    ReportPeriods { origin: String, periods: Vec<Period> },
     /// A request with an idempotency key has come.
     Claim(Claim),
     /// It is answered; what is given again.

@@ -44,41 +44,46 @@ pub(super) async fn overdue<S: Sql>(
     Ok(Outcome::Overdue { pending })
 }
 
-/// Notes what our own server says: of an attempt under way for its settlement, of an estimate in its place.
-pub(super) async fn receipt<S: Sql>(sql: &S, origin: &str, receipt: Receipt) -> Result<Outcome, SqlError> {
-    if receipt.ending == Ending::Running {
-        return Ok(Outcome::Done);
-    }
-    let text = serde_json::to_string(&receipt).map_err(|_| SqlError)?;
-    let statement = "UPDATE pending SET receipt = ?2 WHERE id = ?1 AND json_extract(record, '$.origin') = ?3 RETURNING id";
-    let values = vec![receipt.id.as_str().into(), text.into(), origin.into()];
-    if !sql.run(statement, values).await?.is_empty() {
-        return Ok(Outcome::Done);
-    }
-    if let Some(before) = settled(sql, &receipt.id).await?
-        && (before.record.state == State::Estimated || !before.record.metered)
-        && before.record.origin == origin
-    {
-        let record = before.record.clone().settled_by(&receipt);
-        let amounts = record.amounts();
-        correct(sql, &receipt.id, before, record, &amounts).await?;
+/// Notes what our own server says: of an attempt under way for its settlement, of what is not exact in its place.
+pub(super) async fn receipts<S: Sql>(
+    sql: &S,
+    origin: &str,
+    receipts: Vec<Receipt>,
+) -> Result<Outcome, SqlError> {
+    for receipt in receipts.iter().filter(|receipt| receipt.ending != Ending::Running) {
+        let text = serde_json::to_string(receipt).map_err(|_| SqlError)?;
+        let statement = "UPDATE pending SET receipt = ?2 WHERE id = ?1 AND json_extract(record, '$.origin') = ?3 RETURNING id";
+        let values = vec![receipt.id.as_str().into(), text.into(), origin.into()];
+        if !sql.run(statement, values).await?.is_empty() {
+            continue;
+        }
+        if let Some(before) = settled(sql, &receipt.id).await?
+            && (before.record.state == State::Estimated || !before.record.metered)
+            && before.record.origin == origin
+        {
+            let record = before.record.clone().settled_by(receipt);
+            let amounts = record.amounts();
+            correct(sql, &receipt.id, before, record, &amounts).await?;
+        }
     }
     Ok(Outcome::Done)
 }
 
 /// Later sums of an instance replace earlier ones; they only grow.
-pub(super) async fn period<S: Sql>(sql: &S, origin: &str, period: &Period) -> Result<Outcome, SqlError> {
+pub(super) async fn periods<S: Sql>(sql: &S, origin: &str, periods: &[Period]) -> Result<Outcome, SqlError> {
     let statement = "INSERT INTO period VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET \
                      busy = MAX(busy, ?4), idle = MAX(idle, ?5), cold = MAX(cold, ?6)";
-    let values = vec![
-        origin.into(),
-        period.origin_instance.as_str().into(),
-        period.hour_ms.into(),
-        period.busy_us.into(),
-        period.idle_us.into(),
-        period.cold_us.into(),
-    ];
-    sql.run(statement, values).await?;
+    for period in periods {
+        let values = vec![
+            origin.into(),
+            period.origin_instance.as_str().into(),
+            period.hour_ms.into(),
+            period.busy_us.into(),
+            period.idle_us.into(),
+            period.cold_us.into(),
+        ];
+        sql.run(statement, values).await?;
+    }
     Ok(Outcome::Done)
 }
 

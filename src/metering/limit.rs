@@ -1,7 +1,7 @@
 //! Limits: the windows of time that a request falls into, what it may use of them, and what a client is told.
 
 use crate::config::{Config, Day, Limit, Window};
-use crate::error::ApiError;
+use crate::error::{ApiError, Limited, Remaining};
 use crate::ledger::operation::{Counted, Hold, Left, Refused};
 use crate::metering::record::day;
 use crate::metering::{DAY_MS, HOUR_MS};
@@ -136,30 +136,34 @@ pub fn refusal(
         Scope::Route => "this model",
         Scope::Origin => "this model's origin",
     };
-    let retry_s = hold.to_ms.saturating_sub(now_ms).div_ceil(1000);
+    let retry_s = u32::try_from(hold.to_ms.saturating_sub(now_ms).div_ceil(1000)).unwrap_or(u32::MAX);
     let Some(per) = per else {
         let most = hold.requests.unwrap_or(0);
         let text = format!("{whose} may have {most} requests at once, and has; try again in a moment");
-        return ApiError::limited("concurrency_limit_exceeded", text, 1);
+        return ApiError::limited("concurrency_limit_exceeded", text, 1, None);
     };
     let per = per.name();
     let hint = fitting_max_tokens.map_or_else(String::new, |tokens| {
         format!("; with `max_tokens` of at most {tokens} (for each answer) it would fit now")
     });
+    let left = |what, limit: u64| {
+        let reset_ms = hold.to_ms.saturating_sub(now_ms);
+        Some(Remaining { what, limit, left: limit.saturating_sub(refused.used), reset_ms })
+    };
     match refused.what {
         Counted::Requests => {
             let limit = hold.requests.unwrap_or(0);
             let text = format!(
                 "{whose} may send {limit} requests a {per}, and has: the next {per} begins in {retry_s} s"
             );
-            ApiError::limited("requests_limit_exceeded", text, retry_s)
+            ApiError::limited("requests_limit_exceeded", text, retry_s, left(Limited::Requests, limit))
         }
         Counted::Tokens => {
             let (limit, used) = (hold.tokens.unwrap_or(0), refused.used);
             let text = format!(
                 "{whose} may use {limit} tokens a {per}, and {used} are used or reserved: this request could take up to {wanted}{hint}; the next {per} begins in {retry_s} s"
             );
-            ApiError::limited("tokens_limit_exceeded", text, retry_s)
+            ApiError::limited("tokens_limit_exceeded", text, retry_s, left(Limited::Tokens, limit))
         }
         Counted::Cost => {
             let dollars = |nano: u64| Nanodollars(nano).to_dollars();
@@ -173,26 +177,16 @@ pub fn refusal(
     }
 }
 
-/// What answers say of requests and tokens that are left, as OpenAI's do: the limit, what is left of it, and when its
-/// window ends. Of several limits the one with the smallest part left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Remaining {
-    pub limit: u64,
-    pub left: u64,
-    pub reset_ms: u64,
-}
-
-impl Remaining {
-    fn tighter(self, other: Option<Self>) -> Self {
-        match other {
-            Some(other)
-                if u128::from(other.left) * u128::from(self.limit)
-                    <= u128::from(self.left) * u128::from(other.limit) =>
-            {
-                other
-            }
-            _ => self,
+/// Of two limits of which answers tell one: that with the smaller part left.
+fn tighter(one: Remaining, other: Option<Remaining>) -> Remaining {
+    match other {
+        Some(other)
+            if u128::from(other.left) * u128::from(one.limit)
+                <= u128::from(one.left) * u128::from(other.limit) =>
+        {
+            other
         }
+        _ => one,
     }
 }
 
@@ -203,9 +197,13 @@ pub fn remaining(scopes: &[(&ScopeHolds, &[Left])], now_ms: u64) -> [Option<Rema
     for (holds, left) in scopes {
         for (hold, left) in holds.holds.iter().zip(*left).filter(|(hold, _)| hold.to_ms > 0) {
             let reset_ms = hold.to_ms.saturating_sub(now_ms);
-            for (place, limit, left) in [(0, hold.requests, left.requests), (1, hold.tokens, left.tokens)] {
+            for (place, what, limit, left) in [
+                (0, Limited::Requests, hold.requests, left.requests),
+                (1, Limited::Tokens, hold.tokens, left.tokens),
+            ] {
                 if let (Some(limit), Some(left)) = (limit, left) {
-                    tightest[place] = Some(Remaining { limit, left, reset_ms }.tighter(tightest[place]));
+                    let remaining = Remaining { what, limit, left, reset_ms };
+                    tightest[place] = Some(tighter(remaining, tightest[place]));
                 }
             }
         }
@@ -269,6 +267,9 @@ mod tests {
             terms: vec![(None, None); 3],
         };
         let told = remaining(&[(&holds, &[left(50), left(0), left(400)])], 10_000);
-        assert_eq!(told, [Some(Remaining { limit: 1000, left: 400, reset_ms: 3_590_000 }), None]);
+        assert_eq!(
+            told,
+            [Some(Remaining { what: Limited::Requests, limit: 1000, left: 400, reset_ms: 3_590_000 }), None]
+        );
     }
 }

@@ -198,6 +198,16 @@ pub trait Platform {
     /// What some instance stored. `None` where there is nothing, or nothing is known of it yet.
     fn recall(&self, key: &str) -> impl Future<Output = Option<String>>;
 
+    /// The value that is stored under a key, of at most 1 MB; what other instances have written or erased is seen after a
+    /// minute or so.
+    fn load(&self, key: &str) -> impl Future<Output = Result<Option<String>, StoreError>>;
+
+    /// Stores a value in place of the one that is there. The last one wins.
+    fn store(&self, key: &str, value: &str) -> impl Future<Output = Result<(), StoreError>>;
+
+    /// Erases a value.
+    fn erase(&self, key: &str) -> impl Future<Output = Result<(), StoreError>>;
+
     /// Writes a record once; the caller tries again.
     fn put_record(
         &self,

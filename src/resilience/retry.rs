@@ -15,7 +15,7 @@ const LONGEST_PAUSE_MS: u64 = 8_000;
 /// Nobody who was told to wait comes back at the same moment as all others.
 const SPREAD_MS: u64 = 200;
 /// Clients ignore longer ones (docs/reference/http.md).
-const LONGEST_HINT_S: u64 = 59;
+const LONGEST_HINT_S: u32 = 59;
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -304,7 +304,8 @@ impl Exhausted {
             ),
             Self::Unavailable { until_ms } => {
                 let seconds = until_ms.map_or(1, |until| until.saturating_sub(now_ms).div_ceil(1000));
-                let seconds = seconds.clamp(1, LONGEST_HINT_S);
+                let seconds =
+                    u32::try_from(seconds).map_or(LONGEST_HINT_S, |seconds| seconds.clamp(1, LONGEST_HINT_S));
                 let text = format!(
                     "all origins of `{route}` are failing or ask for patience; one may be tried again in {seconds} s"
                 );

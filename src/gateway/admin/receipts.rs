@@ -2,21 +2,20 @@
 
 use super::super::ledger::ask;
 use super::super::reply::{self, header_text};
-use super::super::stream::{Watch, all};
+use super::super::stream::Watch;
 use super::super::{Gateway, authenticate};
 use super::tenants;
 use crate::config::{Kind, LedgerStore};
 use crate::error::ApiError;
-use crate::ledger::Operation;
+use crate::ledger::{Operation, Outcome};
 use crate::metering::limit::{origin_shard, tenant_shard};
 use crate::metering::receipt::is_sane;
-use crate::platform::Platform;
+use crate::platform::{Platform, StoreError};
 use crate::request_id;
 use crate::secret::OriginSecrets;
 use http::Request;
-use moegate_wire::header as wire;
 use moegate_wire::push::{self, Accepted, Push};
-use std::cell::Cell;
+use moegate_wire::{Receipt, header as wire};
 
 /// Bytes of a batch at most, and how long it may take to come.
 const LARGEST: usize = 256 * 1024;
@@ -74,30 +73,25 @@ pub(super) async fn receive<P: Platform>(
         let text = format!("a batch has at most {} receipts and periods", push::MAX_ITEMS);
         return Err(ApiError::invalid("invalid_receipts", None, text));
     }
-    let mut operations = Vec::new();
-    for receipt in batch.receipts.iter().filter(|receipt| is_sane(receipt)) {
-        for tenant in tenants.iter().filter(|tenant| request_id::has_mark(&receipt.id, tenant)) {
-            let operation = Operation::Receipt { origin: origin.name.clone(), receipt: receipt.clone() };
-            operations.push((tenant_shard(tenant), operation));
+    for tenant in tenants {
+        let own = |receipt: &&Receipt| request_id::has_mark(&receipt.id, tenant) && is_sane(receipt);
+        let receipts: Vec<_> = batch.receipts.iter().filter(own).cloned().collect();
+        if !receipts.is_empty() {
+            let operation = Operation::Receipts { origin: origin.name.clone(), receipts };
+            taken(ask(platform, &tenant_shard(tenant), &operation).await)?;
         }
     }
-    for period in &batch.periods {
-        let operation = Operation::Period { origin: origin.name.clone(), period: period.clone() };
-        operations.push((origin_shard(&origin.name), operation));
-    }
-    // At the same time: those of a shard go in one call.
-    let failed = Cell::new(false);
-    all(operations.iter().map(async |(shard, operation)| {
-        if ask(platform, shard, operation).await.is_err() {
-            failed.set(true);
-        }
-    }))
-    .await;
-    if failed.get() {
-        return Err(ApiError::ledger_unavailable());
+    if !batch.periods.is_empty() {
+        let operation =
+            Operation::ReportPeriods { origin: origin.name.clone(), periods: batch.periods.clone() };
+        taken(ask(platform, &origin_shard(&origin.name), &operation).await)?;
     }
     let accepted = Accepted { accepted: batch.receipts.len() + batch.periods.len() };
     let body = serde_json::to_string(&accepted).unwrap_or_default();
     reply::json(platform, gateway.allowed(head), body).await;
     Ok(())
+}
+
+fn taken(outcome: Result<Outcome, StoreError>) -> Result<(), ApiError> {
+    outcome.map(|_| ()).map_err(|_| ApiError::ledger_unavailable())
 }

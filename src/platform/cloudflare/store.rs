@@ -1,4 +1,4 @@
-//! Records in KV, and what other isolates of this data centre are told, in the Cache API.
+//! Records and values in KV, and what other isolates of this data centre are told, in the Cache API.
 
 use crate::platform::{Entry, Page, StoreError};
 use serde_json::Value;
@@ -28,7 +28,17 @@ pub(super) async fn put(env: &Env, key: &str, value: &str, summary: &str) -> Res
         let summary: Value = serde_json::from_str(summary)?;
         usage(env)?.put(key, value)?.metadata(summary)?.execute().await
     };
-    put.await.map_err(|error| refused("take a record", &error))
+    put.await.map_err(|error| refused("take a value", &error))
+}
+
+pub(super) async fn load(env: &Env, key: &str) -> Result<Option<String>, StoreError> {
+    let load = async { usage(env)?.get(key).text().await };
+    load.await.map_err(|error| refused("give a value", &error))
+}
+
+pub(super) async fn erase(env: &Env, key: &str) -> Result<(), StoreError> {
+    let erase = async { usage(env)?.delete(key).await };
+    erase.await.map_err(|error| refused("erase a value", &error))
 }
 
 pub(super) async fn list(env: &Env, prefix: &str, cursor: Option<&str>) -> Result<Page, StoreError> {

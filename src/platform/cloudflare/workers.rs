@@ -280,6 +280,24 @@ impl Platform for Workers {
         value
     }
 
+    async fn load(&self, key: &str) -> Result<Option<String>, StoreError> {
+        let value = store::load(&self.env, key).await;
+        event();
+        value
+    }
+
+    async fn store(&self, key: &str, value: &str) -> Result<(), StoreError> {
+        let stored = store::put(&self.env, key, value, "null").await;
+        event();
+        stored
+    }
+
+    async fn erase(&self, key: &str) -> Result<(), StoreError> {
+        let erased = store::erase(&self.env, key).await;
+        event();
+        erased
+    }
+
     async fn put_record(&self, key: &str, value: &str, summary: &str) -> Result<(), StoreError> {
         let put = store::put(&self.env, key, value, summary).await;
         event();

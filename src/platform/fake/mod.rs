@@ -30,6 +30,7 @@ use crate::platform::{
 };
 use crate::secret::Secret;
 use crate::state::InstanceState;
+use clock::Clock;
 use executor::{Task, Turns};
 use http::{Request, Response};
 use ledger::{Answer, Ledger};
@@ -37,7 +38,7 @@ use origin::Connection;
 use std::future::pending;
 use std::ops::Deref;
 use std::rc::Rc;
-use store::Fate;
+use store::{Fate, Store};
 
 /// Serves one request and says what the client got.
 ///
@@ -138,6 +139,24 @@ impl Fake<'_> {
             pending::<()>().await;
         }
         self.turns.others().await;
+    }
+
+    async fn write_to_store(&self, write: impl Fn(&mut Store, &Clock)) -> Result<(), StoreError> {
+        self.step().await;
+        let (fate, put_ms) = self.world.with_store(|store, _| (store.fate_of_put(), store.hazards.put_ms));
+        self.sleep(put_ms).await;
+        let write = || self.world.with_store(|store, clock| write(store, clock));
+        match fate {
+            Fate::Answered => write(),
+            Fate::Fails => return Err(StoreError),
+            Fate::StoredButFails => {
+                write();
+                return Err(StoreError);
+            }
+            Fate::Lost => {}
+            Fate::Hangs => pending::<()>().await,
+        }
+        Ok(())
     }
 
     async fn send(&self, chunk: &Payload<Bytes>) -> Result<(), Left> {
@@ -307,22 +326,21 @@ impl<'a> Platform for Fake<'a> {
         self.world.with_store(|store, clock| store.recall(clock, key))
     }
 
-    async fn put_record(&self, key: &str, value: &str, summary: &str) -> Result<(), StoreError> {
+    async fn load(&self, key: &str) -> Result<Option<String>, StoreError> {
         self.step().await;
-        let (fate, put_ms) = self.world.with_store(|store, _| (store.fate_of_put(), store.hazards.put_ms));
-        self.sleep(put_ms).await;
-        let put = || self.world.with_store(|store, _| store.put(key, value, summary));
-        match fate {
-            Fate::Answered => put(),
-            Fate::Fails => return Err(StoreError),
-            Fate::StoredButFails => {
-                put();
-                return Err(StoreError);
-            }
-            Fate::Lost => {}
-            Fate::Hangs => pending::<()>().await,
-        }
-        Ok(())
+        self.world.with_store(|store, clock| store.load(clock, key))
+    }
+
+    async fn store(&self, key: &str, value: &str) -> Result<(), StoreError> {
+        self.write_to_store(|store, clock| store.set(clock, key, Some(value))).await
+    }
+
+    async fn erase(&self, key: &str) -> Result<(), StoreError> {
+        self.write_to_store(|store, clock| store.set(clock, key, None)).await
+    }
+
+    async fn put_record(&self, key: &str, value: &str, summary: &str) -> Result<(), StoreError> {
+        self.write_to_store(|store, _| store.put(key, value, summary)).await
     }
 
     async fn list_records(&self, prefix: &str, cursor: Option<&str>) -> Result<Page, StoreError> {

@@ -34,6 +34,8 @@ pub struct Hazards {
     pub list_ms: u64,
     /// What an instance stores for others is seen only after so long.
     pub recall_after_ms: u64,
+    /// Values that are stored or erased are seen only after so long.
+    pub load_after_ms: u64,
 }
 
 #[derive(Default)]
@@ -42,6 +44,8 @@ pub(super) struct Store {
     pub(super) hazards: Hazards,
     /// Values, from when on they are seen, and until when.
     notes: BTreeMap<String, Vec<(u64, u64, String)>>,
+    /// Values, and when each was stored; `None`: erased.
+    values: BTreeMap<String, Vec<(u64, Option<String>)>>,
 }
 
 /// What becomes of a call.
@@ -78,6 +82,20 @@ impl Store {
     pub(super) fn put(&mut self, key: &str, value: &str, summary: &str) {
         let stored = Stored { key: key.to_owned(), value: value.to_owned(), summary: summary.to_owned() };
         self.records.insert(key.to_owned(), stored);
+    }
+
+    pub(super) fn set(&mut self, clock: &Clock, key: &str, value: Option<&str>) {
+        let values = self.values.entry(key.to_owned()).or_default();
+        values.push((clock.now_ms(), value.map(str::to_owned)));
+    }
+
+    pub(super) fn load(&mut self, clock: &Clock, key: &str) -> Result<Option<String>, StoreError> {
+        if count_down(&mut self.hazards.failing) {
+            return Err(StoreError);
+        }
+        let seen_ms = clock.now_ms().saturating_sub(self.hazards.load_after_ms);
+        let seen = self.values.get(key).and_then(|all| all.iter().rev().find(|(ms, _)| *ms <= seen_ms));
+        Ok(seen.and_then(|(_, value)| value.clone()))
     }
 
     pub(super) fn list(&mut self, prefix: &str, cursor: Option<&str>) -> Result<Page, StoreError> {

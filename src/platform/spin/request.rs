@@ -167,6 +167,18 @@ impl Platform for SpinRequest {
         store::recall(key).await
     }
 
+    async fn load(&self, key: &str) -> Result<Option<String>, StoreError> {
+        store::load(key).await
+    }
+
+    async fn store(&self, key: &str, value: &str) -> Result<(), StoreError> {
+        store::put(key, value).await
+    }
+
+    async fn erase(&self, key: &str) -> Result<(), StoreError> {
+        store::erase(key).await
+    }
+
     async fn put_record(&self, key: &str, value: &str, _summary: &str) -> Result<(), StoreError> {
         store::put(key, value).await
     }

@@ -1,4 +1,4 @@
-//! Usage records in Spin's key-value store, and answers that may have to be given again.
+//! Usage records and other values in Spin's key-value store, and answers that may have to be given again.
 //!
 //! A key has no metadata here, so a list reads each record. A call blocks the whole instance for a moment: records are
 //! written when the answer has gone out.
@@ -28,9 +28,26 @@ const BATCH: usize = 64;
 const LARGEST_REMEMBERED: usize = 1_000_000;
 const LOOK_AGAIN_MS: u64 = 2;
 
-/// Writes a record, in one try.
+/// Writes a value, in one try.
 pub(super) async fn put(key: &str, value: &str) -> Result<(), StoreError> {
-    put_once(key, value).await.map_err(|error| failed("a usage record could not be stored", &error))
+    put_once(key, value).await.map_err(|error| failed("a value could not be stored", &error))
+}
+
+/// The value under a key.
+pub(super) async fn load(key: &str) -> Result<Option<String>, StoreError> {
+    let value =
+        get_once(key.to_owned()).await.map_err(|error| failed("a value could not be read", &error))?;
+    value.map(String::from_utf8).transpose().map_err(|_| StoreError)
+}
+
+/// Erases a value, in one try.
+pub(super) async fn erase(key: &str) -> Result<(), StoreError> {
+    let erase = async {
+        let store = open().await?;
+        no_keys_open().await;
+        store.delete(key).await
+    };
+    erase.await.map_err(|error| failed("a value could not be erased", &error))
 }
 
 /// Says so in the log. It may be the handle that is no good any more: the next call opens the store again.

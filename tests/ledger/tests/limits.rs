@@ -41,6 +41,9 @@ fn requests_of_a_window() {
     let got = setting.ask(&answering(), post(), client(&body("far")));
     assert_eq!((status(&got), said(&got, "retry-after").as_str(), setting.calls()), (429, "60", 0));
     assert_eq!(error(&got)["code"], "requests_limit_exceeded");
+    assert_eq!(said(&got, "x-ratelimit-limit-requests"), "2");
+    assert_eq!(said(&got, "x-ratelimit-remaining-requests"), "0");
+    assert_eq!(said(&got, "x-ratelimit-reset-requests"), "1m0s");
     setting.world.pass_ms(60_000);
     assert_eq!(status(&setting.ask(&answering(), post(), client(&body("far")))), 200);
     setting.adds_up("requests");
@@ -64,6 +67,7 @@ fn what_is_not_used_is_given_back() {
     let refused = setting.ask(&answering(), post(), client(&request));
     assert_eq!((status(&refused), error(&refused)["code"].as_str()), (429, Some("tokens_limit_exceeded")));
     // 105 of bound + 100 are used: five tokens too many, and the error says so.
+    assert_eq!(said(&refused, "x-ratelimit-remaining-tokens"), (bound + 100 - 105).to_string());
     let told = text(&refused);
     assert!(told.contains("`max_tokens` of at most 45 "), "{told}");
     assert_eq!(status(&setting.ask(&answering(), post(), client(&with_max_tokens(45)))), 200);
