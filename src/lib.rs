@@ -5,13 +5,14 @@
 //! - [`ledger`]: what attempts may cost and have cost, in a database with transactions.
 //! - [`dialect`]: the neutral words for requests, events, usage and errors, and what clients and origins say instead.
 //! - [`platform`]: what runs it: Workers, Spin or a fake (off wasm), chosen by the target.
-//! - [`state`]: what an instance remembers between requests. [`secret`], [`error`], [`payload`], [`rng`], [`request_id`]:
+//! - [`state`]: what an instance remembers between requests. [`current`]: by which configuration it serves. [`secret`], [`error`], [`payload`], [`rng`], [`request_id`]:
 //!   types that all of these use.
 #![deny(unsafe_code)]
 // A future of one request never leaves its thread on any platform here, so no `Send` bound is wanted.
 #![allow(async_fn_in_trait)]
 
 pub mod auth;
+pub mod current;
 pub mod dialect;
 pub mod error;
 pub mod gateway;
@@ -49,5 +50,8 @@ pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json")
 /// Off wasm for a configuration that cannot be used; otherwise only if the build script and this crate disagree about the
 /// format.
 pub fn compiled_config() -> Result<Config, serde_json::Error> {
-    serde_json::from_str(include_str!(concat!(env!("OUT_DIR"), "/config.json")))
+    serde_json::from_str(COMPILED_CONFIG)
 }
+
+/// The same as JSON.
+pub const COMPILED_CONFIG: &str = include_str!(concat!(env!("OUT_DIR"), "/config.json"));

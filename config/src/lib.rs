@@ -15,6 +15,7 @@ mod money;
 mod origin;
 mod policy;
 mod price;
+mod replace;
 mod rule;
 mod validate;
 
@@ -30,6 +31,7 @@ pub use money::DollarsPerMillion;
 pub use origin::{Authority, Aws, Origin};
 pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, StreamUsage, Timeouts};
 pub use price::{Model, PastPrice, PriceStep};
+pub use replace::replaceable;
 pub use rule::{Condition, Leaf, Part, Rule, RuleTable};
 pub use validate::Problem;
 
@@ -335,18 +337,7 @@ impl Config {
     /// The names of request headers that rules look at, in lower case, sorted, each once.
     #[must_use]
     pub fn rule_headers(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        for route in &self.routes {
-            route.rule().visit(&mut |rule| match rule {
-                Rule::When { when, .. } => {
-                    names.extend(when.header.keys().map(|name| name.to_ascii_lowercase()));
-                }
-                Rule::Split { sticky: Some(name), .. } if name != "key" => {
-                    names.push(name.to_ascii_lowercase());
-                }
-                _ => {}
-            });
-        }
+        let mut names: Vec<_> = self.routes.iter().flat_map(Route::rule_headers).collect();
         names.sort_unstable();
         names.dedup();
         names

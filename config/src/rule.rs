@@ -191,6 +191,15 @@ impl Rule {
         leaves
     }
 
+    /// Adds the names of the request headers that it looks at, in lower case.
+    pub(crate) fn headers(&self, names: &mut Vec<String>) {
+        self.visit(&mut |rule| match rule {
+            Self::When { when, .. } => names.extend(when.header.keys().map(|name| name.to_ascii_lowercase())),
+            Self::Split { sticky: Some(name), .. } if name != "key" => names.push(name.to_ascii_lowercase()),
+            _ => {}
+        });
+    }
+
     /// Calls `visitor` with this rule and all below it.
     pub fn visit<'a>(&'a self, visitor: &mut impl FnMut(&'a Self)) {
         visitor(self);

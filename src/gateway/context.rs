@@ -7,6 +7,7 @@ use super::stream::Watch;
 use crate::config::{Config, Key, Route, StreamMode};
 use crate::dialect::request::RequestFacts;
 use crate::dialect::{ClientDialect, Exchange};
+use crate::metering::config_version::ConfigVersion;
 use crate::platform::Platform;
 use crate::resilience::idempotency::{Fingerprint, StoredReply};
 use crate::resilience::retry::RetryState;
@@ -18,6 +19,8 @@ use std::rc::Rc;
 pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) platform: &'a P,
     pub(super) config: &'a Config,
+    /// The configuration's.
+    pub(super) version: ConfigVersion,
     pub(super) dialect: &'static dyn ClientDialect,
     /// Of the dialect's.
     pub(super) endpoint: &'static str,

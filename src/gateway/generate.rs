@@ -106,6 +106,7 @@ async fn pipeline<P: Platform>(
     let mut context = RequestContext {
         platform,
         config,
+        version: gateway.version,
         dialect,
         endpoint: call.endpoint,
         passed: passed(head, dialect),

@@ -10,6 +10,7 @@
 //! - [`reserve`]: room in the ledger, before an attempt is sent; [`ledger`]: asking it.
 //! - [`settle`]: records; [`receipts`]: asking our own servers. [`breaker_sync`]: what instances tell each other.
 //! - [`upkeep`]: what the ledger needs beside the requests.
+//! - [`pushed`]: the configuration that was changed without a deploy.
 //! - [`pages`]: what the gateway answers by itself. [`admin`]: what the operator reads and does.
 
 mod access_token;
@@ -28,6 +29,7 @@ mod ledger;
 mod outcome;
 mod overrides;
 mod pages;
+mod pushed;
 mod receipts;
 mod receive;
 mod reply;
@@ -49,8 +51,11 @@ use crate::auth::{self, KeyRing};
 use crate::config::Config;
 use crate::dialect::{ClientDialect, Operation, registry};
 use crate::error::ApiError;
+use crate::metering::config_version::ConfigVersion;
 use crate::platform::Platform;
 use http::{HeaderName, Method, Request, header};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 /// What serves requests: the configuration and what derives from it, made once per instance.
@@ -60,6 +65,10 @@ pub struct Gateway {
     wanted_headers: Vec<HeaderName>,
     pages: Option<cors::Pages>,
     keys: OnceLock<KeyRing>,
+    version: ConfigVersion,
+    /// Of the compiled-in configuration: its JSON, and the SHA-256 of that in hex digits. Empty for a pushed one.
+    json: Cow<'static, str>,
+    hash: String,
 }
 
 /// The request header that says which requests are the same.
@@ -72,8 +81,30 @@ const TIME: HeaderName = HeaderName::from_static(moegate_wire::header::TIME);
 const TAG: HeaderName = HeaderName::from_static("x-moegate-tag");
 
 impl Gateway {
+    /// With that configuration in the place of the compiled-in one.
+    ///
+    /// # Panics
+    /// If it cannot be written as JSON, which every configuration can.
     #[must_use]
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn new(config: Config) -> Self {
+        #[expect(clippy::expect_used, reason = "all its keys are texts")]
+        let json = serde_json::to_string(&config).expect("a configuration as JSON");
+        Self::deployed(config, json.into())
+    }
+
+    fn deployed(config: Config, json: Cow<'static, str>) -> Self {
+        let digest = Sha256::digest(&*json).into();
+        let version = ConfigVersion { number: 0, hash: first_bytes(&digest) };
+        Self { json, hash: moegate_wire::sign::to_hex(&digest), ..Self::of(config, version) }
+    }
+
+    /// With one that was pushed, its JSON being `text`.
+    fn pushed(config: Config, text: &str, number: u32) -> Self {
+        Self::of(config, ConfigVersion { number, hash: first_bytes(&Sha256::digest(text).into()) })
+    }
+
+    fn of(config: Config, version: ConfigVersion) -> Self {
         let own = [header::CONTENT_LENGTH, header::CONTENT_ENCODING, IDEMPOTENCY_KEY, TAG, SIGNATURE, TIME];
         let mut wanted: Vec<_> = own.into_iter().chain(auth::CREDENTIAL_HEADERS).collect();
         wanted.extend(registry::passed_headers().cloned());
@@ -82,7 +113,8 @@ impl Gateway {
         wanted.extend(Self::cors_headers(&config));
         wanted.dedup();
         let pages = cors::Pages::of(&config);
-        Self { config, wanted_headers: wanted, pages, keys: OnceLock::new() }
+        let (json, hash) = (Cow::Borrowed(""), String::new());
+        Self { config, wanted_headers: wanted, pages, keys: OnceLock::new(), version, json, hash }
     }
 
     /// The one with the compiled-in configuration.
@@ -93,12 +125,26 @@ impl Gateway {
             clippy::expect_used,
             reason = "build.rs wrote it with the same types; a mismatch is found by any test"
         )]
-        GATEWAY.get_or_init(|| Self::new(crate::compiled_config().expect("the compiled-in configuration")))
+        GATEWAY.get_or_init(|| {
+            let config = crate::compiled_config().expect("the compiled-in configuration");
+            Self::deployed(config, crate::COMPILED_CONFIG.into())
+        })
     }
 
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Which configuration it is, as records name it.
+    #[must_use]
+    pub fn version(&self) -> ConfigVersion {
+        self.version
+    }
+
+    /// The SHA-256 of the compiled-in configuration, in hex digits.
+    fn hash(&self) -> &str {
+        &self.hash
     }
 
     /// The request headers that a platform has to bring; further ones are ignored.
@@ -108,8 +154,19 @@ impl Gateway {
     }
 }
 
-/// Serves one request. Nothing is left running when it returns.
-pub async fn handle<P: Platform>(platform: &P, gateway: &Gateway, head: Request<()>) {
+fn first_bytes(digest: &[u8; 32]) -> u32 {
+    let [a, b, c, d, ..] = *digest;
+    u32::from_be_bytes([a, b, c, d])
+}
+
+/// Serves one request, by the configuration that was pushed last, if there is one. Nothing is left running when it returns.
+pub async fn handle<P: Platform>(platform: &P, compiled: &Gateway, head: Request<()>) {
+    let current = pushed::of_request(platform, compiled).await;
+    serve(platform, current.as_deref().unwrap_or(compiled), compiled, head).await;
+    pushed::after_request(platform, compiled).await;
+}
+
+async fn serve<P: Platform>(platform: &P, gateway: &Gateway, compiled: &Gateway, head: Request<()>) {
     match gateway.preflight(&head) {
         Some(Ok(reply)) => return reply::nothing(platform, reply).await,
         Some(Err(error)) => {
@@ -149,6 +206,9 @@ pub async fn handle<P: Platform>(platform: &P, gateway: &Gateway, head: Request<
                 }
                 #[cfg(feature = "fault-injection")]
                 (&Method::GET, "/__panic_in_state") => platform.state(|_| panic!("moegate-fault-injection")),
+                (_, "/config" | "/config/rollback") => {
+                    admin::config::serve(platform, gateway, compiled, &head, &path).await
+                }
                 (_, "/health" | "/openapi.json") => Err(ApiError::method("GET, HEAD")),
                 _ => match admin::serve(platform, gateway, &head, &path).await {
                     Some(result) => result,

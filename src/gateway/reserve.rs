@@ -157,6 +157,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             bound_nanodollars: bound.cost,
             bound_tokens: bound.tokens,
             price: target.price_version(began_ms),
+            config: Some(self.version),
             upstream_cost_nanodollars: None,
             started_ms: began_ms,
             head_after_ms: 0,

@@ -3,10 +3,11 @@
 use super::Gateway;
 use super::authenticate::look_up;
 use super::ledger::{ask, catch_up, tell};
+use super::pushed;
 use super::receipts::{self, Answered};
 use crate::config::{Kind, Origin};
 use crate::ledger::operation::{Amounts, Pending, Settle, Sums};
-use crate::ledger::{Operation, Outcome};
+use crate::ledger::{Operation, Outcome, versions};
 use crate::metering::record::{PREFIX, Record, State, day, relayed_ending};
 use crate::metering::{DAY_MS, HOUR_MS};
 use crate::platform::Platform;
@@ -28,6 +29,11 @@ const EVERY_MS: u64 = 30_000;
 pub async fn upkeep<P: Platform>(platform: &P, gateway: &Gateway, shard: &str) -> bool {
     let overdue = overdue(platform, gateway, shard).await;
     let published = publish(platform, shard).await;
+    // Where there are no alarms, the shard `gateway` has no upkeep of its own.
+    if shard == versions::SHARD || !P::HAS_ALARMS {
+        // What is left to be done is asked of the database.
+        let _left = pushed::publish(platform, None).await;
+    }
     let now_ms = platform.now_ms();
     let keep_ms = u64::from(gateway.config.ledger.keep_days) * DAY_MS;
     let before_id = request_id::make(now_ms.saturating_sub(keep_ms), [0; 10]);

@@ -45,6 +45,12 @@ pub enum Operation {
     Publish,
     /// These have been published.
     Published,
+    /// A new version of the configuration.
+    PushConfig(PushConfig),
+    /// The versions of the configuration, and the text of one.
+    ReadConfig { version: Option<u32> },
+    /// What has to be written for instances, and what has been.
+    PublishConfig(PublishConfig),
 }
 
 /// Room for an attempt.
@@ -198,6 +204,12 @@ pub enum Outcome {
     Published {
         hours: Vec<Sums>,
     },
+    /// Whether the version that was expected was the latest, and which one is by now.
+    Pushed {
+        made: bool,
+        latest: u32,
+    },
+    Configs(Configs),
 }
 
 /// What is left of a hold after a reservation: the limits less everything that is used and reserved.
@@ -280,4 +292,50 @@ pub struct PeriodSums {
     pub busy_us: u64,
     pub idle_us: u64,
     pub cold_us: u64,
+}
+
+/// A configuration that shall hold from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushConfig {
+    /// The version that it replaces: the latest one, or nothing happens.
+    pub expected: u32,
+    /// Its own version follows from that.
+    pub row: ConfigRow,
+    /// JSON.
+    pub config: String,
+}
+
+/// A version of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigRow {
+    pub version: u32,
+    /// When and by whom it was made.
+    pub at_ms: u64,
+    pub who: String,
+    /// What they say of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+    /// The SHA-256 of its text, in hex digits, and of the compiled-in configuration that it was made for.
+    pub hash: String,
+    pub base: String,
+    /// The version whose text it has again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_to: Option<u32>,
+}
+
+/// A writer of what instances read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishConfig {
+    /// The version that it has written, and the one whose writer it is.
+    pub written: Option<u32>,
+    pub own: Option<u32>,
+    /// Whoever wrote a version of before then has come to an end.
+    pub before_ms: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configs {
+    pub rows: Vec<ConfigRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
 }

@@ -10,7 +10,8 @@
 /// - `idempotent`: requests with an idempotency key.
 /// - `released`: attempts that were given up before their reservation came.
 /// - `period`: what instances of our own server say of an hour.
-pub const SCHEMA: [&str; 9] = [
+/// - `config_version`: the configurations that were pushed. `published`: whether instances have been given it or a later one.
+pub const SCHEMA: [&str; 10] = [
     "CREATE TABLE IF NOT EXISTS attempt (id TEXT PRIMARY KEY, estimated INTEGER NOT NULL, key TEXT NOT NULL, \
      tenant TEXT NOT NULL, model TEXT NOT NULL, origin TEXT NOT NULL, route TEXT NOT NULL, user TEXT, tag TEXT, \
      holds TEXT, record TEXT NOT NULL) WITHOUT ROWID",
@@ -32,4 +33,7 @@ pub const SCHEMA: [&str; 9] = [
      busy INTEGER NOT NULL, idle INTEGER NOT NULL, cold INTEGER NOT NULL, \
      PRIMARY KEY (origin, hour, instance)) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS usage_end ON usage (to_ms)",
+    "CREATE TABLE IF NOT EXISTS config_version (version INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, who TEXT NOT NULL, \
+     note TEXT NOT NULL, hash TEXT NOT NULL, base TEXT NOT NULL, back_to INTEGER, published INTEGER NOT NULL, \
+     config TEXT NOT NULL)",
 ];

@@ -4,6 +4,7 @@
 //! - [`record`]: the usage record of an attempt. [`report`]: sums over records; [`query`]: which. [`csv`]: records for tables. [`receipt`]: what our own server signs.
 
 pub mod bound;
+pub mod config_version;
 pub mod csv;
 pub mod limit;
 pub mod query;

@@ -4,6 +4,7 @@
 //! requests lose nothing. What sums need rides in the key's metadata (at most 1,024 bytes on Workers KV), so that
 //! `GET /usage` lists without reading each record.
 
+use super::config_version::ConfigVersion;
 use crate::config::Failure;
 use crate::ledger::operation::Amounts;
 use crate::stream::Seen;
@@ -66,6 +67,9 @@ pub struct Record {
     /// Which price it is counted by.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub price: String,
+    /// Which configuration it was served by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<ConfigVersion>,
     /// What the origin itself says that it cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_cost_nanodollars: Option<Nanodollars>,

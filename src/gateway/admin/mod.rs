@@ -1,7 +1,9 @@
 //! What the operator reads and does: sums, records, and what own servers report.
 //!
 //! - [`usage`]: sums. [`records`]: single requests, and all of a time. [`receipts`]: pushed by own servers.
+//! - [`config`]: the configuration, changed without a deploy.
 
+pub(super) mod config;
 mod receipts;
 mod records;
 mod usage;
