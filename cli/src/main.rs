@@ -1,5 +1,6 @@
 //! The command `moegate`.
 
+mod admin;
 mod check;
 mod decimal;
 mod explain;
