@@ -98,6 +98,10 @@ impl Store {
         Ok(seen.and_then(|(_, value)| value.clone()))
     }
 
+    pub(super) fn latest(&self, key: &str) -> Option<String> {
+        self.values.get(key)?.last()?.1.clone()
+    }
+
     pub(super) fn list(&mut self, prefix: &str, cursor: Option<&str>) -> Result<Page, StoreError> {
         if count_down(&mut self.hazards.failing) {
             return Err(StoreError);

@@ -103,6 +103,17 @@ impl World {
         self.state().store.put(key, value, summary);
     }
 
+    /// Puts a value into the store, as somebody else would.
+    pub fn set_value(&self, key: &str, value: &str) {
+        self.with_store(|store, clock| store.set(clock, key, Some(value)));
+    }
+
+    /// The value that was stored last under a key.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<String> {
+        self.state().store.latest(key)
+    }
+
     /// Whether the platform's provider of secrets answers. It does at first.
     pub fn lose_secrets(&self, unavailable: bool) {
         self.state().secrets_unavailable = unavailable;

@@ -12,7 +12,8 @@ use std::ops::Deref;
 
 pub use contract::in_process::{NOW_MS, body, code as status, post, streamed, with_key};
 
-const CONFIG: &str = r#"
+/// The usual configuration.
+pub const CONFIG: &str = r#"
 [[origins]]
 name = "far"
 kind = "openai"
@@ -109,6 +110,11 @@ impl Setting {
             let name = "name = \"app\"\n";
             config.replacen(name, &format!("{name}limits = {limits}\n"), 1) + more
         })
+    }
+
+    #[must_use]
+    pub fn into_inner(self) -> InProcess {
+        self.0
     }
 
     /// Each with a length: without one it takes all the room that there is for bodies.
