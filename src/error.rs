@@ -265,48 +265,6 @@ impl ApiError {
         Self::new(404, "invalid_request_error", "unknown_request", text)
     }
 
-    /// 400: a configuration that is pushed cannot be used; `path` is the first place where something is wrong.
-    #[must_use]
-    pub fn config_refused(path: String, problems: &str) -> Self {
-        let message = format!("nothing is changed, since this configuration cannot be used: {problems}");
-        let error = Self::new(400, "invalid_request_error", "invalid_config", message);
-        Self { param: Some(Cow::Owned(path)), ..error }
-    }
-
-    /// 413: it is larger than what is stored for instances.
-    #[must_use]
-    pub fn config_too_large() -> Self {
-        let text = "a configuration that is pushed has less than 1 MB, which stores take as one value: deploy it instead";
-        Self::new(413, "invalid_request_error", "config_too_large", text)
-    }
-
-    /// 409: somebody else has changed the configuration meanwhile.
-    #[must_use]
-    pub fn config_changed(expected: u32, latest: u32) -> Self {
-        let message = format!(
-            "nothing is changed, since the latest version of the configuration is {latest}, not {expected}: see what it has with `moegate config diff`, and push again on top of it (`if_version` {latest})"
-        );
-        Self::new(409, "invalid_request_error", "config_changed", message)
-    }
-
-    /// 404: it is not kept.
-    #[must_use]
-    pub fn unknown_config_version(version: u32, kept: u32) -> Self {
-        let message = format!(
-            "there is no version {version} of the configuration; the last {kept} are kept, and `GET /config` lists them"
-        );
-        Self::new(404, "invalid_request_error", "unknown_version", message)
-    }
-
-    /// 503: it holds, but instances cannot be given it yet.
-    #[must_use]
-    pub fn config_not_published(version: u32) -> Self {
-        let message = format!(
-            "the configuration is kept as version {version}, but the store where instances find it did not take it: the gateway tries again by itself, and the same push sent again does so at once"
-        );
-        Self { retry_after_s: Some(1), ..Self::new(503, "overloaded", "config_not_published", message) }
-    }
-
     /// 503: nobody can tell whether the key is good.
     #[must_use]
     pub fn secrets_unavailable() -> Self {

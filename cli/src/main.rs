@@ -2,6 +2,7 @@
 
 mod admin;
 mod check;
+mod config;
 mod decimal;
 mod explain;
 mod import;
@@ -64,6 +65,19 @@ Commands:
       --json          print JSON
   keys new          make a client key: the key for its holder, the hash for the gateway
       --name NAME     the name that usage records will show (default: app)
+  config push FILE --url URL
+                    have a running gateway serve by that configuration, without a deploy: routes, keys, tenants, limits and
+                    prices may differ from what is deployed; exit 2: it cannot be used, or the gateway did not take it. The
+                    admin key comes from the environment variable MOEGATE_ADMIN_KEY
+      --note TEXT     why, for who reads the list of versions
+      --if-version N  only if N is the latest version (default: the one that is read just before)
+      --platform P    by the rules of workers, spin or spin-hosted too
+  config diff FILE --url URL
+                    print what is different from what runs, by path; exit 0: nothing, 1: something, 2: that cannot be told
+  config rollback [VERSION] --url URL
+                    have an earlier version hold again (default: the one before the latest; 0: what is deployed)
+  config show [VERSION] --url URL
+                    print what holds and the versions before it, or the JSON of one
   schema            print the JSON Schema of moegate.toml
   reference         print the configuration's reference page
   openapi           print the OpenAPI document that the gateway serves
@@ -76,6 +90,7 @@ enum Command {
     Import(Import),
     Reconcile(Reconcile),
     Plan(Box<Plan>),
+    Config(config::Command),
     NewKey { name: String },
     Schema,
     Reference,
@@ -100,6 +115,7 @@ fn main() -> ExitCode {
         }),
         Command::Reconcile(what) => return finish(reconcile::run(&what)),
         Command::Plan(what) => return finish(plan::run(&what)),
+        Command::Config(what) => return finish(config::run(&what)),
         Command::NewKey { name } => new_key(&name),
         Command::Schema => print(&authoring::schema()),
         Command::Reference => print(&authoring::reference()),
@@ -146,6 +162,9 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
                 return Ok(
                     plan::parse(&mut arguments)?.map_or(Command::Help, |plan| Command::Plan(Box::new(plan)))
                 );
+            }
+            Value(word) if words.is_empty() && word == "config" => {
+                return Ok(config::parse(&mut arguments)?.map_or(Command::Help, Command::Config));
             }
             Value(word) => words.push(word.string()?),
             Short('h') | Long("help") => return Ok(Command::Help),

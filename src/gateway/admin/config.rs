@@ -3,7 +3,8 @@
 use super::super::ledger::ask;
 use super::super::stream::Watch;
 use super::super::{Gateway, authenticate, pushed, reply};
-use crate::config::{LedgerStore, Problem};
+use super::config_errors as errors;
+use crate::config::LedgerStore;
 use crate::error::ApiError;
 use crate::ledger::operation::{ConfigRow, Configs, PushConfig};
 use crate::ledger::{Operation, Outcome, versions};
@@ -76,7 +77,7 @@ async fn text_of<P: Platform>(platform: &P, compiled: &Gateway, version: u32) ->
         return Ok(compiled.json.clone().into_owned());
     }
     let config = versions(platform, Some(version)).await?.config;
-    config.ok_or_else(|| ApiError::unknown_config_version(version, versions::KEPT))
+    config.ok_or_else(|| errors::unknown(version))
 }
 
 async fn read<P: Platform>(
@@ -111,7 +112,7 @@ async fn write<P: Platform>(platform: &P, compiled: &Gateway, is_rollback: bool)
     let read = Watch::new(platform).run_unattended(platform.read_body(LARGEST), until_ms).await;
     let body = match read {
         Some(Ok(body)) => body,
-        Some(Err(BodyError::TooLarge)) => return Err(ApiError::config_too_large()),
+        Some(Err(BodyError::TooLarge)) => return Err(errors::too_large()),
         _ => return Err(ApiError::body_timeout()),
     };
     let refused = |text: &str| Err(ApiError::invalid("invalid_config", None, text.to_owned()));
@@ -128,7 +129,7 @@ async fn write<P: Platform>(platform: &P, compiled: &Gateway, is_rollback: bool)
         (false, ..) => return refused("the body has to have `if_version` and `config`"),
         (true, ..) => return refused("the body has to have `if_version` and `version`"),
     };
-    let config = pushed::checked(compiled, &text).map_err(|problems| not_taken(&problems))?;
+    let config = pushed::checked(compiled, &text).map_err(|problems| errors::refused(&problems))?;
     let hash = sign::to_hex(&Sha256::digest(&text));
     let row = ConfigRow {
         version: 0,
@@ -144,19 +145,14 @@ async fn write<P: Platform>(platform: &P, compiled: &Gateway, is_rollback: bool)
     let version = match ask(platform, versions::SHARD, &operation).await {
         Ok(Outcome::Pushed { made: true, latest }) => latest,
         Ok(Outcome::Pushed { latest, .. }) => {
-            return Err(ApiError::config_changed(push.if_version, latest));
+            return Err(errors::changed(push.if_version, latest));
         }
         _ => return Err(ApiError::ledger_unavailable()),
     };
     if pushed::publish(platform, Some(version)).await.is_err() {
-        return Err(ApiError::config_not_published(version));
+        return Err(errors::not_published(version));
     }
     let gateway = Gateway::pushed(config, &text, version);
     platform.state(|state| state.current.take_up(gateway));
     Ok(format!("{{\"version\":{version},\"hash\":\"{hash}\"}}"))
-}
-
-fn not_taken(problems: &[Problem]) -> ApiError {
-    let path = problems.first().map(|problem| problem.path.clone()).unwrap_or_default();
-    ApiError::config_refused(path, &pushed::listed(problems))
 }

@@ -4,6 +4,7 @@
 //! - [`config`]: the configuration, changed without a deploy.
 
 pub(super) mod config;
+mod config_errors;
 mod receipts;
 mod records;
 mod usage;
