@@ -12,6 +12,7 @@ mod leaving;
 mod odd_events;
 mod odd_streams;
 mod pump;
+mod pushed;
 mod refusals;
 mod relay;
 mod secrets;
@@ -39,6 +40,7 @@ pub fn all() -> Vec<(&'static str, &'static [Behaviour])> {
         ("Events in other forms", odd_events::ALL),
         ("Counts in other places and relations", counts::ALL),
         ("Endings and money", endings::ALL),
+        ("Changed without a deploy", pushed::ALL),
         ("Without a ledger", key_value::ALL),
         ("The account", usage::ALL),
     ]
