@@ -1,6 +1,8 @@
 //! The gateway's own pages.
 
-use crate::table::{Api, Endpoint, JSON, Key, Kind, Object, count, map, object, text, words};
+use crate::table::{
+    Api, Body, Endpoint, JSON, Key, Kind, Object, count, flag, list, map, object, text, words,
+};
 
 pub const ENDPOINTS: &[Endpoint] = &[
     page("/usage", "getUsage", "What was used, summed.", Key::Admin, &USAGE),
@@ -12,6 +14,15 @@ pub const ENDPOINTS: &[Endpoint] = &[
         &EXPORT,
     ),
     page("/requests/{id}", "getRequest", "The rows of one request.", Key::Admin, &REQUEST),
+    page(
+        "/config",
+        "getConfig",
+        "Which configuration holds, and the versions before it.",
+        Key::Admin,
+        &CONFIG,
+    ),
+    change("put", "/config", "pushConfig", "Has a configuration hold, without a deploy.", &PUSH),
+    change("post", "/config/rollback", "rollBackConfig", "Has an earlier version hold again.", &ROLLBACK),
     page("/health", "getHealth", "Whether the gateway answers.", Key::None, &HEALTH),
     page("/openapi.json", "getOpenApi", "This document.", Key::None, &DOCUMENT),
 ];
@@ -25,6 +36,18 @@ const fn page(
 ) -> Endpoint {
     let Answer { query, answers } = *answer;
     Endpoint { method: "get", path, id, summary, api: Api::OpenAi, key, query, request: None, answers }
+}
+
+const fn change(
+    method: &'static str,
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    object: &'static Object,
+) -> Endpoint {
+    let request = Some(Body { media_type: JSON, object, examples: &[], is_read: true });
+    let answers = &[(JSON, Kind::Object(&MADE))];
+    Endpoint { method, path, id, summary, api: Api::OpenAi, key: Key::Admin, query: &[], request, answers }
 }
 
 #[derive(Clone, Copy)]
@@ -54,11 +77,47 @@ const EXPORT: Answer = Answer {
 
 const REQUEST: Answer = Answer { query: &[], answers: &[(JSON, Kind::Map)] };
 
+const CONFIG: Answer = Answer {
+    query: &[count("version", "The JSON of that version instead; 0 is the compiled-in one.")],
+    answers: &[(JSON, Kind::Either(&[Kind::Object(&STATE), Kind::Map]))],
+};
+
 const HEALTH: Answer = Answer { query: &[], answers: &[(JSON, Kind::Object(&STATUS))] };
 
 const DOCUMENT: Answer = Answer { query: &[], answers: &[(JSON, Kind::Map)] };
 
 const STATUS: Object = Object { name: "Health", members: &[words("status", &["ok"], "").needed()] };
+
+const IF_VERSION: crate::table::Member =
+    count("if_version", "The latest version: 409 if there is a later one.").needed();
+const NOTE: crate::table::Member = text("note", "Why, in at most 500 bytes.");
+
+const PUSH: Object = Object {
+    name: "",
+    members: &[IF_VERSION, NOTE, map("config", "As moegate.toml, in JSON; less than 1 MB.").needed()],
+};
+
+const ROLLBACK: Object = Object {
+    name: "",
+    members: &[IF_VERSION, NOTE, count("version", "Which one; 0 is the compiled-in one.").needed()],
+};
+
+const MADE: Object =
+    Object { name: "ConfigMade", members: &[count("version", "").needed(), text("hash", "").needed()] };
+
+const STATE: Object = Object {
+    name: "ConfigState",
+    members: &[
+        count("version", "The latest; 0 where nothing was pushed.").needed(),
+        text("hash", "The SHA-256 of its JSON.").needed(),
+        text("base", "That of the compiled-in configuration that it was pushed against.").needed(),
+        count("since_ms", "Unix milliseconds.").needed(),
+        text("deployed", "The SHA-256 of the compiled-in configuration's JSON.").needed(),
+        flag("applies", "Whether `base` is `deployed`: otherwise the compiled-in one holds.").needed(),
+        text("running", "What the instance that answers serves by, as in rows.").needed(),
+        list("versions", &Kind::Map, "The last 50, the latest first.").needed(),
+    ],
+};
 
 const REPORT: Object = Object {
     name: "UsageReport",
