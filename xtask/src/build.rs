@@ -49,28 +49,7 @@ pub(crate) struct Variant<'a> {
     pub(crate) config: Option<&'a str>,
     /// The gateway package's features.
     pub(crate) features: Option<&'a str>,
-    /// How much is optimised.
-    pub(crate) profile: Profile,
     pub(crate) quiet: bool,
-}
-
-/// A profile of the workspace's for wasm.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Profile {
-    /// As it ships.
-    #[default]
-    Shipped,
-    /// Without optimisation over the whole program, which takes a minute for each configuration.
-    Quick,
-}
-
-impl Profile {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Shipped => "wasm",
-            Self::Quick => "wasm-quick",
-        }
-    }
 }
 
 /// Builds the Worker into `OUT`: its scripts (the entry is `entry.js`), and what wasm-bindgen makes, `moegate.js`, `moegate_bg.wasm` and
@@ -136,9 +115,8 @@ fn fits_manifest(config: &Path) -> Result<()> {
 /// The gateway for a target: a module for Workers, a component for Spin. `MOEGATE_CONFIG` goes through to the package's build script.
 fn module(setup: &Setup, variant: &Variant<'_>, target: &str) -> Result<Vec<u8>> {
     let wasm = setup.wasm()?;
-    let profile = variant.profile.name();
     let mut command = wasm.cargo("build");
-    command.args(["--package", "moegate", "--lib", "--profile", profile, "--target", target]);
+    command.args(["--package", "moegate", "--lib", "--profile", "wasm", "--target", target]);
     if let Some(features) = variant.features {
         command.args(["--features", features]);
     }
@@ -149,7 +127,7 @@ fn module(setup: &Setup, variant: &Variant<'_>, target: &str) -> Result<Vec<u8>>
         command.arg("--quiet");
     }
     run_attached("cargo build of the gateway for wasm", command)?;
-    let built = wasm.target_dir().join(target).join(profile).join("moegate.wasm");
+    let built = wasm.target_dir().join(target).join("wasm/moegate.wasm");
     fs::read(&built).at("read", &built)
 }
 

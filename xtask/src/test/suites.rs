@@ -99,7 +99,6 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
 const CONTRACT: build::Variant<'_> = build::Variant {
     config: Some("tests/contract/moegate.toml"),
     features: Some("fault-injection"),
-    profile: build::Profile::Shipped,
     quiet: true,
 };
 
@@ -147,7 +146,6 @@ fn contract(setup: &Setup) -> Result<Vec<Check>> {
 const FAULTS: build::Variant<'_> = build::Variant {
     config: Some("tests/contract/faults/moegate.toml"),
     features: Some("fault-injection"),
-    profile: build::Profile::Quick,
     quiet: true,
 };
 
@@ -194,7 +192,6 @@ fn clients(setup: &Setup) -> Result<Vec<Check>> {
 const LEDGER: build::Variant<'_> = build::Variant {
     config: Some("tests/ledger/moegate.toml"),
     features: Some("fault-injection"),
-    profile: build::Profile::Quick,
     quiet: true,
 };
 
@@ -213,12 +210,8 @@ fn ledger(setup: &Setup) -> Result<Vec<Check>> {
     ])
 }
 
-const DIALECTS: build::Variant<'_> = build::Variant {
-    config: Some("tests/dialects/moegate.toml"),
-    features: None,
-    profile: build::Profile::Quick,
-    quiet: true,
-};
+const DIALECTS: build::Variant<'_> =
+    build::Variant { config: Some("tests/dialects/moegate.toml"), features: None, quiet: true };
 
 fn dialects(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
