@@ -10,6 +10,7 @@
 //! - [`reserve`]: room in the ledger, before an attempt is sent; [`ledger`]: asking it.
 //! - [`settle`]: records; [`receipts`]: asking our own servers. [`breaker_sync`]: what instances tell each other.
 //! - [`upkeep`]: what the ledger needs beside the requests.
+//! - [`publish_keys`]: keys made at run time, from the ledger to the store.
 //! - [`pages`]: what the gateway answers by itself. [`admin`]: what the operator reads and does.
 
 mod access_token;
@@ -28,6 +29,7 @@ mod ledger;
 mod outcome;
 mod overrides;
 mod pages;
+mod publish_keys;
 mod receipts;
 mod receive;
 mod reply;

@@ -45,6 +45,8 @@ pub enum Operation {
     Publish,
     /// These have been published.
     Published,
+    /// Keys made at run time.
+    Keys(super::keys::KeyOperation),
 }
 
 /// Room for an attempt.
@@ -198,6 +200,7 @@ pub enum Outcome {
     Published {
         hours: Vec<Sums>,
     },
+    Keys(super::keys::KeyOutcome),
 }
 
 /// What is left of a hold after a reservation: the limits less everything that is used and reserved.
