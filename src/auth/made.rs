@@ -6,7 +6,7 @@ use crate::error::ApiError;
 use crate::ledger::made_key::{Hash, MadeKey};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// How long an instance goes by what it has read, in milliseconds. What is changed is seen within this and the minute or so
 /// that the store itself takes.
@@ -86,17 +86,17 @@ pub fn has_form(token: &str) -> bool {
 
 /// What an instance has read of late, of keys that there are not too.
 #[derive(Debug, Default)]
-pub struct NoteCache(HashMap<KeyDigest, (u64, Option<Rc<Note>>)>);
+pub struct NoteCache(HashMap<KeyDigest, (u64, Option<Arc<Note>>)>);
 
 impl NoteCache {
     /// `None`: nothing is known, or not any more.
     #[must_use]
-    pub fn get(&self, digest: &KeyDigest, now_ms: u64) -> Option<Option<Rc<Note>>> {
+    pub fn get(&self, digest: &KeyDigest, now_ms: u64) -> Option<Option<Arc<Note>>> {
         self.0.get(digest).filter(|(until_ms, _)| now_ms < *until_ms).map(|(_, note)| note.clone())
     }
 
     /// What was found by a look-up that began at `asked_ms`.
-    pub fn insert(&mut self, digest: KeyDigest, note: Option<Rc<Note>>, asked_ms: u64) {
+    pub fn insert(&mut self, digest: KeyDigest, note: Option<Arc<Note>>, asked_ms: u64) {
         if self.0.len() >= MOST_ENTRIES {
             // Unknown keys are whatever anybody sends: they go first.
             self.0.retain(|_, (until_ms, note)| note.is_some() && asked_ms < *until_ms);
@@ -171,7 +171,7 @@ mod tests {
     fn the_cache_is_fresh_and_bounded() {
         let digest = |number: u64| super::super::digest(&number.to_string());
         let mut cache = NoteCache::default();
-        cache.insert(digest(0), Some(Rc::new(note("a"))), 1_000);
+        cache.insert(digest(0), Some(Arc::new(note("a"))), 1_000);
         cache.insert(digest(1), None, 1_000);
         let found = |cache: &NoteCache, number, ms| cache.get(&digest(number), ms).map(|note| note.is_some());
         assert_eq!(found(&cache, 0, 30_999), Some(true));

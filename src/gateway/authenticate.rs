@@ -11,7 +11,7 @@ use crate::routing;
 use crate::secret::Secrets;
 use http::Request;
 use std::ops::Deref;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// How long the store may take for a key, in milliseconds.
 const LOAD_MS: u64 = 5_000;
@@ -21,7 +21,7 @@ const LOAD_MS: u64 = 5_000;
 pub(super) enum Caller<'g> {
     Configured(&'g Key),
     /// Made at run time, with the configured key, or with the admin key.
-    Made(Rc<Note>, Option<&'g Key>),
+    Made(Arc<Note>, Option<&'g Key>),
 }
 
 impl Deref for Caller<'_> {
@@ -94,7 +94,7 @@ pub(super) async fn client<'g, P: Platform>(
 }
 
 /// What this instance or the store knows of a key made at run time.
-async fn note<P: Platform>(platform: &P, digest: KeyDigest) -> Result<Option<Rc<Note>>, ApiError> {
+async fn note<P: Platform>(platform: &P, digest: KeyDigest) -> Result<Option<Arc<Note>>, ApiError> {
     let asked_ms = platform.now_ms();
     if let Some(known) = platform.state(|state| state.made_keys.get(&digest, asked_ms)) {
         return Ok(known);
@@ -106,7 +106,7 @@ async fn note<P: Platform>(platform: &P, digest: KeyDigest) -> Result<Option<Rc<
     };
     let note = match found.map(|text| serde_json::from_str::<Note>(&text)) {
         None => None,
-        Some(Ok(note)) => Some(Rc::new(note)),
+        Some(Ok(note)) => Some(Arc::new(note)),
         Some(Err(error)) => {
             platform.log(&format!("the store's {key} is of no version that this one reads: {error}")).await;
             return Err(ApiError::keys_unavailable());
