@@ -102,3 +102,28 @@ fn what_is_changed() {
     assert_eq!(overlap(r#"{"overlap":0}"#).unwrap(), 0);
     assert!(overlap(r#"{"overlap":9999999}"#).is_err() && overlap(r#"{"ttl":1}"#).is_err());
 }
+
+/// The OpenAPI document's examples have every member of its tables between them, and are taken.
+#[test]
+fn what_is_documented_is_read() {
+    let config = Config {
+        routes: serde_json::from_value(serde_json::json!([{"model": "m", "origin": "o"}])).unwrap(),
+        ..config()
+    };
+    for own in moegate_openapi::keys::ENDPOINTS {
+        let Some(request) = own.request else { continue };
+        for member in request.object.members {
+            let name = format!("\"{}\":", member.name);
+            assert!(request.examples.iter().any(|example| example.contains(&name)), "{}: {name}", own.id);
+        }
+        for example in request.examples {
+            let body = KeyBody::parse(example.as_bytes()).unwrap();
+            let taken = match own.id {
+                "makeKey" => body.into_key(&config, None, 10_000).map(drop),
+                "limitKey" => body.into_limits(&config, None, 10_000).map(drop),
+                _ => body.into_overlap_ms().map(drop),
+            };
+            assert_eq!(taken, Ok(()), "{example}");
+        }
+    }
+}

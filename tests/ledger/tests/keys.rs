@@ -15,7 +15,7 @@ const MINUTE_MS: u64 = 60_000;
 const SEEN_MS: u64 = 2 * MINUTE_MS;
 
 fn answering() -> Responder {
-    own(json(200, answer_text()).into(), Receipts::Signed(Ending::Complete))
+    own(json(200, answer_text()), Receipts::Signed(Ending::Complete))
 }
 
 /// With the key `tenant` (of the tenant `someone`) as a maker, with these limits of its own.

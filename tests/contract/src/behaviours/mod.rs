@@ -8,6 +8,7 @@ mod endings;
 mod faults;
 mod foreign_errors;
 mod key_value;
+mod keys;
 mod leaving;
 mod odd_events;
 mod odd_streams;
@@ -39,6 +40,7 @@ pub fn all() -> Vec<(&'static str, &'static [Behaviour])> {
         ("Events in other forms", odd_events::ALL),
         ("Counts in other places and relations", counts::ALL),
         ("Endings and money", endings::ALL),
+        ("Keys made at run time", keys::ALL),
         ("Without a ledger", key_value::ALL),
         ("The account", usage::ALL),
     ]
