@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Day, ErrorDetail, Key, Limit, Problem};
 use crate::error::ApiError;
+use crate::ledger::made_key::{Change, Models};
 use crate::metering::{DAY_MS, HOUR_MS};
 use crate::routing;
 use serde::{Deserialize, Deserializer};
@@ -88,17 +89,16 @@ impl KeyBody {
         Ok((key, expires_ms))
     }
 
-    /// What is changed of a key: limits, models (`Some(None)`: all), expiry (0: never).
+    /// What is changed of a key.
     ///
     /// # Errors
     /// As for [`Self::into_key`].
-    #[expect(clippy::type_complexity, reason = "three members of a request, each there or not")]
-    pub(super) fn into_limits(
+    pub(super) fn into_change(
         self,
         config: &Config,
         maker: Option<&Key>,
         now_ms: u64,
-    ) -> Result<(Option<Vec<Limit>>, Option<Option<Vec<String>>>, Option<u64>), ApiError> {
+    ) -> Result<Change, ApiError> {
         let expires_ms = self.expires_ms(now_ms)?;
         for (name, is_there) in [
             ("name", self.name.is_some()),
@@ -130,7 +130,8 @@ impl KeyBody {
             weaken(&mut key, maker)?;
         }
         check(config, &key)?;
-        Ok((self.limits, self.models, expires_ms))
+        let models = self.models.map(|models| models.map_or(Models::All, Models::These));
+        Ok(Change::Limit { limits: self.limits, models, expires_ms })
     }
 
     /// For how long the secrets before stay good, in milliseconds.

@@ -83,11 +83,12 @@ fn a_key_is_weaker_than_its_maker() {
 fn what_is_changed() {
     let maker = key(serde_json::json!({"name": "maker", "models": ["a"], "makes_keys": true}));
     let limits = |body: &str| {
-        KeyBody::parse(body.as_bytes()).and_then(|body| body.into_limits(&config(), Some(&maker), 10_000))
+        KeyBody::parse(body.as_bytes()).and_then(|body| body.into_change(&config(), Some(&maker), 10_000))
     };
-    assert_eq!(limits(r#"{"models":null}"#).unwrap(), (None, Some(None), None));
-    assert_eq!(limits(r#"{"expires_at":null}"#).unwrap(), (None, None, Some(0)));
-    assert_eq!(limits(r#"{"ttl":1,"limits":[]}"#).unwrap(), (Some(vec![]), None, Some(11_000)));
+    let change = |limits, models, expires_ms| Change::Limit { limits, models, expires_ms };
+    assert_eq!(limits(r#"{"models":null}"#), Ok(change(None, Some(Models::All), None)));
+    assert_eq!(limits(r#"{"expires_at":null}"#), Ok(change(None, None, Some(0))));
+    assert_eq!(limits(r#"{"ttl":1,"limits":[]}"#), Ok(change(Some(vec![]), None, Some(11_000))));
     for (body, status) in [
         ("", 400),
         ("{}", 400),
@@ -120,7 +121,7 @@ fn what_is_documented_is_read() {
             let body = KeyBody::parse(example.as_bytes()).unwrap();
             let taken = match own.id {
                 "makeKey" => body.into_key(&config, None, 10_000).map(drop),
-                "limitKey" => body.into_limits(&config, None, 10_000).map(drop),
+                "limitKey" => body.into_change(&config, None, 10_000).map(drop),
                 _ => body.into_overlap_ms().map(drop),
             };
             assert_eq!(taken, Ok(()), "{example}");

@@ -8,7 +8,7 @@ use crate::config::key::NewKey;
 use crate::config::{Key, LedgerStore};
 use crate::error::{ApiError, shown_name};
 use crate::ledger::keys::{AuditRow, KeyOperation, KeyOutcome};
-use crate::ledger::made_key::{Change, KeyChange, KeyRefusal, MadeKey, Models};
+use crate::ledger::made_key::{Change, KeyChange, KeyRefusal, MadeKey};
 use crate::metering::query::{Query, encode_cursor};
 use crate::platform::{BodyError, Platform};
 use crate::request_id;
@@ -105,10 +105,8 @@ async fn limit<P: Platform>(
     maker: Option<&Key>,
     name: &str,
 ) -> Result<String, ApiError> {
-    let body = body(platform).await?;
-    let (limits, models, expires_ms) = body.into_limits(&gateway.config, maker, platform.now_ms())?;
-    let models = models.map(|models| models.map_or(Models::All, Models::These));
-    let row = change(platform, maker, name, Change::Limit { limits, models, expires_ms }).await?;
+    let what = body(platform).await?.into_change(&gateway.config, maker, platform.now_ms())?;
+    let row = change(platform, maker, name, what).await?;
     publish(platform, name, None).await?;
     Ok(shown(&row, None))
 }
