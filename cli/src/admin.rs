@@ -57,10 +57,10 @@ impl Gateway {
     ///
     /// # Errors
     /// The gateway cannot be reached, or refuses: what it says of that.
-    pub(crate) fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
+    pub(crate) fn call(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
         let told = |error: &dyn std::fmt::Display| format!("{method} {}{path}: {error}", self.url);
         let body = body.map(Value::to_string).unwrap_or_default();
-        let mut request = Request::builder().method(&method).uri(format!("{}{path}", self.url));
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
         request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.key));
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
@@ -176,7 +176,7 @@ mod tests {
             let (url, server) = answering(answer);
             let gateway = Gateway::with_key(&url, "mg-admin".to_owned()).unwrap();
             let method = if body.is_some() { Method::POST } else { Method::GET };
-            match (gateway.call(method, "/keys", body.as_ref()), expected) {
+            match (gateway.call(&method, "/keys", body.as_ref()), expected) {
                 (Ok(value), Ok(text)) => assert_eq!(value.to_string(), text),
                 (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
                 (got, expected) => panic!("{got:?}, not {expected:?}"),

@@ -226,7 +226,7 @@ pub(crate) fn run(keys: &Keys) -> Result<String, String> {
             Ok(if *json { lines(&rows) } else { text::changes(&rows) })
         }
         What::Change { method, path, body } => {
-            let answer = gateway.call(method.clone(), path, body.as_ref())?;
+            let answer = gateway.call(method, path, body.as_ref())?;
             Ok(if *json { format!("{answer}\n") } else { text::changed(&answer) })
         }
     }
@@ -237,7 +237,7 @@ fn pages(gateway: &Gateway, path: &str, list: &str) -> Result<Vec<Json>, String>
     let mut rows = Vec::new();
     let mut cursor = String::new();
     loop {
-        let page = gateway.call(Method::GET, &format!("{path}{cursor}"), None)?;
+        let page = gateway.call(&Method::GET, &format!("{path}{cursor}"), None)?;
         rows.extend(page[list].as_array().into_iter().flatten().cloned());
         match page["next_cursor"].as_str() {
             Some(next) => cursor = format!("?cursor={next}"),
