@@ -216,9 +216,13 @@ pub struct Key {
     /// for one without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors: Option<ErrorDetail>,
-    /// What may be used with this key.
+    /// What may be used with this key, and with the keys that are made with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
+    /// Whether keys may be made with this key while the gateway runs (`POST /keys`): for its tenant and its models, within its
+    /// limits, for as long as it stands here itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub makes_keys: bool,
 }
 
 /// How much an answer tells of what went wrong at an origin.
@@ -292,6 +296,9 @@ impl Admin {
 }
 
 impl Key {
+    /// Who the admin key is where it stands who made a key.
+    pub const ADMIN: &str = "admin";
+
     /// The tenant it belongs to; a key without one is a tenant of its own, of its name.
     #[must_use]
     pub fn tenant_or_name(&self) -> &str {

@@ -30,6 +30,8 @@ pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) echo: Option<Rc<str>>,
     pub(super) route: &'a Route,
     pub(super) key: &'a Key,
+    /// That it was made with, where its limits hold too.
+    pub(super) maker: Option<&'a Key>,
     pub(super) allowed: Allowed<'a>,
     pub(super) id: String,
     pub(super) started_ms: u64,

@@ -50,7 +50,8 @@ async fn pipeline<P: Platform>(
     let allowed = gateway.allowed(head);
 
     // Authenticate.
-    let key = authenticate::client(platform, gateway, head).await?;
+    let caller = authenticate::client(platform, gateway, head).await?;
+    let key = &*caller;
     request_id::mark(id, key.tenant_or_name());
 
     // Admit.
@@ -59,7 +60,7 @@ async fn pipeline<P: Platform>(
     let request = dialect.parse_as(&call, content_type, &body.bytes)?;
     overrides::refuse(&body.bytes)?;
     let facts = request.facts().clone();
-    let route = routing::find(config, key, &facts.model)?;
+    let route = caller.route(config, &facts.model)?;
     let window_s = config.gateway.idempotency_s;
     let idempotency_key = head.headers().get(IDEMPOTENCY_KEY).filter(|_| window_s > 0);
     let shard = tenant_shard(key.tenant_or_name());
@@ -113,6 +114,7 @@ async fn pipeline<P: Platform>(
         echo: request.echo().map(Into::into),
         route,
         key,
+        maker: caller.maker(),
         allowed,
         id: id.to_owned(),
         started_ms,

@@ -11,6 +11,7 @@
 //! - [`settle`]: records; [`receipts`]: asking our own servers. [`breaker_sync`]: what instances tell each other.
 //! - [`upkeep`]: what the ledger needs beside the requests.
 //! - [`pushed`]: the configuration that was changed without a deploy.
+//! - [`publish_keys`]: keys made at run time, from the ledger to the store.
 //! - [`pages`]: what the gateway answers by itself. [`admin`]: what the operator reads and does.
 
 mod access_token;
@@ -29,6 +30,7 @@ mod ledger;
 mod outcome;
 mod overrides;
 mod pages;
+mod publish_keys;
 mod pushed;
 mod receipts;
 mod receive;

@@ -102,7 +102,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         let bound = Bound::of(self.facts.size, target);
         let price = target.price_at(now_ms);
         let amounts = bound.amounts(&price, number == 1);
-        let scopes = limit::of_attempt(self.config, self.key, target, now_ms);
+        let scopes = limit::of_attempt(self.config, self.key, self.maker, target, now_ms);
         let mut shards =
             vec![Shard { name: limit::tenant_shard(self.key.tenant_or_name()), holds: Vec::new() }];
         for ScopeHolds { shard, holds, .. } in &scopes {
@@ -264,10 +264,14 @@ impl Plan {
             for (from, scope) in self.scopes_of(shard) {
                 // None where the reservation had been made before: its answer was lost.
                 let Some(left) = left.get(from..from + scope.holds.len()) else { continue };
-                if matches!(scope.scope, Scope::Key | Scope::Tenant) {
+                if matches!(scope.scope, Scope::Key | Scope::Maker | Scope::Tenant) {
                     scopes.push((scope, left));
                     for (scope, window, percent) in limit::soft_marks(scope, left) {
-                        let whose = if scope == Scope::Key { "key" } else { "tenant" };
+                        let whose = match scope {
+                            Scope::Key => "key",
+                            Scope::Maker => "maker",
+                            _ => "tenant",
+                        };
                         budgets.push(format!("{whose};per={};used={percent}", window.name()));
                     }
                 }

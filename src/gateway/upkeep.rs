@@ -3,8 +3,8 @@
 use super::Gateway;
 use super::authenticate::look_up;
 use super::ledger::{ask, catch_up, tell};
-use super::pushed;
 use super::receipts::{self, Answered};
+use super::{publish_keys, pushed};
 use crate::config::{Kind, Origin};
 use crate::ledger::operation::{Amounts, Pending, Settle, Sums};
 use crate::ledger::{Operation, Outcome, versions};
@@ -33,6 +33,7 @@ pub async fn upkeep<P: Platform>(platform: &P, gateway: &Gateway, shard: &str) -
     if shard == versions::SHARD || !P::HAS_ALARMS {
         // What is left to be done is asked of the database.
         let _left = pushed::publish(platform, None).await;
+        publish_keys::publish_rest(platform).await;
     }
     let now_ms = platform.now_ms();
     let keep_ms = u64::from(gateway.config.ledger.keep_days) * DAY_MS;

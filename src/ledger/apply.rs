@@ -2,7 +2,7 @@
 
 use super::operation::{Operation, Outcome};
 use super::sql::{Sql, SqlError};
-use super::{claim, read, reserve, settle, upkeep, versions};
+use super::{claim, keys, read, reserve, settle, upkeep, versions};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -48,6 +48,7 @@ async fn one<S: Sql>(sql: &S, operation: Operation) -> Result<Outcome, SqlError>
         Operation::PushConfig(push) => versions::push(sql, push).await,
         Operation::ReadConfig { version } => versions::read(sql, version).await,
         Operation::PublishConfig(publish) => versions::publish(sql, &publish).await,
+        Operation::Keys(operation) => keys::keys(sql, operation).await,
     }
 }
 

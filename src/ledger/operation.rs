@@ -51,6 +51,8 @@ pub enum Operation {
     ReadConfig { version: Option<u32> },
     /// What has to be written for instances, and what has been.
     PublishConfig(PublishConfig),
+    /// Keys made at run time.
+    Keys(super::keys::KeyOperation),
 }
 
 /// Room for an attempt.
@@ -210,6 +212,7 @@ pub enum Outcome {
         latest: u32,
     },
     Configs(Configs),
+    Keys(super::keys::KeyOutcome),
 }
 
 /// What is left of a hold after a reservation: the limits less everything that is used and reserved.

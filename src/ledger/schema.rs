@@ -11,7 +11,9 @@
 /// - `released`: attempts that were given up before their reservation came.
 /// - `period`: what instances of our own server say of an hour.
 /// - `config_version`: the configurations that were pushed. `published`: whether instances have been given it or a later one.
-pub const SCHEMA: [&str; 10] = [
+/// - `made_key`: keys made at run time; never deleted, so that a name stands for one key for ever. `owner`: who writes the
+///   row to the store, until when. `key_audit`: a row for each of their changes.
+pub const SCHEMA: [&str; 12] = [
     "CREATE TABLE IF NOT EXISTS attempt (id TEXT PRIMARY KEY, estimated INTEGER NOT NULL, key TEXT NOT NULL, \
      tenant TEXT NOT NULL, model TEXT NOT NULL, origin TEXT NOT NULL, route TEXT NOT NULL, user TEXT, tag TEXT, \
      holds TEXT, record TEXT NOT NULL) WITHOUT ROWID",
@@ -36,4 +38,9 @@ pub const SCHEMA: [&str; 10] = [
     "CREATE TABLE IF NOT EXISTS config_version (version INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, who TEXT NOT NULL, \
      note TEXT NOT NULL, hash TEXT NOT NULL, base TEXT NOT NULL, back_to INTEGER, published INTEGER NOT NULL, \
      config TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS made_key (name TEXT PRIMARY KEY, tenant TEXT NOT NULL, made_by TEXT NOT NULL, \
+     version INTEGER NOT NULL, published INTEGER NOT NULL, owner TEXT NOT NULL, owner_until_ms INTEGER NOT NULL, \
+     record TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS key_audit (id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, by TEXT NOT NULL, \
+     name TEXT NOT NULL, what TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL) WITHOUT ROWID",
 ];

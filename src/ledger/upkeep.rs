@@ -127,11 +127,12 @@ pub(super) async fn published<S: Sql>(sql: &S) -> Result<Outcome, SqlError> {
     Ok(Outcome::Done)
 }
 
-/// When the shard wants its upkeep again: soon while an attempt is not settled, or a sum or a configuration not published;
+/// When the shard wants its upkeep again: soon while an attempt is not settled, or a sum, a configuration or a key not published;
 /// daily while there is anything that is deleted some day.
 pub(super) async fn due<S: Sql>(sql: &S) -> Result<Option<u64>, SqlError> {
     let statement = "SELECT EXISTS (SELECT 1 FROM pending) OR EXISTS (SELECT 1 FROM changed) \
-                     OR EXISTS (SELECT 1 FROM config_version WHERE published = 0), \
+                     OR EXISTS (SELECT 1 FROM config_version WHERE published = 0) \
+                     OR EXISTS (SELECT 1 FROM made_key WHERE published < version), \
                      EXISTS (SELECT 1 FROM attempt) OR EXISTS (SELECT 1 FROM idempotent) \
                      OR EXISTS (SELECT 1 FROM usage) OR EXISTS (SELECT 1 FROM released)";
     let rows = sql.run(statement, Vec::new()).await?;

@@ -68,8 +68,8 @@ impl Exchange {
         let mut headers: Vec<_> =
             headers.map(|(name, value)| (name.clone(), without_times(name, value))).collect();
         headers.sort();
-        // Sums over a host's whole past, and records with their ids and times, are no part of the comparison.
-        let account = ["/usage", "/requests/"].into_iter().find(|path| call.path.starts_with(path));
+        // Sums over a host's whole past, and records and keys with their ids and times, are no part of the comparison.
+        let account = ["/usage", "/requests/", "/keys"].into_iter().find(|path| call.path.starts_with(path));
         let account = account.filter(|_| reply.status == 200);
         Self {
             request: format!("{} {}", call.method, account.unwrap_or(&call.path)),

@@ -2,6 +2,7 @@
 //! the operator reads. The same on real hosts: `chaos.mjs`.
 #![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
+pub mod keys;
 pub mod pushing;
 
 use contract::fixtures::ADMIN_KEY;

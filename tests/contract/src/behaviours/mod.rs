@@ -8,6 +8,7 @@ mod endings;
 mod faults;
 mod foreign_errors;
 mod key_value;
+mod keys;
 mod leaving;
 mod odd_events;
 mod odd_streams;
@@ -41,6 +42,7 @@ pub fn all() -> Vec<(&'static str, &'static [Behaviour])> {
         ("Counts in other places and relations", counts::ALL),
         ("Endings and money", endings::ALL),
         ("Changed without a deploy", pushed::ALL),
+        ("Keys made at run time", keys::ALL),
         ("Without a ledger", key_value::ALL),
         ("The account", usage::ALL),
     ]
