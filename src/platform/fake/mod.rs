@@ -174,6 +174,7 @@ impl<'a> Platform for Fake<'a> {
 
     const HAS_ALARMS: bool = false;
     const LEDGER_OUTLIVES_INSTANCE: bool = true;
+    const STORE_EXPIRES: bool = true;
 
     fn now_ms(&self) -> u64 {
         self.world.now_ms()
@@ -333,6 +334,11 @@ impl<'a> Platform for Fake<'a> {
 
     async fn store(&self, key: &str, value: &str) -> Result<(), StoreError> {
         self.write_to_store(|store, clock| store.set(clock, key, Some(value))).await
+    }
+
+    async fn store_for(&self, key: &str, value: &str, seconds: u64) -> Result<(), StoreError> {
+        assert!(seconds >= 60, "Workers KV keeps nothing for a shorter time");
+        self.store(key, value).await
     }
 
     async fn erase(&self, key: &str) -> Result<(), StoreError> {
