@@ -8,7 +8,7 @@ use contract::fixtures::{
 use http::{HeaderName, HeaderValue, Request};
 use ledger::{Setting, body, by, client, post, said, status, streamed, text, with_key};
 use moegate::metering::record::State;
-use moegate::platform::fake::{Client, End, Got, Hazards, Responder, Script, Scripted, serve};
+use moegate::platform::fake::{End, Got, Hazards, Responder, Script, Scripted, serve};
 use moegate_wire::{Ending, Nanodollars, Usage};
 use serde_json::Value;
 
@@ -30,7 +30,8 @@ budget = { attempts = 1, seconds = 20 }
 [[origins]]
 name = "claude"
 kind = "anthropic"
-url = "https://claude.example/v1"
+url = "https://far.example/claude/v1"
+secret = "FAR_KEY"
 models = [{ name = "claude", input = "1", output = "2", max_output_tokens = 100 }]
 
 [[routes]]
@@ -234,6 +235,15 @@ fn whatever_shapes_the_answer_is_told_apart() {
     }
     // What reaches no origin shapes nothing.
     assert_eq!(cache(&setting.ask(&whole(), passed, client(&body("kept")))), "hit");
+    // What reaches one does.
+    let answer = r#"{"type":"message","role":"assistant","content":[],"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":5}}"#;
+    for (beta, expected) in [("a", "miss"), ("b", "miss"), ("a", "hit")] {
+        let mut request = with(post(), "anthropic-beta", beta);
+        *request.uri_mut() = "/v1/messages".parse().unwrap();
+        let request_body = body("kept-claude").replacen('{', "{\"max_tokens\":5,", 1);
+        let got = setting.ask(&always(json(200, answer)), request, client(&request_body));
+        assert_eq!(cache(&got), expected, "{beta}");
+    }
     // A header that a rule looks at does.
     let rule = r#"rule = { when = { header = { x-tier = ["fast"] } }, then = { origin = "far" }, otherwise = { origin = "spare" } }"#;
     let rules = Setting::with(|config| {
@@ -330,7 +340,7 @@ fn only_whole_answers_are_kept() {
     // A client that leaves stops the stream.
     let setting = setting();
     let events = [delta("a"), delta("b"), finish(), DONE.to_owned()];
-    let leaving = Client { leaves_after_bytes: Some(10), ..client(&streamed("kept")) };
+    let leaving = client(&streamed("kept")).staying_while(|body| body.is_empty());
     setting.ask(&always(stream(&events)), post(), leaving);
     assert!(setting.world.values().is_empty(), "left");
 }
@@ -415,22 +425,19 @@ fn hits_count_against_limits_of_requests_alone() {
 
 #[test]
 fn a_spent_budget_and_a_busy_origin_do_not_matter() {
-    let at_origin = |config: String| {
-        config.replacen("name = \"far\"\n", "name = \"far\"\nlimits = [{ per = \"day\", requests = 1 }]\n", 1)
-    };
     // The budget holds one bound and no more after what that cost.
-    let bound = (body("kept").len() + 200) * 1000;
-    let dollars = format!("0.{bound:09}");
-    let setting = Setting::with(|config| {
-        let name = "name = \"app\"\n";
-        let limits = format!("{name}limits = [{{ per = \"month\", dollars = \"{dollars}\" }}]\n");
-        at_origin(config.replacen(name, &limits, 1)) + ROUTES
-    });
-    assert_eq!(cache(&ask(&setting, &body("kept"))), "miss");
-    assert_eq!(cache(&ask(&setting, &body("kept"))), "hit");
-    let other = body("kept").replacen("Hello", "Other", 1);
-    assert_eq!(status(&ask(&setting, &other)), 402);
-    setting.adds_up("budget");
+    let dollars = format!("0.{:09}", (body("kept").len() + 200) * 1000);
+    let budget = format!("limits = [{{ per = \"month\", dollars = \"{dollars}\" }}]\n");
+    let at_origin = "limits = [{ per = \"day\", requests = 1 }]\n".to_owned();
+    for (name, limits, refused) in [("app", budget, 402), ("far", at_origin, 429)] {
+        let name = format!("name = \"{name}\"\n");
+        let setting = Setting::with(|config| config.replacen(&name, &(name.clone() + &limits), 1) + ROUTES);
+        assert_eq!(cache(&ask(&setting, &body("kept"))), "miss");
+        assert_eq!(cache(&ask(&setting, &body("kept"))), "hit");
+        let other = body("kept").replacen("Hello", "Other", 1);
+        assert_eq!(status(&ask(&setting, &other)), refused);
+        setting.adds_up(&limits);
+    }
 }
 
 #[test]
@@ -438,7 +445,7 @@ fn a_ledger_that_is_down_keeps_limited_hits_back() {
     use moegate::platform::fake::LedgerHazards;
     let setting = Setting::limited_with(r#"[{ per = "minute", requests = 3 }]"#, ROUTES);
     assert_eq!(cache(&ask(&setting, &body("kept"))), "miss");
-    setting.world.ledger_hazards(LedgerHazards { unreachable: 100, ..LedgerHazards::default() });
+    setting.world.ledger_hazards(LedgerHazards { failing: 100, ..LedgerHazards::default() });
     assert_eq!(status(&ask(&setting, &body("kept"))), 503);
     setting.world.ledger_hazards(LedgerHazards::default());
     assert_eq!(cache(&ask(&setting, &body("kept"))), "hit");
