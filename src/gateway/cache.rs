@@ -26,8 +26,8 @@ const STORE_MS: u64 = 5_000;
 const LEAST_S: u64 = 60;
 /// Spin's default store takes no more than 1 MB.
 const LARGEST: usize = 1_000_000;
-/// Where the store forgets nothing by itself there are 4,096 places: so many hex digits of the hash.
-const PLACE: usize = 3;
+/// Places for answers where the store forgets nothing by itself. Spin's documentation gives its default store 1,024 keys.
+const PLACES: u16 = 512;
 
 /// The headers that an answer is kept with.
 const HEADERS: [HeaderName; 5] =
@@ -45,8 +45,11 @@ pub(super) struct Cache {
 
 impl Cache {
     fn storage_key<P: Platform>(&self) -> String {
-        let place = if P::STORE_EXPIRES { &*self.content } else { &self.content[..PLACE] };
-        format!("cache/{place}")
+        let content = &self.content;
+        match u16::from_str_radix(&content[..4], 16) {
+            Ok(hash) if !P::STORE_EXPIRES => format!("cache/{}", hash % PLACES),
+            _ => format!("cache/{content}"),
+        }
     }
 
     /// Whether the answer may have to be kept.
