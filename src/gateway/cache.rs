@@ -150,7 +150,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
     ///
     /// # Errors
     /// A limit of requests is reached, or the ledger that keeps it does not answer.
-    pub(super) async fn from_cache(&mut self) -> Result<bool, ApiError> {
+    pub(super) async fn answer_again(&mut self) -> Result<bool, ApiError> {
         let Some(Hit { target, mut stored, age_ms }) = self.look_up().await else { return Ok(false) };
         // It is not kept anew.
         self.cache = None;

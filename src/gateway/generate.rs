@@ -131,7 +131,7 @@ async fn pipeline<P: Platform>(
         stored_reply: None,
     };
     context.open_cache(head, &body.bytes);
-    let found = match context.from_cache().await {
+    let found = match context.answer_again().await {
         Ok(true) => Ok(None),
         Ok(false) => context.find(&*request, &body.bytes, None).await.map(Some),
         Err(error) => Err(error),
