@@ -378,25 +378,3 @@ impl<'a> Platform for Fake<'a> {
         self.world.say(line);
     }
 }
-
-impl Fake<'_> {
-    fn arrived(&self, request: Request<Payload<Bytes>>) -> Arrived {
-        let (head, body) = request.into_parts();
-        let headers = head.headers.iter().map(|(name, value)| {
-            let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            assert!(
-                value.is_sensitive() || !self.world.has_secret(&text),
-                "a secret in a header that is not marked as sensitive: {name}"
-            );
-            (name.as_str().to_owned(), text)
-        });
-        Arrived {
-            at_ms: self.world.now_ms(),
-            headers: headers.collect(),
-            authority: head.uri.authority().map_or_else(String::new, ToString::to_string),
-            method: head.method.to_string(),
-            path: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
-            body: body.into_vec(),
-        }
-    }
-}
