@@ -5,6 +5,7 @@
 //! reader. This is a crate of its own because the build script and the gateway both need it.
 #![forbid(unsafe_code)]
 
+mod cache;
 mod cors;
 mod day;
 mod fields;
@@ -21,6 +22,7 @@ mod validate;
 #[cfg(feature = "authoring")]
 pub mod authoring;
 
+pub use cache::Cache;
 pub use cors::Cors;
 pub use day::Day;
 pub use fields::{DENIED_FIELDS, DeniedAction, FieldPolicy, is_harmless, is_same_field};
@@ -97,7 +99,7 @@ impl Default for Gateway {
 }
 
 /// Requests for one model name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Route {
@@ -126,6 +128,10 @@ pub struct Route {
     /// left out. Default: that origin is left out, and without another one the answer is 400, naming the parameter.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drop_unsupported: bool,
+    /// Whether an answer is kept and given again to the same request of the same tenant, such as
+    /// `cache = { seconds = 300 }`. Streams of such a route are pumped. Default: none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
     /// What one request may spend over all its retries and fallbacks.
     #[serde(default)]
     pub budget: Budget,
@@ -180,7 +186,7 @@ impl Route {
 }
 
 /// How a stream passes through the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum StreamMode {

@@ -272,7 +272,7 @@ pub struct Sums {
     pub numbers: Numbers,
 }
 
-/// In this order: requests, attempts, unmetered attempts, estimated attempts, prompt, cached, cache-write, completion and
+/// In this order: requests, attempts (answers out of the cache are none), unmetered attempts, estimated attempts, prompt, cached, cache-write, completion and
 /// reasoning tokens, nano-dollars, what origins say that they charge, what our prices make of the same attempts, busy
 /// micro-seconds.
 pub type Numbers = [u64; 13];
