@@ -6,6 +6,7 @@ use crate::resilience::health::Health;
 use crate::resilience::idempotency::IdempotencyCache;
 use crate::resilience::refusals::Refusals;
 use crate::signing::token_cache::TokenCache;
+use crate::wake::OriginCache;
 
 #[derive(Debug, Default)]
 pub struct InstanceState {
@@ -15,6 +16,7 @@ pub struct InstanceState {
     pub refusals: Refusals,
     pub tokens: TokenCache,
     pub untold: Untold,
+    pub origins: OriginCache,
     /// When this instance looked for forgotten attempts, in Unix milliseconds.
     pub swept_ms: u64,
     /// Until then the ledger seems not to answer, in Unix milliseconds.

@@ -9,6 +9,7 @@ use super::reply::{self, header_text};
 use super::reserve::{self, NotReserved};
 use super::send::{self, SendError, Timeouts};
 use super::stream::both;
+use super::wake::Turn;
 use crate::config::{Failure, StreamMode, StreamUsage};
 use crate::dialect::partial::Partial;
 use crate::dialect::request::CannotEncode;
@@ -20,6 +21,7 @@ use crate::resilience::retry::{Decision, Exhausted};
 use crate::resilience::retry_after::retry_after_ms;
 use crate::routing::Target;
 use crate::secret::OriginSecrets;
+use crate::wake::CAP_MS;
 use http::HeaderMap;
 use moegate_wire::{Ending, Usage};
 
@@ -108,10 +110,33 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                         return Ok(Found::ClientLeft);
                     }
                 }
+                Decision::GiveUp(Exhausted::Unavailable { .. }) if self.wait_after_all() => {}
                 Decision::GiveUp(why) => return self.give_up(last, why, now_ms),
                 Decision::Attempt { at, key, .. } => {
                     let target = self.retry.target(at);
                     let unended = Unended { platform: self.platform, target };
+                    match self.awake(at, &target).await {
+                        Turn::Go => {}
+                        turn => {
+                            drop(unended);
+                            match turn {
+                                Turn::LeaveOut(error) => {
+                                    last = last.or(Some(Err(error)));
+                                    self.retry.leave_out(at);
+                                }
+                                Turn::GiveUp(error) => {
+                                    self.retry.leave_out(at);
+                                    return self.give_up_with(last, error);
+                                }
+                                Turn::ClientLeft => {
+                                    self.cancelled();
+                                    return Ok(Found::ClientLeft);
+                                }
+                                Turn::Go | Turn::Again => self.retry.once_more(at),
+                            }
+                            continue;
+                        }
+                    }
                     let begun = match self.secrets(target, key).await {
                         Ok(secrets) => self.attempt((target, key), secrets, request, body, partial).await,
                         Err(error) => Err(Unsent::from(error)),
@@ -122,6 +147,11 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                         Ok(Outcome::Found(found)) => {
                             self.learn_refusal(&found, target.index.origin);
                             return Ok(found);
+                        }
+                        Ok(Outcome::Failed(failure, _))
+                            if self.fell_asleep(&target, failure, now_ms).await =>
+                        {
+                            self.retry.once_more(at);
                         }
                         Ok(Outcome::Failed(failure, whole)) => {
                             // What is refused here may be how it was asked to go on, which is not the client's fault.
@@ -150,6 +180,18 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                     }
                 }
             }
+        }
+    }
+
+    /// The same with an error of the gateway's own, where an origin was waited for in vain.
+    fn give_up_with(
+        &self,
+        last: Option<Result<Whole<P>, ApiError>>,
+        error: ApiError,
+    ) -> Result<Found<P>, ApiError> {
+        match last {
+            Some(Ok(_)) => Ok(Found::Whole(self.replaced(&error, HeaderMap::new()))),
+            _ => Err(error),
         }
     }
 
@@ -204,7 +246,11 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         let (outbound, dropped) = encoded.map_err(|why| self.cannot(why, target))?;
         self.dropped = dropped;
         let breaker = self.platform.state(|state| state.health.breaker_state(target.index, began_ms));
-        let timeouts = Timeouts::of(&target, began_ms, self.retry.deadline_ms());
+        let mut timeouts = Timeouts::of(&target, began_ms, self.retry.deadline_ms());
+        if self.wake.held {
+            // Who has waited for an origin gets an answer by then, or an error.
+            timeouts.head_until_ms = timeouts.head_until_ms.min(self.started_ms + CAP_MS);
+        }
         let options = self.stream_options(&target, began_ms, breaker, partial);
         let (stream, limit) = (self.facts.stream, self.limit);
         let reading = receive::Reading { exchange, options, stream, mode, limit, timeouts, began_ms };
@@ -255,10 +301,15 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             Outcome::Failed(Failure::RateLimited, _) if key < target.origin.spare_secrets.len() => {
                 AttemptResult::Unknown
             }
+            // It may just sleep; whether it does is asked.
+            Outcome::Failed(Failure::Connect, _) if target.origin.wake.is_some() => AttemptResult::Unknown,
             Outcome::Failed(failure, whole) => {
                 AttemptResult::of(*failure, self.retry_after(&whole.headers).map(|ms| head_ms + ms))
             }
         };
+        if matches!(outcome, Outcome::Found(Found::Whole(_) | Found::Stream(_))) {
+            self.worked(&target);
+        }
         let rng = &mut self.rng;
         let whole = matches!(outcome, Outcome::Found(Found::Whole(_)));
         self.platform.state(|state| {

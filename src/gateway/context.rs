@@ -4,6 +4,7 @@ use super::attempt::Attempt;
 use super::cors::Allowed;
 use super::reserve::Told;
 use super::stream::Watch;
+use super::wake::WakeState;
 use crate::config::{Config, Key, Route, StreamMode};
 use crate::dialect::request::RequestFacts;
 use crate::dialect::{ClientDialect, Exchange};
@@ -51,6 +52,9 @@ pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) without_usage: Option<usize>,
     /// What is to be given again.
     pub(super) stored_reply: Option<StoredReply>,
+    pub(super) wake: WakeState<'a>,
+    /// A stream's reply whose head was sent while it waits.
+    pub(super) begun: Option<P::Outgoing>,
 }
 
 /// A target that was not asked.

@@ -9,6 +9,7 @@
 //! - [`respond`]: the answer's way to the client; [`stream`]: the stream engine. [`reply`]: heads and errors.
 //! - [`reserve`]: room in the ledger, before an attempt is sent; [`ledger`]: asking it.
 //! - [`settle`]: records; [`receipts`]: asking our own servers. [`breaker_sync`]: what instances tell each other.
+//! - [`wake`]: origins that sleep.
 //! - [`upkeep`]: what the ledger needs beside the requests.
 //! - [`pages`]: what the gateway answers by itself. [`admin`]: what the operator reads and does.
 
@@ -37,6 +38,7 @@ mod send;
 mod settle;
 mod stream;
 mod upkeep;
+mod wake;
 
 #[cfg(test)]
 mod endpoints_tests;

@@ -3,6 +3,7 @@
 //! Each operation can be repeated: one whose answer was lost is sent again as it was, and nothing counts twice.
 
 use crate::metering::record::Record;
+use crate::wake::{Answer, Ask, EndedWake};
 use moegate_wire::Receipt;
 use moegate_wire::period::Period;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,10 @@ pub enum Operation {
     Publish,
     /// These have been published.
     Published,
+    /// Of an origin that sleeps.
+    Wake { origin: String, ask: Ask, now_ms: u64 },
+    /// Its last wakes.
+    Wakes { origin: String, limit: u32 },
 }
 
 /// Room for an attempt.
@@ -197,6 +202,10 @@ pub enum Outcome {
     },
     Published {
         hours: Vec<Sums>,
+    },
+    Lifecycle(Box<Answer>),
+    Wakes {
+        wakes: Vec<EndedWake>,
     },
 }
 

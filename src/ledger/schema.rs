@@ -10,7 +10,8 @@
 /// - `idempotent`: requests with an idempotency key.
 /// - `released`: attempts that were given up before their reservation came.
 /// - `period`: what instances of our own server say of an hour.
-pub const SCHEMA: [&str; 9] = [
+/// - `lifecycle`: the row of each origin that sleeps. `wake`: its wakes that are over.
+pub const SCHEMA: [&str; 11] = [
     "CREATE TABLE IF NOT EXISTS attempt (id TEXT PRIMARY KEY, estimated INTEGER NOT NULL, key TEXT NOT NULL, \
      tenant TEXT NOT NULL, model TEXT NOT NULL, origin TEXT NOT NULL, route TEXT NOT NULL, user TEXT, tag TEXT, \
      holds TEXT, record TEXT NOT NULL) WITHOUT ROWID",
@@ -32,4 +33,8 @@ pub const SCHEMA: [&str; 9] = [
      busy INTEGER NOT NULL, idle INTEGER NOT NULL, cold INTEGER NOT NULL, \
      PRIMARY KEY (origin, hour, instance)) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS usage_end ON usage (to_ms)",
+    "CREATE TABLE IF NOT EXISTS lifecycle (origin TEXT PRIMARY KEY, waking INTEGER NOT NULL, row TEXT NOT NULL) \
+     WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS wake (origin TEXT NOT NULL, began_ms INTEGER NOT NULL, row TEXT NOT NULL, \
+     PRIMARY KEY (origin, began_ms)) WITHOUT ROWID",
 ];
