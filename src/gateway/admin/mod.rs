@@ -1,7 +1,8 @@
 //! What the operator reads and does: sums, records, and what own servers report.
 //!
-//! - [`usage`]: sums. [`records`]: single requests, and all of a time. [`receipts`]: pushed by own servers.
+//! - [`origins`]: what they are doing. [`usage`]: sums. [`records`]: single requests, and all of a time. [`receipts`]: pushed by own servers.
 
+mod origins;
 mod receipts;
 mod records;
 mod usage;
@@ -24,6 +25,8 @@ pub(super) async fn serve<P: Platform>(
     Some(match (head.method(), path) {
         (_, "/usage") if reads => usage::usage(platform, gateway, head).await,
         (_, "/usage/export") if reads => records::export(platform, gateway, head).await,
+        (_, "/origins") if reads => origins::origins(platform, gateway, head).await,
+        (_, "/origins") => Err(ApiError::method("GET, HEAD")),
         (&Method::POST, "/receipts") => receipts::receive(platform, gateway, head).await,
         (_, "/usage" | "/usage/export") => Err(ApiError::method("GET, HEAD")),
         (_, "/receipts") => Err(ApiError::method("POST")),
