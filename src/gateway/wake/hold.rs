@@ -32,7 +32,7 @@ impl<'a, P: Platform> Held<'a, P> {
             *held += u32::from(room);
             room
         });
-        room.then_some(Self { platform: sleeper.platform, origin: sleeper.at })
+        room.then(|| Self { platform: sleeper.platform, origin: sleeper.at })
     }
 }
 
