@@ -87,7 +87,7 @@ pub(super) async fn start<P: Platform>(
             told(platform, origin, "/wake_up?tags=weights", until_ms).await?;
             let reload = Payload::Own(br#"{"method":"reload_weights"}"#.to_vec());
             let url = origin.at_root("/collective_rpc");
-            expect(&url, send(platform, origin, Method::POST, &url, reload, until_ms).await)?;
+            expect(&url, send(platform, origin, Method::POST, &url, reload, until_ms).await.as_ref())?;
             told(platform, origin, "/wake_up?tags=kv_cache", until_ms).await
         }
         WakeVia::Vllm => told(platform, origin, "/wake_up", until_ms).await,
@@ -97,7 +97,7 @@ pub(super) async fn start<P: Platform>(
 }
 
 async fn told<P: Platform>(platform: &P, origin: &Origin, path: &str, until_ms: u64) -> Result<(), String> {
-    expect(&origin.at_root(path), own(platform, origin, Method::POST, path, until_ms).await)
+    expect(&origin.at_root(path), own(platform, origin, Method::POST, path, until_ms).await.as_ref())
 }
 
 /// The call of `via = "http"`.
@@ -125,11 +125,11 @@ async fn by_url<P: Platform>(platform: &P, wake: &Wake, until_ms: u64) -> Result
     let method =
         Method::from_bytes(wake.method.as_deref().unwrap_or("POST").as_bytes()).unwrap_or(Method::POST);
     let request = build(method, url, headers, body).ok_or_else(|| format!("{url} is no URL"))?;
-    expect(url, answered(platform, request, until_ms).await)
+    expect(url, answered(platform, request, until_ms).await.as_ref())
 }
 
 /// 304 and 409 say that it has started already (Docker's and many a cloud's API).
-fn expect(url: &str, answer: Option<(u16, Vec<u8>)>) -> Result<(), String> {
+fn expect(url: &str, answer: Option<&(u16, Vec<u8>)>) -> Result<(), String> {
     // What stands behind a `?` may be the operator's own business.
     let shown = url.split('?').next().unwrap_or_default();
     match answer {

@@ -114,7 +114,8 @@ fn check(seed: u64, model: &str, stream: bool, stays: bool, got: &Got, sums: &mu
     if !stream {
         assert!(end_ms <= 240_000 + GRACE_MS, "{}", what());
     }
-    if model == "fallback" {
+    let unaccounted = text.contains("ledger_unavailable");
+    if model == "fallback" && !unaccounted {
         assert_eq!(status(got), 200, "{}", what());
     }
     let done = text.contains("[DONE]");
