@@ -7,7 +7,7 @@ use moe_server::http::body::Budget;
 use moe_server::http::codec::ModelCodec;
 use moe_server::http::receipts::{Receipts, Retention};
 use moe_server::http::{self, Limits, Server};
-use moe_server::model::{LoadOptions, load};
+use moe_server::model::{LoadOptions, Loader, load};
 use moe_server::outbox;
 use moe_server::schedule::{Config, Scheduler};
 use std::fs;
@@ -61,16 +61,18 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         // Before the model, so that a mistake is told at once.
         push.check()?;
     }
-    let model = load(path, &LoadOptions { name: None, cpu, notice: Some(notice) })
-        .map_err(|error| error.to_string())?;
+    let how = LoadOptions { name: None, cpu, notice: Some(notice) };
+    let model = load(path, &how).map_err(|error| error.to_string())?;
     let config = Config {
         max_queue: options.max_queue,
         max_batch: options.max_batch,
         step_target: Duration::from_millis(options.step_ms),
         started,
+        sleep: options.sleep.clone(),
         ..Config::default()
     };
-    let scheduler = Scheduler::start(model.engine, &config)
+    let loader = Box::new(Loader::new(path, how, &model));
+    let scheduler = Scheduler::start(model.engine, loader, &config)
         .map_err(|error| format!("no thread for the engine: {error}"))?;
     let mut models = vec![model.name];
     for alias in &options.aliases {
