@@ -4,6 +4,8 @@
 //! [`window`] is when nothing sleeps by itself; [`progress`] is how far a load is; [`warm`] reads a file ahead.
 
 pub mod power;
+#[cfg(test)]
+mod power_tests;
 pub mod progress;
 pub mod switch;
 pub mod warm;

@@ -53,7 +53,7 @@ impl Progress {
 #[must_use]
 pub fn seconds_left((loaded, total): (u64, u64), elapsed: Duration, last: Option<Duration>) -> Option<u64> {
     let left = if loaded > 0 && total >= loaded {
-        let nanos = elapsed.as_nanos() * u128::from(total - loaded) / u128::from(loaded);
+        let nanos = elapsed.as_nanos().saturating_mul(u128::from(total - loaded)) / u128::from(loaded);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     } else {
         last?.saturating_sub(elapsed)

@@ -75,6 +75,7 @@ fn warm_file(file: &File, size: u64, progress: &Progress) -> Result<(), WarmErro
     // Mostly there is nothing to read, and threads would take longer than to see that.
     let mut at = 0;
     while at < size && is_cached(file, at, CHUNK.min(size - at)) {
+        progress.check()?;
         progress.add(CHUNK.min(size - at));
         at += CHUNK;
     }
@@ -174,7 +175,6 @@ mod tests {
         let paths = [path.clone()];
         let progress = Progress::default();
         assert!(matches!(warm(&paths, 1, &progress), Err(WarmError::Io(_))));
-        // Sparse: nothing of it is in the cache.
         File::create(&path).unwrap().set_len(64 << 20).unwrap();
         progress.cancel(true);
         assert!(matches!(warm(&paths, u64::MAX, &progress), Err(WarmError::Cancelled)));
