@@ -1,6 +1,6 @@
 //! The command line.
 
-use super::{bench, gpu, pack};
+use super::{bench, gpu, pack, supervise};
 use lexopt::{Arg, Parser, ValueExt};
 use moe_server::engine::cpu::KvType;
 use moe_server::sleep::window::BadWindow;
@@ -72,6 +72,8 @@ pub(crate) enum Command {
     Bench(Option<Box<bench::Options>>),
     /// None where its help is asked for.
     Gpu(Option<gpu::Options>),
+    /// None where its help is asked for.
+    Supervise(Option<Box<supervise::Options>>),
 }
 
 /// The options of `pack`; see [`HELP`].
@@ -169,6 +171,9 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
     if args.next_if(|word: &OsString| word == "gpu").is_some() {
         return Ok(Command::Gpu(gpu::parse(args)?));
     }
+    if args.next_if(|word: &OsString| word == "supervise").is_some() {
+        return Ok(Command::Supervise(supervise::parse(args)?.map(Box::new)));
+    }
     let mut parser = Parser::from_args(args);
     let mut options = Options::new(PathBuf::new());
     let mut words: Vec<OsString> = Vec::new();
@@ -261,7 +266,7 @@ pub(super) fn kv_type(text: &str) -> Result<KvType, UsageError> {
     known.ok_or_else(|| UsageError(format!("--kv-type {text}: give f16, q8_0 or f32")))
 }
 
-fn window(text: &str) -> Result<Window, UsageError> {
+pub(super) fn window(text: &str) -> Result<Window, UsageError> {
     text.parse().map_err(|error: BadWindow| UsageError(format!("--keep-warm {text:?}: {error}")))
 }
 

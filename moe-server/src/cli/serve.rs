@@ -24,7 +24,7 @@ use tokio::time::timeout;
 /// How long streams have to say their last words once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(3);
 /// Connections that the system holds until they are accepted.
-const BACKLOG: u32 = 1024;
+pub(super) const BACKLOG: u32 = 1024;
 
 /// Loads the model and serves until a signal.
 ///
@@ -145,7 +145,7 @@ fn notice(line: &str) {
 }
 
 /// Takes an address without listening: until then, connections are refused.
-fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
+pub(super) fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // Not to wait for the old connections of a server that was stopped. (Elsewhere it would share the port.)
     #[cfg(unix)]
@@ -154,7 +154,7 @@ fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-fn taken(address: SocketAddr, error: &io::Error) -> String {
+pub(super) fn taken(address: SocketAddr, error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::AddrInUse => format!(
             "{address} is in use: give another --port (0 picks a free one), or stop what listens there"

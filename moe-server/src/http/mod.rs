@@ -17,7 +17,7 @@ mod metrics;
 pub mod receipts;
 pub mod request;
 mod resume;
-mod sleep;
+pub(crate) mod sleep;
 mod spelling;
 mod stall;
 pub mod text;

@@ -15,6 +15,8 @@ pub mod track;
 mod work;
 mod worker;
 
+pub(crate) use worker::log;
+
 use crate::engine::{Engine, Factory, TokenId};
 use crate::sleep::{Asleep, Rules, Switch};
 use meter::Meter;

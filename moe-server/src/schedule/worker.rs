@@ -22,7 +22,7 @@ use std::time::Instant;
 struct Dead(&'static str);
 
 /// For operators. Whoever read stderr may have gone: that must not end the engine, as a panic of `eprintln!` would.
-pub(super) fn log(message: impl Display) {
+pub(crate) fn log(message: impl Display) {
     let _ = writeln!(std::io::stderr(), "moe-server: {message}");
 }
 

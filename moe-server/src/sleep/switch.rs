@@ -119,6 +119,12 @@ impl Switch {
         admitted.map_err(|_| self.refusal(&power, now))
     }
 
+    /// See [`Power::touch`].
+    pub fn touch(&self) {
+        let (mut power, now) = self.power();
+        power.touch(now);
+    }
+
     /// For a request that cannot be served now.
     #[must_use]
     pub fn asleep(&self) -> Asleep {
