@@ -18,6 +18,7 @@ mod policy;
 mod price;
 mod rule;
 mod validate;
+mod wake;
 
 #[cfg(feature = "authoring")]
 pub mod authoring;
@@ -34,6 +35,7 @@ pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, StreamUsage
 pub use price::{Model, PastPrice, PriceStep};
 pub use rule::{Condition, Leaf, Part, Rule, RuleTable};
 pub use validate::Problem;
+pub use wake::{Cold, Wake, WakeVia};
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -141,6 +143,10 @@ pub struct Route {
     /// What may be used over this route, by all keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
+    /// What happens to its requests while an origin wakes that sleeps. Default: `fallback` where the rule has another origin,
+    /// otherwise `hold`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cold: Option<Cold>,
     /// What happens to its requests while the ledger cannot be reached.
     #[serde(default)]
     pub on_ledger_failure: OnLedgerFailure,
@@ -333,7 +339,8 @@ impl Config {
     #[must_use]
     pub fn secret_names(&self) -> Vec<&str> {
         let origins = self.origins.iter().flat_map(Origin::secret_names);
-        let mut names: Vec<_> = origins.chain(self.hash_secrets()).collect();
+        let wakes = self.origins.iter().filter_map(|origin| origin.wake_secret().map(|(name, _)| name));
+        let mut names: Vec<_> = origins.chain(wakes).chain(self.hash_secrets()).collect();
         names.sort_unstable();
         names.dedup();
         names

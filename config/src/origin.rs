@@ -1,6 +1,6 @@
 //! Origins: where requests may go, with what key.
 
-use crate::{Breaker, Dollars, FieldPolicy, Kind, Limit, Model, Prefill, StreamUsage};
+use crate::{Breaker, Dollars, FieldPolicy, Kind, Limit, Model, Prefill, StreamUsage, Wake};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -68,6 +68,9 @@ pub struct Origin {
     /// by the time that the origin measures for it, beside the prices of tokens, which may then be absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_hour: Option<Dollars>,
+    /// How it is woken, for one that sleeps when nothing is to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake: Option<Wake>,
     /// The models it serves and what they cost.
     pub models: Vec<Model>,
 }

@@ -5,6 +5,7 @@ use super::cache::Cache;
 use super::cors::Allowed;
 use super::reserve::Told;
 use super::stream::Watch;
+use super::wake::WakeState;
 use crate::config::{Config, Key, Route, StreamMode};
 use crate::dialect::request::RequestFacts;
 use crate::dialect::{ClientDialect, Exchange};
@@ -56,6 +57,9 @@ pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) cache: Option<Cache>,
     /// What is to be given again.
     pub(super) stored_reply: Option<StoredReply>,
+    pub(super) wake: WakeState<'a>,
+    /// A stream's reply whose head was sent while it waits.
+    pub(super) begun: Option<P::Outgoing>,
 }
 
 /// A target that was not asked.

@@ -4,6 +4,7 @@ use super::context::RequestContext;
 use super::idempotency::{self, Claimed, Shared};
 use super::reply::{self, bytes_of};
 use super::reserve::Told;
+use super::wake::WakeState;
 use super::{Gateway, IDEMPOTENCY_KEY, TAG, admit, authenticate, overrides, upkeep};
 use crate::config::{ErrorDetail, LedgerStore};
 use crate::dialect::{Call, ClientDialect};
@@ -131,6 +132,8 @@ async fn pipeline<P: Platform>(
         without_usage: None,
         cache: None,
         stored_reply: None,
+        wake: WakeState::default(),
+        begun: None,
     };
     context.open_cache(head, &body.bytes);
     let found = match context.answer_again().await {
@@ -141,10 +144,16 @@ async fn pipeline<P: Platform>(
     let found = match found {
         Ok(found) => found,
         Err(error) => {
+            let error = context.told(error).await;
+            match context.begun.take() {
+                Some(outgoing) => context.end_begun(outgoing, &error).await,
+                None => reply::refuse(platform, allowed, dialect, &error, Some(id)).await,
+            }
             if let Some(claim) = &claimed {
                 claim.forget().await;
             }
-            return Err(context.told(error).await);
+            context.after_wake().await;
+            return Ok(());
         }
     };
 
@@ -179,6 +188,7 @@ async fn pipeline<P: Platform>(
         upkeep::after_request(platform, gateway, &shard).await;
     }
     context.sync_breakers().await;
+    context.after_wake().await;
     Ok(())
 }
 

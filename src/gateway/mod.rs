@@ -10,6 +10,7 @@
 //! - [`respond`]: the answer's way to the client; [`stream`]: the stream engine. [`reply`]: heads and errors.
 //! - [`reserve`]: room in the ledger, before an attempt is sent; [`ledger`]: asking it.
 //! - [`settle`]: records; [`receipts`]: asking our own servers. [`breaker_sync`]: what instances tell each other.
+//! - [`wake`]: origins that sleep.
 //! - [`upkeep`]: what the ledger needs beside the requests.
 //! - [`publish_keys`]: keys made at run time, from the ledger to the store.
 //! - [`pages`]: what the gateway answers by itself. [`admin`]: what the operator reads and does.
@@ -41,6 +42,7 @@ mod send;
 mod settle;
 mod stream;
 mod upkeep;
+mod wake;
 
 #[cfg(test)]
 mod endpoints_tests;

@@ -1,7 +1,7 @@
 //! Room in the ledger for an attempt, before it is sent.
 
 use super::context::RequestContext;
-use super::ledger::ask;
+use super::ledger::{ask, tell};
 use super::reply;
 use crate::config::{LedgerStore, OnLedgerFailure, ReserveOrder};
 use crate::error::{ApiError, Remaining};
@@ -148,6 +148,23 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         let reservation = Reservation { amounts, shards, confirmed: false };
         let price = target.price_at(now_ms);
         Plan { reservation, id: id.to_owned(), record: Some(record), until_ms, scopes, bound, price }
+    }
+
+    /// Whether the limits have room for an attempt at that target. Nothing stays reserved.
+    pub(super) async fn check_limits(&mut self, target: &Target<'a>) -> Result<(), NotReserved> {
+        let now_ms = self.platform.now_ms();
+        let Some(mut plan) = self.plan_reservation(target, &format!("{}-w", self.id), now_ms) else {
+            return Ok(());
+        };
+        if plan.scopes.is_empty() {
+            return Ok(());
+        }
+        self.limits = reserve(self.platform, &mut plan, self.route.on_ledger_failure, now_ms, false).await?;
+        for (at, shard) in plan.reservation.shards.iter().enumerate() {
+            let release = Operation::Release { id: shard.id(&plan.id, at) };
+            tell(self.platform, &shard.name, &release).await;
+        }
+        Ok(())
     }
 
     /// What is known of an attempt's record from the beginning.

@@ -31,6 +31,9 @@ type Again<'r, B> = Option<(&'r dyn ClientRequest, &'r B)>;
 impl<P: Platform> RequestContext<'_, P> {
     pub(super) async fn respond(&mut self, found: Found<P>, again: Again<'_, P::Bytes>) {
         match found {
+            Found::Whole(whole) if self.begun.is_some() => self.whole_in_stream(&whole).await,
+            // Broken off.
+            Found::ClientLeft if self.begun.is_some() => self.begun = None,
             Found::Whole(whole) => self.whole(whole).await,
             Found::Stream(stream) if stream.scanner.is_none() => self.relayed(stream).await,
             Found::Stream(stream) => self.pumped(stream, again).await,
@@ -100,6 +103,22 @@ impl<P: Platform> RequestContext<'_, P> {
         }
     }
 
+    /// An error where the client has a stream's head already, since it has waited for an origin.
+    async fn whole_in_stream(&mut self, whole: &Whole<P>) {
+        let Some(outgoing) = self.begun.take() else { return };
+        let failure = self.attempts.last().and_then(|attempt| attempt.failure);
+        let full = self.key.error_detail() == ErrorDetail::Full
+            || reply::is_about_the_request(whole.status, failure);
+        let text = whole.body.clone().into_vec();
+        let message = serde_json::from_slice::<serde_json::Value>(&text)
+            .ok()
+            .and_then(|body| Some(body.get("error")?.get("message")?.as_str()?.to_owned()));
+        let message = message.unwrap_or_else(|| format!("the origin answered {}", whole.status));
+        let error = ApiError::upstream(whole.status.max(400), "origin_error", message);
+        let error = if full { error } else { reply::plain(&error, &self.id) };
+        self.end_begun(outgoing, &error).await;
+    }
+
     /// What a client gets of an error whose text is for the operator, who gets it in the log.
     async fn withheld(&self, status: u16, shown: u16, body: Payload<P::Bytes>) -> Payload<P::Bytes> {
         let text = shown_text(&String::from_utf8_lossy(&body.into_vec()));
@@ -110,7 +129,7 @@ impl<P: Platform> RequestContext<'_, P> {
     }
 
     async fn relayed(&mut self, stream: OpenStream<P>) {
-        let outgoing = self.platform.begin(self.reply(200, true));
+        let outgoing = self.begun.take().unwrap_or_else(|| self.platform.begin(self.reply(200, true)));
         let dialect = self.dialect;
         let told = |error: &ApiError| dialect.error_event(error);
         let ending = relay(self.platform, &mut self.watch, stream, outgoing, told).await;
@@ -133,7 +152,7 @@ impl<P: Platform> RequestContext<'_, P> {
             || self.cache.as_ref().is_some_and(Cache::keeps);
         let kept = kept.then(|| reply.headers().clone());
         let mut transcript = kept.as_ref().map(|_| Transcript::new());
-        let mut outgoing = self.platform.begin(reply);
+        let mut outgoing = self.begun.take().unwrap_or_else(|| self.platform.begin(reply));
         let deadline_ms = self.retry.deadline_ms();
         let ending = loop {
             let (platform, watch) = (self.platform, &mut self.watch);

@@ -2,7 +2,7 @@
 
 use super::operation::{Operation, Outcome};
 use super::sql::{Sql, SqlError};
-use super::{claim, keys, read, reserve, settle, upkeep};
+use super::{claim, keys, read, reserve, settle, upkeep, wake};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -46,6 +46,8 @@ async fn one<S: Sql>(sql: &S, operation: Operation) -> Result<Outcome, SqlError>
         Operation::Publish => upkeep::publish(sql).await,
         Operation::Published => upkeep::published(sql).await,
         Operation::Keys(operation) => keys::keys(sql, operation).await,
+        Operation::Wake { origin, ask, now_ms } => wake::wake(sql, &origin, ask, now_ms).await,
+        Operation::Wakes { origin, limit } => wake::wakes(sql, &origin, limit).await,
     }
 }
 

@@ -9,7 +9,7 @@
 //!
 //! - [`operation`]: what is asked and answered. [`schema`]: the tables. [`sql`]: what a database has to be able to do.
 //! - [`reserve`], [`settle`]: an attempt's way. [`usage`]: what is used of limits. [`total`]: sums by hour.
-//! - [`keys`], [`made_key`]: keys made at run time.
+//! - [`keys`], [`made_key`]: keys made at run time. [`wake`]: origins that sleep.
 //! - [`untold`]: what an instance could not tell it yet. [`claim`]: idempotency. [`read`]: records and sums. [`upkeep`]: receipts, periods, retention.
 
 mod apply;
@@ -26,6 +26,7 @@ mod total;
 mod untold;
 mod upkeep;
 mod usage;
+mod wake;
 
 pub use apply::{apply, apply_now, due_now};
 pub use operation::{Operation, Outcome};

@@ -3,6 +3,7 @@
 //! Each operation can be repeated: one whose answer was lost is sent again as it was, and nothing counts twice.
 
 use crate::metering::record::Record;
+use crate::wake::{Answer, Ask, EndedWake};
 use moegate_wire::Receipt;
 use moegate_wire::period::Period;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,10 @@ pub enum Operation {
     Published,
     /// Keys made at run time.
     Keys(super::keys::KeyOperation),
+    /// Of an origin that sleeps.
+    Wake { origin: String, ask: Ask, now_ms: u64 },
+    /// Its last wakes.
+    Wakes { origin: String, limit: u32 },
 }
 
 /// Room for an attempt.
@@ -201,6 +206,10 @@ pub enum Outcome {
         hours: Vec<Sums>,
     },
     Keys(super::keys::KeyOutcome),
+    Lifecycle(Box<Answer>),
+    Wakes {
+        wakes: Vec<EndedWake>,
+    },
 }
 
 /// What is left of a hold after a reservation: the limits less everything that is used and reserved.

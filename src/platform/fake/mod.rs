@@ -190,7 +190,7 @@ impl<'a> Platform for Fake<'a> {
     }
 
     fn state<T>(&self, f: impl FnOnce(&mut InstanceState) -> T) -> T {
-        self.world.instance(f)
+        self.world.instance_of(self.client.instance, f)
     }
 
     fn sleep(&self, ms: u64) -> impl Future<Output = ()> {
