@@ -5,6 +5,7 @@ mod suites;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use crate::failure::{Failure, Result};
 use crate::process::Running;
@@ -55,13 +56,16 @@ pub(crate) fn test(setup: &Setup, names: &[String]) -> Result<bool> {
         eprintln!("== {}: {}", suite.name, suite.what);
         let mut sum = Count::default();
         let mut lines = Vec::new();
+        let began = Instant::now();
         match (suite.checks)(setup) {
             Ok(checks) => {
+                lines.push(format!("    set-up: {} s", began.elapsed().as_secs()));
                 for check in checks {
-                    let name = check.name;
-                    let count = run(check, &setup.root)?;
-                    lines.push(format!("    {name}: {} passed, {} failed", count.passed, count.failed));
-                    sum.add(count);
+                    let (name, began) = (check.name, Instant::now());
+                    let Count { passed, failed } = run(check, &setup.root)?;
+                    let s = began.elapsed().as_secs();
+                    lines.push(format!("    {name}: {passed} passed, {failed} failed, {s} s"));
+                    sum.add(Count { passed, failed });
                 }
             }
             Err(interrupted @ Failure::Interrupted(_)) => return Err(interrupted),
@@ -71,7 +75,8 @@ pub(crate) fn test(setup: &Setup, names: &[String]) -> Result<bool> {
                 sum.failed += 1;
             }
         }
-        report.push(format!("{}: {} passed, {} failed", suite.name, sum.passed, sum.failed));
+        let s = began.elapsed().as_secs();
+        report.push(format!("{}: {} passed, {} failed, {s} s", suite.name, sum.passed, sum.failed));
         report.append(&mut lines);
         total.add(sum);
     }
