@@ -94,9 +94,12 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
 }
 
 async fn passed(shared: Arc<Shared>, request: Request) -> Result<Response, ApiError> {
-    // Whoever reads (metrics, receipts) neither wakes the server nor keeps it awake.
-    let work =
-        if request.method() == Method::POST { Some(admit(&shared, request.headers()).await?) } else { None };
+    // Whoever reads (metrics, receipts) or shows no key neither wakes the server nor keeps it awake.
+    let refused = shared.auth.check(request.headers());
+    let work = match &refused {
+        Ok(()) if request.method() == Method::POST => Some(admit(&shared).await?),
+        _ => None,
+    };
     let asleep = || refused.err().unwrap_or_else(|| shared.switch.asleep().into());
     let address = shared.address().ok_or_else(asleep)?;
     let gone = || {
