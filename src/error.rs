@@ -279,6 +279,40 @@ impl ApiError {
         }
     }
 
+    /// 503: nobody can tell whether a key made at run time is good.
+    #[must_use]
+    pub fn keys_unavailable() -> Self {
+        let text = "the gateway's store of keys does not answer; try again in a moment";
+        Self { retry_after_s: Some(1), ..Self::new(503, "internal_server_error", "keys_unavailable", text) }
+    }
+
+    /// 403: keys are made with another key.
+    #[must_use]
+    pub fn makes_no_keys() -> Self {
+        let text =
+            "keys are made with the admin key, or with a key that has `makes_keys = true` in moegate.toml";
+        Self::new(403, "forbidden", "makes_no_keys", text)
+    }
+
+    /// 403: a key would be stronger than the one that it is made with.
+    #[must_use]
+    pub fn stronger_key(param: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { param: Some(Cow::Borrowed(param)), ..Self::new(403, "forbidden", "stronger_key", message) }
+    }
+
+    /// 404: there is no key of that name.
+    #[must_use]
+    pub fn unknown_key() -> Self {
+        let text = "no key of this name was made at run time with the key that you use; those in moegate.toml are changed there";
+        Self::new(404, "invalid_request_error", "unknown_key", text)
+    }
+
+    /// 409: a key is not as it would have to be.
+    #[must_use]
+    pub fn conflict(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(409, "invalid_request_error", code, message)
+    }
+
     /// 400: an origin's configuration refuses a member of the body.
     #[must_use]
     pub fn denied_field(field: &str, origin: &str) -> Self {

@@ -1,5 +1,6 @@
 //! What an instance of the gateway remembers from one request to the next. All of it may be lost at any time.
 
+use crate::auth::made::NoteCache;
 use crate::ledger::Untold;
 use crate::resilience::admission::BytesInFlight;
 use crate::resilience::health::Health;
@@ -15,6 +16,7 @@ pub struct InstanceState {
     pub refusals: Refusals,
     pub tokens: TokenCache,
     pub untold: Untold,
+    pub made_keys: NoteCache,
     /// When this instance looked for forgotten attempts, in Unix milliseconds.
     pub swept_ms: u64,
     /// Until then the ledger seems not to answer, in Unix milliseconds.

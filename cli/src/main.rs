@@ -1,9 +1,11 @@
 //! The command `moegate`.
 
+mod admin;
 mod check;
 mod decimal;
 mod explain;
 mod import;
+mod keys;
 mod plan;
 mod reconcile;
 mod rows;
@@ -11,9 +13,9 @@ mod rows;
 use check::{Check, Manifest};
 use explain::Explain;
 use import::Import;
+use keys::Keys;
 use lexopt::prelude::*;
 use moegate_config::authoring;
-use moegate_config::key::NewKey;
 use plan::Plan;
 use reconcile::Reconcile;
 use std::collections::BTreeMap;
@@ -61,8 +63,22 @@ Commands:
       --ops-hours-per-month H, --ops-hourly D
                       the work that own GPUs make, and what an hour of it costs
       --json          print JSON
-  keys new          make a client key: the key for its holder, the hash for the gateway
+  keys new          make a client key for moegate.toml: the key for its holder, the hash for the gateway
       --name NAME     the name that usage records will show (default: app)
+  keys list|create NAME|limit NAME|rotate NAME|revoke NAME|audit --url URL
+                    keys of the gateway at that URL, made and changed while it runs; the admin key, or one with `makes_keys`,
+                    stands in the environment variable MOEGATE_ADMIN_KEY
+      --tenant T, --errors full|plain
+                      create: the tenant that it belongs to; how much it is told of errors
+      --model NAME    create, limit: a model that it may use; may be given more than once. --all-models: all
+      --limit day:requests=100,dollars=5
+                      create, limit: what may be used in a minute, hour, day or month, or at once (concurrent=4); may be given
+                      more than once, and replaces all limits that there are. --no-limits: none
+      --expires TIME, --ttl 7d
+                      create, limit: when it ends (RFC 3339, Unix seconds, or never), or in how long
+      --overlap 24h   rotate: how long the secrets before stay good (default: a day)
+      --all           list: revoked keys too
+      --json          print JSON, a line for each row
   schema            print the JSON Schema of moegate.toml
   reference         print the configuration's reference page
   openapi           print the OpenAPI document that the gateway serves
@@ -75,7 +91,7 @@ enum Command {
     Import(Import),
     Reconcile(Reconcile),
     Plan(Box<Plan>),
-    NewKey { name: String },
+    Keys(Keys),
     Schema,
     Reference,
     OpenApi,
@@ -99,7 +115,7 @@ fn main() -> ExitCode {
         }),
         Command::Reconcile(what) => return finish(reconcile::run(&what)),
         Command::Plan(what) => return finish(plan::run(&what)),
-        Command::NewKey { name } => new_key(&name),
+        Command::Keys(what) => keys::run(&what).and_then(|text| print(&text)),
         Command::Schema => print(&authoring::schema()),
         Command::Reference => print(&authoring::reference()),
         Command::OpenApi => print(&moegate_openapi::pretty()),
@@ -133,7 +149,7 @@ fn finish(answer: Result<Answer, String>) -> ExitCode {
 
 fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
     let mut words = Vec::new();
-    let (mut name, mut platform, mut manifest) = (None, None, None);
+    let (mut platform, mut manifest) = (None, None);
     let (mut request, mut key, mut headers) = (None, None, Vec::new());
     let (mut models, mut providers) = (Vec::new(), BTreeMap::new());
     while let Some(argument) = arguments.next()? {
@@ -146,9 +162,11 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
                     plan::parse(&mut arguments)?.map_or(Command::Help, |plan| Command::Plan(Box::new(plan)))
                 );
             }
+            Value(word) if words.is_empty() && word == "keys" => {
+                return Ok(keys::parse(&mut arguments)?.map_or(Command::Help, Command::Keys));
+            }
             Value(word) => words.push(word.string()?),
             Short('h') | Long("help") => return Ok(Command::Help),
-            Long("name") => name = Some(arguments.value()?.string()?),
             Long("platform") => platform = Some(arguments.value()?.parse()?),
             Long("spin") if manifest.is_none() => {
                 manifest = Some(Manifest::At(arguments.value()?.into()));
@@ -175,7 +193,7 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
         None => None,
     };
     let words: Vec<_> = words.iter().map(String::as_str).collect();
-    if let (["check"] | ["check", _], None) = (&words[..], &name) {
+    if let ["check"] | ["check", _] = words[..] {
         return Ok(Command::Check(Check {
             file: words.get(1).unwrap_or(&"moegate.toml").into(),
             platform,
@@ -183,9 +201,7 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
             explain,
         }));
     }
-    if let (["import", from, file], None, None, None, None) =
-        (&words[..], &name, &platform, &manifest, &explain)
-    {
+    if let (["import", from, file], None, None, None) = (&words[..], &platform, &manifest, &explain) {
         let from = import::From::of(from).ok_or_else(|| {
             format!("cannot import from `{from}`: there are portkey, litellm and openrouter")
         })?;
@@ -203,14 +219,11 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
     if !models.is_empty() || !providers.is_empty() {
         return Err("--model and --provider belong to import".into());
     }
-    match (&words[..], name, platform, manifest, explain) {
-        ([] | ["help"], None, None, None, None) => Ok(Command::Help),
-        (["keys", "new"], name, None, None, None) => {
-            Ok(Command::NewKey { name: name.unwrap_or_else(|| "app".to_owned()) })
-        }
-        (["schema"], None, None, None, None) => Ok(Command::Schema),
-        (["reference"], None, None, None, None) => Ok(Command::Reference),
-        (["openapi"], None, None, None, None) => Ok(Command::OpenApi),
+    match (&words[..], platform, manifest, explain) {
+        ([] | ["help"], None, None, None) => Ok(Command::Help),
+        (["schema"], None, None, None) => Ok(Command::Schema),
+        (["reference"], None, None, None) => Ok(Command::Reference),
+        (["openapi"], None, None, None) => Ok(Command::OpenApi),
         _ => Err(format!("there is no command `{}` with these options", words.join(" ")).into()),
     }
 }
@@ -218,33 +231,4 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
 fn print(text: &str) -> Result<(), String> {
     use std::io::Write;
     std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("cannot write: {error}"))
-}
-
-fn new_key(name: &str) -> Result<(), String> {
-    let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    if name.is_empty() || name.len() > 64 || !name.bytes().all(good) {
-        return Err(format!("`{name}` cannot be a key's name: use 1 to 64 letters, digits, `-` or `_`"));
-    }
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| format!("no randomness to be had: {error}"))?;
-    let NewKey { key, sha256 } = NewKey::from_random(&random);
-    print(&format!(
-        "For its holder, shown only now:
-
-    {key}
-
-For moegate.toml, either the hash itself:
-
-    [[keys]]
-    name = \"{name}\"
-    sha256 = \"{sha256}\"
-
-or the name of a platform secret that holds it (`wrangler secret put APP_KEY_SHA256`, or a line in .dev.vars; on Spin
-the variable app_key_sha256):
-
-    [[keys]]
-    name = \"{name}\"
-    sha256_secret = \"APP_KEY_SHA256\"
-"
-    ))
 }

@@ -5,6 +5,7 @@
 //! reader. This is a crate of its own because the build script and the gateway both need it.
 #![forbid(unsafe_code)]
 
+mod cache;
 mod cors;
 mod day;
 mod fields;
@@ -21,6 +22,7 @@ mod validate;
 #[cfg(feature = "authoring")]
 pub mod authoring;
 
+pub use cache::Cache;
 pub use cors::Cors;
 pub use day::Day;
 pub use fields::{DENIED_FIELDS, DeniedAction, FieldPolicy, is_harmless, is_same_field};
@@ -97,7 +99,7 @@ impl Default for Gateway {
 }
 
 /// Requests for one model name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Route {
@@ -126,6 +128,10 @@ pub struct Route {
     /// left out. Default: that origin is left out, and without another one the answer is 400, naming the parameter.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drop_unsupported: bool,
+    /// Whether an answer is kept and given again to the same request of the same tenant, such as
+    /// `cache = { seconds = 300 }`. Streams of such a route are pumped. Default: none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
     /// What one request may spend over all its retries and fallbacks.
     #[serde(default)]
     pub budget: Budget,
@@ -180,7 +186,7 @@ impl Route {
 }
 
 /// How a stream passes through the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum StreamMode {
@@ -214,9 +220,13 @@ pub struct Key {
     /// for one without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors: Option<ErrorDetail>,
-    /// What may be used with this key.
+    /// What may be used with this key, and with the keys that are made with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
+    /// Whether keys may be made with this key while the gateway runs (`POST /keys`): for its tenant and its models, within its
+    /// limits, for as long as it stands here itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub makes_keys: bool,
 }
 
 /// How much an answer tells of what went wrong at an origin.
@@ -290,6 +300,9 @@ impl Admin {
 }
 
 impl Key {
+    /// Who the admin key is where it stands who made a key.
+    pub const ADMIN: &str = "admin";
+
     /// The tenant it belongs to; a key without one is a tenant of its own, of its name.
     #[must_use]
     pub fn tenant_or_name(&self) -> &str {

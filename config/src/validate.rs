@@ -7,7 +7,7 @@ mod origin;
 mod price;
 mod routes;
 
-use crate::{Config, Gateway, KeyHash, Origin};
+use crate::{Config, Gateway, Key, KeyHash, LedgerStore, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -85,6 +85,31 @@ impl Problems {
         }
     }
 
+    /// Hashes and limits aside. `path` ends with a dot, or is empty.
+    fn key(&mut self, path: &str, key: &Key, config: &Config) {
+        self.name(&format!("{path}name"), &key.name);
+        if let Some(tenant) = &key.tenant {
+            self.name(&format!("{path}tenant"), tenant);
+        }
+        for (j, model) in key.models.iter().flatten().enumerate() {
+            if !config.routes.iter().any(|route| route.has_name(model)) {
+                self.add(format!("{path}models[{j}]"), format!("no route serves `{model}`"));
+            }
+        }
+        if key.makes_keys && config.ledger.store == LedgerStore::KeyValue {
+            self.add(
+                format!("{path}makes_keys"),
+                "needs the ledger's database: `[ledger] store = \"key-value\"` has no keys made at run time",
+            );
+        }
+        if key.makes_keys && key.name == Key::ADMIN {
+            self.add(
+                format!("{path}name"),
+                "is what the admin key is called where it stands who made a key: a key with `makes_keys` needs another",
+            );
+        }
+    }
+
     fn unique<'a>(&mut self, names: impl Iterator<Item = (String, &'a str)>) {
         let mut seen = BTreeMap::new();
         for (path, name) in names {
@@ -98,6 +123,15 @@ impl Problems {
 }
 
 impl Config {
+    /// Everything that is wrong with a key that is made while the gateway runs. Paths are its own.
+    #[must_use]
+    pub fn problems_of_key(&self, key: &Key) -> Vec<Problem> {
+        let mut problems = Problems::default();
+        problems.key("", key, self);
+        problems.limits_of("", &key.limits, self.ledger.store);
+        problems.0
+    }
+
     /// Everything that is wrong with this configuration.
     ///
     /// # Errors
@@ -139,16 +173,7 @@ impl Config {
         self.secrets_have_one_owner(&mut problems);
         problems.routes(self);
         for (i, key) in self.keys.iter().enumerate() {
-            let path = format!("keys[{i}]");
-            problems.name(&format!("{path}.name"), &key.name);
-            if let Some(tenant) = &key.tenant {
-                problems.name(&format!("{path}.tenant"), tenant);
-            }
-            for (j, model) in key.models.iter().flatten().enumerate() {
-                if !self.routes.iter().any(|route| route.has_name(model)) {
-                    problems.add(format!("{path}.models[{j}]"), format!("no route serves `{model}`"));
-                }
-            }
+            problems.key(&format!("keys[{i}]."), key, self);
         }
         problems
             .unique(self.keys.iter().enumerate().map(|(i, k)| (format!("keys[{i}].name"), k.name.as_str())));

@@ -9,6 +9,7 @@
 pub mod anthropic;
 pub mod document;
 pub mod gemini;
+pub mod keys;
 pub mod openai;
 pub mod own;
 pub mod passed;
@@ -28,6 +29,7 @@ pub fn endpoints() -> Vec<&'static Endpoint> {
         anthropic::ENDPOINTS,
         gemini::ENDPOINTS,
         own::ENDPOINTS,
+        keys::ENDPOINTS,
     ];
     all.into_iter().flatten().collect()
 }

@@ -1,6 +1,7 @@
 //! Who is calling. Pure.
 
 mod credential;
+pub mod made;
 
 pub use credential::{HEADERS as CREDENTIAL_HEADERS, credential};
 
@@ -75,7 +76,7 @@ impl KeyRing {
     }
 }
 
-fn unknown() -> ApiError {
+pub(crate) fn unknown() -> ApiError {
     ApiError::unauthorized("this key is not known to the gateway; `moegate keys new` makes one")
 }
 
@@ -98,6 +99,7 @@ mod tests {
             models: None,
             errors: None,
             limits: Vec::new(),
+            makes_keys: false,
         };
         Config {
             gateway: Default::default(),

@@ -1,6 +1,7 @@
 //! One request on its way, and what has come of it.
 
 use super::attempt::Attempt;
+use super::cache::Cache;
 use super::cors::Allowed;
 use super::reserve::Told;
 use super::stream::Watch;
@@ -27,6 +28,8 @@ pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) echo: Option<Rc<str>>,
     pub(super) route: &'a Route,
     pub(super) key: &'a Key,
+    /// That it was made with, where its limits hold too.
+    pub(super) maker: Option<&'a Key>,
     pub(super) allowed: Allowed<'a>,
     pub(super) id: String,
     pub(super) started_ms: u64,
@@ -49,6 +52,8 @@ pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) watch: Watch<'a, P>,
     /// The origin that is asked once more without the question for counts, by its place in the configuration.
     pub(super) without_usage: Option<usize>,
+    /// On a route with a cache.
+    pub(super) cache: Option<Cache>,
     /// What is to be given again.
     pub(super) stored_reply: Option<StoredReply>,
 }
@@ -70,6 +75,9 @@ impl<P: Platform> RequestContext<'_, P> {
 
     /// How a stream from there passes. One that is to be kept has to be seen.
     pub(super) fn stream_mode(&self, target: &Target<'_>) -> StreamMode {
+        if self.cache.as_ref().is_some_and(Cache::keeps) {
+            return StreamMode::Pump;
+        }
         match &self.fingerprint {
             Some(fingerprint) if fingerprint.is_chosen() => StreamMode::Pump,
             // What is said anew has to be read.

@@ -50,7 +50,8 @@ async fn pipeline<P: Platform>(
     let allowed = gateway.allowed(head);
 
     // Authenticate.
-    let key = authenticate::client(platform, gateway, head).await?;
+    let caller = authenticate::client(platform, gateway, head).await?;
+    let key = &*caller;
     request_id::mark(id, key.tenant_or_name());
 
     // Admit.
@@ -59,7 +60,7 @@ async fn pipeline<P: Platform>(
     let request = dialect.parse_as(&call, content_type, &body.bytes)?;
     overrides::refuse(&body.bytes)?;
     let facts = request.facts().clone();
-    let route = routing::find(config, key, &facts.model)?;
+    let route = caller.route(config, &facts.model)?;
     let window_s = config.gateway.idempotency_s;
     let idempotency_key = head.headers().get(IDEMPOTENCY_KEY).filter(|_| window_s > 0);
     let shard = tenant_shard(key.tenant_or_name());
@@ -112,6 +113,7 @@ async fn pipeline<P: Platform>(
         echo: request.echo().map(Into::into),
         route,
         key,
+        maker: caller.maker(),
         allowed,
         id: id.to_owned(),
         started_ms,
@@ -127,9 +129,16 @@ async fn pipeline<P: Platform>(
         fingerprint: claimed.as_ref().map(|claim| claim.fingerprint),
         watch: super::stream::Watch::new(platform),
         without_usage: None,
+        cache: None,
         stored_reply: None,
     };
-    let found = match context.find(&*request, &body.bytes, None).await {
+    context.open_cache(head, &body.bytes);
+    let found = match context.answer_again().await {
+        Ok(true) => Ok(None),
+        Ok(false) => context.find(&*request, &body.bytes, None).await.map(Some),
+        Err(error) => Err(error),
+    };
+    let found = match found {
         Ok(found) => found,
         Err(error) => {
             if let Some(claim) = &claimed {
@@ -140,16 +149,21 @@ async fn pipeline<P: Platform>(
     };
 
     // Respond.
-    if route.continues && context.facts.stream {
-        context.respond(found, Some((&*request, &body.bytes))).await;
-    } else {
-        // A stream may last for minutes; the body is not held for so long.
-        drop(request);
-        drop(body);
-        context.respond(found, None).await;
+    match found {
+        None => {}
+        Some(found) if route.continues && context.facts.stream => {
+            context.respond(found, Some((&*request, &body.bytes))).await;
+        }
+        Some(found) => {
+            // A stream may last for minutes; the body is not held for so long.
+            drop(request);
+            drop(body);
+            context.respond(found, None).await;
+        }
     }
 
     // Settle.
+    let entry = context.cache_entry();
     let stored = match (&claimed, context.stored_reply.take()) {
         (Some(claim), Some(stored)) => Some(claim.keep(stored)),
         _ => None,
@@ -160,6 +174,7 @@ async fn pipeline<P: Platform>(
         (Some(claim), None) => claim.forget().await,
         (None, _) => {}
     }
+    context.keep_in_cache(entry).await;
     if config.ledger.store == LedgerStore::Database {
         upkeep::after_request(platform, gateway, &shard).await;
     }
@@ -168,7 +183,7 @@ async fn pipeline<P: Platform>(
 }
 
 /// Path and query: what tells two requests of one body apart, where the model is in the path.
-fn asked_path(head: &Request<()>) -> String {
+pub(super) fn asked_path(head: &Request<()>) -> String {
     let path = moegate_wire::path::normal(head.uri().path());
     format!("{path}?{}", head.uri().query().unwrap_or(""))
 }

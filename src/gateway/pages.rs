@@ -33,13 +33,14 @@ pub(super) async fn models<P: Platform>(
     name: Option<&str>,
 ) -> Result<(), ApiError> {
     let config = gateway.config();
-    let key = authenticate::client(platform, gateway, head).await?;
+    let caller = authenticate::client(platform, gateway, head).await?;
     let info = |name| ModelInfo { name, created_s: crate::BUILT_S };
     let body = match name {
-        None => dialect.model_list(&mut routing::models(config, key).map(info)),
+        None => dialect
+            .model_list(&mut routing::models(config, &caller).filter(|name| caller.may_use(name)).map(info)),
         Some(name) => {
             let name = routing::decode_name(name).ok_or_else(ApiError::not_found)?;
-            routing::find(config, key, &name)?;
+            caller.route(config, &name)?;
             dialect.model_entry(ModelInfo { name: &name, created_s: crate::BUILT_S })
         }
     };

@@ -102,7 +102,32 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         let bound = Bound::of(self.facts.size, target);
         let price = target.price_at(now_ms);
         let amounts = bound.amounts(&price, number == 1);
-        let scopes = limit::of_attempt(self.config, self.key, target, now_ms);
+        let scopes = limit::of_attempt(self.config, self.key, self.maker, target, now_ms);
+        Some(self.plan_of((target, id, number, now_ms), amounts, bound, scopes))
+    }
+
+    /// What has to be reserved for an answer out of the cache: a request, which takes no tokens and asks no origin.
+    pub(super) fn plan_cached(&self, target: &Target<'a>, now_ms: u64) -> Option<Plan> {
+        if self.config.ledger.store == LedgerStore::KeyValue {
+            return None;
+        }
+        let amounts = Amounts { requests: 1, ..Amounts::default() };
+        let mut scopes = limit::of_attempt(self.config, self.key, self.maker, target, now_ms);
+        scopes.retain(|scope| scope.scope != Scope::Origin);
+        let bound = Bound::of(self.facts.size, target);
+        let mut plan = self.plan_of((target, &self.id, 1, now_ms), amounts, bound, scopes);
+        plan.record.iter_mut().for_each(|record| record.cache_hit = true);
+        Some(plan)
+    }
+
+    /// The attempt: target, id, number, when it begins.
+    fn plan_of(
+        &self,
+        (target, id, number, now_ms): (&Target<'a>, &str, u32, u64),
+        amounts: Amounts,
+        bound: Bound,
+        scopes: Vec<ScopeHolds>,
+    ) -> Plan {
         let mut shards =
             vec![Shard { name: limit::tenant_shard(self.key.tenant_or_name()), holds: Vec::new() }];
         for ScopeHolds { shard, holds, .. } in &scopes {
@@ -121,7 +146,8 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         };
         let until_ms = self.retry.deadline_ms() + GRACE_MS;
         let reservation = Reservation { amounts, shards, confirmed: false };
-        Some(Plan { reservation, id: id.to_owned(), record: Some(record), until_ms, scopes, bound, price })
+        let price = target.price_at(now_ms);
+        Plan { reservation, id: id.to_owned(), record: Some(record), until_ms, scopes, bound, price }
     }
 
     /// What is known of an attempt's record from the beginning.
@@ -163,6 +189,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             ended_after_ms: 0,
             origin_time: None,
             busy_us: 0,
+            cache_hit: false,
         }
     }
 }
@@ -222,6 +249,11 @@ fn release<P: Platform>(platform: &P, shards: &[Shard], from: usize, id: &str) {
 }
 
 impl Plan {
+    /// Whether any limit holds.
+    pub(super) fn is_limited(&self) -> bool {
+        !self.scopes.is_empty()
+    }
+
     /// The scopes that a shard keeps, each with the place of its first hold there.
     fn scopes_of(&self, shard: usize) -> impl Iterator<Item = (usize, &ScopeHolds)> {
         let name = &self.reservation.shards[shard].name;
@@ -263,10 +295,14 @@ impl Plan {
             for (from, scope) in self.scopes_of(shard) {
                 // None where the reservation had been made before: its answer was lost.
                 let Some(left) = left.get(from..from + scope.holds.len()) else { continue };
-                if matches!(scope.scope, Scope::Key | Scope::Tenant) {
+                if matches!(scope.scope, Scope::Key | Scope::Maker | Scope::Tenant) {
                     scopes.push((scope, left));
                     for (scope, window, percent) in limit::soft_marks(scope, left) {
-                        let whose = if scope == Scope::Key { "key" } else { "tenant" };
+                        let whose = match scope {
+                            Scope::Key => "key",
+                            Scope::Maker => "maker",
+                            _ => "tenant",
+                        };
                         budgets.push(format!("{whose};per={};used={percent}", window.name()));
                     }
                 }

@@ -2,6 +2,7 @@
 
 use super::attempt;
 use super::attempts::{Found, Whole};
+use super::cache::Cache;
 use super::context::RequestContext;
 use super::receive::OpenStream;
 use super::reply::{self, header_text};
@@ -84,7 +85,8 @@ impl<P: Platform> RequestContext<'_, P> {
                 attempt.status = shown;
             }
         }
-        let copy = self.fingerprint.filter(|_| status < 300).and_then(|_| text_of(&body));
+        let kept = self.fingerprint.is_some() || self.cache.as_ref().is_some_and(Cache::keeps);
+        let copy = if kept && status < 300 { text_of(&body) } else { None };
         let headers = copy.as_ref().map(|_| reply.headers().clone());
         let delivered = self.platform.respond(reply.map(|()| body)).await;
         if let (Some(headers), Some(text)) = (headers, copy) {
@@ -127,7 +129,9 @@ impl<P: Platform> RequestContext<'_, P> {
 
     async fn pumped(&mut self, mut stream: OpenStream<P>, again: Again<'_, P::Bytes>) {
         let reply = self.reply(200, true);
-        let kept = self.fingerprint.filter(Fingerprint::is_chosen).map(|_| reply.headers().clone());
+        let kept = self.fingerprint.as_ref().is_some_and(Fingerprint::is_chosen)
+            || self.cache.as_ref().is_some_and(Cache::keeps);
+        let kept = kept.then(|| reply.headers().clone());
         let mut transcript = kept.as_ref().map(|_| Transcript::new());
         let mut outgoing = self.platform.begin(reply);
         let deadline_ms = self.retry.deadline_ms();
@@ -183,14 +187,13 @@ impl<P: Platform> RequestContext<'_, P> {
         }
     }
 
-    /// For requests with the same idempotency key.
-    fn store_reply(&mut self, status: u16, headers: &HeaderMap, body: String) {
+    /// For requests with the same idempotency key, and for the same requests.
+    pub(super) fn store_reply(&mut self, status: u16, headers: &HeaderMap, body: String) {
         let named =
             |name: &header::HeaderName| (name.to_string(), header_text(headers, name.as_str()).to_owned());
         let headers = headers.keys().map(named).collect();
         let now_ms = self.platform.now_ms();
-        self.stored_reply =
-            self.fingerprint.map(|fingerprint| StoredReply::new(&fingerprint, now_ms, status, headers, body));
+        self.stored_reply = Some(StoredReply::new(now_ms, status, headers, body));
     }
 
     /// Another origin's stream that goes on with the answer.

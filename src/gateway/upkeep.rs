@@ -3,6 +3,7 @@
 use super::Gateway;
 use super::authenticate::look_up;
 use super::ledger::{ask, catch_up, tell};
+use super::publish_keys;
 use super::receipts::{self, Answered};
 use crate::config::{Kind, Origin};
 use crate::ledger::operation::{Amounts, Pending, Settle, Sums};
@@ -28,6 +29,10 @@ const EVERY_MS: u64 = 30_000;
 pub async fn upkeep<P: Platform>(platform: &P, gateway: &Gateway, shard: &str) -> bool {
     let overdue = overdue(platform, gateway, shard).await;
     let published = publish(platform, shard).await;
+    // Without alarms all shards are one database.
+    if !P::HAS_ALARMS || shard == publish_keys::SHARD {
+        publish_keys::publish_rest(platform).await;
+    }
     let now_ms = platform.now_ms();
     let keep_ms = u64::from(gateway.config.ledger.keep_days) * DAY_MS;
     let before_id = request_id::make(now_ms.saturating_sub(keep_ms), [0; 10]);

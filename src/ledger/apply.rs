@@ -2,7 +2,7 @@
 
 use super::operation::{Operation, Outcome};
 use super::sql::{Sql, SqlError};
-use super::{claim, read, reserve, settle, upkeep};
+use super::{claim, keys, read, reserve, settle, upkeep};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -45,6 +45,7 @@ async fn one<S: Sql>(sql: &S, operation: Operation) -> Result<Outcome, SqlError>
         Operation::Prune { before_id, now_ms } => upkeep::prune(sql, &before_id, now_ms).await,
         Operation::Publish => upkeep::publish(sql).await,
         Operation::Published => upkeep::published(sql).await,
+        Operation::Keys(operation) => keys::keys(sql, operation).await,
     }
 }
 

@@ -9,10 +9,13 @@
 //!
 //! - [`operation`]: what is asked and answered. [`schema`]: the tables. [`sql`]: what a database has to be able to do.
 //! - [`reserve`], [`settle`]: an attempt's way. [`usage`]: what is used of limits. [`total`]: sums by hour.
+//! - [`keys`], [`made_key`]: keys made at run time.
 //! - [`untold`]: what an instance could not tell it yet. [`claim`]: idempotency. [`read`]: records and sums. [`upkeep`]: receipts, periods, retention.
 
 mod apply;
 mod claim;
+pub mod keys;
+pub mod made_key;
 pub mod operation;
 mod read;
 mod reserve;

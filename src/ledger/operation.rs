@@ -45,6 +45,8 @@ pub enum Operation {
     Publish,
     /// These have been published.
     Published,
+    /// Keys made at run time.
+    Keys(super::keys::KeyOperation),
 }
 
 /// Room for an attempt.
@@ -198,6 +200,7 @@ pub enum Outcome {
     Published {
         hours: Vec<Sums>,
     },
+    Keys(super::keys::KeyOutcome),
 }
 
 /// What is left of a hold after a reservation: the limits less everything that is used and reserved.
@@ -269,7 +272,7 @@ pub struct Sums {
     pub numbers: Numbers,
 }
 
-/// In this order: requests, attempts, unmetered attempts, estimated attempts, prompt, cached, cache-write, completion and
+/// In this order: requests, attempts (answers out of the cache are none), unmetered attempts, estimated attempts, prompt, cached, cache-write, completion and
 /// reasoning tokens, nano-dollars, what origins say that they charge, what our prices make of the same attempts, busy
 /// micro-seconds.
 pub type Numbers = [u64; 13];

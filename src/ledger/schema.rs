@@ -10,7 +10,9 @@
 /// - `idempotent`: requests with an idempotency key.
 /// - `released`: attempts that were given up before their reservation came.
 /// - `period`: what instances of our own server say of an hour.
-pub const SCHEMA: [&str; 9] = [
+/// - `made_key`: keys made at run time; never deleted, so that a name stands for one key for ever. `owner`: who writes the
+///   row to the store, until when. `key_audit`: a row for each of their changes.
+pub const SCHEMA: [&str; 11] = [
     "CREATE TABLE IF NOT EXISTS attempt (id TEXT PRIMARY KEY, estimated INTEGER NOT NULL, key TEXT NOT NULL, \
      tenant TEXT NOT NULL, model TEXT NOT NULL, origin TEXT NOT NULL, route TEXT NOT NULL, user TEXT, tag TEXT, \
      holds TEXT, record TEXT NOT NULL) WITHOUT ROWID",
@@ -32,4 +34,9 @@ pub const SCHEMA: [&str; 9] = [
      busy INTEGER NOT NULL, idle INTEGER NOT NULL, cold INTEGER NOT NULL, \
      PRIMARY KEY (origin, hour, instance)) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS usage_end ON usage (to_ms)",
+    "CREATE TABLE IF NOT EXISTS made_key (name TEXT PRIMARY KEY, tenant TEXT NOT NULL, made_by TEXT NOT NULL, \
+     version INTEGER NOT NULL, published INTEGER NOT NULL, owner TEXT NOT NULL, owner_until_ms INTEGER NOT NULL, \
+     record TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS key_audit (id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, by TEXT NOT NULL, \
+     name TEXT NOT NULL, what TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL) WITHOUT ROWID",
 ];

@@ -130,7 +130,8 @@ pub(super) async fn published<S: Sql>(sql: &S) -> Result<Outcome, SqlError> {
 /// When the shard wants its upkeep again: soon while an attempt is not settled or a sum not published, daily while there is
 /// anything that is deleted some day.
 pub(super) async fn due<S: Sql>(sql: &S) -> Result<Option<u64>, SqlError> {
-    let statement = "SELECT EXISTS (SELECT 1 FROM pending) OR EXISTS (SELECT 1 FROM changed), \
+    let statement = "SELECT EXISTS (SELECT 1 FROM pending) OR EXISTS (SELECT 1 FROM changed) \
+                     OR EXISTS (SELECT 1 FROM made_key WHERE published < version), \
                      EXISTS (SELECT 1 FROM attempt) OR EXISTS (SELECT 1 FROM idempotent) \
                      OR EXISTS (SELECT 1 FROM usage) OR EXISTS (SELECT 1 FROM released)";
     let rows = sql.run(statement, Vec::new()).await?;

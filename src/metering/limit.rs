@@ -14,6 +14,8 @@ const MINUTE_MS: u64 = 60_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     Key,
+    /// The key that it was made with: what both use counts there together.
+    Maker,
     Tenant,
     Route,
     Origin,
@@ -76,7 +78,7 @@ fn holds(
         return None;
     }
     let prefix = match scope {
-        Scope::Key => "key",
+        Scope::Key | Scope::Maker => "key",
         Scope::Tenant => "tenant",
         Scope::Route => "route",
         Scope::Origin => "origin",
@@ -101,6 +103,7 @@ fn holds(
 pub fn of_attempt(
     config: &Config,
     key: &crate::config::Key,
+    maker: Option<&crate::config::Key>,
     target: &Target<'_>,
     now_ms: u64,
 ) -> Vec<ScopeHolds> {
@@ -110,6 +113,7 @@ pub fn of_attempt(
     let own = || tenant_shard(tenant);
     let all = [
         holds(Scope::Key, &key.name, own, &key.limits, now_ms),
+        maker.and_then(|maker| holds(Scope::Maker, &maker.name, own, &maker.limits, now_ms)),
         shared.and_then(|shared| holds(Scope::Tenant, tenant, own, &shared.limits, now_ms)),
         holds(Scope::Route, &route.model, || format!("route/{}", route.model), &route.limits, now_ms),
         holds(Scope::Origin, &origin.name, || origin_shard(&origin.name), &origin.limits, now_ms),
@@ -132,6 +136,7 @@ pub fn refusal(
     let (per, _) = holds.terms.get(refused.hold).copied().unwrap_or_default();
     let whose = match holds.scope {
         Scope::Key => "this key",
+        Scope::Maker => "the key that this one was made with",
         Scope::Tenant => "your organisation",
         Scope::Route => "this model",
         Scope::Origin => "this model's origin",

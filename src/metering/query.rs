@@ -51,6 +51,14 @@ impl Query {
         Self::parse(query, OF_RECORDS)
     }
 
+    /// Of lists that come in pages.
+    ///
+    /// # Errors
+    /// As for [`Self::of_sums`].
+    pub fn of_pages(query: &str) -> Result<Self, ApiError> {
+        Self::parse(query, &["cursor"])
+    }
+
     fn parse(query: &str, known: &[&str]) -> Result<Self, ApiError> {
         let mut parsed = Self::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {

@@ -13,22 +13,27 @@ impl Problems {
         let tenants = config.tenants.iter().enumerate();
         self.unique(tenants.map(|(i, tenant)| (format!("tenants[{i}].name"), tenant.name.as_str())));
         for (path, limits) in config.all_limits() {
-            for (j, limit) in limits.iter().enumerate() {
-                let path = format!("{path}.limits[{j}]");
-                if config.ledger.store == LedgerStore::KeyValue {
-                    self.add(
-                        &path,
-                        "needs the ledger's database: `[ledger] store = \"key-value\"` has no limits",
-                    );
-                }
-                self.limit(&path, limit);
-                if limits[..j].iter().any(|other| other.per == limit.per) {
-                    let window = limit.per.map_or("`concurrent`", crate::Window::name);
-                    let text = format!(
-                        "is a second limit of {window} here: write them as one, such as {{ per = \"minute\", requests = 60, tokens = 100000 }}"
-                    );
-                    self.add(&path, text);
-                }
+            self.limits_of(&format!("{path}."), limits, config.ledger.store);
+        }
+    }
+
+    /// `path` ends with a dot, or is empty.
+    pub(super) fn limits_of(&mut self, path: &str, limits: &[Limit], store: LedgerStore) {
+        for (j, limit) in limits.iter().enumerate() {
+            let path = format!("{path}limits[{j}]");
+            if store == LedgerStore::KeyValue {
+                self.add(
+                    &path,
+                    "needs the ledger's database: `[ledger] store = \"key-value\"` has no limits",
+                );
+            }
+            self.limit(&path, limit);
+            if limits[..j].iter().any(|other| other.per == limit.per) {
+                let window = limit.per.map_or("`concurrent`", crate::Window::name);
+                let text = format!(
+                    "is a second limit of {window} here: write them as one, such as {{ per = \"minute\", requests = 60, tokens = 100000 }}"
+                );
+                self.add(&path, text);
             }
         }
     }

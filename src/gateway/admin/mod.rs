@@ -1,13 +1,18 @@
 //! What the operator reads and does: sums, records, and what own servers report.
 //!
+//! - [`keys`], [`key_body`]: keys made at run time.
 //! - [`usage`]: sums. [`records`]: single requests, and all of a time. [`receipts`]: pushed by own servers.
 
+mod key_body;
+mod keys;
 mod receipts;
 mod records;
 mod usage;
 
 use super::Gateway;
+use super::publish_keys::ask_keys;
 use crate::error::ApiError;
+use crate::ledger::keys::{KeyOperation, KeyOutcome};
 use crate::platform::Platform;
 use http::{Method, Request};
 
@@ -18,6 +23,9 @@ pub(super) async fn serve<P: Platform>(
     head: &Request<()>,
     path: &str,
 ) -> Option<Result<(), ApiError>> {
+    if path == "/keys" || path.starts_with("/keys/") {
+        return Some(keys::serve(platform, gateway, head, path).await);
+    }
     let reads = matches!(*head.method(), Method::GET | Method::HEAD);
     let user = path.strip_prefix("/usage/users/");
     let request = path.strip_prefix("/requests/");
@@ -40,16 +48,25 @@ pub(super) async fn serve<P: Platform>(
 }
 
 /// The names of all tenants, each once, in the configuration's order: each has a shard of the ledger. One whose keys are gone
-/// is found as long as it stands under `[[tenants]]`.
-fn tenants(gateway: &Gateway) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    let of_keys = gateway.config.keys.iter().map(crate::config::Key::tenant_or_name);
-    for name in of_keys.chain(gateway.config.tenants.iter().map(|tenant| &*tenant.name)) {
+/// is found as long as it stands under `[[tenants]]`. Those of keys made at run time follow, revoked keys' too, in the order
+/// in which they came.
+///
+/// # Errors
+/// 503: the ledger did not answer.
+async fn tenants<P: Platform>(platform: &P, gateway: &Gateway) -> Result<Vec<String>, ApiError> {
+    let config = &gateway.config;
+    let of_keys = config.keys.iter().map(crate::config::Key::tenant_or_name);
+    let configured = of_keys.chain(config.tenants.iter().map(|tenant| &*tenant.name)).map(str::to_owned);
+    let KeyOutcome::Names(made) = ask_keys(platform, KeyOperation::Tenants).await? else {
+        return Err(ApiError::ledger_unavailable());
+    };
+    let mut names: Vec<String> = Vec::new();
+    for name in configured.chain(made) {
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    names
+    Ok(names)
 }
 
 fn needs_ledger() -> ApiError {

@@ -68,12 +68,12 @@ pub(super) async fn receive<P: Platform>(
         Some(Err(why @ push::PushError::Expired)) => return Err(ApiError::receipts_refused(why.to_string())),
         _ => return Err(refused()),
     }
-    let tenants = tenants(gateway);
+    let tenants = tenants(platform, gateway).await?;
     if batch.receipts.len() + batch.periods.len() > push::MAX_ITEMS {
         let text = format!("a batch has at most {} receipts and periods", push::MAX_ITEMS);
         return Err(ApiError::invalid("invalid_receipts", None, text));
     }
-    for tenant in tenants {
+    for tenant in &tenants {
         let own = |receipt: &&Receipt| request_id::has_mark(&receipt.id, tenant) && is_sane(receipt);
         let receipts: Vec<_> = batch.receipts.iter().filter(own).cloned().collect();
         if !receipts.is_empty() {

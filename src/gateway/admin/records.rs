@@ -37,7 +37,8 @@ pub(super) async fn request<P: Platform>(
     id: &str,
 ) -> Result<(), ApiError> {
     admit(platform, gateway, head).await?;
-    for tenant in tenants(gateway).into_iter().filter(|tenant| request_id::has_mark(id, tenant)) {
+    let tenants = tenants(platform, gateway).await?;
+    for tenant in tenants.iter().filter(|tenant| request_id::has_mark(id, tenant)) {
         let operation = Operation::Request { id: id.to_owned() };
         match ask(platform, &tenant_shard(tenant), &operation).await {
             Ok(Outcome::Rows { records }) if records.is_empty() => {}
@@ -64,7 +65,7 @@ pub(super) async fn export<P: Platform>(
     admit(platform, gateway, head).await?;
     let query = Query::of_records(head.uri().query().unwrap_or(""))?;
     let (first_id, before) = query.range_ids();
-    let tenants = tenants(gateway);
+    let tenants = tenants(platform, gateway).await?;
     // The tenant's place and the last id that was given.
     let (mut at, mut after) = match query.cursor.as_deref().map(|cursor| cursor.split_once(' ')) {
         None => (0, below(&first_id)),
@@ -163,9 +164,9 @@ pub(super) async fn forget_user<P: Platform>(
 ) -> Result<(), ApiError> {
     admit(platform, gateway, head).await?;
     let user = routing::decode_name(user).filter(|user| !user.is_empty()).ok_or_else(ApiError::not_found)?;
-    for tenant in tenants(gateway) {
+    for tenant in tenants(platform, gateway).await? {
         let operation = Operation::ForgetUser { user: user.clone() };
-        if ask(platform, &tenant_shard(tenant), &operation).await.is_err() {
+        if ask(platform, &tenant_shard(&tenant), &operation).await.is_err() {
             return Err(ApiError::ledger_unavailable());
         }
     }

@@ -40,12 +40,12 @@ async fn of_ledger<P: Platform>(platform: &P, gateway: &Gateway, query: &Query) 
     let mut report = Report { period: query.period.clone(), ..Report::default() };
     let (from_ms, to_ms) = query.range_ms();
     let from: usize = query.cursor.as_deref().and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
-    let tenants = tenants(gateway);
-    let wanted = |tenant: &&&str| query.filter.tenant.as_deref().is_none_or(|wanted| wanted == **tenant);
+    let tenants = tenants(platform, gateway).await?;
+    let wanted = |tenant: &&String| query.filter.tenant.as_deref().is_none_or(|wanted| wanted == *tenant);
     for tenant in tenants.iter().skip(from).take(MAX_PAGES).filter(wanted) {
         let shard = tenant_shard(tenant);
         upkeep::overdue(platform, gateway, &shard).await;
-        let filter = Filter { tenant: Some((*tenant).to_owned()), ..query.filter.clone() };
+        let filter = Filter { tenant: Some(tenant.clone()), ..query.filter.clone() };
         let totals = Operation::Totals(Totals { from_ms, to_ms, by: query.by, filter });
         match ask(platform, &shard, &totals).await {
             Ok(Outcome::Totals { sums }) => {

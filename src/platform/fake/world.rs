@@ -103,6 +103,17 @@ impl World {
         self.state().store.put(key, value, summary);
     }
 
+    /// The values that are stored, by key.
+    #[must_use]
+    pub fn values(&self) -> Vec<(String, String)> {
+        self.state().store.values()
+    }
+
+    /// Puts a value into the store, as somebody else would.
+    pub fn set_value(&self, key: &str, value: &str) {
+        self.with_store(|store, clock| store.set(clock, key, Some(value)));
+    }
+
     /// Whether the platform's provider of secrets answers. It does at first.
     pub fn lose_secrets(&self, unavailable: bool) {
         self.state().secrets_unavailable = unavailable;

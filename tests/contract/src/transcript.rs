@@ -59,8 +59,15 @@ impl Sent {
 }
 
 /// Headers of the runtime's own, or of one request.
-const PASSING: [&str; 6] =
-    ["connection", "content-length", "date", "transfer-encoding", "vary", moegate_wire::header::REQUEST_ID];
+const PASSING: [&str; 7] = [
+    "age",
+    "connection",
+    "content-length",
+    "date",
+    "transfer-encoding",
+    "vary",
+    moegate_wire::header::REQUEST_ID,
+];
 
 impl Exchange {
     fn of(call: &Call, reply: &Reply, sent: Vec<Sent>) -> Self {
@@ -68,8 +75,8 @@ impl Exchange {
         let mut headers: Vec<_> =
             headers.map(|(name, value)| (name.clone(), without_times(name, value))).collect();
         headers.sort();
-        // Sums over a host's whole past, and records with their ids and times, are no part of the comparison.
-        let account = ["/usage", "/requests/"].into_iter().find(|path| call.path.starts_with(path));
+        // Sums over a host's whole past, and records and keys with their ids and times, are no part of the comparison.
+        let account = ["/usage", "/requests/", "/keys"].into_iter().find(|path| call.path.starts_with(path));
         let account = account.filter(|_| reply.status == 200);
         Self {
             request: format!("{} {}", call.method, account.unwrap_or(&call.path)),

@@ -2,6 +2,8 @@
 //! the operator reads. The same on real hosts: `chaos.mjs`.
 #![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
+pub mod keys;
+
 use contract::fixtures::ADMIN_KEY;
 use contract::in_process::{self, InProcess};
 use http::{Request, header};

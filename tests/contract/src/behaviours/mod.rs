@@ -1,6 +1,7 @@
 //! The list. Each behaviour is played on every host that can.
 
 mod admission;
+mod cache;
 mod clients;
 mod cors;
 mod counts;
@@ -8,6 +9,7 @@ mod endings;
 mod faults;
 mod foreign_errors;
 mod key_value;
+mod keys;
 mod leaving;
 mod odd_events;
 mod odd_streams;
@@ -31,6 +33,7 @@ pub fn all() -> Vec<(&'static str, &'static [Behaviour])> {
         ("Unstreamed answers", unstreamed::ALL),
         ("Relayed streams", relay::ALL),
         ("Pumped streams", pump::ALL),
+        ("Answers given again", cache::ALL),
         ("Clients that leave", leaving::ALL),
         ("Origins that fail", faults::ALL),
         ("Errors in other forms and words", foreign_errors::ALL),
@@ -39,6 +42,7 @@ pub fn all() -> Vec<(&'static str, &'static [Behaviour])> {
         ("Events in other forms", odd_events::ALL),
         ("Counts in other places and relations", counts::ALL),
         ("Endings and money", endings::ALL),
+        ("Keys made at run time", keys::ALL),
         ("Without a ledger", key_value::ALL),
         ("The account", usage::ALL),
     ]
