@@ -56,7 +56,8 @@ fn ways_from_state_to_state() {
     let start = || Power::loading(Rules::default(), at(0));
     let cold = || Power::cold(Rules::default(), at(0));
     let turn = Do::Turn;
-    let cases: &[(&str, Power, &[(Do, OriginState)])] = &[
+    type Case<'a> = (&'a str, Power, &'a [(Do, OriginState)]);
+    let cases: &[Case<'_>] = &[
         (
             "a start, a sleep that drains, a wake",
             start(),

@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn open_and_closed() {
-        let cases: &[(&str, &[(usize, &str, bool)])] = &[
+        type Case<'a> = (&'a str, &'a [(usize, &'a str, bool)]);
+        let cases: &[Case<'_>] = &[
             (
                 "Mon-Fri 08:00-18:00",
                 &[

@@ -94,10 +94,14 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
 }
 
 async fn passed(shared: Arc<Shared>, request: Request) -> Result<Response, ApiError> {
-    // Whoever reads (metrics, receipts) neither wakes the server nor keeps it awake.
-    let work =
-        if request.method() == Method::POST { Some(admit(&shared, request.headers()).await?) } else { None };
-    let address = shared.address().ok_or_else(|| ApiError::from(shared.switch.asleep()))?;
+    // Whoever reads (metrics, receipts) or shows no key neither wakes the server nor keeps it awake.
+    let refused = shared.auth.check(request.headers());
+    let work = match &refused {
+        Ok(()) if request.method() == Method::POST => Some(admit(&shared).await?),
+        _ => None,
+    };
+    let asleep = || refused.err().unwrap_or_else(|| shared.switch.asleep().into());
+    let address = shared.address().ok_or_else(asleep)?;
     let gone = || {
         let message = "the server behind this one could not be reached or ended: send the request again, after a wake \
                        (POST /wake) where GET /ready does not answer 200";
@@ -114,13 +118,9 @@ async fn passed(shared: Arc<Shared>, request: Request) -> Result<Response, ApiEr
 }
 
 /// Waits for a wake, where a request may have one.
-async fn admit(shared: &Arc<Shared>, headers: &HeaderMap) -> Result<Work, ApiError> {
-    // Counted first: else it might be stopped in between.
+async fn admit(shared: &Arc<Shared>) -> Result<Work, ApiError> {
+    // Counted first: else the server might be stopped in between.
     let work = Work::begin(shared);
-    if shared.switch.state() != OriginState::Ready {
-        // Only who shows the key wakes; the server itself tells it to the others when there is one.
-        shared.auth.check(headers)?;
-    }
     let mut changed = shared.changed.subscribe();
     shared.switch.admit().map_err(ApiError::from)?;
     shared.look.notify_one();

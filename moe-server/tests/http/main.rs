@@ -16,4 +16,5 @@ mod refusals;
 mod resume;
 mod scheduler;
 mod sleep;
+mod supervise;
 mod support;
