@@ -60,7 +60,7 @@ pub enum Limited {
 }
 
 impl ApiError {
-    fn new(
+    pub(crate) fn new(
         status: u16,
         kind: &'static str,
         code: &'static str,

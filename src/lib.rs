@@ -1,7 +1,7 @@
 //! moegate: a small gateway for language-model APIs.
 //!
 //! - [`gateway`]: the pipeline a request walks through, and the stream engine, over the primitives of a platform.
-//! - [`routing`], [`resilience`], [`metering`], [`auth`], [`signing`], [`stream`]: what it decides. Pure.
+//! - [`routing`], [`resilience`], [`metering`], [`auth`], [`signing`], [`stream`], [`wake`]: what it decides. Pure.
 //! - [`ledger`]: what attempts may cost and have cost, in a database with transactions.
 //! - [`dialect`]: the neutral words for requests, events, usage and errors, and what clients and origins say instead.
 //! - [`platform`]: what runs it: Workers, Spin or a fake (off wasm), chosen by the target.
@@ -29,6 +29,7 @@ pub mod signing;
 mod sort;
 pub mod state;
 pub mod stream;
+pub mod wake;
 
 pub use moegate_config as config;
 

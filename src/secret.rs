@@ -267,6 +267,7 @@ mod tests {
             prefill: Default::default(),
             stream_usage: Default::default(),
             gpu_hour: None,
+            wake: None,
             models: vec![],
             fields: Default::default(),
             responses: None,

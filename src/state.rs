@@ -8,6 +8,7 @@ use crate::resilience::health::Health;
 use crate::resilience::idempotency::IdempotencyCache;
 use crate::resilience::refusals::Refusals;
 use crate::signing::token_cache::TokenCache;
+use crate::wake::OriginCache;
 
 #[derive(Debug, Default)]
 pub struct InstanceState {
@@ -19,6 +20,7 @@ pub struct InstanceState {
     pub untold: Untold,
     pub current: Current,
     pub made_keys: NoteCache,
+    pub origins: OriginCache,
     /// When this instance looked for forgotten attempts, in Unix milliseconds.
     pub swept_ms: u64,
     /// Until then the ledger seems not to answer, in Unix milliseconds.

@@ -41,6 +41,9 @@ pub(crate) struct Row {
     pub(crate) ended_after_ms: u64,
     /// Micro-seconds in which an own origin computed for it: its share where several ran at once.
     pub(crate) busy_us: Option<u64>,
+    /// An answer out of the cache: its origin was not asked.
+    #[serde(default)]
+    cache_hit: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -99,7 +102,7 @@ struct More {
     next_cursor: String,
 }
 
-/// Gives each row to `take`.
+/// Gives each attempt's row to `take`; answers out of the cache are none.
 ///
 /// # Errors
 /// The file (`-`: standard input) cannot be read, a line is no row, a row is there twice, or the export goes on.
@@ -137,7 +140,9 @@ pub(crate) fn read(file: &Path, mut take: impl FnMut(Row) -> Result<(), String>)
                 row.id
             ));
         }
-        take(row)?;
+        if !row.cache_hit {
+            take(row)?;
+        }
     }
     more.map_or(Ok(()), |cursor| {
         Err(format!(

@@ -30,7 +30,7 @@ pub(crate) const NEEDED_FIELDS: [&str; 5] = ["model", "messages", "prompt", "str
 /// refused from every client whatever stands here. One of kind `moegate` gets all others.
 /// Names are compared without regard to case, `-` and `_`, as some origins read them. A value that asks for nothing
 /// passes whatever its name: `null`, `false`, and a `service_tier` of `"auto"` or `"default"`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "authoring", schemars(rename = "Fields"))]
 #[serde(deny_unknown_fields, default)]
@@ -53,7 +53,7 @@ impl FieldPolicy {
 }
 
 /// What happens to a request that has a denied member.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum DeniedAction {

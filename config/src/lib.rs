@@ -5,6 +5,7 @@
 //! reader. This is a crate of its own because the build script and the gateway both need it.
 #![forbid(unsafe_code)]
 
+mod cache;
 mod cors;
 mod day;
 mod fields;
@@ -18,10 +19,12 @@ mod price;
 mod replace;
 mod rule;
 mod validate;
+mod wake;
 
 #[cfg(feature = "authoring")]
 pub mod authoring;
 
+pub use cache::Cache;
 pub use cors::Cors;
 pub use day::Day;
 pub use fields::{DENIED_FIELDS, DeniedAction, FieldPolicy, is_harmless, is_same_field};
@@ -34,6 +37,7 @@ pub use price::{Model, PastPrice, PriceStep};
 pub use replace::replaceable;
 pub use rule::{Condition, Leaf, Part, Rule, RuleTable};
 pub use validate::Problem;
+pub use wake::{Cold, Wake, WakeVia};
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -99,7 +103,7 @@ impl Default for Gateway {
 }
 
 /// Requests for one model name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Route {
@@ -128,6 +132,10 @@ pub struct Route {
     /// left out. Default: that origin is left out, and without another one the answer is 400, naming the parameter.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drop_unsupported: bool,
+    /// Whether an answer is kept and given again to the same request of the same tenant, such as
+    /// `cache = { seconds = 300 }`. Streams of such a route are pumped. Default: none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
     /// What one request may spend over all its retries and fallbacks.
     #[serde(default)]
     pub budget: Budget,
@@ -137,6 +145,10 @@ pub struct Route {
     /// What may be used over this route, by all keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
+    /// What happens to its requests while an origin wakes that sleeps. Default: `fallback` where the rule has another origin,
+    /// otherwise `hold`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cold: Option<Cold>,
     /// What happens to its requests while the ledger cannot be reached.
     #[serde(default)]
     pub on_ledger_failure: OnLedgerFailure,
@@ -182,7 +194,7 @@ impl Route {
 }
 
 /// How a stream passes through the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum StreamMode {
@@ -329,7 +341,8 @@ impl Config {
     #[must_use]
     pub fn secret_names(&self) -> Vec<&str> {
         let origins = self.origins.iter().flat_map(Origin::secret_names);
-        let mut names: Vec<_> = origins.chain(self.hash_secrets()).collect();
+        let wakes = self.origins.iter().filter_map(|origin| origin.wake_secret().map(|(name, _)| name));
+        let mut names: Vec<_> = origins.chain(wakes).chain(self.hash_secrets()).collect();
         names.sort_unstable();
         names.dedup();
         names

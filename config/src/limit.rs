@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// What may be used within one window of time, or at once. A request is refused before it is sent if it could exceed one:
 /// its tokens and its cost are reserved at their upper bound, and what it did not use is given back at its end.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Limit {
@@ -30,7 +30,7 @@ pub struct Limit {
 }
 
 /// A window of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Window {
@@ -125,7 +125,7 @@ pub enum ReserveOrder {
 }
 
 /// What happens to requests while the ledger cannot be reached.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnLedgerFailure {

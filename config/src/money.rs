@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 /// US dollars per million tokens, written as a decimal string such as `"0.15"` and held in nano-dollars.
 ///
 /// A string, since a TOML float would be binary: `0.1 + 0.2` has no place in a bill.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct DollarsPerMillion(pub u64);
 
 impl DollarsPerMillion {

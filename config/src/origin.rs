@@ -1,11 +1,11 @@
 //! Origins: where requests may go, with what key.
 
-use crate::{Breaker, Dollars, FieldPolicy, Kind, Limit, Model, Prefill, StreamUsage};
+use crate::{Breaker, Dollars, FieldPolicy, Kind, Limit, Model, Prefill, StreamUsage, Wake};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A place that serves models.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
@@ -68,6 +68,9 @@ pub struct Origin {
     /// by the time that the origin measures for it, beside the prices of tokens, which may then be absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_hour: Option<Dollars>,
+    /// How it is woken, for one that sleeps when nothing is to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake: Option<Wake>,
     /// The models it serves and what they cost.
     pub models: Vec<Model>,
 }
@@ -81,7 +84,7 @@ fn retry_percent() -> u32 {
 }
 
 /// How requests to AWS are signed; the secret access key is the origin's `secret`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Aws {
@@ -95,7 +98,7 @@ pub struct Aws {
 }
 
 /// Scheme and authority of a URL, the thing a secret is bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Authority<'a> {
     /// `http` or `https`.
     pub scheme: &'a str,

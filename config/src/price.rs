@@ -30,7 +30,7 @@ macro_rules! priced {
         $name:ident { $($before:tt)* } { $($after:tt)* }
     )*) => {$(
         $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
         #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
         #[serde(deny_unknown_fields)]
         pub struct $name {

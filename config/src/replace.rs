@@ -12,10 +12,12 @@ const DEPLOY: &str = "only changes with a deploy: deploy instead";
 pub fn replaceable(compiled: &Config, pushed: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut add = |path: String, message: String| problems.push(Problem { path, message });
+    // All of them by name, so that a new section has to be decided about.
+    let Config { gateway, origins: _, routes: _, keys: _, tenants: _, admin, ledger } = pushed;
     let sections = [
-        ("gateway", compiled.gateway == pushed.gateway),
-        ("ledger", compiled.ledger == pushed.ledger),
-        ("admin", compiled.admin == pushed.admin),
+        ("gateway", compiled.gateway == *gateway),
+        ("ledger", compiled.ledger == *ledger),
+        ("admin", compiled.admin == *admin),
     ];
     for (path, is_same) in sections {
         if !is_same {
@@ -97,6 +99,7 @@ fn differing(own: &Origin, other: &Origin) -> impl Iterator<Item = &'static str>
         fields,
         gpu_hour: _,
         models: _,
+        wake,
     } = own;
     let fields = [
         ("name", *name != other.name),
@@ -114,6 +117,7 @@ fn differing(own: &Origin, other: &Origin) -> impl Iterator<Item = &'static str>
         ("api_version", *api_version != other.api_version),
         ("aws", *aws != other.aws),
         ("fields", *fields != other.fields),
+        ("wake", *wake != other.wake),
     ];
     fields.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field)
 }

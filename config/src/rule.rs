@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A tree whose leaves are origins. A request's plan is the list of leaves in the order in which they are tried.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "RuleTable", into = "RuleTable")]
 pub enum Rule {
     To(Leaf),
@@ -16,14 +16,14 @@ pub enum Rule {
 }
 
 /// An origin, and the model's name there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Leaf {
     pub origin: String,
     pub model: Option<String>,
 }
 
 /// One part of a split.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Part {
     pub weight: u32,
     pub rule: Rule,
@@ -81,7 +81,7 @@ pub struct RuleTable {
 }
 
 /// What must hold, all of it, of a request.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Condition {

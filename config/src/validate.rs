@@ -6,6 +6,7 @@ mod limits;
 mod origin;
 mod price;
 mod routes;
+mod wake;
 
 use crate::{Config, Gateway, Key, KeyHash, LedgerStore, Origin};
 use std::collections::{BTreeMap, BTreeSet};
@@ -182,6 +183,7 @@ impl Config {
         }
         self.hashes_are_apart(&mut problems);
         problems.limits(self);
+        problems.wakes(self);
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }
 
@@ -197,6 +199,17 @@ impl Config {
                         format!("the secret `{name}` belongs to origin `{}`, which is another host: give this one a secret of its own", owner.name),
                     );
                 }
+            }
+        }
+        let mut wakes = BTreeMap::new();
+        for (i, origin) in self.origins.iter().enumerate() {
+            let Some((name, authority)) = origin.wake_secret() else { continue };
+            let of_origin = owners.get(name).is_some_and(|owner| owner.authority() != authority);
+            if of_origin || *wakes.entry(name).or_insert(authority) != authority {
+                problems.add(
+                    format!("origins[{i}].wake.secret"),
+                    format!("the secret `{name}` belongs to another host: give this call one of its own"),
+                );
             }
         }
         for name in self.hash_secrets() {

@@ -4,6 +4,8 @@
 //! - [`outbox`]: receipts that go to the gateway by themselves, kept on disk until they are there.
 //! - [`schedule`]: which sequences run in the next step, sampling, cancellation; the one thread that owns the engine.
 //! - [`model`]: GGUF, tokenizer, chat template.
+//! - [`sleep`]: the states from cold to ready and back.
+//! - [`supervise`]: starts and stops the server as a process of its own.
 //! - [`engine`]: the trait [`engine::Engine`] and the implementations behind it.
 
 pub mod engine;
@@ -12,3 +14,5 @@ pub mod json_kind;
 pub mod model;
 pub mod outbox;
 pub mod schedule;
+pub mod sleep;
+pub mod supervise;

@@ -136,6 +136,7 @@ const TOTALS: Object = Object {
     name: "",
     members: &[
         count("requests", "").needed(),
+        count("cache_hits", "Requests that were answered out of a route's cache."),
         count("attempts", "").needed(),
         count("unmetered_attempts", "").needed(),
         count("prompt_tokens", "").needed(),

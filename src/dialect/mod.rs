@@ -36,3 +36,4 @@ pub use client::{Call, ClientDialect, ClientRequest, Endpoint, ModelInfo, Operat
 pub use exchange::{
     AnswerContext, AttemptEntry, AttemptNote, Exchange, Gathered, StreamCodec, StreamOptions,
 };
+pub use usage::without_cost;

@@ -3,16 +3,16 @@
 use super::attempt::Attempt;
 use super::authenticate::look_up;
 use super::context::{RequestContext, Skipped};
-use super::judge::{self, Judgement};
-use super::receive::{self, Exchanged, OpenStream};
+use super::receive::{self, OpenStream};
 use super::reply::{self, header_text};
 use super::reserve::{self, NotReserved};
-use super::send::{self, SendError, Timeouts};
+use super::send::{self, Timeouts};
 use super::stream::both;
+use super::wake::Turn;
 use crate::config::{Failure, StreamMode, StreamUsage};
+use crate::dialect::ClientRequest;
 use crate::dialect::partial::Partial;
 use crate::dialect::request::CannotEncode;
-use crate::dialect::{ClientRequest, Exchange};
 use crate::error::ApiError;
 use crate::platform::{Payload, Platform};
 use crate::resilience::health::AttemptResult;
@@ -20,8 +20,9 @@ use crate::resilience::retry::{Decision, Exhausted};
 use crate::resilience::retry_after::retry_after_ms;
 use crate::routing::Target;
 use crate::secret::OriginSecrets;
+use crate::wake::CAP_MS;
 use http::HeaderMap;
-use moegate_wire::{Ending, Usage};
+use moegate_wire::Ending;
 
 /// What the attempts have come to.
 pub(super) enum Found<P: Platform> {
@@ -39,7 +40,7 @@ pub(super) struct Whole<P: Platform> {
 }
 
 /// What one attempt has come to.
-enum Outcome<P: Platform> {
+pub(super) enum Outcome<P: Platform> {
     Found(Found<P>),
     Failed(Failure, Whole<P>),
     /// It refused what the gateway had added of itself.
@@ -108,10 +109,28 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                         return Ok(Found::ClientLeft);
                     }
                 }
+                Decision::GiveUp(Exhausted::Unavailable { .. }) if self.wait_after_all() => {}
                 Decision::GiveUp(why) => return self.give_up(last, why, now_ms),
                 Decision::Attempt { at, key, .. } => {
                     let target = self.retry.target(at);
                     let unended = Unended { platform: self.platform, target };
+                    match self.awake(at, &target).await {
+                        Turn::Go => {}
+                        Turn::Again => {
+                            self.retry.once_more(at);
+                            continue;
+                        }
+                        Turn::LeaveOut(error) => {
+                            last = last.or(Some(Err(error)));
+                            self.retry.leave_out(at);
+                            continue;
+                        }
+                        Turn::GiveUp(error) => return self.give_up_with(last.as_ref(), error),
+                        Turn::ClientLeft => {
+                            self.cancelled();
+                            return Ok(Found::ClientLeft);
+                        }
+                    }
                     let begun = match self.secrets(target, key).await {
                         Ok(secrets) => self.attempt((target, key), secrets, request, body, partial).await,
                         Err(error) => Err(Unsent::from(error)),
@@ -122,6 +141,11 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                         Ok(Outcome::Found(found)) => {
                             self.learn_refusal(&found, target.index.origin);
                             return Ok(found);
+                        }
+                        Ok(Outcome::Failed(failure, _))
+                            if self.fell_asleep(&target, failure, now_ms).await =>
+                        {
+                            self.retry.once_more(at);
                         }
                         Ok(Outcome::Failed(failure, whole)) => {
                             // What is refused here may be how it was asked to go on, which is not the client's fault.
@@ -141,15 +165,28 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                             self.platform.state(|state| {
                                 state.health.end(&target, AttemptResult::Unknown, now_ms, now_ms, rng);
                             });
-                            last = last.or(Some(Err(error)));
                             if of_request {
+                                let last = last.filter(Result::is_ok).or(Some(Err(error)));
                                 return self.give_up(last, Exhausted::Stopped, now_ms);
                             }
+                            last = last.or(Some(Err(error)));
                             self.retry.leave_out(at);
                         }
                     }
                 }
             }
+        }
+    }
+
+    /// An error of the gateway's own, where an origin was waited for in vain.
+    fn give_up_with(
+        &self,
+        last: Option<&Result<Whole<P>, ApiError>>,
+        error: ApiError,
+    ) -> Result<Found<P>, ApiError> {
+        match last {
+            Some(Ok(_)) => Ok(Found::Whole(self.replaced(&error, HeaderMap::new()))),
+            _ => Err(error),
         }
     }
 
@@ -204,7 +241,11 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         let (outbound, dropped) = encoded.map_err(|why| self.cannot(why, target))?;
         self.dropped = dropped;
         let breaker = self.platform.state(|state| state.health.breaker_state(target.index, began_ms));
-        let timeouts = Timeouts::of(&target, began_ms, self.retry.deadline_ms());
+        let mut timeouts = Timeouts::of(&target, began_ms, self.retry.deadline_ms());
+        if self.wake.held {
+            // Who has waited for an origin gets an answer by then, or an error.
+            timeouts.head_until_ms = timeouts.head_until_ms.min(self.started_ms + CAP_MS);
+        }
         let options = self.stream_options(&target, began_ms, breaker, partial);
         let (stream, limit) = (self.facts.stream, self.limit);
         let reading = receive::Reading { exchange, options, stream, mode, limit, timeouts, began_ms };
@@ -255,10 +296,15 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             Outcome::Failed(Failure::RateLimited, _) if key < target.origin.spare_secrets.len() => {
                 AttemptResult::Unknown
             }
+            // It may just sleep; whether it does is asked.
+            Outcome::Failed(Failure::Connect, _) if target.origin.wake.is_some() => AttemptResult::Unknown,
             Outcome::Failed(failure, whole) => {
                 AttemptResult::of(*failure, self.retry_after(&whole.headers).map(|ms| head_ms + ms))
             }
         };
+        if matches!(outcome, Outcome::Found(Found::Whole(_) | Found::Stream(_))) {
+            self.worked(&target);
+        }
         let rng = &mut self.rng;
         let whole = matches!(outcome, Outcome::Found(Found::Whole(_)));
         self.platform.state(|state| {
@@ -279,63 +325,6 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         Ok(outcome)
     }
 
-    fn judge(
-        &self,
-        attempt: &mut Attempt<'_>,
-        exchange: &dyn Exchange,
-        sent: Result<Exchanged<P>, SendError>,
-        added_usage: bool,
-    ) -> Outcome<P> {
-        let (status, headers, body, seen) = match sent {
-            Ok(Exchanged::Stream(stream)) => return Outcome::Found(Found::Stream(stream)),
-            Ok(Exchanged::Whole { status, headers, body, seen }) => (status, headers, body, seen),
-            Err(error) => {
-                let told = judge::no_answer(&attempt.target, &error);
-                attempt.status = told.status;
-                attempt.ending = Ending::Error;
-                attempt.failure = error.failure();
-                if let SendError::Truncated(counts, events) = error {
-                    attempt.counts = Some(self.cut_counts(&attempt.target, counts, events));
-                    attempt.counted = false;
-                }
-                let Some(failure) = attempt.failure else {
-                    attempt.ending = Ending::Cancelled;
-                    return Outcome::Found(Found::ClientLeft);
-                };
-                return Outcome::Failed(failure, self.replaced(&told, HeaderMap::new()));
-            }
-        };
-        let nothing = judge::used_nothing(status).then(|| Usage::default().into());
-        let again = added_usage && exchange.refuses_usage(status, body.bytes());
-        let context = self.answer_context(&attempt.target, attempt.began_ms);
-        let judged =
-            judge::answer(&attempt.target, &attempt.secrets, exchange, status, body.bytes(), &context);
-        let (failure, whole) = match judged {
-            Judgement::Pass { counts, edits, own } => {
-                (attempt.status, attempt.counts) = (status, counts);
-                let body = match own {
-                    Some(own) => Payload::Own(own),
-                    None => body.into_payload(edits),
-                };
-                return Outcome::Found(Found::Whole(Whole { status, headers, body }));
-            }
-            Judgement::PassError { status: shown, counts, failure } => {
-                (attempt.status, attempt.counts) = (shown, counts.or(nothing).or(seen));
-                (failure, Whole { status: shown, headers, body: body.into_payload(Vec::new()) })
-            }
-            Judgement::Replace(error, failure) => {
-                // An answer that failed was computed all the same.
-                let told = || exchange.answer(body.bytes(), &context).and_then(|answer| answer.counts);
-                attempt.status = error.status;
-                attempt.counts = nothing.or(seen).or_else(|| if status < 300 { told() } else { None });
-                (failure, self.replaced(&error, headers))
-            }
-        };
-        let failure = if again { Failure::Unsupported } else { failure };
-        (attempt.failure, attempt.ending) = (Some(failure), Ending::Error);
-        if again { Outcome::Again(whole) } else { Outcome::Failed(failure, whole) }
-    }
-
     /// Why an origin is not asked; one that cannot be told the request stands in the log of the attempts.
     fn cannot(&mut self, why: CannotEncode, target: Target<'a>) -> ApiError {
         let origin = &target.origin.name;
@@ -353,7 +342,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         error
     }
 
-    fn replaced(&self, error: &ApiError, headers: HeaderMap) -> Whole<P> {
+    pub(super) fn replaced(&self, error: &ApiError, headers: HeaderMap) -> Whole<P> {
         Whole { status: error.status, headers, body: reply::error_payload(self.dialect, error) }
     }
 

@@ -1,9 +1,11 @@
 //! One request on its way, and what has come of it.
 
 use super::attempt::Attempt;
+use super::cache::Cache;
 use super::cors::Allowed;
 use super::reserve::Told;
 use super::stream::Watch;
+use super::wake::WakeState;
 use crate::config::{Config, Key, Route, StreamMode};
 use crate::dialect::request::RequestFacts;
 use crate::dialect::{ClientDialect, Exchange};
@@ -54,8 +56,13 @@ pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) watch: Watch<'a, P>,
     /// The origin that is asked once more without the question for counts, by its place in the configuration.
     pub(super) without_usage: Option<usize>,
+    /// On a route with a cache.
+    pub(super) cache: Option<Cache>,
     /// What is to be given again.
     pub(super) stored_reply: Option<StoredReply>,
+    pub(super) wake: WakeState<'a>,
+    /// A stream's reply whose head was sent while it waits.
+    pub(super) begun: Option<P::Outgoing>,
 }
 
 /// A target that was not asked.
@@ -75,6 +82,9 @@ impl<P: Platform> RequestContext<'_, P> {
 
     /// How a stream from there passes. One that is to be kept has to be seen.
     pub(super) fn stream_mode(&self, target: &Target<'_>) -> StreamMode {
+        if self.cache.as_ref().is_some_and(Cache::keeps) {
+            return StreamMode::Pump;
+        }
         match &self.fingerprint {
             Some(fingerprint) if fingerprint.is_chosen() => StreamMode::Pump,
             // What is said anew has to be read.

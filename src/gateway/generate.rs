@@ -4,6 +4,7 @@ use super::context::RequestContext;
 use super::idempotency::{self, Claimed, Shared};
 use super::reply::{self, bytes_of};
 use super::reserve::Told;
+use super::wake::WakeState;
 use super::{Gateway, IDEMPOTENCY_KEY, TAG, admit, authenticate, overrides, upkeep};
 use crate::config::{ErrorDetail, LedgerStore};
 use crate::dialect::{Call, ClientDialect};
@@ -130,29 +131,49 @@ async fn pipeline<P: Platform>(
         fingerprint: claimed.as_ref().map(|claim| claim.fingerprint),
         watch: super::stream::Watch::new(platform),
         without_usage: None,
+        cache: None,
         stored_reply: None,
+        wake: WakeState::default(),
+        begun: None,
     };
-    let found = match context.find(&*request, &body.bytes, None).await {
+    context.open_cache(head, &body.bytes);
+    let found = match context.answer_again().await {
+        Ok(true) => Ok(None),
+        Ok(false) => context.find(&*request, &body.bytes, None).await.map(Some),
+        Err(error) => Err(error),
+    };
+    let found = match found {
         Ok(found) => found,
         Err(error) => {
+            let error = context.told(error).await;
+            match context.begun.take() {
+                Some(outgoing) => context.end_begun(outgoing, &error).await,
+                None => reply::refuse(platform, allowed, dialect, &error, Some(id)).await,
+            }
             if let Some(claim) = &claimed {
                 claim.forget().await;
             }
-            return Err(context.told(error).await);
+            context.after_wake().await;
+            return Ok(());
         }
     };
 
     // Respond.
-    if route.continues && context.facts.stream {
-        context.respond(found, Some((&*request, &body.bytes))).await;
-    } else {
-        // A stream may last for minutes; the body is not held for so long.
-        drop(request);
-        drop(body);
-        context.respond(found, None).await;
+    match found {
+        None => {}
+        Some(found) if route.continues && context.facts.stream => {
+            context.respond(found, Some((&*request, &body.bytes))).await;
+        }
+        Some(found) => {
+            // A stream may last for minutes; the body is not held for so long.
+            drop(request);
+            drop(body);
+            context.respond(found, None).await;
+        }
     }
 
     // Settle.
+    let entry = context.cache_entry();
     let stored = match (&claimed, context.stored_reply.take()) {
         (Some(claim), Some(stored)) => Some(claim.keep(stored)),
         _ => None,
@@ -163,15 +184,17 @@ async fn pipeline<P: Platform>(
         (Some(claim), None) => claim.forget().await,
         (None, _) => {}
     }
+    context.keep_in_cache(entry).await;
     if config.ledger.store == LedgerStore::Database {
         upkeep::after_request(platform, gateway, &shard).await;
     }
     context.sync_breakers().await;
+    context.after_wake().await;
     Ok(())
 }
 
 /// Path and query: what tells two requests of one body apart, where the model is in the path.
-fn asked_path(head: &Request<()>) -> String {
+pub(super) fn asked_path(head: &Request<()>) -> String {
     let path = moegate_wire::path::normal(head.uri().path());
     format!("{path}?{}", head.uri().query().unwrap_or(""))
 }

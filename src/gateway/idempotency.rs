@@ -70,7 +70,7 @@ impl<P: Platform> Drop for FirstClaim<'_, P> {
 impl<P: Platform> FirstClaim<'_, P> {
     /// Keeps the answer for its repeats here.
     pub(super) fn keep(&self, stored: StoredReply) -> Arc<StoredReply> {
-        let stored = Arc::new(stored);
+        let stored = Arc::new(stored.of(self.fingerprint.content_hex()));
         let kept = Arc::clone(&stored);
         self.platform.state(|state| state.idempotency.keep(&self.fingerprint, kept, self.window_ms));
         stored
@@ -206,7 +206,7 @@ async fn replay<P: Platform>(platform: &P, allowed: Allowed<'_>, stored: &Stored
     let mut reply = Response::new(Payload::Own(stored.body.clone().into_bytes()));
     *reply.status_mut() = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
     for name in HEADERS {
-        if let Some((_, value)) = stored.headers.iter().find(|(own, _)| *own == name.as_str()) {
+        if let Some(value) = stored.header(&name) {
             insert(reply.headers_mut(), name, value);
         }
     }

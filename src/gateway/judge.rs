@@ -1,5 +1,9 @@
 //! What an answer means for the client.
 
+use super::attempt::Attempt;
+use super::attempts::{Found, Outcome, Whole};
+use super::context::RequestContext;
+use super::receive::Exchanged;
 use super::send::SendError;
 use crate::config::Failure;
 use crate::dialect::answer::{AnswerFacts, OriginError};
@@ -7,8 +11,11 @@ use crate::dialect::counts::Counts;
 use crate::dialect::{AnswerContext, Exchange};
 use crate::error::ApiError;
 use crate::payload::Edit;
+use crate::platform::{Payload, Platform};
 use crate::routing::Target;
 use crate::secret::OriginSecrets;
+use http::HeaderMap;
+use moegate_wire::{Ending, Usage};
 
 /// Whether an answer of this status shows that nothing was computed: the request was refused, or the origin is overloaded,
 /// or Cloudflare says that it never reached the origin.
@@ -191,5 +198,64 @@ pub(super) fn no_answer(target: &Target<'_>, error: &SendError) -> ApiError {
         SendError::ClientLeft => {
             ApiError::upstream(499, "client_left", "the client left before the answer came")
         }
+    }
+}
+
+impl<P: Platform> RequestContext<'_, P> {
+    /// What an attempt has come to, by what was sent back.
+    pub(super) fn judge(
+        &self,
+        attempt: &mut Attempt<'_>,
+        exchange: &dyn Exchange,
+        sent: Result<Exchanged<P>, SendError>,
+        added_usage: bool,
+    ) -> Outcome<P> {
+        let (status, headers, body, seen) = match sent {
+            Ok(Exchanged::Stream(stream)) => return Outcome::Found(Found::Stream(stream)),
+            Ok(Exchanged::Whole { status, headers, body, seen }) => (status, headers, body, seen),
+            Err(error) => {
+                let told = no_answer(&attempt.target, &error);
+                attempt.status = told.status;
+                attempt.ending = Ending::Error;
+                attempt.failure = error.failure();
+                if let SendError::Truncated(counts, events) = error {
+                    attempt.counts = Some(self.cut_counts(&attempt.target, counts, events));
+                    attempt.counted = false;
+                }
+                let Some(failure) = attempt.failure else {
+                    attempt.ending = Ending::Cancelled;
+                    return Outcome::Found(Found::ClientLeft);
+                };
+                return Outcome::Failed(failure, self.replaced(&told, HeaderMap::new()));
+            }
+        };
+        let nothing = used_nothing(status).then(|| Usage::default().into());
+        let again = added_usage && exchange.refuses_usage(status, body.bytes());
+        let context = self.answer_context(&attempt.target, attempt.began_ms);
+        let judged = answer(&attempt.target, &attempt.secrets, exchange, status, body.bytes(), &context);
+        let (failure, whole) = match judged {
+            Judgement::Pass { counts, edits, own } => {
+                (attempt.status, attempt.counts) = (status, counts);
+                let body = match own {
+                    Some(own) => Payload::Own(own),
+                    None => body.into_payload(edits),
+                };
+                return Outcome::Found(Found::Whole(Whole { status, headers, body }));
+            }
+            Judgement::PassError { status: shown, counts, failure } => {
+                (attempt.status, attempt.counts) = (shown, counts.or(nothing).or(seen));
+                (failure, Whole { status: shown, headers, body: body.into_payload(Vec::new()) })
+            }
+            Judgement::Replace(error, failure) => {
+                // An answer that failed was computed all the same.
+                let told = || exchange.answer(body.bytes(), &context).and_then(|answer| answer.counts);
+                attempt.status = error.status;
+                attempt.counts = nothing.or(seen).or_else(|| if status < 300 { told() } else { None });
+                (failure, self.replaced(&error, headers))
+            }
+        };
+        let failure = if again { Failure::Unsupported } else { failure };
+        (attempt.failure, attempt.ending) = (Some(failure), Ending::Error);
+        if again { Outcome::Again(whole) } else { Outcome::Failed(failure, whole) }
     }
 }

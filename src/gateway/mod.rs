@@ -1,6 +1,7 @@
 //! The way of a request, top to bottom: authenticate → admit → plan → attempt* → respond → settle.
 //!
 //! - [`generate`]: that way, step by step. [`authenticate`], [`admit`], [`idempotency`]: before the first attempt.
+//! - [`cache`]: answers that are given again without an attempt.
 //! - [`overrides`]: what no client may choose.
 //! - [`context`]: one request and what has come of it. [`attempts`]: the loop. [`send`]: one exchange with an origin, up to
 //!   the commit point. [`judge`]: what a whole answer means. [`outcome`]: what follows from an attempt's end.
@@ -9,6 +10,7 @@
 //! - [`respond`]: the answer's way to the client; [`stream`]: the stream engine. [`reply`]: heads and errors.
 //! - [`reserve`]: room in the ledger, before an attempt is sent; [`ledger`]: asking it.
 //! - [`settle`]: records; [`receipts`]: asking our own servers. [`breaker_sync`]: what instances tell each other.
+//! - [`wake`]: origins that sleep.
 //! - [`upkeep`]: what the ledger needs beside the requests.
 //! - [`pushed`]: the configuration that was changed without a deploy.
 //! - [`publish_keys`]: keys made at run time, from the ledger to the store.
@@ -21,6 +23,7 @@ mod attempt;
 mod attempts;
 mod authenticate;
 mod breaker_sync;
+mod cache;
 mod context;
 mod cors;
 mod generate;
@@ -41,6 +44,7 @@ mod send;
 mod settle;
 mod stream;
 mod upkeep;
+mod wake;
 
 #[cfg(test)]
 mod endpoints_tests;
@@ -112,6 +116,9 @@ impl Gateway {
         wanted.extend(registry::passed_headers().cloned());
         // The validator lets no other names through.
         wanted.extend(config.rule_headers().iter().filter_map(|name| HeaderName::try_from(name).ok()));
+        if config.routes.iter().any(|route| route.cache.is_some()) {
+            wanted.push(header::CACHE_CONTROL);
+        }
         wanted.extend(Self::cors_headers(&config));
         wanted.dedup();
         let pages = cors::Pages::of(&config);

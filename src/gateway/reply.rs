@@ -17,6 +17,7 @@ pub(super) const ATTEMPTS: HeaderName = HeaderName::from_static("x-moegate-attem
 pub(super) const ATTEMPT_LOG: HeaderName = HeaderName::from_static("x-moegate-attempt-log");
 pub(super) const DROPPED: HeaderName = HeaderName::from_static("x-moegate-dropped");
 pub(super) const COST: HeaderName = HeaderName::from_static("x-moegate-cost");
+pub(super) const CACHE: HeaderName = HeaderName::from_static("x-moegate-cache");
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("x-moegate-replayed");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static(wire::REQUEST_ID);
 pub(super) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -208,6 +209,9 @@ impl<P: Platform> RequestContext<'_, P> {
             insert(headers, DROPPED, &attempt::some_of(&self.dropped, ", "));
         }
         headers.insert(ATTEMPTS, self.attempts.len().into());
+        if self.cache.is_some() {
+            headers.insert(CACHE, HeaderValue::from_static("miss"));
+        }
         self.limits.add_to(headers);
         if self.key.error_detail() == ErrorDetail::Full {
             insert(headers, ATTEMPT_LOG, &attempt::log(&self.attempts, &self.skipped));

@@ -1,7 +1,7 @@
 //! Room in the ledger for an attempt, before it is sent.
 
 use super::context::RequestContext;
-use super::ledger::ask;
+use super::ledger::{ask, tell};
 use super::reply;
 use crate::config::{LedgerStore, OnLedgerFailure, ReserveOrder};
 use crate::error::{ApiError, Remaining};
@@ -103,6 +103,31 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         let price = target.price_at(now_ms);
         let amounts = bound.amounts(&price, number == 1);
         let scopes = limit::of_attempt(self.config, self.key, self.maker, target, now_ms);
+        Some(self.plan_of((target, id, number, now_ms), amounts, bound, scopes))
+    }
+
+    /// What has to be reserved for an answer out of the cache: a request, which takes no tokens and asks no origin.
+    pub(super) fn plan_cached(&self, target: &Target<'a>, now_ms: u64) -> Option<Plan> {
+        if self.config.ledger.store == LedgerStore::KeyValue {
+            return None;
+        }
+        let amounts = Amounts { requests: 1, ..Amounts::default() };
+        let mut scopes = limit::of_attempt(self.config, self.key, self.maker, target, now_ms);
+        scopes.retain(|scope| scope.scope != Scope::Origin);
+        let bound = Bound::of(self.facts.size, target);
+        let mut plan = self.plan_of((target, &self.id, 1, now_ms), amounts, bound, scopes);
+        plan.record.iter_mut().for_each(|record| record.cache_hit = true);
+        Some(plan)
+    }
+
+    /// The attempt: target, id, number, when it begins.
+    fn plan_of(
+        &self,
+        (target, id, number, now_ms): (&Target<'a>, &str, u32, u64),
+        amounts: Amounts,
+        bound: Bound,
+        scopes: Vec<ScopeHolds>,
+    ) -> Plan {
         let mut shards =
             vec![Shard { name: limit::tenant_shard(self.key.tenant_or_name()), holds: Vec::new() }];
         for ScopeHolds { shard, holds, .. } in &scopes {
@@ -121,7 +146,25 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         };
         let until_ms = self.retry.deadline_ms() + GRACE_MS;
         let reservation = Reservation { amounts, shards, confirmed: false };
-        Some(Plan { reservation, id: id.to_owned(), record: Some(record), until_ms, scopes, bound, price })
+        let price = target.price_at(now_ms);
+        Plan { reservation, id: id.to_owned(), record: Some(record), until_ms, scopes, bound, price }
+    }
+
+    /// Whether the limits have room for an attempt at that target. Nothing stays reserved.
+    pub(super) async fn check_limits(&mut self, target: &Target<'a>) -> Result<(), NotReserved> {
+        let now_ms = self.platform.now_ms();
+        let Some(mut plan) = self.plan_reservation(target, &format!("{}-w", self.id), now_ms) else {
+            return Ok(());
+        };
+        if plan.scopes.is_empty() {
+            return Ok(());
+        }
+        self.limits = reserve(self.platform, &mut plan, self.route.on_ledger_failure, now_ms, false).await?;
+        for (at, shard) in plan.reservation.shards.iter().enumerate() {
+            let release = Operation::Release { id: shard.id(&plan.id, at) };
+            tell(self.platform, &shard.name, &release).await;
+        }
+        Ok(())
     }
 
     /// What is known of an attempt's record from the beginning.
@@ -164,6 +207,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             ended_after_ms: 0,
             origin_time: None,
             busy_us: 0,
+            cache_hit: false,
         }
     }
 }
@@ -223,6 +267,11 @@ fn release<P: Platform>(platform: &P, shards: &[Shard], from: usize, id: &str) {
 }
 
 impl Plan {
+    /// Whether any limit holds.
+    pub(super) fn is_limited(&self) -> bool {
+        !self.scopes.is_empty()
+    }
+
     /// The scopes that a shard keeps, each with the place of its first hold there.
     fn scopes_of(&self, shard: usize) -> impl Iterator<Item = (usize, &ScopeHolds)> {
         let name = &self.reservation.shards[shard].name;

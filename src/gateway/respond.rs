@@ -2,6 +2,7 @@
 
 use super::attempt;
 use super::attempts::{Found, Whole};
+use super::cache::Cache;
 use super::context::RequestContext;
 use super::receive::OpenStream;
 use super::reply::{self, header_text};
@@ -30,6 +31,9 @@ type Again<'r, B> = Option<(&'r dyn ClientRequest, &'r B)>;
 impl<P: Platform> RequestContext<'_, P> {
     pub(super) async fn respond(&mut self, found: Found<P>, again: Again<'_, P::Bytes>) {
         match found {
+            Found::Whole(whole) if self.begun.is_some() => self.whole_in_stream(&whole).await,
+            // Broken off.
+            Found::ClientLeft if self.begun.is_some() => self.begun = None,
             Found::Whole(whole) => self.whole(whole).await,
             Found::Stream(stream) if stream.scanner.is_none() => self.relayed(stream).await,
             Found::Stream(stream) => self.pumped(stream, again).await,
@@ -84,7 +88,8 @@ impl<P: Platform> RequestContext<'_, P> {
                 attempt.status = shown;
             }
         }
-        let copy = self.fingerprint.filter(|_| status < 300).and_then(|_| text_of(&body));
+        let kept = self.fingerprint.is_some() || self.cache.as_ref().is_some_and(Cache::keeps);
+        let copy = if kept && status < 300 { text_of(&body) } else { None };
         let headers = copy.as_ref().map(|_| reply.headers().clone());
         let delivered = self.platform.respond(reply.map(|()| body)).await;
         if let (Some(headers), Some(text)) = (headers, copy) {
@@ -98,6 +103,22 @@ impl<P: Platform> RequestContext<'_, P> {
         }
     }
 
+    /// An error where the client has a stream's head already, since it has waited for an origin.
+    async fn whole_in_stream(&mut self, whole: &Whole<P>) {
+        let Some(outgoing) = self.begun.take() else { return };
+        let failure = self.attempts.last().and_then(|attempt| attempt.failure);
+        let full = self.key.error_detail() == ErrorDetail::Full
+            || reply::is_about_the_request(whole.status, failure);
+        let text = whole.body.clone().into_vec();
+        let message = serde_json::from_slice::<serde_json::Value>(&text)
+            .ok()
+            .and_then(|body| Some(body.get("error")?.get("message")?.as_str()?.to_owned()));
+        let message = message.unwrap_or_else(|| format!("the origin answered {}", whole.status));
+        let error = ApiError::upstream(whole.status.max(400), "origin_error", message);
+        let error = if full { error } else { reply::plain(&error, &self.id) };
+        self.end_begun(outgoing, &error).await;
+    }
+
     /// What a client gets of an error whose text is for the operator, who gets it in the log.
     async fn withheld(&self, status: u16, shown: u16, body: Payload<P::Bytes>) -> Payload<P::Bytes> {
         let text = shown_text(&String::from_utf8_lossy(&body.into_vec()));
@@ -108,7 +129,7 @@ impl<P: Platform> RequestContext<'_, P> {
     }
 
     async fn relayed(&mut self, stream: OpenStream<P>) {
-        let outgoing = self.platform.begin(self.reply(200, true));
+        let outgoing = self.begun.take().unwrap_or_else(|| self.platform.begin(self.reply(200, true)));
         let dialect = self.dialect;
         let told = |error: &ApiError| dialect.error_event(error);
         let ending = relay(self.platform, &mut self.watch, stream, outgoing, told).await;
@@ -127,9 +148,11 @@ impl<P: Platform> RequestContext<'_, P> {
 
     async fn pumped(&mut self, mut stream: OpenStream<P>, again: Again<'_, P::Bytes>) {
         let reply = self.reply(200, true);
-        let kept = self.fingerprint.filter(Fingerprint::is_chosen).map(|_| reply.headers().clone());
+        let kept = self.fingerprint.as_ref().is_some_and(Fingerprint::is_chosen)
+            || self.cache.as_ref().is_some_and(Cache::keeps);
+        let kept = kept.then(|| reply.headers().clone());
         let mut transcript = kept.as_ref().map(|_| Transcript::new());
-        let mut outgoing = self.platform.begin(reply);
+        let mut outgoing = self.begun.take().unwrap_or_else(|| self.platform.begin(reply));
         let deadline_ms = self.retry.deadline_ms();
         let ending = loop {
             let (platform, watch) = (self.platform, &mut self.watch);
@@ -183,14 +206,13 @@ impl<P: Platform> RequestContext<'_, P> {
         }
     }
 
-    /// For requests with the same idempotency key.
-    fn store_reply(&mut self, status: u16, headers: &HeaderMap, body: String) {
+    /// For requests with the same idempotency key, and for the same requests.
+    pub(super) fn store_reply(&mut self, status: u16, headers: &HeaderMap, body: String) {
         let named =
             |name: &header::HeaderName| (name.to_string(), header_text(headers, name.as_str()).to_owned());
         let headers = headers.keys().map(named).collect();
         let now_ms = self.platform.now_ms();
-        self.stored_reply =
-            self.fingerprint.map(|fingerprint| StoredReply::new(&fingerprint, now_ms, status, headers, body));
+        self.stored_reply = Some(StoredReply::new(now_ms, status, headers, body));
     }
 
     /// Another origin's stream that goes on with the answer.

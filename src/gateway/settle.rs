@@ -12,6 +12,7 @@ use crate::ledger::Operation;
 use crate::ledger::operation::{Amounts, Settle};
 use crate::metering::record::{OriginTime, Record, State, relayed_ending};
 use crate::platform::Platform;
+use crate::routing::Target;
 use moegate_wire::{Ending, Nanodollars, Receipt, Usage};
 
 /// How often the store is tried for a record, and how long each try may take.
@@ -126,6 +127,27 @@ impl<P: Platform> RequestContext<'_, P> {
         match &attempt.reservation {
             None => self.put(&record).await,
             Some(reservation) => self.settle_in_ledger(reservation, Record { state, ..record }).await,
+        }
+    }
+
+    /// The record of an answer out of the cache.
+    pub(super) async fn settle_cached(
+        &self,
+        target: &Target<'_>,
+        reservation: Option<Reservation>,
+        ending: Ending,
+    ) {
+        let after_ms = self.platform.now_ms().saturating_sub(self.started_ms);
+        let record = Record {
+            cache_hit: true,
+            ending,
+            head_after_ms: after_ms,
+            ended_after_ms: after_ms,
+            ..self.record(target, &self.id, 1, self.started_ms, &Amounts::default())
+        };
+        match reservation {
+            None => self.put(&record).await,
+            Some(reservation) => self.settle_in_ledger(&reservation, record).await,
         }
     }
 

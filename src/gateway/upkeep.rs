@@ -4,7 +4,7 @@ use super::Gateway;
 use super::authenticate::look_up;
 use super::ledger::{ask, catch_up, tell};
 use super::receipts::{self, Answered};
-use super::{publish_keys, pushed};
+use super::{publish_keys, pushed, wake};
 use crate::config::{Kind, Origin};
 use crate::ledger::operation::{Amounts, Pending, Settle, Sums};
 use crate::ledger::{Operation, Outcome, versions};
@@ -27,6 +27,7 @@ const EVERY_MS: u64 = 30_000;
 /// Settles what is overdue in a shard, publishes the sums that have changed, and deletes what is not kept any longer.
 /// Several may do so at once. Gives whether something is left to be done later.
 pub async fn upkeep<P: Platform>(platform: &P, gateway: &Gateway, shard: &str) -> bool {
+    wake::lead_by_alarm(platform, gateway, shard).await;
     let overdue = overdue(platform, gateway, shard).await;
     let published = publish(platform, shard).await;
     // Where there are no alarms, the shard `gateway` has no upkeep of its own.

@@ -2,7 +2,7 @@
 
 use super::operation::{Operation, Outcome};
 use super::sql::{Sql, SqlError};
-use super::{claim, keys, read, reserve, settle, upkeep, versions};
+use super::{claim, keys, read, reserve, settle, upkeep, versions, wake};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -49,6 +49,8 @@ async fn one<S: Sql>(sql: &S, operation: Operation) -> Result<Outcome, SqlError>
         Operation::ReadConfig { version } => versions::read(sql, version).await,
         Operation::PublishConfig(publish) => versions::publish(sql, &publish).await,
         Operation::Keys(operation) => keys::keys(sql, operation).await,
+        Operation::Wake { origin, ask, now_ms } => wake::wake(sql, &origin, ask, now_ms).await,
+        Operation::Wakes { origin, limit } => wake::wakes(sql, &origin, limit).await,
     }
 }
 

@@ -9,7 +9,7 @@
 //!
 //! - [`operation`]: what is asked and answered. [`schema`]: the tables. [`sql`]: what a database has to be able to do.
 //! - [`reserve`], [`settle`]: an attempt's way. [`usage`]: what is used of limits. [`total`]: sums by hour.
-//! - [`keys`], [`made_key`]: keys made at run time.
+//! - [`keys`], [`made_key`]: keys made at run time. [`wake`]: origins that sleep.
 //! - [`untold`]: what an instance could not tell it yet. [`claim`]: idempotency. [`read`]: records and sums. [`upkeep`]: receipts, periods, retention.
 //! - [`versions`]: the configuration's.
 
@@ -28,6 +28,7 @@ mod untold;
 mod upkeep;
 mod usage;
 pub mod versions;
+mod wake;
 
 pub use apply::{apply, apply_now, due_now};
 pub use operation::{Operation, Outcome};

@@ -3,6 +3,7 @@
 //! Each operation can be repeated: one whose answer was lost is sent again as it was, and nothing counts twice.
 
 use crate::metering::record::Record;
+use crate::wake::{Answer, Ask, EndedWake};
 use moegate_wire::Receipt;
 use moegate_wire::period::Period;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,10 @@ pub enum Operation {
     PublishConfig(PublishConfig),
     /// Keys made at run time.
     Keys(super::keys::KeyOperation),
+    /// Of an origin that sleeps.
+    Wake { origin: String, ask: Ask, now_ms: u64 },
+    /// Its last wakes.
+    Wakes { origin: String, limit: u32 },
 }
 
 /// Room for an attempt.
@@ -213,6 +218,10 @@ pub enum Outcome {
     },
     Configs(Configs),
     Keys(super::keys::KeyOutcome),
+    Lifecycle(Box<Answer>),
+    Wakes {
+        wakes: Vec<EndedWake>,
+    },
 }
 
 /// What is left of a hold after a reservation: the limits less everything that is used and reserved.
@@ -284,7 +293,7 @@ pub struct Sums {
     pub numbers: Numbers,
 }
 
-/// In this order: requests, attempts, unmetered attempts, estimated attempts, prompt, cached, cache-write, completion and
+/// In this order: requests, attempts (answers out of the cache are none), unmetered attempts, estimated attempts, prompt, cached, cache-write, completion and
 /// reasoning tokens, nano-dollars, what origins say that they charge, what our prices make of the same attempts, busy
 /// micro-seconds.
 pub type Numbers = [u64; 13];

@@ -2,7 +2,7 @@
 
 use super::operation::{By, Filter, Numbers, Outcome, PeriodSums, Rows, Sums, Totals};
 use super::sql::{Row, Sql, SqlError, Value};
-use crate::metering::record::{Record, State};
+use crate::metering::record::{CACHED, Record, State};
 use crate::metering::{DAY_MS, HOUR_MS};
 
 /// Records that one answer holds at most.
@@ -65,12 +65,13 @@ async fn over_records<S: Sql>(sql: &S, totals: &Totals, by: &str) -> Result<Vec<
     let condition = condition(&totals.filter, &mut values);
     let number = |path: &str| format!("SUM(COALESCE(json_extract(record, '$.{path}'), 0))");
     let statement = format!(
-        "SELECT key, tenant, model, origin, route, json_extract(record, '$.ending'), {by}, {}, COUNT(*), \
-         COUNT(*) - {}, SUM(estimated), {}, {}, {}, {}, {}, {}, {}, \
+        "SELECT key, tenant, model, origin, route, CASE WHEN json_extract(record, '$.cache_hit') THEN '{CACHED}' \
+         ELSE json_extract(record, '$.ending') END, {by}, {}, COUNT(*) - {}, COUNT(*) - {}, SUM(estimated), {}, {}, {}, {}, {}, {}, {}, \
          SUM(CASE WHEN json_extract(record, '$.upstream_cost_nanodollars') IS NULL THEN 0 \
          ELSE json_extract(record, '$.cost_nanodollars') END), {} \
          FROM attempt WHERE id >= ?1 AND id < ?2 AND {by} IS NOT NULL{condition} GROUP BY 1, 2, 3, 4, 5, 6, 7",
         number("last"),
+        number("cache_hit"),
         number("metered"),
         number("usage.prompt"),
         number("usage.cached"),

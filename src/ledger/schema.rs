@@ -13,7 +13,8 @@
 /// - `config_version`: the configurations that were pushed. `published`: whether instances have been given it or a later one.
 /// - `made_key`: keys made at run time; never deleted, so that a name stands for one key for ever. `owner`: who writes the
 ///   row to the store, until when. `key_audit`: a row for each of their changes.
-pub const SCHEMA: [&str; 12] = [
+/// - `lifecycle`: the row of each origin that sleeps. `wake`: its wakes that are over.
+pub const SCHEMA: [&str; 14] = [
     "CREATE TABLE IF NOT EXISTS attempt (id TEXT PRIMARY KEY, estimated INTEGER NOT NULL, key TEXT NOT NULL, \
      tenant TEXT NOT NULL, model TEXT NOT NULL, origin TEXT NOT NULL, route TEXT NOT NULL, user TEXT, tag TEXT, \
      holds TEXT, record TEXT NOT NULL) WITHOUT ROWID",
@@ -43,4 +44,8 @@ pub const SCHEMA: [&str; 12] = [
      record TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS key_audit (id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, by TEXT NOT NULL, \
      name TEXT NOT NULL, what TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS lifecycle (origin TEXT PRIMARY KEY, waking INTEGER NOT NULL, row TEXT NOT NULL) \
+     WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS wake (origin TEXT NOT NULL, began_ms INTEGER NOT NULL, row TEXT NOT NULL, \
+     PRIMARY KEY (origin, began_ms)) WITHOUT ROWID",
 ];

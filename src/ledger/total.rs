@@ -18,7 +18,7 @@ pub(super) async fn add<S: Sql>(sql: &S, record: &Record, sign: i64) -> Result<(
     for text in [&record.key, &record.tenant, &record.model, &record.origin, &record.route] {
         values.push(text.as_str().into());
     }
-    values.push(record.ending_name().into());
+    values.push(record.ending_in_sums().into());
     for number in numbers(record) {
         values.push(match Value::from(number) {
             Value::Integer(number) => Value::Integer(sign * number),
@@ -38,7 +38,7 @@ pub(super) fn numbers(record: &Record) -> Numbers {
     let upstream = record.upstream_cost_nanodollars;
     [
         u64::from(record.last),
-        1,
+        u64::from(!record.cache_hit),
         u64::from(!record.metered),
         u64::from(record.state == State::Estimated),
         usage.prompt,

@@ -13,6 +13,12 @@ use moegate_wire::{Ending, Receipt};
 /// How soon a shard with attempts under way or with sums that are not published wants its upkeep.
 const SOON_MS: u64 = 30_000;
 
+/// While an origin wakes.
+const WAKING_MS: u64 = 500;
+
+/// How long wakes are kept.
+const WAKES_DAYS: u64 = 90;
+
 /// Gives the attempts whose deadline is over to one caller at a time.
 pub(super) async fn overdue<S: Sql>(
     sql: &S,
@@ -109,6 +115,8 @@ pub(super) async fn prune<S: Sql>(sql: &S, before_id: &str, now_ms: u64) -> Resu
     sql.run(statement, vec![day_ago_ms.into()]).await?;
     let day_ago = crate::request_id::make(day_ago_ms, [0; 10]);
     sql.run("DELETE FROM released WHERE id < ?1", vec![day_ago.into()]).await?;
+    let long_ago_ms = now_ms.saturating_sub(WAKES_DAYS * DAY_MS);
+    sql.run("DELETE FROM wake WHERE began_ms < ?1", vec![long_ago_ms.into()]).await?;
     Ok(Outcome::Done)
 }
 
@@ -134,10 +142,13 @@ pub(super) async fn due<S: Sql>(sql: &S) -> Result<Option<u64>, SqlError> {
                      OR EXISTS (SELECT 1 FROM config_version WHERE published = 0) \
                      OR EXISTS (SELECT 1 FROM made_key WHERE published < version), \
                      EXISTS (SELECT 1 FROM attempt) OR EXISTS (SELECT 1 FROM idempotent) \
-                     OR EXISTS (SELECT 1 FROM usage) OR EXISTS (SELECT 1 FROM released)";
+                     OR EXISTS (SELECT 1 FROM usage) OR EXISTS (SELECT 1 FROM released) OR EXISTS (SELECT 1 FROM wake), \
+                     EXISTS (SELECT 1 FROM lifecycle WHERE waking = 1)";
     let rows = sql.run(statement, Vec::new()).await?;
     let is_so = |at| rows.first().is_some_and(|row: &Vec<Value>| row.number(at) != 0);
-    Ok(if is_so(0) {
+    Ok(if is_so(2) {
+        Some(WAKING_MS)
+    } else if is_so(0) {
         Some(SOON_MS)
     } else if is_so(1) {
         Some(DAY_MS)

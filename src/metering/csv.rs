@@ -4,7 +4,7 @@ use super::record::Record;
 use std::fmt::Write;
 
 /// The first line.
-pub const HEADER: &str = "id,request,attempt,last,state,started_ms,key,tenant,model,served_model,origin,route,user,tag,stream,status,ending,failure,prompt_tokens,cached_tokens,cache_write_tokens,completion_tokens,reasoning_tokens,metered,inferred,cost_nanodollars,upstream_cost_nanodollars,bound_nanodollars,busy_us,head_after_ms,ended_after_ms,price,config\n";
+pub const HEADER: &str = "id,request,attempt,last,state,started_ms,key,tenant,model,served_model,origin,route,user,tag,stream,status,ending,failure,prompt_tokens,cached_tokens,cache_write_tokens,completion_tokens,reasoning_tokens,metered,inferred,cost_nanodollars,upstream_cost_nanodollars,bound_nanodollars,busy_us,head_after_ms,ended_after_ms,price,cache_hit,config\n";
 
 /// A record, without the line's end.
 pub fn line(text: &mut String, record: &Record) {
@@ -13,7 +13,7 @@ pub fn line(text: &mut String, record: &Record) {
     // Writing to a String cannot fail.
     let _ = write!(
         text,
-        "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+        "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
         record.id,
         record.request(),
         record.attempt,
@@ -46,6 +46,7 @@ pub fn line(text: &mut String, record: &Record) {
         record.head_after_ms,
         record.ended_after_ms,
         words(&record.price),
+        record.cache_hit,
         record.config.map_or_else(String::new, |config| config.to_string()),
     );
 }

@@ -84,6 +84,9 @@ pub struct Record {
     /// The time that our own server's engine took for it, in micro-seconds: its share of every step.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub busy_us: u64,
+    /// It is an answer out of the cache: no origin was asked, and it cost nothing. Model and origin are those that made it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cache_hit: bool,
 }
 
 /// How far an attempt's account is.
@@ -154,6 +157,9 @@ pub struct Summary {
     /// An attempt that another one followed: no request of its own.
     #[serde(default, rename = "a", skip_serializing_if = "std::ops::Not::not")]
     pub superseded: bool,
+    /// An answer out of the cache.
+    #[serde(default, rename = "h", skip_serializing_if = "std::ops::Not::not")]
+    pub cache_hit: bool,
     /// What the origin says that it cost, in nano-dollars.
     #[serde(default, rename = "u", skip_serializing_if = "Option::is_none")]
     pub upstream_cost: Option<u64>,
@@ -227,6 +233,12 @@ impl Record {
         ending_name(self.ending)
     }
 
+    /// What sums have it under: its ending, or that it is an answer out of the cache.
+    #[must_use]
+    pub fn ending_in_sums(&self) -> &'static str {
+        if self.cache_hit { CACHED } else { self.ending_name() }
+    }
+
     #[must_use]
     pub fn summary(&self) -> Summary {
         let Usage { prompt, cached, completion, reasoning, .. } = self.usage;
@@ -239,10 +251,14 @@ impl Record {
             ending: self.ending,
             numbers: [prompt, cached, completion, reasoning, cost, u64::from(self.metered)],
             superseded: !self.last,
+            cache_hit: self.cache_hit,
             upstream_cost: self.upstream_cost_nanodollars.map(|cost| cost.0.min(MOST_NANODOLLARS)),
         }
     }
 }
+
+/// What sums have answers out of the cache under, in an ending's place.
+pub const CACHED: &str = "cached";
 
 pub(super) fn ending_name(ending: Ending) -> &'static str {
     match ending {
@@ -369,6 +385,7 @@ mod tests {
             ending: Ending::Truncated,
             numbers: [u64::MAX; 6],
             superseded: true,
+            cache_hit: true,
             upstream_cost: Some(u64::MAX),
         };
         assert!(serde_json::to_string(&summary).unwrap().len() <= 1_024);

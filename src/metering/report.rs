@@ -1,6 +1,6 @@
 //! The answer of `GET /usage`: sums over a period, of the ledger or of the summaries of records.
 
-use super::record::{Summary, ending_name};
+use super::record::{CACHED, Summary, ending_name};
 use crate::ledger::operation::{By, PeriodSums, Sums};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Totals {
     pub requests: u64,
+    /// Those that were answered out of the cache.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cache_hits: u64,
     /// Calls to origins: more than the requests where some were tried again.
     pub attempts: u64,
     /// Attempts whose counts are not known; they are zero in the sums.
@@ -54,12 +57,16 @@ impl Totals {
         for (place, number) in places.into_iter().zip(sums.numbers) {
             *place = place.saturating_add(number);
         }
+        if sums.ending == CACHED {
+            self.cache_hits = self.cache_hits.saturating_add(sums.numbers[0]);
+        }
     }
 
     fn add(&mut self, summary: &Summary) {
         let [prompt, cached, completion, reasoning, cost, metered] = summary.numbers;
         self.requests += u64::from(!summary.superseded);
-        self.attempts += 1;
+        self.cache_hits += u64::from(summary.cache_hit);
+        self.attempts += u64::from(!summary.cache_hit);
         self.unmetered_attempts += u64::from(metered == 0);
         self.prompt_tokens = self.prompt_tokens.saturating_add(prompt);
         self.cached_tokens = self.cached_tokens.saturating_add(cached);
@@ -113,7 +120,8 @@ impl Report {
         self.by_key.entry(summary.key.clone()).or_default().add(summary);
         self.by_model.entry(summary.model.clone()).or_default().add(summary);
         self.by_origin.entry(summary.origin.clone()).or_default().add(summary);
-        self.by_ending.entry(ending_name(summary.ending).to_owned()).or_default().add(summary);
+        let ending = if summary.cache_hit { CACHED } else { ending_name(summary.ending) };
+        self.by_ending.entry(ending.to_owned()).or_default().add(summary);
     }
 
     /// Adds a row of the ledger's, which was summed by `by` too.
@@ -158,6 +166,7 @@ mod tests {
             ending,
             numbers: [10, 4, 2, 1, 77, metered],
             superseded: false,
+            cache_hit: false,
             upstream_cost: None,
         };
         let mut report = Report::default();
@@ -166,8 +175,12 @@ mod tests {
         // Another attempt followed: its tokens and its cost count, but the request is one.
         report.add(&Summary { superseded: true, ..summary("b", Ending::Error, 1) });
         report.add(&summary("b", Ending::Truncated, 0));
+        let hit =
+            Summary { cache_hit: true, numbers: [0, 0, 0, 0, 0, 1], ..summary("c", Ending::Complete, 1) };
+        report.add(&hit);
         let totals = Totals {
-            requests: 3,
+            requests: 4,
+            cache_hits: 1,
             attempts: 4,
             unmetered_attempts: 1,
             estimated_attempts: 0,
@@ -186,6 +199,7 @@ mod tests {
             (&totals, &totals, &totals)
         );
         assert_eq!((report.by_key["a"].requests, report.by_ending["truncated"].unmetered_attempts), (2, 1));
+        assert_eq!((report.by_ending["cached"].requests, report.by_key["c"].cache_hits), (1, 1));
         assert_eq!((report.by_ending["error"].requests, report.by_ending["error"].attempts), (0, 1));
     }
 }

@@ -104,6 +104,9 @@ pub trait Platform {
     /// sent meanwhile.
     const LEDGER_OUTLIVES_INSTANCE: bool;
 
+    /// Whether values that are stored for a time go by themselves when it is over.
+    const STORE_EXPIRES: bool;
+
     /// Unix milliseconds.
     fn now_ms(&self) -> u64;
 
@@ -204,6 +207,10 @@ pub trait Platform {
 
     /// Stores a value in place of the one that is there. The last one wins.
     fn store(&self, key: &str, value: &str) -> impl Future<Output = Result<(), StoreError>>;
+
+    /// The same for so many seconds, at least 60; longer where [`Platform::STORE_EXPIRES`] is not.
+    fn store_for(&self, key: &str, value: &str, seconds: u64)
+    -> impl Future<Output = Result<(), StoreError>>;
 
     /// Erases a value.
     fn erase(&self, key: &str) -> impl Future<Output = Result<(), StoreError>>;

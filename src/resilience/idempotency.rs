@@ -3,6 +3,7 @@
 //! A repeat that comes while the first is under way waits for it; one that comes later gets the same answer again. Only
 //! complete answers are kept: what failed, broke off or was left is really tried again.
 
+use http::HeaderName;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -77,14 +78,39 @@ pub struct StoredReply {
 
 impl StoredReply {
     #[must_use]
-    pub fn new(
-        repeat: &Fingerprint,
-        kept_ms: u64,
-        status: u16,
-        headers: Vec<(String, String)>,
-        body: String,
-    ) -> Self {
-        Self { content: moegate_wire::sign::to_hex(&repeat.content), kept_ms, status, headers, body }
+    pub fn new(kept_ms: u64, status: u16, headers: Vec<(String, String)>, body: String) -> Self {
+        Self { content: String::new(), kept_ms, status, headers, body }
+    }
+
+    /// The answer to the request of that hash, in hex.
+    #[must_use]
+    pub fn of(self, content: String) -> Self {
+        Self { content, ..self }
+    }
+
+    /// The same with another body and these headers alone.
+    #[must_use]
+    pub fn only(&self, names: &[HeaderName], body: String, content: String) -> Self {
+        let headers = names.iter().filter_map(|name| Some((name.to_string(), self.header(name)?.to_owned())));
+        Self { content, kept_ms: self.kept_ms, status: self.status, headers: headers.collect(), body }
+    }
+
+    /// Whether it answers the request of that hash.
+    #[must_use]
+    pub fn is_of(&self, content: &str) -> bool {
+        self.content == content
+    }
+
+    /// Unix milliseconds.
+    #[must_use]
+    pub fn kept_ms(&self) -> u64 {
+        self.kept_ms
+    }
+
+    /// A header's value.
+    #[must_use]
+    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| *own == name.as_str()).map(|(_, value)| value.as_str())
     }
 
     /// What to do with it for this request.
@@ -194,7 +220,8 @@ mod tests {
     }
 
     fn kept(repeat: &Fingerprint, at_ms: u64, bytes: usize) -> Arc<StoredReply> {
-        Arc::new(StoredReply::new(repeat, at_ms, 200, Vec::new(), "x".repeat(bytes)))
+        let stored = StoredReply::new(at_ms, 200, Vec::new(), "x".repeat(bytes));
+        Arc::new(stored.of(repeat.content_hex()))
     }
 
     #[test]

@@ -215,6 +215,22 @@ impl<'a> RetryState<'a> {
         self.attempts -= 1;
     }
 
+    /// A target that was left out may be asked after all.
+    pub fn readmit(&mut self, at: usize) {
+        self.states[at].out = false;
+        self.preferred = Some(at);
+    }
+
+    /// Whether another one is left that was not asked yet.
+    #[must_use]
+    pub fn has_fresh_besides(&self, at: usize) -> bool {
+        let origin = self.plan.targets[at].index.origin;
+        let others = self.states.iter().zip(&self.plan.targets);
+        others
+            .into_iter()
+            .any(|(state, target)| target.index.origin != origin && !state.out && state.tries == 0)
+    }
+
     /// An attempt that failed by what the gateway itself had added: the same origin at once without it, as if nothing had
     /// been tried.
     pub fn once_more(&mut self, at: usize) {

@@ -1,23 +1,8 @@
 // The gateway, in workerd or in the Spin host, and two providers, for the chaos suite.
-import { spawn } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { Gateway, key, sha256, variable } from '../gateway.mjs';
 import { Provider } from './provider.mjs';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PORT = 28740;
-
-const variable = (name) => {
-  const value = process.env[name];
-  if (!value) throw new Error(`${name} is not set: run \`cargo xtask test ledger\``);
-  return value;
-};
-const key = () => `mg-${randomBytes(24).toString('base64url')}`;
-const sha256 = (text) => createHash('sha256').update(text).digest('hex');
 
 /** Numbers that are the same in each run (mulberry32). */
 export function seeded(seed) {
@@ -31,71 +16,36 @@ export function seeded(seed) {
 }
 
 export class World {
-  url = `http://127.0.0.1:${PORT}`;
   keys = { app: key(), other: key(), poor: key(), admin: key() };
   random = seeded(19);
   first = new Provider('first', 28741, this.random);
   second = new Provider('second', 28742, this.random);
-  #folder = mkdtempSync(join(tmpdir(), 'moegate-ledger-'));
   #gateway;
 
   constructor(host) {
     this.host = host;
+    this.#gateway = new Gateway({
+      host, suite: 'ledger', port: PORT,
+      worker: host === 'spin' ? undefined : variable('MOEGATE_LEDGER_WORKER', 'ledger'),
+      component: host === 'spin' ? variable('MOEGATE_LEDGER_SPIN', 'ledger') : undefined,
+      secrets: {
+        FIRST_KEY: 'first-provider-key-0001', SECOND_KEY: 'second-provider-key-0002',
+        APP_KEY_SHA256: sha256(this.keys.app), OTHER_KEY_SHA256: sha256(this.keys.other),
+        POOR_KEY_SHA256: sha256(this.keys.poor), ADMIN_KEY_SHA256: sha256(this.keys.admin),
+      },
+    });
+    this.url = this.#gateway.url;
   }
 
   async start() {
     await this.first.start();
     await this.second.start();
-    await this.startGateway();
-  }
-
-  async startGateway() {
-    const secrets = {
-      FIRST_KEY: 'first-provider-key-0001', SECOND_KEY: 'second-provider-key-0002',
-      APP_KEY_SHA256: sha256(this.keys.app), OTHER_KEY_SHA256: sha256(this.keys.other),
-      POOR_KEY_SHA256: sha256(this.keys.poor), ADMIN_KEY_SHA256: sha256(this.keys.admin),
-    };
-    const [program, args, env] = this.host === 'spin' ? this.#spin(secrets) : this.#workerd(secrets);
-    const child = spawn(program, args, { cwd: this.#folder, env, stdio: ['pipe', 'pipe', process.env.MOEGATE_VERBOSE ? 'inherit' : 'ignore'] });
-    this.#gateway = child;
-    await new Promise((resolve, reject) => {
-      createInterface({ input: child.stdout }).once('line', resolve);
-      child.once('error', reject);
-      child.once('exit', (code, signal) => reject(new Error(`the gateway ended at once (${code ?? signal})`)));
-    });
-  }
-
-  #workerd(secrets) {
-    const vars = join(this.#folder, 'vars');
-    writeFileSync(vars, Object.entries(secrets).map(([name, value]) => `${name}=${value}\n`).join(''));
-    return [process.execPath, [
-      '--import', join(ROOT, 'xtask/node/resolve.mjs'), join(ROOT, 'xtask/node/gateway.mjs'),
-      '--config', join(ROOT, 'wrangler.toml'), '--entry', variable('MOEGATE_LEDGER_WORKER'), '--port', `${PORT}`,
-      '--vars', vars, '--persist', join(this.#folder, 'state'),
-    ], process.env];
-  }
-
-  #spin(secrets) {
-    const env = { ...process.env };
-    for (const [name, value] of Object.entries(secrets)) env[`SPIN_VARIABLE_${name}`] = value;
-    return [variable('MOEGATE_SPIN_HOST'), [
-      '--manifest', join(ROOT, 'tests/ledger/spin.toml'), '--wasm', variable('MOEGATE_LEDGER_SPIN'), '--listen', `127.0.0.1:${PORT}`,
-      '--kv', join(this.#folder, 'kv.sqlite'),
-    ], env];
+    await this.#gateway.start();
   }
 
   /** `kill -9`, and again with the same store. */
   async killGateway() {
-    await this.#end('SIGKILL');
-    await this.startGateway();
-  }
-
-  async #end(signal) {
-    const child = this.#gateway;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = new Promise((resolve) => child.once('exit', resolve));
-    child.kill(signal);
-    await gone;
+    await this.#gateway.kill();
   }
 
   async read(path) {
@@ -124,9 +74,8 @@ export class World {
   }
 
   async stop() {
-    await this.#end(this.host === 'spin' ? 'SIGTERM' : 'SIGTERM');
+    await this.#gateway.stop();
     await this.first.stop();
     await this.second.stop();
-    rmSync(this.#folder, { recursive: true, force: true });
   }
 }

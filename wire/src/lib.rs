@@ -3,6 +3,7 @@
 //! Both depend on this crate and on nothing of one another. It is pure: no clock, no I/O.
 //!
 //! - [`header`]: the names of the headers.
+//! - [`origin`]: how an origin sleeps and is woken.
 //! - [`ticket`]: what the gateway sends along with a request (its id and its price), signed.
 //! - [`receipt`]: what the server measured for that request, signed.
 //! - [`period`]: what the server did with its time.
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod header;
+pub mod origin;
 pub mod path;
 pub mod period;
 pub mod price;
@@ -24,6 +26,7 @@ pub mod sign;
 pub mod ticket;
 pub mod usage;
 
+pub use origin::{OriginState, OriginStatus};
 pub use period::Period;
 pub use price::{Nanodollars, Price, Rates, Step};
 pub use push::Push;

@@ -19,6 +19,6 @@ pub struct Period {
     pub busy_us: u64,
     /// Ready, and nothing to compute.
     pub idle_us: u64,
-    /// From the start of the process until it was ready.
+    /// Loading: from the start of the process, or of a wake, until it was ready. Time asleep is in none of the three.
     pub cold_us: u64,
 }

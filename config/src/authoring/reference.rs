@@ -21,7 +21,7 @@ enum Of {
 }
 
 /// In the order in which a file has them.
-const SECTIONS: [(&str, Of); 20] = [
+const SECTIONS: [(&str, Of); 22] = [
     ("`[gateway]`", Of::Table("Gateway")),
     ("`[gateway.cors]`", Of::Table("Cors")),
     ("`[[origins]]`", Of::Table("Origin")),
@@ -31,10 +31,12 @@ const SECTIONS: [(&str, Of); 20] = [
     ("`[origins.breaker]`", Of::Table("Breaker")),
     ("`[origins.aws]`", Of::Table("Aws")),
     ("`[origins.fields]`", Of::Table("Fields")),
+    ("`[origins.wake]`", Of::Table("Wake")),
     ("`[[routes]]`", Of::Table("Route")),
     ("`[routes.rule]`", Of::Table("Rule")),
     ("`[routes.rule.when]`", Of::Table("Condition")),
     ("`[routes.budget]`", Of::Table("Budget")),
+    ("`[routes.cache]`", Of::Table("Cache")),
     ("`[routes.timeouts]`", Of::Table("Timeouts")),
     ("`[routes.on]`", Of::Actions),
     ("`[[keys]]`", Of::Table("Key")),

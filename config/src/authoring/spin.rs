@@ -172,11 +172,14 @@ fn hosts(component: &Component, config: &Config) -> Option<String> {
     ))
 }
 
-/// Scheme, host and port of every origin, and of where Vertex's access tokens come from.
+/// Scheme, host and port of every origin, of what wakes it, and of where Vertex's access tokens come from.
 fn origins(config: &Config) -> BTreeSet<(&str, &str, u16)> {
     let tokens = config.origins.iter().any(|origin| origin.kind == Kind::Vertex);
     let tokens = tokens.then_some(("https", TOKEN_HOST, 443));
-    config.origins.iter().filter_map(|origin| whole(origin.authority()?)).chain(tokens).collect()
+    let wakes = config.origins.iter().filter_map(|origin| origin.wake.as_ref()?.url.as_deref());
+    let wakes = wakes.filter_map(|url| whole(Authority::of(url)?));
+    let origins = config.origins.iter().filter_map(|origin| whole(origin.authority()?));
+    origins.chain(wakes).chain(tokens).collect()
 }
 
 fn host_entries(origins: &BTreeSet<(&str, &str, u16)>) -> Vec<String> {

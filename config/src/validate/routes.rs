@@ -33,6 +33,8 @@ impl Problems {
             ("budget.longest_wait_s", Some(route.budget.longest_wait_s), 0, 60),
             ("timeouts.first_byte_s", route.timeouts.first_byte_s, 1, 600),
             ("timeouts.idle_s", route.timeouts.idle_s, 1, 600),
+            ("cache.seconds", route.cache.as_ref().map(|cache| cache.seconds), 1, 604_800),
+            ("cache.max_kib", route.cache.as_ref().map(|cache| cache.max_kib), 1, 512),
         ] {
             if let Some(value) = value {
                 self.range(&format!("{path}.{name}"), value, least, most);
@@ -93,6 +95,12 @@ impl Problems {
             self.add(
                 format!("{path}.stream"),
                 "`relay` passes a stream on unread, so nothing could go on with it: leave it out, or `continue`",
+            );
+        }
+        if route.cache.is_some() && route.stream == Some(StreamMode::Relay) {
+            self.add(
+                format!("{path}.stream"),
+                "`relay` passes a stream on unread, so no answer could be kept: leave it out, or `cache`",
             );
         }
         if route.continues && route.budget.attempts == 1 {

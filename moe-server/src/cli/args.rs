@@ -1,13 +1,16 @@
 //! The command line.
 
-use super::{bench, gpu, pack};
+use super::{bench, gpu, pack, supervise};
 use lexopt::{Arg, Parser, ValueExt};
 use moe_server::engine::cpu::KvType;
+use moe_server::sleep::window::BadWindow;
+use moe_server::sleep::{Rules, Window};
 use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 pub(crate) const HELP: &str = "\
 A native server for open mixture-of-experts models, with OpenAI's API.
@@ -16,6 +19,8 @@ usage: moe-server serve MODEL.gguf [options]
        moe-server pack MODEL.gguf [--output FILE] [--threads N]
        moe-server pack --verify MODEL.packed.gguf
        moe-server bench MODEL.gguf [options]    how fast it is here; see `moe-server bench --help`
+       moe-server supervise [options] -- MODEL.gguf [options of serve]
+                                                starts and stops a server as it is needed; see `moe-server supervise --help`
        moe-server gpu check [options]           whether and how fast the GPU kernels compute; see `moe-server gpu --help`
 
 The bearer key that clients must send comes from --api-key-file or from the environment variable MOE_API_KEY.
@@ -40,6 +45,10 @@ The bearer key that clients must send comes from --api-key-file or from the envi
   --origin-name NAME    this server's name under [[origins]] of the gateway's configuration
   --outbox FOLDER       where receipts are kept until they are taken; for this server alone
   --outbox-mb N         the most that the outbox may take, in MiB; the oldest receipts are dropped first (64)
+  --sleep-after N       seconds with nothing to do and without a lease after which the server sleeps: it lets go of the
+                        weights and stays reachable; off without it
+  --keep-warm WINDOW    when it does not, in UTC, such as \"Mon-Fri 08:00-18:00\"; it wakes at the beginning; may be repeated
+  --wake-on-request     a request wakes a server that sleeps and waits; else it is refused with 503 `asleep`
   --json                print the address as one line of JSON
   --help, --version
 
@@ -63,6 +72,8 @@ pub(crate) enum Command {
     Bench(Option<Box<bench::Options>>),
     /// None where its help is asked for.
     Gpu(Option<gpu::Options>),
+    /// None where its help is asked for.
+    Supervise(Option<Box<supervise::Options>>),
 }
 
 /// The options of `pack`; see [`HELP`].
@@ -99,6 +110,7 @@ pub(crate) struct Options {
     pub(crate) origin_name: Option<String>,
     pub(crate) outbox: Option<PathBuf>,
     pub(crate) outbox_mb: u64,
+    pub(crate) sleep: Rules,
     pub(crate) json: bool,
 }
 
@@ -124,6 +136,7 @@ impl Options {
             origin_name: None,
             outbox: None,
             outbox_mb: 64,
+            sleep: Rules::default(),
             json: false,
         }
     }
@@ -157,6 +170,9 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
     }
     if args.next_if(|word: &OsString| word == "gpu").is_some() {
         return Ok(Command::Gpu(gpu::parse(args)?));
+    }
+    if args.next_if(|word: &OsString| word == "supervise").is_some() {
+        return Ok(Command::Supervise(supervise::parse(args)?.map(Box::new)));
     }
     let mut parser = Parser::from_args(args);
     let mut options = Options::new(PathBuf::new());
@@ -197,6 +213,11 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
             "origin-name" => options.origin_name = Some(parser.value()?.string()?),
             "outbox" => options.outbox = Some(parser.value()?.into()),
             "outbox-mb" => options.outbox_mb = number(&mut parser, "outbox-mb", 1)?,
+            "sleep-after" => {
+                options.sleep.sleep_after = Some(Duration::from_secs(number(&mut parser, "sleep-after", 1)?));
+            }
+            "keep-warm" => options.sleep.keep_warm.push(window(&parser.value()?.string()?)?),
+            "wake-on-request" => options.sleep.wake_on_request = true,
             "json" => options.json = true,
             _ => return fail(&format!("there is no option --{name}")),
         }
@@ -245,6 +266,10 @@ pub(super) fn kv_type(text: &str) -> Result<KvType, UsageError> {
     known.ok_or_else(|| UsageError(format!("--kv-type {text}: give f16, q8_0 or f32")))
 }
 
+pub(super) fn window(text: &str) -> Result<Window, UsageError> {
+    text.parse().map_err(|error: BadWindow| UsageError(format!("--keep-warm {text:?}: {error}")))
+}
+
 pub(super) fn number<N>(parser: &mut Parser, name: &str, least: N) -> Result<N, UsageError>
 where
     N: FromStr + PartialOrd + fmt::Display + Copy,
@@ -270,7 +295,7 @@ mod tests {
         assert_eq!(line("serve m.gguf"), Ok(Command::Serve(Box::new(options.clone()))));
         let all = "serve --host ::1 --port=0 m.gguf --api-key-file k --alias a --alias b --threads 2 --context 9 \
                    --kv-tokens 8 --kv-type q8_0 --max-queue 7 --max-batch 6 --step-ms 3 --keepalive-s 5 --max-body-mb 4 \
-                   --receipts-to https://g --origin-name o --outbox d --outbox-mb 9 --json";
+                   --receipts-to https://g --origin-name o --outbox d --outbox-mb 9 --sleep-after 60 --wake-on-request --json";
         let expected = Options {
             host: "::1".parse().unwrap(),
             port: 0,
@@ -289,6 +314,11 @@ mod tests {
             origin_name: Some("o".into()),
             outbox: Some("d".into()),
             outbox_mb: 9,
+            sleep: Rules {
+                sleep_after: Some(Duration::from_secs(60)),
+                wake_on_request: true,
+                keep_warm: Vec::new(),
+            },
             json: true,
             ..options
         };
@@ -329,6 +359,8 @@ mod tests {
             ("serve m --receipts-to https://g --outbox d --origin-name=", "--origin-name is empty"),
             ("serve m --receipts-to https://g --outbox d --origin-name o --no-auth", "signs with the key"),
             ("serve m --outbox-mb 0", "at least 1"),
+            ("serve m --sleep-after 0", "at least 1"),
+            ("serve m --keep-warm Mon", "\"Mon\": give days"),
         ] {
             let error = line(text).unwrap_err();
             assert!(error.0.contains(part), "{text}: {error}");

@@ -6,6 +6,7 @@ mod gpu;
 mod key;
 mod pack;
 mod serve;
+mod supervise;
 
 use args::Command;
 use std::fmt::Display;
@@ -42,6 +43,14 @@ pub(crate) fn run() -> ExitCode {
         },
         Ok(Command::Gpu(None)) => {
             let _ = write!(std::io::stdout(), "{}", gpu::HELP);
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Supervise(Some(options))) => match supervise::supervise(&options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(1, &error),
+        },
+        Ok(Command::Supervise(None)) => {
+            let _ = write!(std::io::stdout(), "{}", supervise::HELP);
             ExitCode::SUCCESS
         }
         Ok(Command::Pack(args)) => match pack::run(&args) {

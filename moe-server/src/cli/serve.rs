@@ -7,7 +7,7 @@ use moe_server::http::body::Budget;
 use moe_server::http::codec::ModelCodec;
 use moe_server::http::receipts::{Receipts, Retention};
 use moe_server::http::{self, Limits, Server};
-use moe_server::model::{LoadOptions, load};
+use moe_server::model::{LoadOptions, Loader, load};
 use moe_server::outbox;
 use moe_server::schedule::{Config, Scheduler};
 use std::fs;
@@ -24,7 +24,7 @@ use tokio::time::timeout;
 /// How long streams have to say their last words once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(3);
 /// Connections that the system holds until they are accepted.
-const BACKLOG: u32 = 1024;
+pub(super) const BACKLOG: u32 = 1024;
 
 /// Loads the model and serves until a signal.
 ///
@@ -61,16 +61,18 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         // Before the model, so that a mistake is told at once.
         push.check()?;
     }
-    let model = load(path, &LoadOptions { name: None, cpu, notice: Some(notice) })
-        .map_err(|error| error.to_string())?;
+    let how = LoadOptions { name: None, cpu, notice: Some(notice) };
+    let model = load(path, &how).map_err(|error| error.to_string())?;
     let config = Config {
         max_queue: options.max_queue,
         max_batch: options.max_batch,
         step_target: Duration::from_millis(options.step_ms),
         started,
+        sleep: options.sleep.clone(),
         ..Config::default()
     };
-    let scheduler = Scheduler::start(model.engine, &config)
+    let loader = Box::new(Loader::new(path, how, &model));
+    let scheduler = Scheduler::start(model.engine, loader, &config)
         .map_err(|error| format!("no thread for the engine: {error}"))?;
     let mut models = vec![model.name];
     for alias in &options.aliases {
@@ -143,7 +145,7 @@ fn notice(line: &str) {
 }
 
 /// Takes an address without listening: until then, connections are refused.
-fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
+pub(super) fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // Not to wait for the old connections of a server that was stopped. (Elsewhere it would share the port.)
     #[cfg(unix)]
@@ -152,7 +154,7 @@ fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-fn taken(address: SocketAddr, error: &io::Error) -> String {
+pub(super) fn taken(address: SocketAddr, error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::AddrInUse => format!(
             "{address} is in use: give another --port (0 picks a free one), or stop what listens there"

@@ -4,9 +4,12 @@
 //!
 //! **Invariant**: a token's logits are bit-identical whatever the batch size, the chunking, a cache hit or the thread
 //! count. Each output has one fixed order of reduction. Seeds and prefix caches can be trusted only then.
+//!
+//! A [`Factory`] makes an engine anew after it was dropped, so that a server can sleep.
 
 pub mod cpu;
 
+use crate::sleep::Progress;
 use std::fmt;
 
 /// A token of the model's vocabulary.
@@ -154,4 +157,29 @@ pub trait Engine: Send {
     /// [`EngineError::Unsupported`] likewise, [`EngineError::Incompatible`] for bytes of another model, or
     /// [`EngineError::OutOfBlocks`].
     fn import(&mut self, bytes: &[u8]) -> Result<SequenceId, EngineError>;
+}
+
+/// Why there is no engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoadFailure {
+    /// [`Progress`] said that it is not wanted any more.
+    Cancelled,
+    /// For operators: what is wrong and what to do.
+    Failed(String),
+}
+
+/// Makes an engine of one model, again and again. Called by one thread, one call at a time.
+pub trait Factory: Send {
+    /// A new engine with nothing in it. The one before is dropped. It must have the same [`Capabilities`] each time, and
+    /// tokens must mean the same.
+    ///
+    /// # Errors
+    /// [`LoadFailure`].
+    fn load(&mut self, progress: &Progress) -> Result<Box<dyn Engine>, LoadFailure>;
+
+    /// After [`Self::load`]: brings all that the engine computes with to where it computes fast.
+    ///
+    /// # Errors
+    /// [`LoadFailure`]; the engine is to be dropped then.
+    fn warm(&mut self, progress: &Progress) -> Result<(), LoadFailure>;
 }

@@ -57,7 +57,7 @@ impl Auth {
 
     /// # Errors
     /// 401 without the right key; without a key of its own, see [`Self::local`].
-    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let Some(key) = &self.key else { return Self::local(headers) };
         let refuse = |message: &str| Err(ApiError::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message));
         let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -89,7 +89,7 @@ impl Auth {
 
     /// # Errors
     /// 415 for a body that does not say it is JSON, on a server without a key.
-    pub(super) fn check_type(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+    pub(crate) fn check_type(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let value =
             headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = value.split(';').next().unwrap_or_default().trim();

@@ -2,6 +2,7 @@
 
 use super::stall::Stalling;
 use super::{Server, router};
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -56,7 +57,19 @@ pub async fn run(
 ) {
     let limits = server.limits.clone();
     let scheduler = server.scheduler.clone();
-    let service = TowerToHyperService::new(router(server));
+    serve_until(listener, router(server), limits, stop, move || scheduler.shut_down(), grace).await;
+}
+
+/// The same for any routes; `on_stop` is to end what runs.
+pub(crate) async fn serve_until(
+    listener: TcpListener,
+    routes: Router,
+    limits: Limits,
+    stop: impl Future<Output = ()> + Send + 'static,
+    on_stop: impl FnOnce(),
+    grace: Duration,
+) {
+    let service = TowerToHyperService::new(routes);
     let places = u32::try_from(limits.connections).unwrap_or(u32::MAX);
     let free = Arc::new(Semaphore::new(places as usize));
     let (stopped, stopping) = watch::channel(false);
@@ -78,7 +91,7 @@ pub async fn run(
         });
     }
     drop(listener);
-    scheduler.shut_down();
+    on_stop();
     // An error means that there are no connections.
     let _ = stopped.send(true);
     // Every place is free once every connection has ended.
@@ -105,7 +118,7 @@ fn left(error: &io::Error) -> bool {
 
 async fn serve(
     stream: TcpStream,
-    service: TowerToHyperService<axum::Router>,
+    service: TowerToHyperService<Router>,
     limits: Limits,
     mut stopping: watch::Receiver<bool>,
 ) {

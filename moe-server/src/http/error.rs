@@ -1,8 +1,10 @@
 //! Errors as `OpenAI` writes them: `{"error":{"message","type","param","code"}}`.
 
 use crate::schedule::{Failure, Refused};
+use crate::sleep::Asleep;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use moegate_wire::OriginState;
 use serde_json::json;
 
 /// An error that a client sees: with a status, or inside a stream.
@@ -73,6 +75,30 @@ impl IntoResponse for ApiError {
     }
 }
 
+impl From<Asleep> for ApiError {
+    fn from(Asleep { state, retry_after_s }: Asleep) -> Self {
+        let message = match state {
+            OriginState::Cold | OriginState::Ready => {
+                "the server is asleep: wake it (POST /wake) and send the request again once GET /ready answers 200"
+            }
+            OriginState::Waking => {
+                "the server is waking: send the request again after the seconds that Retry-After says, or once GET \
+                 /ready answers 200"
+            }
+            OriginState::Draining => {
+                "the server is going to sleep and finishes what it has: send the request elsewhere, or wake it (POST \
+                 /wake) and send it again"
+            }
+        };
+        // Where it woke meanwhile, the request is refused all the same.
+        let code = state.refusal().or(OriginState::Cold.refusal()).unwrap_or_default();
+        Self {
+            retry_after_s: Some(retry_after_s),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+        }
+    }
+}
+
 impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         let (status, code, message) = match failure {
@@ -102,6 +128,7 @@ impl From<Failure> for ApiError {
                 "shutting_down",
                 "the server is shutting down; send the request again",
             ),
+            Failure::Asleep(asleep) => return asleep.into(),
         };
         Self::new(status, code, message)
     }
@@ -110,6 +137,7 @@ impl From<Failure> for ApiError {
 impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
         match refused {
+            Refused::Asleep(asleep) => asleep.into(),
             Refused::EngineDead => Failure::EngineDead.into(),
             Refused::ShuttingDown => Self { retry_after_s: Some(5), ..Failure::ShuttingDown.into() },
             Refused::QueueFull => Self {

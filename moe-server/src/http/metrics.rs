@@ -56,7 +56,13 @@ fn render(scheduler: &Scheduler) -> String {
     let help = "What the time since the start of the process went to.";
     let _ = writeln!(out, "# HELP moe_server_time_seconds_total {help}");
     let _ = writeln!(out, "# TYPE moe_server_time_seconds_total counter");
-    for (state, us) in [("busy", total.busy_us), ("idle", total.idle_us), ("cold", total.cold_us)] {
+    let states = [
+        ("busy", total.busy_us),
+        ("idle", total.idle_us),
+        ("cold", total.cold_us),
+        ("asleep", total.asleep_us),
+    ];
+    for (state, us) in states {
         let _ = writeln!(out, "moe_server_time_seconds_total{{state=\"{state}\"}} {}", seconds(us));
     }
     let _ = writeln!(out, "# HELP moe_server_step_seconds Time of one step of the engine.");

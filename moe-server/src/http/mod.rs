@@ -17,6 +17,7 @@ mod metrics;
 pub mod receipts;
 pub mod request;
 mod resume;
+pub(crate) mod sleep;
 mod spelling;
 mod stall;
 pub mod text;
@@ -36,6 +37,7 @@ use codec::Codec;
 pub use connections::{Limits, run};
 use error::ApiError;
 use moegate_wire::header::REQUEST_ID;
+use moegate_wire::origin;
 use receipts::Receipts;
 use request::Endpoint;
 use serde_json::{Value, json};
@@ -83,8 +85,11 @@ pub fn router(server: Arc<Server>) -> Router {
         .route("/v1/models/{*id}", get(model))
         .route("/v1/receipts/{id}", get(receipts::get))
         .route("/metrics", get(metrics::get))
-        .route("/health", get(async || json_response(&json!({"status": "ok"}))))
-        .route("/ready", get(ready))
+        .route(origin::HEALTH, get(sleep::health))
+        .route(origin::READY, get(ready))
+        .route(origin::WAKE, post(sleep::wake))
+        .route(origin::SLEEP, post(sleep::sleep))
+        .route(origin::LEASE, post(sleep::lease))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .with_state(server)
@@ -151,6 +156,7 @@ async fn ready(
              is completed makes the server ready again; check the model file, then the machine's memory"
                 .into(),
         ),
+        Err(Unready::Refusing(Refused::Asleep(asleep))) => Err(asleep.into()),
         Err(Unready::Refusing(_)) => {
             let why = server.scheduler.dead().unwrap_or("the compute thread has ended");
             unready("engine_dead", format!("{why}; restart the server"))
@@ -195,7 +201,7 @@ async fn no_route() -> ApiError {
         StatusCode::NOT_FOUND,
         "not_found",
         "there is nothing at this path; this server has /v1/chat/completions, /v1/completions, /v1/models, \
-         /v1/receipts/{id}, /metrics, /health and /ready",
+         /v1/receipts/{id}, /metrics, /health, /ready, /wake, /sleep and /lease",
     )
 }
 

@@ -1,15 +1,25 @@
 //! From a file to a model that can serve.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
     ChatTemplate, ModelError, Tokenizer, fingerprint,
     gguf::{Gguf, base_name},
-    packing::{Manifest, MemoryPlan, beside, changed_source, default_output},
+    packing::{Manifest, MemoryPlan, available_memory, beside, changed_source, default_output},
 };
-use crate::engine::{
-    Engine,
-    cpu::{CpuEngine, CpuOptions},
+use crate::{
+    engine::{
+        Capabilities, Engine, Factory, LoadFailure,
+        cpu::{CpuEngine, CpuOptions},
+    },
+    sleep::{
+        Progress,
+        warm::{WarmError, warm},
+    },
 };
 
 /// Less is packed before anybody has read the notice.
@@ -33,6 +43,8 @@ pub struct LoadedModel {
     /// Of tokenizer and template: 16 hex digits.
     pub vocab: String,
     pub engine: Box<dyn Engine>,
+    /// The files whose bytes the engine reads where they are mapped, in that order.
+    mapped: Vec<PathBuf>,
 }
 
 impl fmt::Debug for LoadedModel {
@@ -49,31 +61,122 @@ impl fmt::Debug for LoadedModel {
 /// # Errors
 /// [`ModelError`], naming the file and what is wrong in it.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<LoadedModel, ModelError> {
-    load_unnamed(path, options).map_err(|error| error.in_file(path))
+    load_telling(path, options, &Progress::default()).map_err(|error| error.in_file(path))
 }
 
-fn load_unnamed(path: &Path, options: &LoadOptions) -> Result<LoadedModel, ModelError> {
-    let notice = |line: &str| options.notice.map_or((), |notice| notice(line));
-    let (gguf, packed) = open(path, &notice)?;
-    // First, since it knows what it can run: another architecture's tokenizer need not be understood.
-    let engine = CpuEngine::from_gguf(&gguf, options.cpu.clone())?;
-    let tokenizer = match &packed {
-        Some(_) => Tokenizer::from_packed(&gguf)?,
-        None => Tokenizer::from_gguf(&gguf)?,
+fn load_telling(path: &Path, options: &LoadOptions, progress: &Progress) -> Result<LoadedModel, ModelError> {
+    let (weights, text) = parts(path, options, progress)?;
+    let tokenizer = match &text.packed {
+        // From a map of its own: with the engine, all of the other one is let go of.
+        Some(_) => Tokenizer::from_packed(&Arc::new(again(&text.gguf)?))?,
+        None => Tokenizer::from_gguf(&text.gguf)?,
     };
-    let (tokens, logits) = (tokenizer.vocab_size(), engine.capabilities().vocab_size);
+    let (tokens, logits) = (tokenizer.vocab_size(), weights.engine.capabilities().vocab_size);
     if tokens > logits {
         return Err(ModelError::Tokenizer(format!("it has {tokens} tokens and the model {logits} logits")));
     }
-    let template = ChatTemplate::from_gguf(&gguf)?;
-    let vocab = packed.map_or_else(|| fingerprint::tokenizer(&gguf), |manifest| manifest.vocab);
     Ok(LoadedModel {
         name: options.name.clone().unwrap_or_else(|| name_of(path)),
         tokenizer: Arc::new(tokenizer),
-        vocab: fingerprint::of(&vocab, template.source()),
-        template: Arc::new(template),
-        engine: Box::new(engine),
+        vocab: text.vocab,
+        template: Arc::new(text.template),
+        engine: weights.engine,
+        mapped: weights.mapped,
     })
+}
+
+/// What computes.
+struct Weights {
+    engine: Box<dyn Engine>,
+    mapped: Vec<PathBuf>,
+}
+
+/// What tokens are made with and from.
+struct Text {
+    gguf: Arc<Gguf>,
+    packed: Option<Manifest>,
+    template: ChatTemplate,
+    vocab: String,
+}
+
+fn parts(path: &Path, options: &LoadOptions, progress: &Progress) -> Result<(Weights, Text), ModelError> {
+    let notice = |line: &str| options.notice.map_or((), |notice| notice(line));
+    let (gguf, packed) = open(path, &notice)?;
+    // First, since it knows what it can run: another architecture's tokenizer need not be understood.
+    let engine = Box::new(CpuEngine::load(&gguf, options.cpu.clone(), progress)?);
+    let template = ChatTemplate::from_gguf(&gguf)?;
+    let vocab =
+        packed.as_ref().map_or_else(|| fingerprint::tokenizer(&gguf), |manifest| manifest.vocab.clone());
+    let vocab = fingerprint::of(&vocab, template.source());
+    // What had to be converted has been read.
+    let is_mapped = packed.is_some() || MemoryPlan::of(&gguf).tensors == 0;
+    let mapped = gguf.files().filter(|_| is_mapped).map(|file| file.path.to_owned()).collect();
+    Ok((Weights { engine, mapped }, Text { gguf, packed, template, vocab }))
+}
+
+/// Maps a model's one file a second time.
+fn again(gguf: &Gguf) -> Result<Gguf, ModelError> {
+    let path = gguf.files().next().map(|file| file.path).unwrap_or(Path::new(""));
+    let second = Gguf::open(path)?;
+    let headers = |gguf: &Gguf| gguf.files().next().map(|file| file.header.to_vec());
+    if headers(gguf) != headers(&second) {
+        return Err(ModelError::Packed("it was replaced while it was being opened; start again".to_owned()));
+    }
+    Ok(second)
+}
+
+/// Makes the engine of a [`LoadedModel`] again.
+#[derive(Debug)]
+pub struct Loader {
+    path: PathBuf,
+    options: LoadOptions,
+    vocab: String,
+    capabilities: Capabilities,
+    mapped: Vec<PathBuf>,
+}
+
+impl Loader {
+    /// `model` was loaded with these.
+    #[must_use]
+    pub fn new(path: &Path, options: LoadOptions, model: &LoadedModel) -> Self {
+        Self {
+            path: path.to_owned(),
+            options,
+            vocab: model.vocab.clone(),
+            capabilities: model.engine.capabilities().clone(),
+            mapped: model.mapped.clone(),
+        }
+    }
+}
+
+impl Factory for Loader {
+    fn load(&mut self, progress: &Progress) -> Result<Box<dyn Engine>, LoadFailure> {
+        let failed = |error: ModelError| LoadFailure::Failed(error.in_file(&self.path).to_string());
+        let (weights, text) = parts(&self.path, &self.options, progress).map_err(failed)?;
+        if text.vocab != self.vocab || *weights.engine.capabilities() != self.capabilities {
+            return Err(LoadFailure::Failed(format!(
+                "{}: another model is there now than the one that this server was started with; put that one back, or \
+                 restart the server",
+                self.path.display()
+            )));
+        }
+        self.mapped = weights.mapped;
+        Ok(weights.engine)
+    }
+
+    fn warm(&mut self, progress: &Progress) -> Result<(), LoadFailure> {
+        if self.mapped.is_empty() {
+            return Ok(());
+        }
+        // What does not fit would push out what was read before it.
+        let most = available_memory().map_or(u64::MAX, |bytes| bytes as u64);
+        warm(&self.mapped, most, progress).map_err(|error| match error {
+            WarmError::Cancelled => LoadFailure::Cancelled,
+            WarmError::Io(error) => {
+                LoadFailure::Failed(format!("{}: it cannot be read: {error}", self.path.display()))
+            }
+        })
+    }
 }
 
 /// The model's file, or a packed one that stands for it.

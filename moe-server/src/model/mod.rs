@@ -15,7 +15,7 @@ pub mod template;
 pub mod tokenizer;
 
 pub use error::ModelError;
-pub use load::{LoadOptions, LoadedModel, load};
+pub use load::{LoadOptions, LoadedModel, Loader, load};
 pub use prompt::Prompt;
 pub use template::{ChatTemplate, TemplateError};
 pub use tokenizer::{Decoder, Special, Tokenizer};

@@ -84,6 +84,11 @@ enum Message {
     Flush(oneshot::Sender<()>),
 }
 
+/// How long to wait after so many failures in a row: from about a second up to a minute.
+pub(crate) fn wait_after(failures: u32) -> Duration {
+    backoff::wait(failures, random())
+}
+
 /// What writer and delivery share.
 #[derive(Debug, Default)]
 struct Shared {

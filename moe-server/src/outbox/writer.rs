@@ -97,7 +97,7 @@ impl Writer {
             }
         }
         if tell {
-            for (hour_ms, Totals { busy_us, idle_us, cold_us }) in self.meter.take_changed() {
+            for (hour_ms, Totals { busy_us, idle_us, cold_us, asleep_us: _ }) in self.meter.take_changed() {
                 let origin_instance = self.instance.clone();
                 entries.push(Entry::Period(Period { origin_instance, hour_ms, busy_us, idle_us, cold_us }));
             }

@@ -1,7 +1,8 @@
-//! What the machine's time goes to: cold, idle, busy.
+//! What the machine's time goes to: cold, idle, busy, asleep.
 //!
 //! The time from the start of the process on is cut into intervals of whole micro-seconds, and each belongs to one of the
-//! three. So their totals are the time that has passed, and the shares of requests ([`divide`]) add up to the busy one.
+//! four. So their totals are the time that has passed, and the shares of requests ([`divide`]) add up to the busy one.
+//! Time asleep is nobody's: it is in no hour, and nothing is charged for it.
 
 use moegate_wire::period::HOUR_MS;
 use std::collections::BTreeMap;
@@ -15,8 +16,10 @@ pub struct Totals {
     pub busy_us: u64,
     /// Ready, and nothing to compute.
     pub idle_us: u64,
-    /// Until the scheduler was ready for the first time.
+    /// From the start, or from the beginning of a wake, until there was something to compute with.
     pub cold_us: u64,
+    /// Nothing was loaded, and nothing was being loaded.
+    pub asleep_us: u64,
 }
 
 impl Totals {
@@ -25,6 +28,7 @@ impl Totals {
             State::Cold => self.cold_us += us,
             State::Idle => self.idle_us += us,
             State::Busy => self.busy_us += us,
+            State::Asleep => self.asleep_us += us,
             State::Over => {}
         }
     }
@@ -35,6 +39,7 @@ enum State {
     Cold,
     Idle,
     Busy,
+    Asleep,
     /// The engine's thread has ended: what passes from then on counts as nothing.
     Over,
 }
@@ -99,6 +104,26 @@ impl Meter {
         inner.state = State::Busy;
     }
 
+    /// The engine is gone.
+    pub(super) fn sleep(&self) {
+        self.turn(State::Asleep);
+    }
+
+    /// An engine is being made.
+    pub(super) fn load(&self) {
+        self.turn(State::Cold);
+    }
+
+    fn turn(&self, state: State) {
+        let mut inner = self.inner();
+        if inner.state == State::Busy {
+            // Nothing was computed since the last step, which would have accounted for it.
+            inner.state = State::Idle;
+        }
+        self.settle(&mut inner);
+        inner.state = state;
+    }
+
     /// A step is over: answers how long the engine was busy since the step before or since it woke.
     pub(super) fn step(&self) -> u64 {
         self.settle(&mut self.inner())
@@ -116,7 +141,7 @@ impl Meter {
     /// A step that goes on is not in it yet.
     fn settled(&self) -> MutexGuard<'_, Inner> {
         let mut inner = self.inner();
-        if matches!(inner.state, State::Cold | State::Idle) {
+        if matches!(inner.state, State::Cold | State::Idle | State::Asleep) {
             self.settle(&mut inner);
         }
         inner
@@ -148,6 +173,9 @@ impl Inner {
             return;
         }
         self.total.add(state, us);
+        if state == State::Asleep {
+            return;
+        }
         let mut end_us = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
         let mut left = us;
         loop {
@@ -250,11 +278,22 @@ mod tests {
         assert_eq!(meter.total().busy_us, busy, "a step that goes on is not in it");
         meter.rest();
         pause();
+        meter.sleep();
+        let cold = meter.total().cold_us;
+        pause();
+        let asleep = meter.total().asleep_us;
+        meter.sleep();
+        assert!(asleep >= 1_000 && meter.total().cold_us == cold, "sleeping is not loading");
+        meter.load();
+        pause();
+        meter.rest();
+        pause();
         meter.end();
         let total = meter.total();
+        assert!(total.cold_us - cold >= 1_000 && total.asleep_us >= asleep, "{total:?}");
         assert!(total.cold_us >= 2_000 && busy >= 2_000 && total.busy_us == busy, "{total:?}");
         let inner = meter.inner();
-        assert_eq!(total.cold_us + total.idle_us + total.busy_us, inner.until_us);
+        assert_eq!(total.cold_us + total.idle_us + total.busy_us + total.asleep_us, inner.until_us);
         drop(inner);
         let mut hours = Totals::default();
         for (_, totals) in meter.take_changed() {
@@ -262,7 +301,7 @@ mod tests {
             hours.idle_us += totals.idle_us;
             hours.cold_us += totals.cold_us;
         }
-        assert_eq!(hours, total);
+        assert_eq!(hours, Totals { asleep_us: 0, ..total });
         pause();
         assert!(meter.take_changed().is_empty() && meter.total() == total, "after the end nothing counts");
     }

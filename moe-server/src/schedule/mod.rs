@@ -2,11 +2,12 @@
 //!
 //! One thread owns the engine (`worker`) and takes requests from a bounded queue; every step mixes the decodes of
 //! all running sequences with a bounded chunk of prompts ([`plan`]). A request is cancelled by dropping the receiver
-//! of its events, and is released before the next step.
+//! of its events, and is released before the next step. While the server sleeps (`rest`), the thread has no engine.
 
 pub mod meter;
 pub mod output;
 pub mod plan;
+mod rest;
 pub mod sample;
 pub mod stats;
 pub mod text;
@@ -14,9 +15,12 @@ pub mod track;
 mod work;
 mod worker;
 
-use crate::engine::{Engine, TokenId};
+pub(crate) use worker::log;
+
+use crate::engine::{Engine, Factory, TokenId};
+use crate::sleep::{Asleep, Rules, Switch};
 use meter::Meter;
-use moegate_wire::Ending;
+use moegate_wire::{Ending, OriginState, OriginStatus};
 use output::Output;
 use sample::Sampling;
 use stats::Stats;
@@ -42,6 +46,8 @@ pub struct Config {
     pub prompt_step_target: Duration,
     /// When the process began to load: from then on the time counts as cold.
     pub started: Instant,
+    /// When to sleep by itself, and whether a request wakes.
+    pub sleep: Rules,
 }
 
 impl Default for Config {
@@ -52,6 +58,7 @@ impl Default for Config {
             step_target: Duration::from_millis(100),
             prompt_step_target: Duration::from_millis(400),
             started: Instant::now(),
+            sleep: Rules::default(),
         }
     }
 }
@@ -122,6 +129,8 @@ pub enum Failure {
     /// The engine refused the sequence in a way it should not.
     Internal,
     ShuttingDown,
+    /// It fell asleep, or could not be woken, before the request had its turn.
+    Asleep(Asleep),
 }
 
 /// Why a request was not taken.
@@ -130,6 +139,7 @@ pub enum Refused {
     QueueFull,
     EngineDead,
     ShuttingDown,
+    Asleep(Asleep),
 }
 
 /// Why the scheduler is not [`Scheduler::ready`].
@@ -160,15 +170,20 @@ pub(crate) struct Shared {
     pub(crate) closing: AtomicBool,
     /// Generations that failed with NaN since the last one that was completed.
     pub(crate) nan_streak: AtomicU32,
+    pub(crate) switch: Switch,
+    /// Whether a [`Message::Look`] is on its way.
+    pub(crate) told: AtomicBool,
     /// Whether the thread takes nothing more from the channel; held while something is sent.
     ended: Mutex<bool>,
 }
 
 impl Shared {
-    pub(crate) fn new(started: Instant) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
             stats: Arc::default(),
-            meter: Arc::new(Meter::since(started)),
+            meter: Arc::new(Meter::since(config.started)),
+            switch: Switch::loading(config.sleep.clone(), config.started),
+            told: AtomicBool::new(false),
             dead: OnceLock::new(),
             closing: AtomicBool::new(false),
             nan_streak: AtomicU32::new(0),
@@ -183,8 +198,8 @@ impl Shared {
 
 pub(crate) enum Message {
     Job(Box<Queued>),
-    /// Wakes the thread so that it sees `closing`.
-    Close,
+    /// Something is to be done that is in no message: see `closing` and `switch`. At most one is on its way.
+    Look,
 }
 
 /// The handle to the scheduler's thread. The thread ends when the last handle is gone or after [`Self::shut_down`].
@@ -199,19 +214,25 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// Starts the thread that owns `engine` from now on.
+    /// Starts the thread that owns `engine` from now on, and makes others of `factory` after it has slept. It is ready
+    /// once the factory has warmed the first one.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(engine: Box<dyn Engine>, config: &Config) -> std::io::Result<Self> {
+    pub fn start(
+        engine: Box<dyn Engine>,
+        factory: Box<dyn Factory>,
+        config: &Config,
+    ) -> std::io::Result<Self> {
         let max_queue = config.max_queue.max(1);
+        // A place for each request, and one for a look.
         let (sender, receiver) = sync_channel(max_queue + 1);
-        let shared = Arc::new(Shared::new(config.started));
+        let shared = Arc::new(Shared::new(config));
         let capabilities = engine.capabilities();
         let vocab_size = capabilities.vocab_size;
         // What does not fit an empty cache can never run.
         let context_length = capabilities.context_length.min(engine.free_tokens());
-        let worker = worker::Worker::new(engine, config, receiver, shared.clone());
+        let worker = worker::Worker::new(engine, factory, config, receiver, shared.clone());
         std::thread::Builder::new().name("scheduler".into()).spawn(move || worker.run())?;
         let places = Arc::new(Semaphore::new(max_queue));
         Ok(Self { sender, places, max_queue, shared, vocab_size, context_length })
@@ -223,6 +244,7 @@ impl Scheduler {
     /// See [`Refused`]; nothing is sent to the job's events then.
     pub fn submit(&self, job: Job) -> Result<(), Refused> {
         self.taking()?;
+        self.shared.switch.admit().map_err(Refused::Asleep)?;
         let place = self.places.clone().try_acquire_owned().map_err(|_| Refused::QueueFull)?;
         let queued = Queued { job, since: Instant::now(), place };
         let ended = self.shared.ended();
@@ -240,6 +262,9 @@ impl Scheduler {
     /// Why not.
     pub fn ready(&self) -> Result<(), Unready> {
         self.taking().map_err(Unready::Refusing)?;
+        if self.shared.switch.state() != OriginState::Ready {
+            return Err(Unready::Refusing(Refused::Asleep(self.shared.switch.asleep())));
+        }
         if self.shared.nan_streak.load(Ordering::Relaxed) >= MAX_NAN_STREAK {
             return Err(Unready::NotANumber);
         }
@@ -274,8 +299,44 @@ impl Scheduler {
     /// Fails everything that runs or waits with [`Failure::ShuttingDown`] and ends the thread.
     pub fn shut_down(&self) {
         self.shared.closing.store(true, Ordering::Release);
-        // A full channel means that the thread is awake and will look.
-        let _ = self.sender.try_send(Message::Close);
+        self.shared.switch.progress().cancel(true);
+        self.look();
+    }
+
+    /// From cold to ready and back.
+    #[must_use]
+    pub fn status(&self) -> OriginStatus {
+        self.shared.switch.status()
+    }
+
+    /// Loads, if nothing is loaded; takes back a [`Self::sleep`].
+    #[must_use]
+    pub fn wake(&self) -> OriginStatus {
+        let status = self.shared.switch.wake();
+        self.look();
+        status
+    }
+
+    /// Refuses what comes from now on, finishes what there is, and lets go of the engine.
+    #[must_use]
+    pub fn sleep(&self) -> OriginStatus {
+        let status = self.shared.switch.sleep();
+        self.look();
+        status
+    }
+
+    /// Does not sleep by itself for so long.
+    #[must_use]
+    pub fn lease(&self, length: Duration) -> OriginStatus {
+        self.shared.switch.lease(length)
+    }
+
+    /// Makes the thread look at what is in no message.
+    fn look(&self) {
+        if !self.shared.told.swap(true, Ordering::AcqRel) {
+            // There is room for one; a closed channel means that the thread has ended.
+            let _ = self.sender.try_send(Message::Look);
+        }
     }
 
     #[must_use]

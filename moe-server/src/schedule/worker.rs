@@ -6,7 +6,8 @@ use super::stats::{add, set};
 use super::track::Finish;
 use super::work::Work;
 use super::{Config, Failure, Message, Shared};
-use crate::engine::{Engine, EngineError, SequenceId, Span, Wanted};
+use crate::engine::{Engine, EngineError, Factory, SequenceId, Span, Wanted};
+use crate::sleep::Turn;
 use moegate_wire::Ending;
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -21,7 +22,7 @@ use std::time::Instant;
 struct Dead(&'static str);
 
 /// For operators. Whoever read stderr may have gone: that must not end the engine, as a panic of `eprintln!` would.
-fn log(message: impl Display) {
+pub(crate) fn log(message: impl Display) {
     let _ = writeln!(std::io::stderr(), "moe-server: {message}");
 }
 
@@ -36,18 +37,20 @@ impl Drop for Gone {
 }
 
 pub(super) struct Worker {
-    engine: Box<dyn Engine>,
-    receiver: Receiver<Message>,
-    shared: Arc<Shared>,
+    /// None while asleep; nothing runs then.
+    pub(super) engine: Option<Box<dyn Engine>>,
+    pub(super) factory: Box<dyn Factory>,
+    pub(super) receiver: Receiver<Message>,
+    pub(super) shared: Arc<Shared>,
     /// In order of arrival; those that gave their KV away come first.
-    waiting: VecDeque<Work>,
+    pub(super) waiting: VecDeque<Work>,
     /// In order of admission.
-    running: Vec<Work>,
+    pub(super) running: Vec<Work>,
     max_batch: usize,
     /// Prompt tokens in one step, while others decode and while none does.
     beside: Pace,
     alone: Pace,
-    logits: Vec<f32>,
+    pub(super) logits: Vec<f32>,
 }
 
 impl Worker {
@@ -57,14 +60,15 @@ impl Worker {
 
     pub(super) fn new(
         engine: Box<dyn Engine>,
+        factory: Box<dyn Factory>,
         config: &Config,
         receiver: Receiver<Message>,
         shared: Arc<Shared>,
     ) -> Self {
         let most = engine.capabilities().max_batch_tokens.max(1);
-        set(&shared.stats.kv_free_tokens, engine.free_tokens());
         Self {
-            engine,
+            engine: Some(engine),
+            factory,
             receiver,
             shared,
             waiting: VecDeque::new(),
@@ -80,7 +84,6 @@ impl Worker {
     /// Works until the last handle is gone, the scheduler is shut down, or the engine dies.
     pub(super) fn run(mut self) {
         let _gone = Gone(self.shared.clone());
-        self.shared.meter.rest();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.serve()));
         let dead = match outcome {
             Ok(Ok(())) => None,
@@ -99,7 +102,7 @@ impl Worker {
         *self.shared.ended() = true;
         let queued = self.receiver.try_iter().filter_map(|message| match message {
             Message::Job(queued) => Some(Work::new(*queued)),
-            Message::Close => None,
+            Message::Look => None,
         });
         for work in self.running.drain(..).chain(self.waiting.drain(..)).chain(queued) {
             work.fail(failure);
@@ -112,15 +115,29 @@ impl Worker {
     }
 
     fn serve(&mut self) -> Result<(), Dead> {
+        let first = self.engine.take();
+        self.load(first);
         while self.take_messages() {
             self.drop_cancelled();
-            self.admit();
-            set(&self.shared.stats.running, self.running.len());
-            if !self.running.is_empty() {
-                self.step()?;
+            match self.shared.switch.turn(self.is_idle()) {
+                Turn::Run => self.run_once()?,
+                Turn::Load => self.load(None),
+                Turn::Unload => self.unload(),
+                Turn::Rest => self.turn_away(),
             }
-            set(&self.shared.stats.running, self.running.len());
-            set(&self.shared.stats.kv_free_tokens, self.engine.free_tokens());
+        }
+        Ok(())
+    }
+
+    fn run_once(&mut self) -> Result<(), Dead> {
+        self.admit();
+        set(&self.shared.stats.running, self.running.len());
+        if !self.running.is_empty() {
+            self.step()?;
+        }
+        set(&self.shared.stats.running, self.running.len());
+        if let Some(engine) = &self.engine {
+            set(&self.shared.stats.kv_free_tokens, engine.free_tokens());
         }
         Ok(())
     }
@@ -128,15 +145,11 @@ impl Worker {
     /// Empties the channel, and sleeps on it while there is nothing to do. False at the end.
     fn take_messages(&mut self) -> bool {
         loop {
-            let idle = self.running.is_empty() && self.waiting.is_empty();
-            let message = if idle {
-                self.shared.meter.rest();
-                let message = self.receiver.recv();
-                self.shared.meter.wake();
-                message.map_err(|_| TryRecvError::Disconnected)
-            } else {
-                self.receiver.try_recv()
-            };
+            let idle = self.is_idle();
+            let message = if idle { self.wait() } else { self.receiver.try_recv() };
+            if matches!(message, Ok(Message::Look)) {
+                self.shared.told.store(false, Ordering::Release);
+            }
             if self.shared.closing.load(Ordering::Acquire) {
                 if let Ok(Message::Job(queued)) = message {
                     self.waiting.push_back(Work::new(*queued));
@@ -145,8 +158,8 @@ impl Worker {
             }
             match message {
                 Ok(Message::Job(queued)) => self.waiting.push_back(Work::new(*queued)),
-                Ok(Message::Close) => return false,
-                Err(TryRecvError::Empty) => return true,
+                Ok(Message::Look) if !idle => {}
+                Ok(Message::Look) | Err(TryRecvError::Empty) => return true,
                 // Nobody can hear an answer any more.
                 Err(TryRecvError::Disconnected) => return !idle,
             }
@@ -154,12 +167,12 @@ impl Worker {
     }
 
     fn drop_cancelled(&mut self) {
-        let engine = &mut self.engine;
+        let mut engine = self.engine.as_mut();
         let mut keep = |work: &mut Work| {
             // Asked once: a client may leave at any moment, and must not be forgotten without an ending.
             let cancelled = work.cancelled();
             if cancelled {
-                if let Some(sequence) = work.sequence.take() {
+                if let (Some(sequence), Some(engine)) = (work.sequence.take(), &mut engine) {
                     engine.release(sequence);
                 }
                 work.job.track.end_generation(Ending::Cancelled);
@@ -172,15 +185,16 @@ impl Worker {
 
     /// Starts waiting requests in their order while there is room; alone, one may always try.
     fn admit(&mut self) {
+        let Some(engine) = &mut self.engine else { return };
         while self.running.len() < self.max_batch {
             let Some(next) = self.waiting.front() else { return };
             let promised: usize = self.running.iter().map(Work::remaining).sum();
             let headroom = (self.running.len() + 1) * Self::HEADROOM_TOKENS;
             let wanted = next.tokens.len() + promised + headroom;
-            if !self.running.is_empty() && wanted > self.engine.free_tokens() {
+            if !self.running.is_empty() && wanted > engine.free_tokens() {
                 return;
             }
-            let sequence = match self.engine.create() {
+            let sequence = match engine.create() {
                 Ok(sequence) => sequence,
                 Err(EngineError::OutOfBlocks { .. }) if !self.running.is_empty() => return,
                 Err(error) => {
@@ -203,9 +217,10 @@ impl Worker {
     }
 
     fn step(&mut self) -> Result<(), Dead> {
+        let Some(engine) = &mut self.engine else { return Ok(()) };
         let remaining: Vec<usize> = self.running.iter().map(Work::remaining).collect();
         let budget = Budget {
-            step: self.engine.capabilities().max_batch_tokens,
+            step: engine.capabilities().max_batch_tokens,
             beside_decodes: self.beside.chunk(),
             alone: self.alone.chunk(),
         };
@@ -221,7 +236,7 @@ impl Worker {
             })
             .collect();
         let start = Instant::now();
-        let result = self.engine.step(&spans, &mut self.logits);
+        let result = engine.step(&spans, &mut self.logits);
         let elapsed = start.elapsed();
         let Err(error) = result else {
             self.shared.stats.count_step(elapsed);
@@ -231,7 +246,8 @@ impl Worker {
                 let pace = if decodes { &mut self.beside } else { &mut self.alone };
                 pace.observe(prompt, elapsed);
             }
-            self.advance(&shares);
+            let vocab_size = engine.capabilities().vocab_size.max(1);
+            self.advance(&shares, vocab_size);
             return Ok(());
         };
         self.share_out(&shares);
@@ -268,9 +284,8 @@ impl Worker {
     }
 
     /// After a step: counts, and samples where a sequence's last token was computed.
-    fn advance(&mut self, shares: &[Share]) {
+    fn advance(&mut self, shares: &[Share], vocab_size: usize) {
         let stats = &self.shared.stats;
-        let vocab_size = self.engine.capabilities().vocab_size.max(1);
         let mut rows = self.logits.chunks_exact_mut(vocab_size);
         let mut over: Vec<(SequenceId, Result<Finish, Failure>)> = Vec::new();
         for share in shares {
@@ -350,7 +365,9 @@ impl Worker {
         let mut work = self.running.remove(index);
         work.sequence = None;
         work.computed = 0;
-        self.engine.release(sequence);
+        if let Some(engine) = &mut self.engine {
+            engine.release(sequence);
+        }
         Some(work)
     }
 }
@@ -369,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_lost_is_seen() {
-        let shared = Arc::new(Shared::new(Instant::now()));
+        let shared = Arc::new(Shared::new(&Config::default()));
         let gone = Gone(shared.clone());
         let lost = std::thread::spawn(move || {
             let _gone = gone;

@@ -189,7 +189,7 @@ async fn models_and_health() {
         server.get("/v1/models/x").await.error(),
         (404, "model_not_found".into(), Some("model".into()))
     );
-    assert_eq!(server.get("/health").await.json(), json!({"status": "ok"}));
+    assert_eq!(server.get("/health").await.json()["status"], "ok");
     assert_eq!(
         server.get("/ready").await.json(),
         json!({"status": "ready", "models": ["tiny", "org/alias"]})

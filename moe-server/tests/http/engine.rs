@@ -5,14 +5,18 @@
 //! - `free:` somewhere: all small letters are about as likely.
 //! - Bytes that break things once they are computed: [`NAN`], [`NAN_ROW`], [`PANIC`], [`BROKEN`].
 
-use moe_server::engine::{Capabilities, Engine, EngineError, SequenceId, Span, TokenId, Wanted};
+use moe_server::engine::{
+    Capabilities, Engine, EngineError, Factory, LoadFailure, SequenceId, Span, TokenId, Wanted,
+};
 use moe_server::http::codec::Codec;
 use moe_server::http::error::ApiError;
 use moe_server::schedule::text::Decode;
+use moe_server::sleep::Progress;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 pub(crate) const END: TokenId = 256;
 pub(crate) const VOCAB: usize = 257;
@@ -27,6 +31,16 @@ pub(crate) const BROKEN: char = '\u{4}';
 /// What a test sees and holds of the engine.
 #[derive(Default)]
 pub(crate) struct Control {
+    /// Engines that were made after the first.
+    pub(crate) loads: AtomicUsize,
+    /// Engines that there are.
+    pub(crate) engines: AtomicUsize,
+    /// Whether the next load waits, with some bytes loaded, until it may go on or is cancelled.
+    pub(crate) hold_load: AtomicBool,
+    /// Why loads fail, if they do.
+    pub(crate) load_error: Mutex<Option<String>>,
+    /// Whether loads panic.
+    pub(crate) load_panics: AtomicBool,
     pub(crate) steps: AtomicUsize,
     pub(crate) live: AtomicUsize,
     pub(crate) widest: AtomicUsize,
@@ -68,6 +82,7 @@ impl Scripted {
     pub(crate) fn new(context_length: usize, kv_tokens: usize, control: Arc<Control>) -> Self {
         let capabilities =
             Capabilities { vocab_size: VOCAB, context_length, max_batch_tokens: 64, can_export: false };
+        control.engines.fetch_add(1, SeqCst);
         Self { capabilities, kv_tokens, sequences: BTreeMap::new(), next: 0, control }
     }
 
@@ -100,6 +115,46 @@ impl Scripted {
         let start = out.len();
         out.resize(start + VOCAB, -100.0);
         out[start + next as usize] = if bytes.last() == Some(&(NAN_ROW as u8)) { f32::NAN } else { 10.0 };
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.control.engines.fetch_sub(1, SeqCst);
+    }
+}
+
+/// Makes scripted engines.
+pub(crate) struct Maker {
+    pub(crate) context_length: usize,
+    pub(crate) kv_tokens: usize,
+    pub(crate) control: Arc<Control>,
+}
+
+impl Maker {
+    pub(crate) fn engine(&self) -> Box<dyn Engine> {
+        Box::new(Scripted::new(self.context_length, self.kv_tokens, self.control.clone()))
+    }
+}
+
+impl Factory for Maker {
+    fn load(&mut self, progress: &Progress) -> Result<Box<dyn Engine>, LoadFailure> {
+        self.control.loads.fetch_add(1, SeqCst);
+        progress.set(25, 100);
+        assert!(!self.control.load_panics.load(SeqCst), "a scripted panic while loading");
+        while self.control.hold_load.load(SeqCst) {
+            progress.check().map_err(|_| LoadFailure::Cancelled)?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        match self.control.load_error.lock().unwrap().clone() {
+            Some(why) => Err(LoadFailure::Failed(why)),
+            None => Ok(self.engine()),
+        }
+    }
+
+    fn warm(&mut self, progress: &Progress) -> Result<(), LoadFailure> {
+        progress.set(100, 100);
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The scheduler without HTTP: how it ends.
 
-use crate::engine::{Bytes, Control, END, PANIC, Scripted};
+use crate::engine::{Bytes, Control, END, Maker, PANIC};
 use moe_server::engine::TokenId;
 use moe_server::http::codec::Codec;
 use moe_server::schedule::output::Output;
@@ -12,8 +12,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 fn start() -> Scheduler {
-    let engine = Box::new(Scripted::new(4_096, 1_000_000, Arc::new(Control::default())));
-    Scheduler::start(engine, &Config::default()).unwrap()
+    let maker = Maker { context_length: 4_096, kv_tokens: 1_000_000, control: Arc::new(Control::default()) };
+    Scheduler::start(maker.engine(), Box::new(maker), &Config::default()).unwrap()
 }
 
 fn job(scheduler: &Scheduler, text: &str, decoder: Box<dyn Decode>) -> (Job, UnboundedReceiver<Event>) {
@@ -91,7 +91,10 @@ impl Drop for Cursed {
 #[test]
 fn a_lost_thread_is_not_ready() {
     let scheduler = start();
-    assert_eq!(scheduler.ready(), Ok(()));
+    while scheduler.ready() != Ok(()) {
+        assert!(matches!(scheduler.ready(), Ok(()) | Err(Unready::Refusing(Refused::Asleep(_)))));
+        std::thread::yield_now();
+    }
     let (job_, events) = job(&scheduler, &format!("x{PANIC}"), Box::new(Cursed));
     scheduler.submit(job_).unwrap();
     assert_eq!(last(events), Some(Event::Failed(Failure::EngineDead)));

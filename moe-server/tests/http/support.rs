@@ -1,20 +1,20 @@
 //! The real router on a loopback port over the scripted engine, and a client that can hang up.
 
-use crate::engine::{Bytes, Control, Scripted};
+use crate::engine::{Bytes, Control, Maker};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use moe_server::engine::Engine;
 use moe_server::engine::cpu::CpuOptions;
+use moe_server::engine::{Engine, Factory};
 use moe_server::http::auth::Auth;
 use moe_server::http::body::Budget;
 use moe_server::http::codec::{Codec, ModelCodec};
 use moe_server::http::receipts::{Receipts, Retention};
 use moe_server::http::{self, Limits, Server};
-use moe_server::model::{LoadOptions, load};
+use moe_server::model::{LoadOptions, Loader, load};
 use moe_server::schedule::{Config, Scheduler};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -133,28 +133,36 @@ impl Open {
 impl TestServer {
     pub(crate) async fn start(setup: Setup) -> Self {
         let control = Arc::new(Control::default());
-        let engine = Box::new(Scripted::new(setup.context, setup.kv_tokens, control.clone()));
-        Self::serve(Arc::new(Bytes), engine, control, setup).await
+        let maker =
+            Maker { context_length: setup.context, kv_tokens: setup.kv_tokens, control: control.clone() };
+        Self::serve(Arc::new(Bytes), maker.engine(), Box::new(maker), control, setup).await
     }
 
     /// With one of the models that the repository carries.
     pub(crate) async fn with_model(file: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(file);
+        Self::with_file(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(file)).await
+    }
+
+    pub(crate) async fn with_file(path: &Path) -> Self {
         let cpu = CpuOptions { threads: 1, ..CpuOptions::default() };
-        let model = load(&path, &LoadOptions { cpu, ..LoadOptions::default() }).unwrap();
+        let options = LoadOptions { cpu, ..LoadOptions::default() };
+        let model = load(path, &options).unwrap();
+        let loader = Box::new(Loader::new(path, options, &model));
         let codec = ModelCodec { tokenizer: model.tokenizer, template: model.template, vocab: model.vocab };
-        Self::serve(Arc::new(codec), model.engine, Arc::new(Control::default()), Setup::default()).await
+        let control = Arc::new(Control::default());
+        Self::serve(Arc::new(codec), model.engine, loader, control, Setup::default()).await
     }
 
     async fn serve(
         codec: Arc<dyn Codec>,
         engine: Box<dyn Engine>,
+        factory: Box<dyn Factory>,
         control: Arc<Control>,
         setup: Setup,
     ) -> Self {
         let server = Server {
             codec,
-            scheduler: Scheduler::start(engine, &setup.config).unwrap(),
+            scheduler: Scheduler::start(engine, factory, &setup.config).unwrap(),
             receipts: Receipts::new(Retention::default()),
             outbox: None,
             auth: setup.auth,
@@ -176,7 +184,9 @@ impl TestServer {
             }
         };
         let serving = tokio::spawn(http::run(listener, Arc::new(server), stopped, Duration::from_secs(20)));
-        Self { address, control, stop: Some(stop), serving }
+        let server = Self { address, control, stop: Some(stop), serving };
+        eventually("it is ready", async || server.get("/ready").await.status != 503).await;
+        server
     }
 
     pub(crate) async fn usual() -> Self {

@@ -70,6 +70,10 @@ pub(super) const CODES: &[(&str, Failure)] = &[
     ("wrong_api_format", Unsupported),      // Cerebras: free-claude-code#1136
     // It is in trouble.
     ("origin_waking", Waking),
+    // moe-server, when it sleeps.
+    ("asleep", Waking),
+    ("waking", Waking),
+    ("draining", Waking),
     ("overloaded_error", ServerError), // Anthropic: docs/api/errors (529)
 ];
 

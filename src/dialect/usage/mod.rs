@@ -1,11 +1,13 @@
 //! Token counts as OpenAI-compatible origins report them.
 //!
 //! - [`places`]: where in an answer or event they stand. [`told`]: what one object says, under whatever names. Here: how its
-//!   numbers relate, and what the client sees of the cost.
+//!   numbers relate, and what the client sees of the cost. [`free`]: the same of an answer that is given again.
 
+mod free;
 mod places;
 mod told;
 
+pub use free::without_cost;
 pub(super) use places::{Found, OTHERS, find};
 
 use crate::dialect::counts::Counts;

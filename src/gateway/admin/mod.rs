@@ -1,6 +1,6 @@
 //! What the operator reads and does: sums, records, and what own servers report.
 //!
-//! - [`keys`], [`key_body`]: keys made at run time.
+//! - [`keys`], [`key_body`]: keys made at run time. [`origins`]: what they are doing.
 //! - [`usage`]: sums. [`records`]: single requests, and all of a time. [`receipts`]: pushed by own servers.
 //! - [`config`]: the configuration, changed without a deploy.
 
@@ -8,6 +8,7 @@ pub(super) mod config;
 mod config_errors;
 mod key_body;
 mod keys;
+mod origins;
 mod receipts;
 mod records;
 mod usage;
@@ -35,6 +36,8 @@ pub(super) async fn serve<P: Platform>(
     Some(match (head.method(), path) {
         (_, "/usage") if reads => usage::usage(platform, gateway, head).await,
         (_, "/usage/export") if reads => records::export(platform, gateway, head).await,
+        (_, "/origins") if reads => origins::origins(platform, gateway, head).await,
+        (_, "/origins") => Err(ApiError::method("GET, HEAD")),
         (&Method::POST, "/receipts") => receipts::receive(platform, gateway, head).await,
         (_, "/usage" | "/usage/export") => Err(ApiError::method("GET, HEAD")),
         (_, "/receipts") => Err(ApiError::method("POST")),

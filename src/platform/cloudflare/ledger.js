@@ -8,6 +8,9 @@ import { enter, gateway, isTrap, ready, trapped } from "./instance.js";
 /** How long after a change the object looks after what is left to be done, in milliseconds. */
 const SOON_MS = 30_000;
 
+/** The same where an origin may be waking: the object leads that wake. */
+const WAKE_MS = 20;
+
 /** Its alarm is no client's request. */
 const NOBODY = "https://ledger.moegate.invalid/";
 
@@ -42,8 +45,8 @@ export class Ledger extends DurableObject {
   apply(shard, operations) {
     if (this.shard !== shard) this.ctx.storage.kv.put("shard", this.shard = shard);
     const answers = this.transaction(operations);
-    // Begins with whether anything was written.
-    if (answers[0] === "1") this.wakeIn(SOON_MS);
+    // Begins with whether anything was written, and whether that is about a wake.
+    if (answers[0] !== "0") this.wakeIn(answers[0] === "2" ? WAKE_MS : SOON_MS);
     return answers.slice(1);
   }
 

@@ -65,7 +65,7 @@ pub fn ledger_open(object: DurableObjectState) -> Result<(), JsError> {
 }
 
 /// Carries out operations, a line each, within a transaction that the caller has begun. Gives `1` if they may have changed
-/// anything, else `0`, and then their answers, a line each.
+/// anything, `2` if that is about an origin's wake, else `0`, and then their answers, a line each.
 ///
 /// # Errors
 /// The database failed: the transaction has to be rolled back.
@@ -77,7 +77,12 @@ pub fn ledger_apply(object: DurableObjectState, operations: &str) -> Result<Stri
     let answers = apply_now(&database, &operations).map_err(refused)?;
     #[cfg(feature = "fault-injection")]
     fail(&database, &operations)?;
-    let wrote = if database.wrote.get() { "1" } else { "0" };
+    let wakes = || operations.iter().any(|operation| operation.starts_with("{\"wake\""));
+    let wrote = match database.wrote.get() {
+        true if wakes() => "2",
+        true => "1",
+        false => "0",
+    };
     Ok(wrote.to_owned() + &answers.join("\n"))
 }
 

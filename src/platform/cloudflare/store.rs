@@ -31,6 +31,11 @@ pub(super) async fn put(env: &Env, key: &str, value: &str, summary: &str) -> Res
     put.await.map_err(|error| refused("take a value", &error))
 }
 
+pub(super) async fn put_for(env: &Env, key: &str, value: &str, seconds: u64) -> Result<(), StoreError> {
+    let put = async { usage(env)?.put(key, value)?.expiration_ttl(seconds).execute().await };
+    put.await.map_err(|error| refused("take a value", &error))
+}
+
 pub(super) async fn load(env: &Env, key: &str) -> Result<Option<String>, StoreError> {
     let load = async { usage(env)?.get(key).text().await };
     load.await.map_err(|error| refused("give a value", &error))

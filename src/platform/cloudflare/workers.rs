@@ -123,6 +123,7 @@ impl Platform for Workers {
 
     const HAS_ALARMS: bool = true;
     const LEDGER_OUTLIVES_INSTANCE: bool = true;
+    const STORE_EXPIRES: bool = true;
 
     fn now_ms(&self) -> u64 {
         let now_ms = now_ms();
@@ -288,6 +289,12 @@ impl Platform for Workers {
 
     async fn store(&self, key: &str, value: &str) -> Result<(), StoreError> {
         let stored = store::put(&self.env, key, value, "null").await;
+        event();
+        stored
+    }
+
+    async fn store_for(&self, key: &str, value: &str, seconds: u64) -> Result<(), StoreError> {
+        let stored = store::put_for(&self.env, key, value, seconds).await;
         event();
         stored
     }

@@ -25,6 +25,8 @@ pub struct Client<'a> {
     takes_at_most: usize,
     cancelled_at_step: Option<usize>,
     cancelled_after_ms: Option<u64>,
+    /// Which instance of the gateway serves it.
+    pub(super) instance: usize,
     state: RefCell<State>,
     got: RefCell<Got>,
     /// Those who wait for something to change here.
@@ -88,6 +90,7 @@ impl<'a> Client<'a> {
             takes_at_most: usize::MAX,
             cancelled_at_step: None,
             cancelled_after_ms: None,
+            instance: 0,
             state: RefCell::default(),
             got: RefCell::default(),
             watching: RefCell::default(),
@@ -159,6 +162,12 @@ impl<'a> Client<'a> {
     #[must_use]
     pub fn cancelled_after(self, ms: u64) -> Self {
         Self { cancelled_after_ms: Some(ms), ..self }
+    }
+
+    /// Served by the instance of that number; the first is 0.
+    #[must_use]
+    pub fn in_instance(self, number: usize) -> Self {
+        Self { instance: number, ..self }
     }
 
     pub(super) fn into_got(self) -> Got {

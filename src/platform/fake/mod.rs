@@ -174,6 +174,7 @@ impl<'a> Platform for Fake<'a> {
 
     const HAS_ALARMS: bool = false;
     const LEDGER_OUTLIVES_INSTANCE: bool = true;
+    const STORE_EXPIRES: bool = true;
 
     fn now_ms(&self) -> u64 {
         self.world.now_ms()
@@ -189,7 +190,7 @@ impl<'a> Platform for Fake<'a> {
     }
 
     fn state<T>(&self, f: impl FnOnce(&mut InstanceState) -> T) -> T {
-        self.world.instance(f)
+        self.world.instance_of(self.client.instance, f)
     }
 
     fn sleep(&self, ms: u64) -> impl Future<Output = ()> {
@@ -335,6 +336,11 @@ impl<'a> Platform for Fake<'a> {
         self.write_to_store(|store, clock| store.set(clock, key, Some(value))).await
     }
 
+    async fn store_for(&self, key: &str, value: &str, seconds: u64) -> Result<(), StoreError> {
+        assert!(seconds >= 60, "Workers KV keeps nothing for a shorter time");
+        self.store(key, value).await
+    }
+
     async fn erase(&self, key: &str) -> Result<(), StoreError> {
         self.write_to_store(|store, clock| store.set(clock, key, None)).await
     }
@@ -370,27 +376,5 @@ impl<'a> Platform for Fake<'a> {
     async fn log(&self, line: &str) {
         self.step().await;
         self.world.say(line);
-    }
-}
-
-impl Fake<'_> {
-    fn arrived(&self, request: Request<Payload<Bytes>>) -> Arrived {
-        let (head, body) = request.into_parts();
-        let headers = head.headers.iter().map(|(name, value)| {
-            let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            assert!(
-                value.is_sensitive() || !self.world.has_secret(&text),
-                "a secret in a header that is not marked as sensitive: {name}"
-            );
-            (name.as_str().to_owned(), text)
-        });
-        Arrived {
-            at_ms: self.world.now_ms(),
-            headers: headers.collect(),
-            authority: head.uri.authority().map_or_else(String::new, ToString::to_string),
-            method: head.method.to_string(),
-            path: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
-            body: body.into_vec(),
-        }
     }
 }

@@ -1,10 +1,11 @@
 //! The origin's side of a connection: it plays its script piece by piece, in its own time.
 
 use super::clock::NEVER;
-use super::script::{COMMENT, End, Piece, Scripted};
+use super::script::{Arrived, COMMENT, End, Piece, Scripted};
 use super::world::World;
-use super::{Bytes, Client};
-use crate::platform::Broken;
+use super::{Bytes, Client, Fake};
+use crate::platform::{Broken, Payload};
+use http::Request;
 use std::collections::VecDeque;
 use std::future::pending;
 
@@ -103,6 +104,29 @@ impl<'a> Incoming<'a> {
                 self.next_ms = world.clock.now_ms() + COMMENT_MS;
                 Ok(Some(Bytes::from(COMMENT.as_bytes().to_vec())))
             }
+        }
+    }
+}
+
+impl Fake<'_> {
+    /// The request as an origin gets it.
+    pub(super) fn arrived(&self, request: Request<Payload<Bytes>>) -> Arrived {
+        let (head, body) = request.into_parts();
+        let headers = head.headers.iter().map(|(name, value)| {
+            let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            assert!(
+                value.is_sensitive() || !self.world.has_secret(&text),
+                "a secret in a header that is not marked as sensitive: {name}"
+            );
+            (name.as_str().to_owned(), text)
+        });
+        Arrived {
+            at_ms: self.world.now_ms(),
+            headers: headers.collect(),
+            authority: head.uri.authority().map_or_else(String::new, ToString::to_string),
+            method: head.method.to_string(),
+            path: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+            body: body.into_vec(),
         }
     }
 }

@@ -89,6 +89,14 @@ impl Store {
         values.push((clock.now_ms(), value.map(str::to_owned)));
     }
 
+    /// As they are now, by key.
+    pub(super) fn values(&self) -> Vec<(String, String)> {
+        let now = |(key, all): (&String, &Vec<(u64, Option<String>)>)| {
+            Some((key.clone(), all.last().and_then(|(_, value)| value.clone())?))
+        };
+        self.values.iter().filter_map(now).collect()
+    }
+
     pub(super) fn load(&mut self, clock: &Clock, key: &str) -> Result<Option<String>, StoreError> {
         if count_down(&mut self.hazards.failing) {
             return Err(StoreError);

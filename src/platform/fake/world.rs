@@ -18,7 +18,7 @@ const SECRET_LENGTH: usize = 16;
 /// The world around the gateway. Nothing in it moves by itself.
 pub struct World {
     pub(super) clock: Clock,
-    instance: Mutex<InstanceState>,
+    instances: Mutex<BTreeMap<usize, InstanceState>>,
     state: Mutex<State>,
     ledger: Mutex<Ledger>,
 }
@@ -44,7 +44,7 @@ impl World {
     pub fn new(now_ms: u64, secrets: BTreeMap<String, String>) -> Self {
         Self {
             clock: Clock::new(now_ms),
-            instance: Mutex::default(),
+            instances: Mutex::default(),
             ledger: Mutex::default(),
             state: Mutex::new(State {
                 drawn: 0,
@@ -101,6 +101,12 @@ impl World {
     /// Puts a record into the store, as somebody else would.
     pub fn store(&self, key: &str, value: &str, summary: &str) {
         self.state().store.put(key, value, summary);
+    }
+
+    /// The values that are stored, by key.
+    #[must_use]
+    pub fn values(&self) -> Vec<(String, String)> {
+        self.state().store.values()
     }
 
     /// Puts a value into the store, as somebody else would.
@@ -172,20 +178,25 @@ impl World {
         self.state().log.clone()
     }
 
-    /// The instance is gone, with what it remembered.
+    /// All instances are gone, with what they remembered.
     pub fn forget(&self) {
-        *self.instance.lock().unwrap_or_else(PoisonError::into_inner) = InstanceState::default();
+        self.instances.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// What the instance remembers.
+    /// What the first instance remembers.
     ///
     /// # Panics
     /// Where it is asked for within itself.
     pub fn instance<T>(&self, f: impl FnOnce(&mut InstanceState) -> T) -> T {
-        match self.instance.try_lock() {
-            Ok(mut instance) => f(&mut instance),
+        self.instance_of(0, f)
+    }
+
+    /// What the instance of that number remembers.
+    pub(super) fn instance_of<T>(&self, number: usize, f: impl FnOnce(&mut InstanceState) -> T) -> T {
+        match self.instances.try_lock() {
+            Ok(mut instances) => f(instances.entry(number).or_default()),
             // A request that panicked must not take the instance with it.
-            Err(TryLockError::Poisoned(poisoned)) => f(&mut poisoned.into_inner()),
+            Err(TryLockError::Poisoned(poisoned)) => f(poisoned.into_inner().entry(number).or_default()),
             Err(TryLockError::WouldBlock) => panic!("the instance's state is asked for within itself"),
         }
     }

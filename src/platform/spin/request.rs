@@ -55,6 +55,7 @@ impl Platform for SpinRequest {
 
     const HAS_ALARMS: bool = false;
     const LEDGER_OUTLIVES_INSTANCE: bool = false;
+    const STORE_EXPIRES: bool = false;
 
     fn now_ms(&self) -> u64 {
         let now = system_clock::now();
@@ -172,6 +173,10 @@ impl Platform for SpinRequest {
     }
 
     async fn store(&self, key: &str, value: &str) -> Result<(), StoreError> {
+        store::put(key, value).await
+    }
+
+    async fn store_for(&self, key: &str, value: &str, _seconds: u64) -> Result<(), StoreError> {
         store::put(key, value).await
     }
 

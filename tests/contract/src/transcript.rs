@@ -59,8 +59,15 @@ impl Sent {
 }
 
 /// Headers of the runtime's own, or of one request.
-const PASSING: [&str; 6] =
-    ["connection", "content-length", "date", "transfer-encoding", "vary", moegate_wire::header::REQUEST_ID];
+const PASSING: [&str; 7] = [
+    "age",
+    "connection",
+    "content-length",
+    "date",
+    "transfer-encoding",
+    "vary",
+    moegate_wire::header::REQUEST_ID,
+];
 
 impl Exchange {
     fn of(call: &Call, reply: &Reply, sent: Vec<Sent>) -> Self {

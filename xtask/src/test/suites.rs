@@ -29,6 +29,11 @@ pub(super) const SUITES: &[Suite] = &[
         checks: ledger,
     },
     Suite {
+        name: "wake",
+        what: "origins that sleep: random schedules in virtual time, and our own server asleep on real hosts",
+        checks: wake,
+    },
+    Suite {
         name: "gpu",
         what: "the GPU kernels, emulated on the processor and compiled for every architecture",
         checks: gpu,
@@ -85,9 +90,15 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
                 "contract",
                 "--exclude",
                 "spin-host",
-                // Its tests are the suite gpu.
+                // These are suites of their own.
                 "--exclude",
                 "moe-cuda",
+                "--exclude",
+                "dialects",
+                "--exclude",
+                "ledger",
+                "--exclude",
+                "wake",
                 "--no-fail-fast",
             ]),
             counting: Counting::Lines,
@@ -207,6 +218,28 @@ fn ledger(setup: &Setup) -> Result<Vec<Check>> {
     Ok(vec![
         Check { name: "crash points, hazards and limits", command: points, counting: Counting::Lines },
         Check { name: "chaos on real hosts", command: chaos, counting: Counting::Lines },
+    ])
+}
+
+const WAKE: build::Variant<'_> =
+    build::Variant { config: Some("tests/wake/moegate.toml"), features: None, quiet: true };
+
+fn wake(setup: &Setup) -> Result<Vec<Check>> {
+    let node = setup.node()?;
+    let mut schedules = setup.cargo("test");
+    schedules.args(["--quiet", "--package", "wake", "--no-fail-fast"]);
+    let mut server = setup.cargo("build");
+    server.args(["--quiet", "--release", "--package", "moe-server"]);
+    run_attached("cargo build of moe-server", server)?;
+    let mut real = node.script(&setup.root.join("tests/wake/real.mjs"));
+    real.env("MOEGATE_WAKE_WORKER", build::worker(setup, &setup.root.join("build/wake"), &WAKE)?)
+        .env("MOEGATE_WAKE_SPIN", build::spin(setup, &setup.root.join("build/wake-spin"), &WAKE)?)
+        .env("MOEGATE_SPIN_HOST", spin::test_host(setup)?)
+        .env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"))
+        .env("MOEGATE_WAKE_MODEL", setup.root.join("moe-server/models/demo.gguf"));
+    Ok(vec![
+        Check { name: "schedules and policies", command: schedules, counting: Counting::Lines },
+        Check { name: "real hosts", command: real, counting: Counting::Lines },
     ])
 }
 

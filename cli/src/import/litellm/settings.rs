@@ -238,7 +238,7 @@ fn advice(name: &str) -> &'static str {
         | "cache_params"
         | "cache_responses"
         | "enable_caching_on_provider_specific_optional_params" => {
-            "no answers are cached: `idempotency_s` gives an answer again to the same request with the same `Idempotency-Key`; providers cache prefixes themselves"
+            "it is not taken over: `cache = { seconds = 300 }` under `[[routes]]` gives an answer again to the very same request of the same tenant; providers cache prefixes themselves"
         }
         "set_verbose"
         | "json_logs"

@@ -236,7 +236,7 @@ impl Reader<'_> {
         for item in table.rest() {
             let text = match item.path.rsplit('.').next().unwrap_or_default() {
                 "cache" => {
-                    "no answers are cached: `idempotency_s` gives an answer again to the same request with the same `Idempotency-Key`"
+                    "it is not taken over: `cache = { seconds = 300 }` under `[[routes]]` gives an answer again to the very same request of the same tenant"
                 }
                 "forward_headers" | "forwardHeaders" => {
                     "clients' headers go to no origin; fixed ones do: `secret_headers` of the origin"

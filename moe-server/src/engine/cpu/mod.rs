@@ -35,9 +35,12 @@ use self::{
     pool::Pool,
 };
 use super::{Capabilities, Engine, EngineError, SequenceId, Span, Wanted};
-use crate::model::{
-    decoder::{Model, ModelError},
-    gguf::Gguf,
+use crate::{
+    model::{
+        decoder::{Model, ModelError},
+        gguf::Gguf,
+    },
+    sleep::Progress,
 };
 
 /// What packed weights are multiplied with.
@@ -112,7 +115,15 @@ impl CpuEngine {
     /// # Errors
     /// [`ModelError`], saying what is wrong with the file or the options.
     pub fn from_gguf(file: &Arc<Gguf>, options: CpuOptions) -> Result<Self, ModelError> {
-        Self::new(Model::from_gguf(file, pool::threads_of(options.threads))?, options)
+        Self::load(file, options, &Progress::default())
+    }
+
+    /// The same; `progress` counts the bytes of tensors.
+    ///
+    /// # Errors
+    /// As [`Self::from_gguf`].
+    pub fn load(file: &Arc<Gguf>, options: CpuOptions, progress: &Progress) -> Result<Self, ModelError> {
+        Self::new(Model::load_telling(file, pool::threads_of(options.threads), progress)?, options)
     }
 
     /// # Errors

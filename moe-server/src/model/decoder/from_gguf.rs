@@ -7,6 +7,7 @@ use crate::model::{
     gguf::{FromValue, GgmlType, Gguf, TensorInfo},
     packing,
 };
+use crate::sleep::Progress;
 
 impl Model {
     /// Finds everything in `file` and keeps it mapped. Matrices that the engine reads in another layout than the file's
@@ -15,9 +16,21 @@ impl Model {
     /// # Errors
     /// [`ModelError`], naming the key or tensor and what to do.
     pub fn from_gguf(file: &Arc<Gguf>, threads: usize) -> Result<Self, ModelError> {
+        Self::load_telling(file, threads, &Progress::default())
+    }
+
+    /// The same; `progress` counts the file's bytes of the tensors that are found.
+    ///
+    /// # Errors
+    /// As [`Self::from_gguf`].
+    pub fn load_telling(file: &Arc<Gguf>, threads: usize, progress: &Progress) -> Result<Self, ModelError> {
         let config = config(file)?;
+        progress.set(0, file.tensors().map(|info| info.bytes.len() as u64).sum());
         Self::load(config, &mut |name| {
-            file.find_tensor(name).map(|info| packing::tensor(file, info, threads)).transpose()
+            let Some(info) = file.find_tensor(name) else { return Ok(None) };
+            let tensor = packing::tensor(file, info, threads)?;
+            progress.add(info.bytes.len() as u64);
+            Ok(Some(tensor))
         })
     }
 }

@@ -22,6 +22,6 @@ pub use contents::default_output;
 pub use error::PackError;
 pub(super) use manifest::{Manifest, SPECIAL_STARTS, TOKEN_TEXTS};
 pub use memory::MemoryPlan;
-pub(super) use memory::tensor;
+pub(super) use memory::{available_memory, tensor};
 pub use verify::verify;
 pub use writer::{Event, PackOptions, Packed, pack};

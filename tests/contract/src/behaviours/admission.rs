@@ -57,7 +57,7 @@ fn models(stage: &mut Stage<'_>) {
         ids.collect::<Vec<_>>()
     };
     let all = ids(APP_KEY);
-    assert_eq!(all.len(), 16);
+    assert_eq!(all.len(), 17);
     assert!(all.contains(&"own-renamed".to_owned()));
     assert_eq!(ids(NARROW_KEY), ["far-model"]);
     let one = stage.refused(&get("/v1/models/far-model", NARROW_KEY));

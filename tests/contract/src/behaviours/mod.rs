@@ -1,6 +1,7 @@
 //! The list. Each behaviour is played on every host that can.
 
 mod admission;
+mod cache;
 mod clients;
 mod cors;
 mod counts;
@@ -33,6 +34,7 @@ pub fn all() -> Vec<(&'static str, &'static [Behaviour])> {
         ("Unstreamed answers", unstreamed::ALL),
         ("Relayed streams", relay::ALL),
         ("Pumped streams", pump::ALL),
+        ("Answers given again", cache::ALL),
         ("Clients that leave", leaving::ALL),
         ("Origins that fail", faults::ALL),
         ("Errors in other forms and words", foreign_errors::ALL),

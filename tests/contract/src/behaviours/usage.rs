@@ -164,7 +164,7 @@ pub(super) fn adds_up(stage: &mut Stage<'_>) {
         ("by_key", |record| record.key.clone()),
         ("by_model", |record| record.model.clone()),
         ("by_origin", |record| record.origin.clone()),
-        ("by_ending", |record| record.ending_name().to_owned()),
+        ("by_ending", |record| record.ending_in_sums().to_owned()),
         ("by_tenant", |record| record.tenant.clone()),
         ("by_route", |record| record.route.clone()),
     ];
@@ -184,7 +184,7 @@ fn sums(records: &[&Record]) -> Value {
     let add = |of: fn(&Record) -> u64| records.iter().map(|record| of(record)).sum::<u64>();
     let mut sums = value!({
         "requests": add(|record| record.last.into()),
-        "attempts": records.len(),
+        "attempts": add(|record| (!record.cache_hit).into()),
         "unmetered_attempts": add(|record| (!record.metered).into()),
         "prompt_tokens": add(|record| record.usage.prompt),
         "cached_tokens": add(|record| record.usage.cached),
@@ -194,6 +194,7 @@ fn sums(records: &[&Record]) -> Value {
     });
     let beside = |record: &Record| record.upstream_cost_nanodollars.map_or(0, |_| record.cost_nanodollars.0);
     for (name, sum) in [
+        ("cache_hits", add(|record| record.cache_hit.into())),
         ("estimated_attempts", add(|record| (record.state == State::Estimated).into())),
         ("cache_write_tokens", add(|record| record.usage.cache_write)),
         ("upstream_cost_nanodollars", add(|record| record.upstream_cost_nanodollars.unwrap_or_default().0)),

@@ -17,6 +17,7 @@ use crate::process::{Running, Show, check_interrupted};
 
 const HOST: &str = "Llama-4-like Q4_K_M";
 const START: &str = "process start to first token, 8-token prompt";
+const WAKE: &str = "wake to first token, less a decode step, to 100 ms";
 const MEMORY: &str = "memory after 512 tokens, context of 4,096";
 const CONTEXT: &str = "4096";
 /// How long a server may take until it answers.
@@ -35,7 +36,7 @@ struct Server {
 /// A server does not start or does not answer.
 pub(super) fn rows(bed: &mut Bed<'_>, wanted: &dyn Fn(&str, &str) -> bool) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    if !wanted(HOST, START) && !wanted(HOST, MEMORY) {
+    if ![START, WAKE, MEMORY].iter().any(|what| wanted(HOST, what)) {
         return Ok(rows);
     }
     let file = LLAMA4.file(bed.setup, Mix::Q4_K_M)?;
@@ -85,6 +86,16 @@ pub(super) fn rows(bed: &mut Bed<'_>, wanted: &dyn Fn(&str, &str) -> bool) -> Re
         let allowed = vec![100.0; own.len()];
         let what = "process start to first token, less a decode step, to 100 ms";
         rows.push(Row::compared((HOST, what), "moe-server", "ms", &own, &allowed, Some(Target::AtMost(1.0))));
+    }
+    if wanted(HOST, WAKE) {
+        /// The first one is to warm up.
+        const ROUNDS: usize = 6;
+        let step = decode_step(bed, &packed)?;
+        let server = launch.ours(&packed)?;
+        let own = woken(server, &tokens[..8], ROUNDS)?.into_iter().skip(1).map(|value| value - step);
+        let own: Vec<f64> = own.collect();
+        let allowed = vec![100.0; own.len()];
+        rows.push(Row::compared((HOST, WAKE), "moe-server", "ms", &own, &allowed, Some(Target::AtMost(1.0))));
     }
     if wanted(HOST, MEMORY) {
         let title = Title {
@@ -151,6 +162,40 @@ fn first_token(server: Server, prompt: &[&str]) -> Result<f64> {
     Ok(begun.elapsed().as_secs_f64() * 1e3)
 }
 
+/// Milliseconds from each wake to an answer of one token, of a server that sleeps in between.
+fn woken(server: Server, prompt: &[&str], rounds: usize) -> Result<Vec<f64>> {
+    let port = server.port;
+    let request = server.request(prompt, 1);
+    let mut running = server.answer(prompt, 1)?;
+    let told = |path: &str| {
+        let head = "HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 0\r\n";
+        ask(port, &format!("POST {path} {head}connection: close\r\n\r\n"))
+    };
+    let mut until = |what: &str, so: &dyn Fn() -> bool| {
+        let begun = Instant::now();
+        while !so() {
+            check_interrupted()?;
+            running.must_run()?;
+            if begun.elapsed() > LIMIT {
+                return Err(Failure::new(format!("the server was not {what} after {} s", LIMIT.as_secs())));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    };
+    let is_ok = |answer: Option<String>| answer.is_some_and(|answer| answer.starts_with("HTTP/1.1 200"));
+    let mut values = Vec::new();
+    for _ in 0..rounds {
+        // 202 until it sleeps.
+        until("asleep", &|| is_ok(told("/sleep")))?;
+        let begun = Instant::now();
+        told("/wake");
+        until("awake", &|| is_ok(ask(port, &request)))?;
+        values.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    Ok(values)
+}
+
 /// MiB that are the process's own once it has answered.
 fn memory(server: Server, prompt: &[&str]) -> Result<f64> {
     let running = server.answer(prompt, 8)?;
@@ -172,19 +217,23 @@ fn own_memory(rollup: &str) -> Option<f64> {
 }
 
 impl Server {
-    /// Starts it and sends the prompt as soon as it takes one; returns when it has answered.
-    fn answer(self, prompt: &[&str], most: usize) -> Result<Running> {
+    fn request(&self, prompt: &[&str], most: usize) -> String {
         let body = format!(
             r#"{{"model":"bench","prompt":[{}],"{}":{most},"temperature":0,"stream":false}}"#,
             prompt.join(","),
             self.most
         );
-        let request = format!(
+        format!(
             "POST {} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
              connection: close\r\n\r\n{body}",
             self.path,
             body.len()
-        );
+        )
+    }
+
+    /// Starts it and sends the prompt as soon as it takes one; returns when it has answered.
+    fn answer(self, prompt: &[&str], most: usize) -> Result<Running> {
+        let request = self.request(prompt, most);
         let begun = Instant::now();
         let mut pause = Duration::from_millis(1);
         let mut running = Running::start("server", self.command, Show::Nothing)?;

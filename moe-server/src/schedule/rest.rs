@@ -1,0 +1,90 @@
+//! The thread without an engine: it lets go of one and makes it again.
+
+use super::stats::set;
+use super::worker::{Worker, log};
+use super::{Failure, Message};
+use crate::engine::{Engine, LoadFailure};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
+use std::time::Duration;
+
+impl Worker {
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.waiting.is_empty()
+    }
+
+    /// The next message, or [`TryRecvError::Empty`] once something is to be done without one.
+    pub(super) fn wait(&mut self) -> Result<Message, TryRecvError> {
+        let patience = self.shared.switch.patience();
+        if patience == Some(Duration::ZERO) {
+            return self.receiver.try_recv();
+        }
+        let meter = &self.shared.meter;
+        if self.engine.is_some() {
+            meter.rest();
+        }
+        let message = match patience {
+            None => self.receiver.recv().map_err(|_| TryRecvError::Disconnected),
+            Some(time) => self.receiver.recv_timeout(time).map_err(|error| match error {
+                RecvTimeoutError::Timeout => TryRecvError::Empty,
+                RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
+            }),
+        };
+        if self.engine.is_some() {
+            meter.wake();
+        }
+        message
+    }
+
+    /// Makes an engine and brings its weights into memory; where there is a first one, only that.
+    pub(super) fn load(&mut self, first: Option<Box<dyn Engine>>) {
+        let Self { factory, shared, .. } = self;
+        shared.meter.load();
+        let (switch, is_first) = (&shared.switch, first.is_some());
+        let progress = switch.progress();
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            let engine = first.map_or_else(|| factory.load(progress), Ok)?;
+            factory.warm(progress)?;
+            Ok(engine)
+        }));
+        let panicked =
+            |_| Err(LoadFailure::Failed("loading the model panicked; the log says where".to_owned()));
+        match made.unwrap_or_else(panicked) {
+            Ok(engine) => {
+                set(&shared.stats.kv_free_tokens, engine.free_tokens());
+                self.engine = Some(engine);
+                shared.meter.rest();
+                if let Some(took) = switch.loaded().filter(|_| !is_first) {
+                    log(format_args!("awake after {} ms", took.as_millis()));
+                }
+            }
+            Err(LoadFailure::Cancelled) => {
+                shared.meter.sleep();
+                switch.unloaded();
+            }
+            Err(LoadFailure::Failed(why)) => {
+                log(format_args!("the model could not be loaded: {why}"));
+                shared.meter.sleep();
+                switch.failed(why);
+            }
+        }
+    }
+
+    /// Lets go of the engine, its weights and its KV.
+    pub(super) fn unload(&mut self) {
+        self.shared.meter.sleep();
+        drop(self.engine.take());
+        self.logits = Vec::new();
+        set(&self.shared.stats.kv_free_tokens, 0);
+        self.shared.switch.unloaded();
+        log("asleep");
+    }
+
+    /// Requests that came when it was too late, or whose wake failed.
+    pub(super) fn turn_away(&mut self) {
+        let asleep = self.shared.switch.asleep();
+        for work in self.waiting.drain(..) {
+            work.fail(Failure::Asleep(asleep));
+        }
+    }
+}
