@@ -1,7 +1,7 @@
 // A gateway as a process: in workerd or in the Spin host, for suites that bring a configuration of their own.
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -81,6 +81,9 @@ export class Gateway {
 
   /** `kill -9`, and again with the same store. */
   async kill() {
+    // workerd is a child of the process that was started here.
+    const children = readFileSync(`/proc/${this.#child.pid}/task/${this.#child.pid}/children`, 'utf8');
+    for (const pid of children.split(' ').filter(Boolean)) process.kill(Number(pid), 'SIGKILL');
     await ended(this.#child, 'SIGKILL');
     await this.start();
   }

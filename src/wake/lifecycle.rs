@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 const FIRST_PAUSE_MS: u64 = 15_000;
 const LONGEST_PAUSE_MS: u64 = 600_000;
 
-/// An origin that is asleep again so soon after its wake was not ready.
-const SETTLED_MS: u64 = 30_000;
+/// An origin that is asleep again so soon after its wake, unused, was not ready.
+const SETTLED_MS: u64 = 5_000;
 
 /// How many start times are remembered.
 const STARTS: usize = 8;

@@ -14,4 +14,4 @@ pub use lifecycle::{Answer, Ask, EndedWake, Lifecycle, Progress, Refused, Run, W
 pub const CAP_MS: u64 = 600_000;
 
 /// How long a leader may be silent, in milliseconds.
-pub const LEASE_MS: u64 = 15_000;
+pub const LEASE_MS: u64 = 10_000;

@@ -17,7 +17,7 @@ const POLL_MS: u64 = 1_000;
 /// How long one question takes at most.
 const PROBE_MS: u64 = 3_000;
 /// How often a leader says that it is still there, during a call that takes long.
-const RENEW_MS: u64 = 5_000;
+const RENEW_MS: u64 = 3_000;
 /// How often the call that starts an origin is tried.
 const STARTS: u32 = 3;
 /// After so many questions to which it is asleep, it is told once more.

@@ -73,6 +73,18 @@ pub(super) struct WakeState<'a> {
     pub(super) held: bool,
 }
 
+/// Somebody is finding out how an origin is, until this is dropped.
+struct Asking<'a, P: Platform> {
+    platform: &'a P,
+    origin: usize,
+}
+
+impl<P: Platform> Drop for Asking<'_, P> {
+    fn drop(&mut self) {
+        self.platform.state(|state| state.origins.of(self.origin).asked_until_ms = 0);
+    }
+}
+
 impl<'a, P: Platform> RequestContext<'a, P> {
     fn sleeper(&self, target: &Target<'a>, wake: &'a Wake) -> Sleeper<'a, P> {
         Sleeper {
@@ -149,15 +161,12 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                 None => break,
             }
         }
+        let _asking = Asking { platform: self.platform, origin: sleeper.at };
         let found = self.ask_origin(sleeper, target).await;
-        let now_ms = self.platform.now_ms();
-        self.platform.state(|state| {
-            let known = state.origins.of(sleeper.at);
-            known.asked_until_ms = 0;
-            if matches!(found, Ok(Found::Ready)) {
-                known.ready_ms = now_ms;
-            }
-        });
+        if matches!(found, Ok(Found::Ready)) {
+            let now_ms = self.platform.now_ms();
+            self.platform.state(|state| state.origins.of(sleeper.at).ready_ms = now_ms);
+        }
         found
     }
 

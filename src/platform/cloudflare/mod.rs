@@ -45,6 +45,8 @@ async fn fetch(exchange: Exchange, env: Env, context: Context) -> Result<web_sys
 pub fn upkeep(exchange: Exchange, env: Env, shard: String) {
     workers::event();
     let request = Request::begin(exchange, workers::now_ms());
+    // Tells the exchange its number, which its timers go by.
+    let _head = request.exchange.head(request.id);
     let platform = Workers::new(Rc::clone(&request), env);
     worker::wasm_bindgen_futures::spawn_local(Work::new(request, async move {
         // What is left to be done is asked of the database.
