@@ -100,6 +100,7 @@ fn what_must_be_as_it_is_deployed() {
         (after_a, with("stream_usage = \"never\""), "origins[0].stream_usage", ""),
         (after_a, with("responses = true"), "origins[0].responses", ""),
         (after_a, with("fields = { allow = [\"store\"] }"), "origins[0].fields", ""),
+        (after_a, with("wake = { via = \"request\" }"), "origins[0].wake", ""),
         ("access_key_id = \"B_ID\"", "access_key_id = \"OTHER_ID\"".to_owned(), "origins[1].aws", ""),
         ("[[routes]]", origin("c"), "origins[2]", "`c` is not deployed"),
         ("APP_HASH", "NEW_HASH".to_owned(), "keys[0].sha256_secret", "`NEW_HASH`"),

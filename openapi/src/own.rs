@@ -14,6 +14,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         &EXPORT,
     ),
     page("/requests/{id}", "getRequest", "The rows of one request.", Key::Admin, &REQUEST),
+    page("/origins", "getOrigins", "How the origins are, and the last wakes.", Key::Admin, &ORIGINS),
     page(
         "/config",
         "getConfig",
@@ -76,6 +77,8 @@ const EXPORT: Answer = Answer {
 };
 
 const REQUEST: Answer = Answer { query: &[], answers: &[(JSON, Kind::Map)] };
+
+const ORIGINS: Answer = Answer { query: &[], answers: &[(JSON, Kind::Map)] };
 
 const CONFIG: Answer = Answer {
     query: &[count("version", "The JSON of that version instead; 0 is the compiled-in one.")],
