@@ -16,6 +16,8 @@ pub(crate) struct LocalOrigin {
     pub(crate) aliases: Vec<String>,
     /// The name that clients ask the gateway for.
     pub(crate) model: String,
+    /// After so many idle seconds it sleeps.
+    pub(crate) sleep_after_s: Option<u32>,
 }
 
 impl LocalOrigin {
@@ -45,7 +47,8 @@ impl LocalOrigin {
         }
         let model =
             model.ok_or_else(|| Failure::new(format!("no route leads to the origin {}", origin.name)))?;
-        Ok(Self { url: origin.url.clone(), port, secret: secret(origin)?, aliases, model })
+        let sleep_after_s = origin.wake.as_ref().map(|wake| wake.sleep_after_s);
+        Ok(Self { url: origin.url.clone(), port, secret: secret(origin)?, aliases, model, sleep_after_s })
     }
 }
 
@@ -99,6 +102,7 @@ mod tests {
             secret: "ORIGIN_LOCAL_KEY".to_owned(),
             aliases: vec!["tiny".to_owned(), "small".to_owned()],
             model: "small".to_owned(),
+            sleep_after_s: None,
         };
         assert_eq!(origin, expected);
     }

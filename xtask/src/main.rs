@@ -43,6 +43,7 @@ Commands:
       --secrets FILE  with --config: the secrets it names, a line NAME=value each. A client's or the admin's hash that is
                       missing there is made with its key, which is printed; the same one every time. Another that is
                       missing is named: requests that need it fail
+      --demo wake     with the configuration in examples/wake: a server that sleeps after ten seconds
       --no-server     with --config: the gateway alone. Otherwise the configuration must have an origin of kind moegate
                       at http://127.0.0.1:PORT
                       With --json, origin_url is null where no server was started; client_key is that of the first
@@ -171,6 +172,7 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
                     Long("verbose") => options.verbose = true,
                     Long("host") => options.host = args.value()?.parse_with(Host::parse)?,
                     Long("config") => options.config = Some(args.value()?.into()),
+                    Long("demo") => options.demo = Some(args.value()?.parse_with(run::Demo::parse)?),
                     Long("secrets") => options.secrets = Some(args.value()?.into()),
                     Long("no-server") => options.no_server = true,
                     Short('h') | Long("help") => return Ok(Command::Help),

@@ -32,15 +32,43 @@ pub(crate) struct Options {
     pub(crate) host: Host,
     /// The gateway's configuration instead of the checkout's.
     pub(crate) config: Option<PathBuf>,
+    /// Instead of `config`: one of the repository's.
+    pub(crate) demo: Option<Demo>,
     /// With `config`: a file of its secrets.
     pub(crate) secrets: Option<PathBuf>,
     /// With `config`: the gateway alone.
     pub(crate) no_server: bool,
 }
 
+/// What can be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Demo {
+    Wake,
+}
+
+impl Demo {
+    /// From the command line.
+    pub(crate) fn parse(name: &str) -> std::result::Result<Self, String> {
+        match name {
+            "wake" => Ok(Self::Wake),
+            other => Err(format!("there is no demonstration {other}: there is wake")),
+        }
+    }
+
+    /// Its configuration, from the repository's root.
+    fn config(self) -> &'static str {
+        match self {
+            Self::Wake => "examples/wake/moegate.toml",
+        }
+    }
+}
+
 impl Options {
     /// What cannot go together.
     pub(crate) fn problem(&self) -> Option<&'static str> {
+        if self.demo.is_some() && self.config.is_some() {
+            return Some("--demo has a configuration of its own: leave --config out");
+        }
         if self.config.is_none() && (self.secrets.is_some() || self.no_server) {
             return Some("--secrets and --no-server belong to --config");
         }
@@ -56,7 +84,9 @@ const GATEWAY_LIMIT: Duration = Duration::from_secs(60);
 
 /// Starts what is asked for, says how to use it, and runs until a signal comes or one of the servers ends.
 pub(crate) fn run(setup: &Setup, options: &Options) -> Result<()> {
-    let own = options.config.as_deref().map(|file| Own::read(file, options.host)).transpose()?;
+    let demo = options.demo.map(|demo| setup.root.join(demo.config()));
+    let config = demo.as_deref().or(options.config.as_deref());
+    let own = config.map(|file| Own::read(file, options.host)).transpose()?;
     let given = options.secrets.as_deref().map(secrets::read).transpose()?.unwrap_or_default();
     let origin = match &own {
         None => Some(of_checkout(setup)?),
@@ -294,6 +324,9 @@ fn serve(setup: &Setup, origin: &LocalOrigin, keys: &Keys, model: &Path) -> Comm
     for alias in &origin.aliases {
         command.args(["--alias", alias]);
     }
+    if let Some(seconds) = origin.sleep_after_s {
+        command.args(["--sleep-after", &seconds.to_string()]);
+    }
     command.current_dir(&setup.root);
     command
 }
@@ -352,6 +385,8 @@ mod tests {
             (Options { no_server: true, secrets: Some("s".into()), ..own() }, true),
             (Options { model: Some("m".into()), ..own() }, true),
             (Options { no_server: true, model: Some("m".into()), ..own() }, false),
+            (Options { demo: Some(Demo::Wake), ..Options::default() }, true),
+            (Options { demo: Some(Demo::Wake), ..own() }, false),
         ] {
             assert_eq!(options.problem().is_none(), good, "{options:?}");
         }

@@ -50,6 +50,18 @@ Ask it something:
 "#
         );
     }
+    if let (Some(seconds), Some(admin)) =
+        (origin.and_then(|origin| origin.sleep_after_s), keys.admin.as_deref())
+    {
+        let _ = write!(
+            text,
+            r#"
+The server sleeps after {seconds} s without work: ask, wait, and ask again. How it is, what its wakes took and cost:
+
+  curl {gateway_url}/origins -H 'authorization: Bearer {admin}'
+"#
+        );
+    }
     if config.admin.is_some() {
         let admin = shown(keys.admin.as_deref());
         let _ = write!(
