@@ -222,7 +222,7 @@ impl<P: Platform> RequestContext<'_, P> {
     async fn told(&self, error: ApiError) -> ApiError {
         if self.key.error_detail() == ErrorDetail::Full
             || error.status < 500
-            || error.code == "origins_unavailable"
+            || matches!(error.code, "origins_unavailable" | "origin_waking" | "wake_timeout")
         {
             return error;
         }

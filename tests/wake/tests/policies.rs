@@ -160,6 +160,23 @@ fn only_requests_that_may_spend_wake() {
     assert_eq!(setting.row().wakes, 0);
 }
 
+/// A tenant is told that it has to wait, and not why an origin could not be woken.
+#[test]
+fn what_tenants_are_told() {
+    let tenant =
+        |config: String| config.replacen("name = \"app\"\n", "name = \"app\"\ntenant = \"acme\"\n", 1);
+    for (start, model, code) in [
+        (Start::After(30_000), "refuse", "origin_waking"),
+        (Start::After(11 * 60_000), "hold", "wake_timeout"),
+        (Start::Fails(5_000), "hold", "provider_error"),
+    ] {
+        let setting = Setting::with(&[start], "", tenant);
+        let got = ask(&setting, &body(model));
+        assert_eq!(error(&got)["code"], code, "{}", text(&got));
+        assert!(!text(&got).contains("no room"), "{}", text(&got));
+    }
+}
+
 #[test]
 fn so_many_wait_and_no_more() {
     let setting = Setting::new(&[Start::After(20_000)], "queue = 3");
