@@ -93,7 +93,7 @@ fn schedule(seed: u64, sums: &mut Sums) {
             .collect();
         let got = setting.ask_all(&setting.responder(), requests.into_iter(), seed);
         for ((model, stream, stays), got) in kinds.iter().zip(&got) {
-            check(seed, model, *stream, *stays, got, sums);
+            check(seed, (model, *stream, *stays), unsure, got, sums);
         }
         setting.world.pass_ms(random.below(30 * 60_000));
     }
@@ -103,7 +103,7 @@ fn schedule(seed: u64, sums: &mut Sums) {
 }
 
 /// Every request has exactly one end, and in time.
-fn check(seed: u64, model: &str, stream: bool, stays: bool, got: &Got, sums: &mut Sums) {
+fn check(seed: u64, (model, stream, stays): (&str, bool, bool), unsure: bool, got: &Got, sums: &mut Sums) {
     let text = String::from_utf8_lossy(&got.body);
     let what = || format!("seed {seed}, {model}, stream {stream}: {got:?} {text}");
     if !stays {
@@ -116,8 +116,8 @@ fn check(seed: u64, model: &str, stream: bool, stays: bool, got: &Got, sums: &mu
     if !stream {
         assert!(end_ms <= 240_000 + GRACE_MS, "{}", what());
     }
-    let unaccounted = text.contains("ledger_unavailable");
-    if model == "fallback" && !unaccounted {
+    // Where the ledger does not answer, nothing is sent that is not accounted for.
+    if model == "fallback" && !(unsure && status(got) == 503) {
         assert_eq!(status(got), 200, "{}", what());
     }
     let done = text.contains("[DONE]");
@@ -162,7 +162,13 @@ fn settle(seed: u64, setting: &Setting, repeated: usize, sums: &mut Sums) {
     }
     sums.wakes += wakes.len();
     let origin = setting.origin.lock().unwrap();
-    assert!(origin.doubled <= repeated, "seed {seed}: told {} times while it was waking", origin.doubled);
+    // So is a wake that was given up at its cap, though the origin goes on.
+    let capped = wakes.iter().filter(|(.., reason)| reason.contains("10 minutes")).count();
+    assert!(
+        origin.doubled <= repeated + capped,
+        "seed {seed}: told {} times while it was waking",
+        origin.doubled
+    );
     let pending = setting.world.ledger_query("SELECT COUNT(*) FROM pending");
     assert_eq!(pending[0][0], moegate::ledger::Value::Integer(0), "seed {seed}: something stays reserved");
 }
