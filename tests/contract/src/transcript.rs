@@ -59,13 +59,16 @@ impl Sent {
 }
 
 /// Headers of the runtime's own, or of one request.
-const PASSING: [&str; 7] = [
+const PASSING: [&str; 10] = [
     "age",
     "connection",
     "content-length",
     "date",
+    "retry-after",
     "transfer-encoding",
     "vary",
+    "x-ratelimit-reset-requests",
+    "x-ratelimit-reset-tokens",
     moegate_wire::header::REQUEST_ID,
 ];
 
@@ -105,7 +108,7 @@ fn anonymous(reply: &Reply) -> String {
     if !id.is_empty() {
         text = text.replace(id, "");
     }
-    for name in ["\"ms\":", "\"created\":"] {
+    for name in ["\"ms\":", "\"created\":", " begins in "] {
         let mut parts = text.split(name);
         let first = parts.next().unwrap_or_default().to_owned();
         text = parts.fold(first, |text, part| {
