@@ -12,8 +12,8 @@ use moegate_wire::OriginState;
 use std::future::Future;
 use std::pin::pin;
 
-/// How often a wake is looked at.
-const POLL_MS: u64 = 1_000;
+/// How often a wake is looked at: an eighth of its age, within these.
+const POLL_MS: std::ops::RangeInclusive<u64> = 25..=1_000;
 /// How long one question takes at most.
 const PROBE_MS: u64 = 3_000;
 /// How often a leader says that it is still there, during a call that takes long.
@@ -90,7 +90,8 @@ impl<'a, P: Platform> Sleeper<'a, P> {
             if now_ms >= until_ms {
                 return row.map(|answer| answer.lifecycle);
             }
-            self.platform.sleep(POLL_MS.min(until_ms - now_ms)).await;
+            let poll_ms = row.as_ref().map_or(*POLL_MS.end(), |answer| poll_ms(&answer.lifecycle, now_ms));
+            self.platform.sleep(poll_ms.min(until_ms - now_ms)).await;
         }
     }
 
@@ -98,7 +99,9 @@ impl<'a, P: Platform> Sleeper<'a, P> {
     async fn looked(&self, leads: bool) -> Option<Answer> {
         let now_ms = self.platform.now_ms();
         let seen = self.platform.state(|state| {
-            let row = state.origins.of(self.at).fresh(now_ms, POLL_MS * 9 / 10)?;
+            let known = state.origins.of(self.at);
+            let for_ms = poll_ms(&known.seen.as_ref()?.1, now_ms) * 9 / 10;
+            let row = known.fresh(now_ms, for_ms)?;
             let others =
                 row.run.as_ref().is_none_or(|run| run.holder != self.holder && run.lease_ms > now_ms);
             others.then(|| row.clone())
@@ -162,4 +165,10 @@ impl<'a, P: Platform> Sleeper<'a, P> {
             }
         }
     }
+}
+
+/// After how long a wake is looked at again: one that is young may be over in a moment.
+fn poll_ms(row: &Lifecycle, now_ms: u64) -> u64 {
+    let age_ms = row.run.as_ref().map_or(0, |run| now_ms.saturating_sub(run.began_ms));
+    (age_ms / 8).clamp(*POLL_MS.start(), *POLL_MS.end())
 }
