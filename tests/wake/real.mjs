@@ -245,7 +245,7 @@ const cases = {
     await until('it is awake', async () => (await world.origin('slow')).state === 'ready');
     await (await world.ask('hold')).text();
     await world.sleeps();
-    world.slow.startMs = 40_000;
+    world.slow.startMs = 20_000;
     const began = Date.now();
     await assert.rejects(generateText({ model: openai.chat('refuse'), prompt, maxRetries: 0 }), /waking/);
     console.log(`    AI SDK, refused without retries: after ${Date.now() - began} ms`);
