@@ -180,7 +180,7 @@ const cases = {
 
   async 'past the budget: 504, in a stream an error and no end mark'(world) {
     await world.sleeps();
-    world.slow.startMs = 16_000;
+    world.slow.startMs = 20_000;
     const [plain, stream] = await Promise.all([world.ask('hold'), world.ask('hold', { stream: true })]);
     assert.equal(plain.status, 504);
     assert.equal((await plain.json()).error.code, 'wake_timeout');
