@@ -59,7 +59,7 @@ def stream(world):
     with connect(world).messages.stream(**settings(world, common.SAY_HELLO)) as events:
         deltas = list(events.text_stream)
         message = events.get_final_message()
-    assert len(deltas) > 3, "it came in one piece"
+    common.came_in_pieces(world, deltas)
     common.greeted(world, "".join(deltas))
     common.greeted(world, text_of(message))
     common.ended(world, message.stop_reason, "end_turn")

@@ -31,6 +31,9 @@ export const SEEN = `I see image/png, ${Buffer.from(PNG, 'base64').length} bytes
 
 /** The answer to `SAY_HELLO`: a model of our own says something of its own. */
 export const greeted = ({ own }, text) => (own ? assert.ok(text.length > 0, 'nothing was said') : assert.equal(text, HELLO));
+/** The answer to SAY_HELLO came as it was written: what a model of our own says is drawn, and may be a word or two. */
+export const cameInPieces = ({ own }, deltas) =>
+  assert.ok(deltas.length >= (own ? Math.min(4, deltas.join('').trim().split(/\s+/).length) : 4), 'it came in one piece');
 /** How it ended: a model of our own may come to the end of its context. */
 export const ended = ({ own }, reason, expected) => (own ? assert.equal(typeof reason, 'string') : assert.equal(reason, expected));
 /** What it cost. */

@@ -83,6 +83,12 @@ def greeted(world, text):
         equal(text, HELLO)
 
 
+def came_in_pieces(world, deltas):
+    """The answer to SAY_HELLO came as it was written: what a model of our own says is drawn, and may be a word or two."""
+    pieces = min(4, len("".join(deltas).split())) if world.get("own") else 4
+    assert len(deltas) >= pieces, "it came in one piece"
+
+
 def ended(world, reason, expected):
     """How it ended: a model of our own may come to the end of its context."""
     if world.get("own"):
