@@ -3,7 +3,7 @@
 use super::{bench, gpu, pack, supervise};
 use lexopt::{Arg, Parser, ValueExt};
 use moe_server::engine::cpu::KvType;
-use moe_server::sleep::window::BadWindow;
+use moe_server::sleep::BadWindow;
 use moe_server::sleep::{Rules, Window};
 use std::ffi::OsString;
 use std::fmt;
