@@ -53,6 +53,7 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         kv_tokens: options.kv_tokens.unwrap_or(defaults.kv_tokens.max(options.context.unwrap_or(0))),
         kv_type: options.kv_type,
         context_limit: options.context,
+        prefix_cache: options.prefix_cache,
         ..defaults
     };
     let path = &options.model;

@@ -11,6 +11,7 @@ pub mod cpu;
 
 use crate::sleep::Progress;
 use std::fmt;
+use std::sync::Arc;
 
 /// A token of the model's vocabulary.
 pub type TokenId = u32;
@@ -104,6 +105,16 @@ impl fmt::Display for EngineError {
 
 impl std::error::Error for EngineError {}
 
+/// What the prefix cache holds. It takes no room from sequences: it is made of what they left in the KV's free blocks, and of
+/// what those that run hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Known {
+    pub blocks: usize,
+    pub tokens: usize,
+    /// Blocks that were overwritten so far.
+    pub evictions: u64,
+}
+
 /// Runs a model. One owner drives it from one thread; it may use more threads inside.
 pub trait Engine: Send {
     fn capabilities(&self) -> &Capabilities;
@@ -113,6 +124,22 @@ pub trait Engine: Send {
     /// # Errors
     /// [`EngineError::OutOfBlocks`] where even an empty one needs room.
     fn create(&mut self) -> Result<SequenceId, EngineError>;
+
+    /// A new sequence for `prompt`, which already has as many of its tokens as the engine still knows the KV of
+    /// ([`Self::len`] says how many), never the last. What it then computes is known to those that begin after it. Sequences
+    /// with different salts share nothing.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    fn begin(&mut self, salt: &Arc<str>, prompt: &[TokenId]) -> Result<SequenceId, EngineError> {
+        let _ = (salt, prompt);
+        self.create()
+    }
+
+    /// What [`Self::begin`] may find.
+    fn known(&self) -> Known {
+        Known::default()
+    }
 
     /// Appends every span's tokens and yields the wanted logits: row after row, each `vocab_size` long, in the order
     /// of the spans. Prefill and decode are the same thing and may be mixed. A sequence appears in one span at most.

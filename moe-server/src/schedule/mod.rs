@@ -4,6 +4,7 @@
 //! all running sequences with a bounded chunk of prompts ([`plan`]). A request is cancelled by dropping the receiver
 //! of its events, and is released before the next step. While the server sleeps (`rest`), the thread has no engine.
 
+mod admit;
 pub mod meter;
 pub mod output;
 pub mod plan;
@@ -69,6 +70,8 @@ pub struct Job {
     pub prompt: Vec<TokenId>,
     /// Tokens of the answer that another server has generated; `output` has taken them and has not ended.
     pub resumed: Vec<TokenId>,
+    /// What [`Engine::begin`] is told: only requests with the same one share keys and values.
+    pub cache_salt: Arc<str>,
     pub sampling: Sampling,
     /// Its limit of tokens, with the prompt, is within the context.
     pub output: Output,

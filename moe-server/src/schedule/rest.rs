@@ -1,6 +1,5 @@
 //! The thread without an engine: it lets go of one and makes it again.
 
-use super::stats::set;
 use super::worker::{Worker, log};
 use super::{Failure, Message};
 use crate::engine::{Engine, LoadFailure};
@@ -51,12 +50,12 @@ impl Worker {
             |_| Err(LoadFailure::Failed("loading the model panicked; the log says where".to_owned()));
         match made.unwrap_or_else(panicked) {
             Ok(engine) => {
-                set(&shared.stats.kv_free_tokens, engine.free_tokens());
                 self.engine = Some(engine);
                 shared.meter.rest();
                 if let Some(took) = switch.loaded().filter(|_| !is_first) {
                     log(format_args!("awake after {} ms", took.as_millis()));
                 }
+                self.tell_kv();
             }
             Err(LoadFailure::Cancelled) => {
                 shared.meter.sleep();
@@ -75,7 +74,7 @@ impl Worker {
         self.shared.meter.sleep();
         drop(self.engine.take());
         self.logits = Vec::new();
-        set(&self.shared.stats.kv_free_tokens, 0);
+        self.tell_kv();
         self.shared.switch.unloaded();
         log("asleep");
     }

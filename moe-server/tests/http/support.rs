@@ -144,7 +144,10 @@ impl TestServer {
     }
 
     pub(crate) async fn with_file(path: &Path) -> Self {
-        let cpu = CpuOptions { threads: 1, ..CpuOptions::default() };
+        Self::with_cpu(path, CpuOptions { threads: 1, ..CpuOptions::default() }).await
+    }
+
+    pub(crate) async fn with_cpu(path: &Path, cpu: CpuOptions) -> Self {
         let options = LoadOptions { cpu, ..LoadOptions::default() };
         let model = load(path, &options).unwrap();
         let loader = Box::new(Loader::new(path, options, &model));

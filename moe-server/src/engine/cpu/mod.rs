@@ -11,6 +11,7 @@ mod inputs;
 mod kv;
 mod machine;
 mod pool;
+mod prefix;
 mod products;
 mod routing;
 mod state;
@@ -33,8 +34,9 @@ use self::{
     kv::{Cache, Held},
     machine::Machine,
     pool::Pool,
+    prefix::Lineage,
 };
-use super::{Capabilities, Engine, EngineError, SequenceId, Span, Wanted};
+use super::{Capabilities, Engine, EngineError, Known, SequenceId, Span, TokenId, Wanted};
 use crate::{
     model::{
         decoder::{Model, ModelError},
@@ -67,6 +69,8 @@ pub struct CpuOptions {
     /// The most tokens of one step.
     pub max_batch_tokens: usize,
     pub arithmetic: Arithmetic,
+    /// Whether a sequence takes what is known of its prompt ([`Engine::begin`]) instead of computing it again.
+    pub prefix_cache: bool,
 }
 
 impl Default for CpuOptions {
@@ -78,6 +82,7 @@ impl Default for CpuOptions {
             context_limit: None,
             max_batch_tokens: 512,
             arithmetic: Arithmetic::default(),
+            prefix_cache: false,
         }
     }
 }
@@ -92,6 +97,9 @@ pub struct CpuEngine {
     arithmetic: Arithmetic,
     cache: Cache,
     sequences: BTreeMap<SequenceId, Held>,
+    /// Of the sequences that take part in the prefix cache.
+    lineages: BTreeMap<SequenceId, Lineage>,
+    prefix_cache: bool,
     next: u64,
     capabilities: Capabilities,
     /// Why nothing here can be trusted any more.
@@ -146,6 +154,8 @@ impl CpuEngine {
             arithmetic: options.arithmetic,
             cache: Cache::new(config, options.kv_tokens, options.kv_type)?,
             sequences: BTreeMap::new(),
+            lineages: BTreeMap::new(),
+            prefix_cache: options.prefix_cache,
             next: 0,
             capabilities,
             broken: None,
@@ -239,6 +249,10 @@ impl CpuEngine {
         for (span, part) in spans.iter().zip(parts) {
             let mut loser = part.held;
             if odd.is_none() {
+                if let Some(lineage) = self.lineages.get_mut(&span.sequence) {
+                    lineage.extend(span.tokens);
+                    self.cache.know(&mut loser, lineage);
+                }
                 self.cache.leave_old_chunks(&mut loser);
                 if let Some(held) = self.sequences.get_mut(&span.sequence) {
                     std::mem::swap(held, &mut loser);
@@ -246,7 +260,12 @@ impl CpuEngine {
             }
             self.cache.release(loser);
         }
-        odd.map_or(Ok(()), |sequence| Err(EngineError::NotANumber { sequence }))
+        let Some(sequence) = odd else { return Ok(()) };
+        // What it was computed from may be damaged: whoever asks again is not to be given the same.
+        if let Some(lineage) = self.lineages.remove(&sequence) {
+            self.cache.distrust(&lineage);
+        }
+        Err(EngineError::NotANumber { sequence })
     }
 
     fn compute(&mut self, parts: &[Part<'_>], logits: &mut Vec<f32>) {
@@ -285,6 +304,26 @@ impl Engine for CpuEngine {
         Ok(self.insert(Held::default()))
     }
 
+    fn begin(&mut self, salt: &Arc<str>, prompt: &[TokenId]) -> Result<SequenceId, EngineError> {
+        if !self.prefix_cache {
+            return self.create();
+        }
+        self.intact()?;
+        let (held, lineage) = self.cache.begin(salt, prompt);
+        let id = self.insert(held);
+        self.lineages.insert(id, lineage);
+        Ok(id)
+    }
+
+    fn known(&self) -> Known {
+        let prefixes = &self.cache.prefixes;
+        Known {
+            blocks: prefixes.len(),
+            tokens: prefixes.len() * self.cache.block_len,
+            evictions: prefixes.evictions(),
+        }
+    }
+
     fn step(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError> {
         self.advance(spans, logits).inspect_err(|_| logits.clear())
     }
@@ -300,7 +339,12 @@ impl Engine for CpuEngine {
             return Err(EngineError::CannotResumeAt(position));
         }
         let part = self.cache.shared(held, position);
-        Ok(self.insert(part))
+        let id = self.insert(part);
+        if let Some(mut lineage) = self.lineages.get(&sequence).cloned() {
+            lineage.cut(position, self.cache.block_len);
+            self.lineages.insert(id, lineage);
+        }
+        Ok(id)
     }
 
     fn truncate(&mut self, sequence: SequenceId, position: usize) -> Result<(), EngineError> {
@@ -310,6 +354,9 @@ impl Engine for CpuEngine {
             return Err(EngineError::CannotResumeAt(position));
         }
         self.cache.cut(held, position);
+        if let Some(lineage) = self.lineages.get_mut(&sequence) {
+            lineage.cut(position, self.cache.block_len);
+        }
         Ok(())
     }
 
@@ -318,6 +365,7 @@ impl Engine for CpuEngine {
     }
 
     fn release(&mut self, sequence: SequenceId) {
+        self.lineages.remove(&sequence);
         if let Some(held) = self.sequences.remove(&sequence) {
             self.cache.release(held);
         }

@@ -57,6 +57,7 @@ pub(super) fn import(model: &Model, cache: &mut Cache, bytes: &[u8]) -> Result<H
     }
     let full = fill(&mut cache.full, 0, blocks, &mut data);
     let chunked = fill(&mut cache.chunked, first, blocks - first, &mut data);
+    cache.settle();
     Ok(Held { length, full, chunked })
 }
 
