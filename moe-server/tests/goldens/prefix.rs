@@ -229,3 +229,19 @@ fn a_text_s_end_is_evicted_first_and_the_text_that_waits_longest_before_others()
         assert_eq!(engine.len(sequence), Some(known));
     }
 }
+
+#[test]
+fn what_an_odd_logit_was_computed_from_is_not_taken() {
+    let c = small_qwen_config();
+    let mut model = generator::model(&c, 5);
+    let mut values = generator::values(&c, 5, "token_embd.weight");
+    values[39 * c.hidden] = f32::NAN;
+    model.embedding = generator::f32_tensor([1, c.vocab_size, c.hidden], &values);
+    let mut engine = engine(&model, KvType::F32, 512, true);
+    let sequence = engine.begin(&salt(""), &[1; 70]).unwrap();
+    go_on(&mut engine, sequence, &[1; 70]).unwrap();
+    assert_eq!(engine.known().blocks, 2);
+    assert_eq!(go_on(&mut engine, sequence, &[39]), Err(EngineError::NotANumber { sequence }));
+    engine.release(sequence);
+    assert_eq!((engine.known().blocks, engine.free_tokens()), (0, 512));
+}
