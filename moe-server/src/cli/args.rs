@@ -64,6 +64,8 @@ pub(crate) struct Options {
     pub(crate) outbox: Option<PathBuf>,
     pub(crate) outbox_mb: u64,
     pub(crate) sleep: Rules,
+    pub(crate) warm_state: Option<PathBuf>,
+    pub(crate) warm_state_mib: u64,
     pub(crate) json: bool,
 }
 
@@ -91,6 +93,8 @@ impl Options {
             outbox: None,
             outbox_mb: 64,
             sleep: Rules::default(),
+            warm_state: None,
+            warm_state_mib: 256,
             json: false,
         }
     }
@@ -173,6 +177,8 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
             }
             "keep-warm" => options.sleep.keep_warm.push(window(&parser.value()?.string()?)?),
             "wake-on-request" => options.sleep.wake_on_request = true,
+            "warm-state" => options.warm_state = Some(parser.value()?.into()),
+            "warm-state-mib" => options.warm_state_mib = number(&mut parser, "warm-state-mib", 1)?,
             "json" => options.json = true,
             _ => return fail(&format!("there is no option --{name}")),
         }
@@ -203,6 +209,11 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
     }
     if options.no_auth && options.receipts_to.is_some() {
         return fail("--receipts-to signs with the key: give one in the place of --no-auth");
+    }
+    if options.warm_state.is_some() && !options.prefix_cache {
+        return fail(
+            "--warm-state keeps the prefix cache, and --prefix-cache off leaves none: leave one out",
+        );
     }
     Ok(Command::Serve(Box::new(options)))
 }
@@ -257,8 +268,9 @@ mod tests {
         let options = Options::new("m.gguf".into());
         assert_eq!(line("serve m.gguf"), Ok(Command::Serve(Box::new(options.clone()))));
         let all = "serve --host ::1 --port=0 m.gguf --api-key-file k --alias a --alias b --threads 2 --context 9 \
-                   --kv-tokens 8 --kv-type q8_0 --prefix-cache off --max-queue 7 --max-batch 6 --step-ms 3 --keepalive-s 5 --max-body-mb 4 \
-                   --receipts-to https://g --origin-name o --outbox d --outbox-mb 9 --sleep-after 60 --wake-on-request --json";
+                   --kv-tokens 8 --kv-type q8_0 --max-queue 7 --max-batch 6 --step-ms 3 --keepalive-s 5 --max-body-mb 4 \
+                   --receipts-to https://g --origin-name o --outbox d --outbox-mb 9 --sleep-after 60 --wake-on-request --json \
+                   --warm-state w --warm-state-mib 5 --prefix-cache on";
         let expected = Options {
             host: "::1".parse().unwrap(),
             port: 0,
@@ -268,7 +280,6 @@ mod tests {
             context: Some(9),
             kv_tokens: Some(8),
             kv_type: KvType::Q8_0,
-            prefix_cache: false,
             max_queue: 7,
             max_batch: 6,
             step_ms: 3,
@@ -283,6 +294,8 @@ mod tests {
                 wake_on_request: true,
                 keep_warm: Vec::new(),
             },
+            warm_state: Some("w".into()),
+            warm_state_mib: 5,
             json: true,
             ..options
         };
@@ -296,6 +309,8 @@ mod tests {
         assert_eq!(line("pack --help"), Ok(Command::Help));
         assert_eq!(line("-V"), Ok(Command::Version));
         assert!(line("serve m --no-auth --host localhost").is_ok());
+        let off = Options { prefix_cache: false, ..Options::new("m".into()) };
+        assert_eq!(line("serve m --prefix-cache off"), Ok(Command::Serve(Box::new(off))));
     }
 
     #[test]
@@ -317,6 +332,7 @@ mod tests {
             ("serve m --threads 0", "at least 1"),
             ("serve m --kv-type q4_0", "q8_0 or f32"),
             ("serve m --prefix-cache 1", "on or off"),
+            ("serve m --prefix-cache off --warm-state w", "leave one out"),
             ("serve m --host example.org", "IP address"),
             ("serve m --no-auth --host 0.0.0.0", "loopback"),
             ("serve m --no-auth --api-key-file k", "contradict"),
@@ -344,6 +360,7 @@ mod tests {
             format!("({})", defaults.keepalive_s),
             format!("({})", defaults.max_body_mb),
             format!("({})", defaults.outbox_mb),
+            format!("({})", defaults.warm_state_mib),
             format!("({})", defaults.host),
         ] {
             assert!(HELP.contains(&part), "{part}");

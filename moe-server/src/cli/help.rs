@@ -39,6 +39,9 @@ The bearer key that clients must send comes from --api-key-file or from the envi
                         weights and stays reachable; off without it
   --keep-warm WINDOW    when it does not, in UTC, such as \"Mon-Fri 08:00-18:00\"; it wakes at the beginning; may be repeated
   --wake-on-request     a request wakes a server that sleeps and waits; else it is refused with 503 `asleep`
+  --warm-state FILE     the prefix cache is kept there while the server sleeps or is stopped, and read again beside its work;
+                        the file holds what prompts said. Off without it
+  --warm-state-mib N    the most that this file takes, in MiB; the least recently used is left out (256)
   --json                print the address as one line of JSON
   --help, --version
 

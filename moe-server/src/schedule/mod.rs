@@ -13,6 +13,7 @@ pub mod sample;
 pub mod stats;
 pub mod text;
 pub mod track;
+mod warm;
 mod work;
 mod worker;
 
@@ -20,6 +21,7 @@ pub(crate) use worker::log;
 
 use crate::engine::{Engine, Factory, TokenId};
 use crate::sleep::{Asleep, Rules, Switch};
+use crate::snapshot;
 use meter::Meter;
 use moegate_wire::{Ending, OriginState, OriginStatus};
 use output::Output;
@@ -49,6 +51,8 @@ pub struct Config {
     pub started: Instant,
     /// When to sleep by itself, and whether a request wakes.
     pub sleep: Rules,
+    /// Where the prefix cache is kept while the server sleeps or is not there.
+    pub warm_state: Option<snapshot::Options>,
 }
 
 impl Default for Config {
@@ -60,6 +64,7 @@ impl Default for Config {
             prompt_step_target: Duration::from_millis(400),
             started: Instant::now(),
             sleep: Rules::default(),
+            warm_state: None,
         }
     }
 }

@@ -4,10 +4,12 @@ use super::meter::divide;
 use super::plan::{Budget, Pace, Share, plan};
 use super::stats::{add, set};
 use super::track::Finish;
+use super::warm::Coming;
 use super::work::Work;
 use super::{Config, Failure, Message, Shared};
 use crate::engine::{Engine, EngineError, Factory, SequenceId, Span, Wanted};
 use crate::sleep::Turn;
+use crate::snapshot;
 use moegate_wire::Ending;
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -51,6 +53,9 @@ pub(super) struct Worker {
     beside: Pace,
     alone: Pace,
     pub(super) logits: Vec<f32>,
+    pub(super) warm_state: Option<snapshot::Options>,
+    /// What is on its way from there.
+    pub(super) coming: Option<Coming>,
     /// Of the present engine's, how many are told.
     pub(super) evictions: u64,
 }
@@ -76,6 +81,8 @@ impl Worker {
             beside: Pace::new(config.step_target, most),
             alone: Pace::new(config.prompt_step_target, most),
             logits: Vec::new(),
+            warm_state: config.warm_state.clone(),
+            coming: None,
             evictions: 0,
         }
     }
@@ -110,6 +117,8 @@ impl Worker {
         if dead.is_some() {
             // Its destructor cannot be trusted either; the memory is the process's until the restart.
             std::mem::forget(self.engine);
+        } else {
+            self.keep_warm_state();
         }
     }
 
@@ -118,6 +127,7 @@ impl Worker {
         self.load(first);
         while self.take_messages() {
             self.drop_cancelled();
+            self.take_warm_state();
             match self.shared.switch.turn(self.is_idle()) {
                 Turn::Run => self.run_once()?,
                 Turn::Load => self.load(None),

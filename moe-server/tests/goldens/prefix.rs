@@ -1,10 +1,10 @@
 //! What a sequence takes from the prefix cache is what it would have computed, bit by bit.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use moe_server::{
     engine::{
-        Engine, EngineError, SequenceId, Span, TokenId, Wanted,
+        Engine, EngineError, Kept, KeptParent, SequenceId, Span, TokenId, Wanted,
         cpu::{CpuEngine, CpuOptions, KvType},
     },
     model::decoder::{Attention, Config, Model},
@@ -244,4 +244,105 @@ fn what_an_odd_logit_was_computed_from_is_not_taken() {
     assert_eq!(go_on(&mut engine, sequence, &[39]), Err(EngineError::NotANumber { sequence }));
     engine.release(sequence);
     assert_eq!((engine.known().blocks, engine.free_tokens()), (0, 512));
+}
+
+/// A block as it is kept outside.
+struct Copied {
+    id: u64,
+    parent: Result<u64, String>,
+    tokens: Vec<TokenId>,
+    full: Vec<u8>,
+    chunked: Option<Vec<u8>>,
+}
+
+fn kept(engine: &CpuEngine) -> Vec<Copied> {
+    let mut blocks = Vec::new();
+    engine.visit_kept(&mut |block| {
+        let parent = match block.parent {
+            KeptParent::Salt(salt) => Err(salt.to_owned()),
+            KeptParent::Block(id) => Ok(id),
+        };
+        let (tokens, full) = (block.tokens.to_vec(), block.full.to_vec());
+        blocks.push(Copied {
+            id: block.id,
+            parent,
+            tokens,
+            full,
+            chunked: block.chunked.map(<[u8]>::to_vec),
+        });
+        true
+    });
+    blocks
+}
+
+/// Answers how many blocks were taken.
+fn restore(engine: &mut CpuEngine, blocks: &[Copied]) -> usize {
+    let mut names = HashMap::new();
+    for block in blocks {
+        let parent = match &block.parent {
+            Err(salt) => KeptParent::Salt(salt),
+            Ok(id) => match names.get(id) {
+                Some(name) => KeptParent::Block(*name),
+                None => continue,
+            },
+        };
+        let (tokens, full, chunked) = (&block.tokens, &block.full, block.chunked.as_deref());
+        if let Some(name) = engine.restore(&Kept { id: 0, parent, tokens, full, chunked }) {
+            names.insert(block.id, name);
+        }
+    }
+    names.len()
+}
+
+#[test]
+fn what_was_kept_has_the_same_bits_in_another_engine() {
+    for config in configs() {
+        let model = generator::model(&config, 5);
+        let mut first = engine(&model, KvType::F16, 400, true);
+        let mut plain = engine(&model, KvType::F16, 400, false);
+        let texts: Vec<Vec<TokenId>> =
+            (0..6).map(|i| text(60).into_iter().chain((0..30).map(|j| (i * j) % 40)).collect()).collect();
+        for text in &texts {
+            let sequence = first.begin(&salt("s"), text).unwrap();
+            let from = first.len(sequence).unwrap();
+            go_on(&mut first, sequence, &text[from..]).unwrap();
+            first.release(sequence);
+        }
+        let blocks = kept(&first);
+        assert_eq!(blocks.len(), first.known().blocks);
+        let order = |id| blocks.iter().position(|block| block.id == id).unwrap();
+        assert!(blocks.iter().all(|block| block.parent.as_ref().is_err()
+            || order(*block.parent.as_ref().unwrap()) < order(block.id)));
+
+        let mut second = engine(&model, KvType::F16, 400, true);
+        assert_eq!(first.kept_format(), second.kept_format());
+        assert_eq!(restore(&mut second, &blocks), blocks.len());
+        assert_eq!(restore(&mut second, &blocks), blocks.len(), "a second time changes nothing");
+        assert_eq!((second.known(), second.free_tokens()), (first.known(), first.free_tokens()));
+        let again: Vec<u64> = kept(&second).iter().map(|block| block.id).collect();
+        assert!(again.is_sorted(), "they came in this order, and are kept in it");
+        for text in texts.iter().rev() {
+            let known = |engine: &mut CpuEngine| {
+                let sequence = engine.begin(&salt("s"), text).unwrap();
+                (sequence, engine.len(sequence).unwrap())
+            };
+            let (sequence, length) = known(&mut second);
+            assert_eq!(length, known(&mut first).1);
+            assert!(length > 0, "{config:?}");
+            assert_eq!(go_on(&mut second, sequence, &text[length..]).unwrap(), truth(&mut plain, text));
+            second.release(sequence);
+        }
+
+        // One that is full, and one in use, lose nothing.
+        let mut third = engine(&model, KvType::F16, 200, true);
+        let sequence = third.begin(&salt(""), &texts[0]).unwrap();
+        go_on(&mut third, sequence, &texts[0]).unwrap();
+        let before = (third.free_tokens(), third.known().evictions);
+        assert!((1..blocks.len()).contains(&restore(&mut third, &blocks)), "{config:?}");
+        assert_eq!((third.free_tokens(), third.known().evictions), before);
+        assert_eq!(go_on(&mut third, sequence, &[1]).unwrap(), {
+            let whole = [texts[0].as_slice(), &[1]].concat();
+            truth(&mut plain, &whole)
+        });
+    }
 }

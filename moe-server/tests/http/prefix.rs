@@ -1,7 +1,9 @@
 //! Prompts that begin alike share keys and values: what is said stays the same, and what was shared is counted.
 
-use crate::support::{TestServer, chat, eventually};
+use crate::support::{Setup, TestServer, chat, eventually};
 use moe_server::engine::cpu::CpuOptions;
+use moe_server::schedule::Config;
+use moe_server::snapshot::Options;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -10,9 +12,15 @@ use tokio::task::JoinSet;
 const CHAT: &str = "/v1/chat/completions";
 
 async fn server(prefix_cache: bool, kv_tokens: usize) -> TestServer {
+    with_warm_state(prefix_cache, kv_tokens, None).await
+}
+
+async fn with_warm_state(prefix_cache: bool, kv_tokens: usize, file: Option<&Path>) -> TestServer {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo.gguf");
     let cpu = CpuOptions { threads: 1, kv_tokens, prefix_cache, ..CpuOptions::default() };
-    TestServer::with_cpu(&model, cpu).await
+    let warm_state = file.map(|file| Options { file: file.to_owned(), max_bytes: 1 << 30 });
+    let config = Config { warm_state, ..Config::default() };
+    TestServer::with_cpu(&model, cpu, Setup { config, ..Setup::default() }).await
 }
 
 fn question(text: &str, more: &Value) -> Value {
@@ -113,4 +121,80 @@ async fn all_at_once_with_little_room_say_what_each_says_alone() {
     assert!(together.metric("moe_server_prefix_cache_evictions_total").await > 0.0);
     assert!(together.metric("moe_server_prefix_cache_hits_total").await > 0.0);
     eventually("all is free", async || together.metric("moe_server_kv_free_tokens").await == 256.0).await;
+}
+
+async fn becomes(server: &TestServer, state: &str) {
+    eventually(state, async || server.get("/health").await.json()["state"] == state).await;
+}
+
+async fn known(server: &TestServer) -> f64 {
+    server.metric("moe_server_prefix_cache_tokens").await
+}
+
+#[tokio::test]
+async fn the_cache_survives_a_sleep_and_a_stop_and_a_damaged_file_is_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("warm");
+    let mut server = with_warm_state(true, 4096, Some(&file)).await;
+    let questions = ["What is a ledger?", "What is a shard?"];
+    let ask = async |server: &TestServer| {
+        let mut answers = Vec::new();
+        for text in questions {
+            answers.push(server.post(CHAT, &question(text, &json!({}))).await.json());
+        }
+        answers
+    };
+    let said: Vec<Value> = ask(&server).await.iter().map(|answer| answer["choices"].clone()).collect();
+    let same = |answers: &[Value], is_cached: bool| {
+        for (answer, said) in answers.iter().zip(&said) {
+            assert_eq!(answer["choices"], *said);
+        }
+        assert_eq!(cached(&answers[0]) > 0, is_cached, "{answers:?}");
+    };
+    eventually("all is told", async || server.metric("moe_server_kv_free_tokens").await == 4096.0).await;
+    let tokens = known(&server).await;
+    assert!(tokens >= 96.0, "{tokens}");
+    assert!(!file.exists());
+    server.post("/sleep", &json!({})).await;
+    becomes(&server, "cold").await;
+    assert_eq!(known(&server).await, 0.0);
+    server.post("/wake", &json!({})).await;
+    becomes(&server, "ready").await;
+    eventually("it is back", async || known(&server).await == tokens).await;
+    assert_eq!(server.metric("moe_server_kv_free_tokens").await, 4096.0);
+    same(&ask(&server).await, true);
+
+    // A stop writes it again, and a start reads it.
+    std::fs::remove_file(&file).unwrap();
+    server.stop.take().unwrap().send(()).unwrap();
+    eventually("it is written", async || file.exists()).await;
+    drop(server);
+    let whole = std::fs::read(&file).unwrap();
+    let server = with_warm_state(true, 4096, Some(&file)).await;
+    eventually("it is back", async || known(&server).await == tokens).await;
+    same(&ask(&server).await, true);
+
+    // Less room than was kept: some of it is taken. Each server has a file of its own, since each writes when it ends.
+    let copy = folder.path().join("small");
+    std::fs::write(&copy, &whole).unwrap();
+    let small = with_warm_state(true, 64, Some(&copy)).await;
+    eventually("it is full", async || known(&small).await == 64.0).await;
+
+    for damage in 0..24 {
+        let mut bytes = whole.clone();
+        let at = whole.len() / 24 * damage;
+        if damage % 2 == 0 {
+            bytes[at] ^= 0x10;
+        } else {
+            bytes.truncate(at);
+        }
+        let damaged = folder.path().join(damage.to_string());
+        std::fs::write(&damaged, bytes).unwrap();
+        let server = with_warm_state(true, 4096, Some(&damaged)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        assert_eq!(known(&server).await, 0.0);
+        if damage < 4 {
+            same(&ask(&server).await, false);
+        }
+    }
 }

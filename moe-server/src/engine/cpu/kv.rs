@@ -39,6 +39,8 @@ pub(super) struct Group {
     /// Of each block: what the prefix cache knows it by, and its key in `idle` while it is there.
     known: Vec<Known>,
     clock: i64,
+    /// Below the keys of all that was let go of.
+    oldest: i64,
     /// Who lost a block to [`Self::take`]; the prefix cache is to be told.
     pub(super) evicted: Vec<NodeId>,
     layout: Layout,
@@ -76,6 +78,7 @@ impl Group {
             idle: BTreeMap::new(),
             known: vec![Known::default(); blocks],
             clock: 0,
+            oldest: 0,
             evicted: Vec::new(),
             layout,
             kv_heads,
@@ -96,6 +99,26 @@ impl Group {
         })?;
         self.holders[id as usize] = 1;
         Some(id)
+    }
+
+    /// A free block that the prefix cache then knows by `node`, and holds for less recently used than all others that it
+    /// knows; only of those that it did not know.
+    pub(super) fn take_idle(&mut self, node: NodeId) -> Option<BlockId> {
+        let id = self.blank.pop()?;
+        // Before all that was let go of, and the later the further.
+        self.oldest -= 1;
+        self.known[id as usize] = Known { node: Some(node), since: self.oldest };
+        self.idle.insert(self.oldest, id);
+        Some(id)
+    }
+
+    pub(super) fn blank_blocks(&self) -> usize {
+        self.blank.len()
+    }
+
+    /// When the prefix cache's block was let go of; nothing where somebody holds it.
+    pub(super) fn idle_since(&self, id: BlockId) -> Option<i64> {
+        (self.holders[id as usize] == 0).then(|| self.known[id as usize].since)
     }
 
     pub(super) fn share(&mut self, id: BlockId) {

@@ -8,8 +8,10 @@ mod buffers;
 mod experts;
 mod forward;
 mod inputs;
+mod kept;
 mod kv;
 mod machine;
+mod options;
 mod pool;
 mod prefix;
 mod products;
@@ -27,6 +29,7 @@ use std::{
 
 use moe_kernels::Isa;
 pub use moe_kernels::attention::KvType;
+pub use options::{Arithmetic, CpuOptions};
 
 use self::{
     buffers::Buffers,
@@ -36,7 +39,7 @@ use self::{
     pool::Pool,
     prefix::Lineage,
 };
-use super::{Capabilities, Engine, EngineError, Known, SequenceId, Span, TokenId, Wanted};
+use super::{Capabilities, Engine, EngineError, Kept, KeptFormat, Known, SequenceId, Span, TokenId, Wanted};
 use crate::{
     model::{
         decoder::{Model, ModelError},
@@ -44,48 +47,6 @@ use crate::{
     },
     sleep::Progress,
 };
-
-/// What packed weights are multiplied with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Arithmetic {
-    /// Activations quantised to 8 bits, with a scale for each 32 or 256 values: all sums inside a block are integers.
-    #[default]
-    Integer,
-    /// The activations themselves; weights as the `f32` values that they stand for. Slow: the reference for the other.
-    Exact,
-}
-
-/// How to run a model.
-#[derive(Debug, Clone)]
-pub struct CpuOptions {
-    /// Compute threads; 0 takes as many as the process may use (affinity and cgroup quota).
-    pub threads: usize,
-    /// Tokens of KV cache, over all sequences. Memory is taken as it is used.
-    pub kv_tokens: usize,
-    /// What keys and values are rounded to.
-    pub kv_type: KvType,
-    /// The longest sequence; at most, and by default, what the model was made for.
-    pub context_limit: Option<usize>,
-    /// The most tokens of one step.
-    pub max_batch_tokens: usize,
-    pub arithmetic: Arithmetic,
-    /// Whether a sequence takes what is known of its prompt ([`Engine::begin`]) instead of computing it again.
-    pub prefix_cache: bool,
-}
-
-impl Default for CpuOptions {
-    fn default() -> Self {
-        Self {
-            threads: 0,
-            kv_tokens: 8192,
-            kv_type: KvType::F32,
-            context_limit: None,
-            max_batch_tokens: 512,
-            arithmetic: Arithmetic::default(),
-            prefix_cache: false,
-        }
-    }
-}
 
 /// Runs a model on the processor.
 pub struct CpuEngine {
@@ -322,6 +283,19 @@ impl Engine for CpuEngine {
             tokens: prefixes.len() * self.cache.block_len,
             evictions: prefixes.evictions(),
         }
+    }
+
+    fn kept_format(&self) -> Option<KeptFormat> {
+        let format = || self.cache.kept_format(&self.model, self.arithmetic);
+        self.prefix_cache.then(format)
+    }
+
+    fn visit_kept(&self, visit: &mut dyn FnMut(&Kept<'_>) -> bool) {
+        self.cache.visit_kept(visit);
+    }
+
+    fn restore(&mut self, block: &Kept<'_>) -> Option<u64> {
+        self.broken.is_none().then(|| self.cache.restore(block)).flatten()
     }
 
     fn step(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError> {

@@ -18,26 +18,26 @@ use crate::engine::TokenId;
 
 /// Names a node. Never reused within one cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct NodeId(u64);
+pub(super) struct NodeId(pub(super) u64);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Parent {
+pub(super) enum Parent {
     Salt(Arc<str>),
     Node(NodeId),
 }
 
 /// By what a node is found.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Key {
-    parent: Parent,
-    tokens: Box<[TokenId]>,
+pub(super) struct Key {
+    pub(super) parent: Parent,
+    pub(super) tokens: Box<[TokenId]>,
 }
 
 #[derive(Debug)]
-struct Node {
-    key: Arc<Key>,
-    full: BlockId,
-    chunked: Option<BlockId>,
+pub(super) struct Node {
+    pub(super) key: Arc<Key>,
+    pub(super) full: BlockId,
+    pub(super) chunked: Option<BlockId>,
 }
 
 /// See the module.
@@ -79,6 +79,29 @@ impl Lineage {
 }
 
 impl Prefixes {
+    pub(super) fn get(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(&id)
+    }
+
+    pub(super) fn find(&self, key: &Key) -> Option<NodeId> {
+        self.ids.get(key).copied()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.nodes.iter().map(|(id, node)| (*id, node))
+    }
+
+    pub(super) fn next_id(&mut self) -> NodeId {
+        self.next += 1;
+        NodeId(self.next)
+    }
+
+    pub(super) fn insert(&mut self, id: NodeId, key: Key, full: BlockId, chunked: Option<BlockId>) {
+        let key = Arc::new(key);
+        self.ids.insert(key.clone(), id);
+        self.nodes.insert(id, Node { key, full, chunked });
+    }
+
     pub(super) fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -95,14 +118,14 @@ impl Cache {
         let mut lineage = Lineage { salt: salt.clone(), tokens: tokens.to_vec(), nodes: Vec::new() };
         let most = tokens.len().saturating_sub(1) / self.block_len;
         while lineage.nodes.len() < most
-            && let Some(id) = self.prefixes.ids.get(&lineage.key(self.block_len))
+            && let Some(id) = self.prefixes.find(&lineage.key(self.block_len))
         {
-            lineage.nodes.push(*id);
+            lineage.nodes.push(id);
         }
         let found: Vec<(BlockId, Option<BlockId>)> = lineage
             .nodes
             .iter()
-            .filter_map(|id| self.prefixes.nodes.get(id).map(|node| (node.full, node.chunked)))
+            .filter_map(|id| self.prefixes.get(*id).map(|node| (node.full, node.chunked)))
             .collect();
         // The chunked layers need what is known of the chunk in which the sequence then stands.
         let first = |blocks: usize| self.chunk_start(blocks * self.block_len) / self.block_len;
@@ -135,8 +158,7 @@ impl Cache {
             let full = &mut held.full.blocks[index];
             let mut chunked =
                 index.checked_sub(held.chunked.first).and_then(|index| held.chunked.blocks.get_mut(index));
-            let known = self.prefixes.ids.get(&key).copied();
-            let known = known.and_then(|id| Some((id, self.prefixes.nodes.get_mut(&id)?)));
+            let known = self.prefixes.find(&key).and_then(|id| Some((id, self.prefixes.nodes.get_mut(&id)?)));
             let id = if let Some((id, node)) = known {
                 self.full.share(node.full);
                 self.full.release(std::mem::replace(full, node.full));
@@ -153,16 +175,12 @@ impl Cache {
                 }
                 id
             } else {
-                let id = NodeId(self.prefixes.next);
-                self.prefixes.next += 1;
+                let id = self.prefixes.next_id();
                 self.full.know(*full, id);
                 if let Some(own) = &chunked {
                     self.chunked.know(**own, id);
                 }
-                let key = Arc::new(key);
-                let node = Node { key: key.clone(), full: *full, chunked: chunked.map(|own| *own) };
-                self.prefixes.ids.insert(key, id);
-                self.prefixes.nodes.insert(id, node);
+                self.prefixes.insert(id, key, *full, chunked.map(|own| *own));
                 id
             };
             lineage.nodes.push(id);

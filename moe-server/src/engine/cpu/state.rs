@@ -75,7 +75,7 @@ fn fill(group: &mut Group, first: usize, count: usize, data: &mut &[u8]) -> Tabl
 }
 
 /// FNV-1a over the configuration, the blocks' layout and samples of every tensor: enough to tell models apart, not to withstand malice.
-fn fingerprint(model: &Model, cache: &Cache) -> u64 {
+pub(super) fn fingerprint(model: &Model, cache: &Cache) -> u64 {
     let mut hash = Fnv(0xCBF2_9CE4_8422_2325);
     hash.add(format!("{:?} {:?}", model.config, cache.layout).as_bytes());
     let mut tensor = |tensor: &Tensor| {
