@@ -4,7 +4,7 @@ pub(crate) use super::help::HELP;
 use super::{bench, gpu, pack, supervise};
 use lexopt::{Arg, Parser, ValueExt};
 use moe_server::engine::cpu::KvType;
-use moe_server::sleep::window::BadWindow;
+use moe_server::sleep::BadWindow;
 use moe_server::sleep::{Rules, Window};
 use std::ffi::OsString;
 use std::fmt;
