@@ -346,3 +346,18 @@ fn what_was_kept_has_the_same_bits_in_another_engine() {
         });
     }
 }
+
+#[test]
+fn who_goes_back_into_a_known_block_writes_to_a_copy() {
+    let model = generator::model(&small_qwen_config(), 5);
+    let mut cached = engine(&model, KvType::F32, 512, true);
+    let mut plain = engine(&model, KvType::F32, 512, false);
+    let text = text(70);
+    let first = cached.begin(&salt(""), &text).unwrap();
+    go_on(&mut cached, first, &text).unwrap();
+    cached.truncate(first, 40).unwrap();
+    go_on(&mut cached, first, &[1; 24]).unwrap();
+    let second = cached.begin(&salt(""), &text).unwrap();
+    assert_eq!(cached.len(second), Some(64));
+    assert_eq!(go_on(&mut cached, second, &text[64..]).unwrap(), truth(&mut plain, &text));
+}
