@@ -231,6 +231,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             target: &target,
             secrets: &secrets,
             id: &id,
+            tenant: self.key.tenant_or_name(),
             now_ms,
             mode,
             ask_usage,

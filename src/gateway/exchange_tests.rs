@@ -77,9 +77,19 @@ fn resumed<'b>(model: &str, body: &'b str, partial: Option<&Partial>) -> Result<
     let parsed = dialect.parse(&call, body.as_bytes()).unwrap();
     with(model, |target, secrets| {
         let mode = target.stream_mode();
-        Outgoing { target, secrets, id: "id1", now_ms: NOW, mode, ask_usage: true, passed: None, partial }
-            .request(&*parsed, &body.as_bytes())
-            .map(|(request, _)| request)
+        Outgoing {
+            target,
+            secrets,
+            id: "id1",
+            tenant: "acme",
+            now_ms: NOW,
+            mode,
+            ask_usage: true,
+            passed: None,
+            partial,
+        }
+        .request(&*parsed, &body.as_bytes())
+        .map(|(request, _)| request)
     })
 }
 

@@ -10,7 +10,7 @@ use crate::platform::Payload;
 use crate::routing::Target;
 use crate::secret::OriginSecrets;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
-use moegate_wire::{Ticket, header as wire, resume};
+use moegate_wire::{Ticket, header as wire, resume, ticket};
 use std::ops::Deref;
 
 /// Moments in Unix milliseconds, a span in milliseconds.
@@ -85,6 +85,8 @@ pub(super) struct Outgoing<'o, 'a> {
     pub(super) target: &'o Target<'a>,
     pub(super) secrets: &'o OriginSecrets<'a>,
     pub(super) id: &'o str,
+    /// Whose request it is.
+    pub(super) tenant: &'o str,
     pub(super) now_ms: u64,
     pub(super) mode: StreamMode,
     /// Whether a pumped stream's counts are to be asked for.
@@ -132,8 +134,11 @@ impl Outgoing<'_, '_> {
         insert(&mut headers, wire::REQUEST_ID, self.id);
         if own && let Some(key) = self.secrets.bearer() {
             let price = target.price_at(self.now_ms);
-            let ticket = Ticket { request_id: self.id.to_owned(), issued_at: self.now_ms / 1000, price };
-            insert(&mut headers, wire::TICKET, &key.sign_with(|key| ticket.encode(key)));
+            let (request_id, issued_at) = (self.id.to_owned(), self.now_ms / 1000);
+            let ticket = key.sign_with(|key| {
+                Ticket { request_id, issued_at, price, share: ticket::share(key, self.tenant) }.encode(key)
+            });
+            insert(&mut headers, wire::TICKET, &ticket);
         }
         if own && target.route.continues && request.facts().stream {
             insert(&mut headers, wire::RESUME, resume::WANTED);

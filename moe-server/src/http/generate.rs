@@ -56,8 +56,9 @@ async fn generate(
             return Err(error);
         }
     };
-    let mut price = None;
+    let (mut price, mut share) = (None, String::new());
     if let Some(ticket) = ticket {
+        share = ticket.share;
         price = Some(ticket.price);
         *id = Some(ticket.request_id);
     }
@@ -111,7 +112,11 @@ async fn generate(
         conclude(finish, prompt.len() + resumed.len(), &sender, &track);
     } else {
         let track = track.clone();
-        let cache_salt = request.cache_salt.unwrap_or_default().into();
+        // A share has no such character, so no client's salt is another tenant's share.
+        let cache_salt = match request.cache_salt {
+            Some(salt) => format!("{share}\n{salt}").into(),
+            None => share.into(),
+        };
         let job = Job { prompt, resumed, cache_salt, sampling, output, list_tokens, events: sender, track };
         if let Err(refused) = server.scheduler.submit(job) {
             // Not admitted: the same id may come again.

@@ -1,12 +1,16 @@
 //! Prompts that begin alike share keys and values: what is said stays the same, and what was shared is counted.
 
-use crate::support::{Setup, TestServer, chat, eventually};
+use crate::support::{KEY, Setup, TestServer, chat, eventually, request};
+use hyper::Method;
 use moe_server::engine::cpu::CpuOptions;
 use moe_server::schedule::Config;
 use moe_server::snapshot::Options;
+use moegate_wire::ticket::share;
+use moegate_wire::{Price, Ticket};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::task::JoinSet;
 
 const CHAT: &str = "/v1/chat/completions";
@@ -89,6 +93,28 @@ async fn salts_share_nothing() {
         let reply = server.post(CHAT, &question("a", &json!({"cache_salt": salt}))).await;
         assert_eq!(reply.error(), (400, code.into(), Some("cache_salt".into())), "{salt}");
     }
+}
+
+/// The gateway's tickets say whom a request shares with, and no salt of a client's changes that.
+#[tokio::test]
+async fn tenants_behind_a_gateway_share_nothing() {
+    let server = server(true, 4096).await;
+    let number = std::sync::atomic::AtomicU32::new(0);
+    let ask = async |share: &str, salt: Value| {
+        let id = format!("req_{}", number.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        let body = question("What is a ledger?", &json!({"cache_salt": salt}));
+        let mut request = request(Method::POST, CHAT, &body.to_string());
+        let issued_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let ticket = Ticket { request_id: id, issued_at, price: Price::default(), share: share.to_owned() };
+        let ticket = ticket.encode(KEY.as_bytes()).parse().unwrap();
+        request.headers_mut().insert("x-moegate-ticket", ticket);
+        cached(&server.send(request).await.json())
+    };
+    let (acme, other) = (share(KEY.as_bytes(), "acme"), share(KEY.as_bytes(), "other"));
+    assert_eq!((ask(&acme, Value::Null).await, ask(&other, Value::Null).await), (0, 0));
+    assert_eq!(ask("", json!(acme)).await, 0, "a share cannot be given as a salt");
+    assert_eq!((ask(&acme, json!("a")).await, ask(&other, json!("a")).await), (0, 0));
+    assert!(ask(&acme, Value::Null).await > 0 && ask(&other, json!("a")).await > 0);
 }
 
 /// Many at once, in a KV cache in which few have room: they share, wait, give way, and say the same as alone.

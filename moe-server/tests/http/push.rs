@@ -71,7 +71,8 @@ impl Server {
     /// A request as the gateway sends it; when this returns, the whole answer is there.
     fn chat(&self, id: &str, stream: bool) {
         let issued_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let ticket = Ticket { request_id: id.to_owned(), issued_at, price: price() }.encode(b"key");
+        let ticket = Ticket { request_id: id.to_owned(), issued_at, price: price(), share: String::new() }
+            .encode(b"key");
         self.say(&format!("x-moegate-ticket: {ticket}\r\n"), stream);
     }
 

@@ -19,7 +19,8 @@ type Post = Request<http_body_util::Full<hyper::body::Bytes>>;
 
 fn with_ticket(id: &str, mut request: Post) -> Post {
     let issued_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let ticket = Ticket { request_id: id.into(), issued_at, price: price() }.encode(KEY.as_bytes());
+    let ticket = Ticket { request_id: id.into(), issued_at, price: price(), share: String::new() }
+        .encode(KEY.as_bytes());
     request.headers_mut().insert("x-moegate-ticket", HeaderValue::from_str(&ticket).unwrap());
     request
 }

@@ -192,7 +192,8 @@ async fn keys() {
 async fn tickets() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let ticket = |id: &str, key: &str, issued_at| {
-        Ticket { request_id: id.into(), issued_at, price: Price::default() }.encode(key.as_bytes())
+        Ticket { request_id: id.into(), issued_at, price: Price::default(), share: String::new() }
+            .encode(key.as_bytes())
     };
     let server = TestServer::usual().await;
     let open = TestServer::start(Setup { auth: Auth::none(), ..Setup::default() }).await;
