@@ -78,7 +78,7 @@ fn past_the_budget_there_is_an_honest_end() {
         if seconds == 240 {
             assert_eq!((status(&got), error(&got)["code"].as_str()), (504, Some("wake_timeout")));
             assert!(retry_after(&got) < 60);
-            assert_eq!(said(&got), (Some("waking"), Some(1)));
+            assert_eq!(said(&got), (Some("waking"), Some(15)));
         } else {
             let text = text(&got);
             assert!(
