@@ -1,16 +1,21 @@
-//! Validates `moegate.toml` (or the file that `MOEGATE_CONFIG` names) for the platform that is built for, and leaves it as
-//! JSON for the gateway to embed, beside the OpenAPI document of what it serves.
+//! Leaves for the gateway to embed: its configuration's place ([`moegate_config::embedded`]), and the OpenAPI document of
+//! what it serves.
 //!
-//! A native build embeds none that cannot be used, and warns: `moegate check`, which says what is wrong, is built so.
+//! A wasm module's place is left empty, and `cargo xtask build` puts a configuration in, so that one module serves all. A
+//! native build has `moegate.toml`, or the file that `MOEGATE_CONFIG` names; it embeds none that cannot be used, and warns:
+//! `moegate check`, which says what is wrong, is built so.
 
-use moegate_config::authoring::{self, Platform};
+use moegate_config::authoring;
+use moegate_config::embedded::{self, Embedded};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 use std::{env, fs};
 
+/// Room for a configuration in bytes of JSON, where `MOEGATE_CONFIG_ROOM` asks for no more.
+const ROOM: u32 = 64 << 10;
+
 fn main() -> ExitCode {
-    match compile() {
+    match write() {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
             eprintln!("{text}");
@@ -19,43 +24,47 @@ fn main() -> ExitCode {
     }
 }
 
-fn compile() -> Result<(), String> {
-    println!("cargo::rerun-if-env-changed=MOEGATE_CONFIG");
-    let variable =
-        |name: &str| env::var_os(name).map(PathBuf::from).ok_or(format!("cargo did not set {name}"));
-    let root = variable("CARGO_MANIFEST_DIR")?;
-    let file = root.join(env::var_os("MOEGATE_CONFIG").unwrap_or_else(|| "moegate.toml".into()));
-    println!("cargo::rerun-if-changed={}", file.display());
-    let text = fs::read_to_string(&file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
-    println!("cargo::rustc-env=MOEGATE_BUILT_S={}", built_s(&file)?);
-    let target = |part: &str| env::var(format!("CARGO_CFG_TARGET_{part}")).unwrap_or_default();
-    let platform = Platform::of_build(&target("ARCH"), &target("OS"));
-    let json = match (authoring::parse_for(&text, platform), platform) {
-        (Ok(config), _) => authoring::to_json(&config).map_err(|e| e.to_string())?,
-        (Err(problems), Some(platform)) => {
-            let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
-            let file = file.display();
-            return Err(format!("{file} cannot be used on {platform}:\n{}", lines.join("\n")));
-        }
-        (Err(_), None) => {
-            println!("cargo::warning={} cannot be used: `moegate check` says why", file.display());
-            String::new()
-        }
+fn write() -> Result<(), String> {
+    println!("cargo::rerun-if-changed=build.rs");
+    let place = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
+        Ok("wasm32") => embedded::place(room()?),
+        _ => native()?,
     };
-    let out: &Path = &variable("OUT_DIR")?;
-    for (name, text) in [("config.json", json), ("openapi.json", moegate_openapi::compact())] {
-        fs::write(out.join(name), text).map_err(|e| format!("cannot write to {}: {e}", out.display()))?;
+    let out = variable("OUT_DIR")?;
+    for (name, bytes) in [("config.bin", place), ("openapi.json", moegate_openapi::compact().into_bytes())] {
+        fs::write(out.join(name), bytes).map_err(|e| format!("cannot write to {}: {e}", out.display()))?;
     }
     Ok(())
 }
 
-/// What `GET /v1/models` gives as the time of its models. The same sources give the same module where `SOURCE_DATE_EPOCH` is
-/// set (<https://reproducible-builds.org/specs/source-date-epoch/>).
-fn built_s(file: &Path) -> Result<u64, String> {
-    println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
-    if let Ok(text) = env::var("SOURCE_DATE_EPOCH") {
-        return text.parse().map_err(|_| format!("SOURCE_DATE_EPOCH is {text:?}, and must be Unix seconds"));
+fn room() -> Result<u32, String> {
+    println!("cargo::rerun-if-env-changed=MOEGATE_CONFIG_ROOM");
+    match env::var("MOEGATE_CONFIG_ROOM") {
+        Ok(text) => text.parse().map_err(|_| format!("MOEGATE_CONFIG_ROOM is {text:?}, and must be bytes")),
+        Err(_) => Ok(ROOM),
     }
-    let changed = fs::metadata(file).and_then(|data| data.modified()).unwrap_or_else(|_| SystemTime::now());
-    Ok(changed.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+}
+
+fn native() -> Result<Vec<u8>, String> {
+    println!("cargo::rerun-if-env-changed=MOEGATE_CONFIG");
+    println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
+    let named = env::var_os("MOEGATE_CONFIG").unwrap_or_else(|| "moegate.toml".into());
+    let file: &Path = &variable("CARGO_MANIFEST_DIR")?.join(named);
+    println!("cargo::rerun-if-changed={}", file.display());
+    let text = fs::read_to_string(file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
+    let json = if let Ok(config) = authoring::parse(&text) {
+        authoring::to_json(&config).map_err(|e| e.to_string())?
+    } else {
+        println!("cargo::warning={} cannot be used: `moegate check` says why", file.display());
+        String::new()
+    };
+    let length = u32::try_from(json.len()).map_err(|e| e.to_string())?;
+    let mut place = embedded::place(length);
+    let built_s = authoring::built_s(file)?;
+    embedded::put(&mut place, Embedded { built_s, json: &json }).map_err(|e| e.to_string())?;
+    Ok(place)
+}
+
+fn variable(name: &str) -> Result<PathBuf, String> {
+    env::var_os(name).map(PathBuf::from).ok_or(format!("cargo did not set {name}"))
 }

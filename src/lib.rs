@@ -33,26 +33,17 @@ pub mod wake;
 
 pub use moegate_config as config;
 
-use config::Config;
+use config::embedded::Embedded;
 
-/// When the gateway was built, in Unix seconds: `SOURCE_DATE_EPOCH` where that is set, otherwise the time of its
-/// configuration's file.
-pub const BUILT_S: u64 = match u64::from_str_radix(env!("MOEGATE_BUILT_S"), 10) {
-    Ok(seconds) => seconds,
-    Err(_) => 0,
-};
+/// The place that holds the configuration: filled by `build.rs` off wasm, in a module by what builds it
+/// (`cargo xtask build`).
+static PLACE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/config.bin"));
 
 /// The OpenAPI document of what the gateway serves, made of the tables in `openapi/`.
 pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
-/// The configuration that was validated and compiled in by `build.rs`.
-///
-/// # Errors
-/// Off wasm for a configuration that cannot be used; otherwise only if the build script and this crate disagree about the
-/// format.
-pub fn compiled_config() -> Result<Config, serde_json::Error> {
-    serde_json::from_str(COMPILED_CONFIG)
+/// The configuration that was built in.
+pub(crate) fn built_in() -> Embedded<'static> {
+    // What a module's place holds is put there after it was compiled, so the compiler must not know what it is.
+    Embedded::read(std::hint::black_box(PLACE))
 }
-
-/// The same as JSON.
-pub const COMPILED_CONFIG: &str = include_str!(concat!(env!("OUT_DIR"), "/config.json"));

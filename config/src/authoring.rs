@@ -8,6 +8,8 @@ pub use platform::Platform;
 pub use reference::reference;
 
 use crate::{Config, Problem};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Reads, types and validates a configuration by the rules that hold on every platform.
 ///
@@ -49,4 +51,19 @@ fn sorted_schema() -> serde_json::Value {
 /// Never for a configuration that [`parse`] gave.
 pub fn to_json(config: &Config) -> Result<String, serde_json::Error> {
     serde_json::to_string(config)
+}
+
+/// What `GET /v1/models` gives as the time of its models, in Unix seconds: `SOURCE_DATE_EPOCH` where that is set (the same
+/// sources give the same module then, <https://reproducible-builds.org/specs/source-date-epoch/>), otherwise the time of the
+/// configuration's file.
+///
+/// # Errors
+/// `SOURCE_DATE_EPOCH` is not a number of seconds.
+pub fn built_s(file: &Path) -> Result<u64, String> {
+    if let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") {
+        return text.parse().map_err(|_| format!("SOURCE_DATE_EPOCH is {text:?}, and must be Unix seconds"));
+    }
+    let changed =
+        std::fs::metadata(file).and_then(|data| data.modified()).unwrap_or_else(|_| SystemTime::now());
+    Ok(changed.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }

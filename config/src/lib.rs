@@ -1,13 +1,14 @@
 //! The definition of `moegate.toml`.
 //!
-//! One set of types gives the parser, the validator, the JSON Schema and the reference page. The gateway's build
-//! script reads and validates the TOML and compiles it in as JSON of the same types, so that the edge carries no TOML
-//! reader. This is a crate of its own because the build script and the gateway both need it.
+//! One set of types gives the parser, the validator, the JSON Schema and the reference page. What builds the gateway
+//! reads and validates the TOML and puts it in as JSON of the same types ([`embedded`]), so that the edge carries no TOML
+//! reader. This is a crate of its own because the gateway and what builds it both need it.
 #![forbid(unsafe_code)]
 
 mod cache;
 mod cors;
 mod day;
+pub mod embedded;
 mod fields;
 pub mod key;
 mod kind;

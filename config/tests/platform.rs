@@ -123,11 +123,3 @@ fn platforms_have_names() {
     let error = "fastly".parse::<Platform>().unwrap_err();
     assert!(error.ends_with("workers, spin, spin-hosted"), "{error}");
 }
-
-#[test]
-fn a_build_is_for_one_platform() {
-    assert_eq!(Platform::of_build("wasm32", "wasi"), Some(Platform::Spin));
-    assert_eq!(Platform::of_build("wasm32", "unknown"), Some(Platform::Workers));
-    assert_eq!(Platform::of_build("x86_64", "linux"), None);
-    assert_eq!(Platform::of_build("aarch64", "macos"), None);
-}

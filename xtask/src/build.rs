@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use moegate_config::Problem;
 use moegate_config::authoring::{self, Platform, spin as manifest};
+use moegate_config::embedded::{self, Embedded};
+use moegate_config::{Config, Problem};
 
 use crate::bindings;
 use crate::cache::remove;
@@ -52,14 +53,50 @@ pub(crate) struct Variant<'a> {
     pub(crate) quiet: bool,
 }
 
+/// Room for JSON in a module that is built without asking for more, in bytes: what the package's build script gives.
+const ROOM: usize = 64 << 10;
+
+/// What is put into a module after it was compiled.
+struct Configuration {
+    file: PathBuf,
+    parsed: Config,
+    json: String,
+    built_s: u64,
+}
+
+impl Configuration {
+    /// The one to build with, by the rules of its platform.
+    fn read(setup: &Setup, variant: &Variant<'_>, platform: Platform) -> Result<Self> {
+        let named = variant.config.map(Into::into).or_else(|| env::var_os("MOEGATE_CONFIG"));
+        Self::of(setup.root.join(named.unwrap_or_else(|| "moegate.toml".into())), platform)
+    }
+
+    fn of(file: PathBuf, platform: Platform) -> Result<Self> {
+        let text = fs::read_to_string(&file).at("read", &file)?;
+        let parsed = authoring::parse_for(&text, Some(platform)).map_err(|problems| {
+            listed(&format!("{} cannot be used on {platform}", file.display()), &problems)
+        })?;
+        let json = authoring::to_json(&parsed).map_err(|error| Failure::new(error.to_string()))?;
+        let built_s = authoring::built_s(&file).map_err(Failure::new)?;
+        Ok(Self { file, parsed, json, built_s })
+    }
+
+    fn put_into(&self, wasm: &mut [u8]) -> Result<()> {
+        embedded::put(wasm, Embedded { built_s: self.built_s, json: &self.json })
+            .map_err(|error| Failure::new(format!("{}: {error}", self.file.display())))
+    }
+}
+
 /// Builds the Worker into `OUT`: its scripts (the entry is `entry.js`), and what wasm-bindgen makes, `moegate.js`, `moegate_bg.wasm` and
 /// the crates' pieces of JavaScript. The path is the entry's.
 pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
-    let module = module(setup, variant, WORKER_TARGET)?;
+    let config = Configuration::read(setup, variant, Platform::Workers)?;
+    let module = module(setup, variant, &config, WORKER_TARGET)?;
     let made = out.join("made");
     bindings::make(module, &made)?;
     let file = made.join("moegate_bg.wasm");
-    let wasm = without_names(&fs::read(&file).at("read", &file)?)?;
+    let mut wasm = without_names(&fs::read(&file).at("read", &file)?)?;
+    config.put_into(&mut wasm)?;
     fs::write(&file, &wasm).at("write", &file)?;
     remove(&out.join("snippets"))?;
     copy(&made, out)?;
@@ -74,9 +111,10 @@ pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result
 
 /// Builds the component for Spin and puts it at `OUT/moegate.wasm`.
 pub(crate) fn spin(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
-    let named = variant.config.map(Into::into).or_else(|| env::var_os("MOEGATE_CONFIG"));
-    fits_manifest(&setup.root.join(named.unwrap_or_else(|| "moegate.toml".into())))?;
-    let component = without_names(&module(setup, variant, SPIN_TARGET)?)?;
+    let config = Configuration::read(setup, variant, Platform::Spin)?;
+    fits_manifest(&config.file, &config.parsed)?;
+    let mut component = without_names(&module(setup, variant, &config, SPIN_TARGET)?)?;
+    config.put_into(&mut component)?;
     gateway(setup, out, "moegate.wasm", &component, variant.quiet)
 }
 
@@ -94,34 +132,28 @@ pub(crate) fn spin_guest(setup: &Setup, out: &Path) -> Result<PathBuf> {
 
 /// Holds the `spin.toml` beside a configuration, if there is one, to it: what is missing there would otherwise show when
 /// the component is started, or only when a request comes.
-fn fits_manifest(config: &Path) -> Result<()> {
+fn fits_manifest(config: &Path, parsed: &Config) -> Result<()> {
     let beside = config.with_file_name("spin.toml");
     if !beside.exists() {
         return Ok(());
     }
-    let failure = |what: String, problems: Vec<Problem>| {
-        let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
-        Failure::new(format!("{what}:\n{}", lines.join("\n")))
-    };
-    let text = fs::read_to_string(config).at("read", config)?;
-    let parsed = authoring::parse_for(&text, Some(Platform::Spin))
-        .map_err(|problems| failure(format!("{} cannot be used on spin", config.display()), problems))?;
     let text = fs::read_to_string(&beside).at("read", &beside)?;
-    manifest::check(&text, &parsed).map_err(|problems| {
-        failure(format!("{} does not fit {}", beside.display(), config.display()), problems)
+    manifest::check(&text, parsed).map_err(|problems| {
+        listed(&format!("{} does not fit {}", beside.display(), config.display()), &problems)
     })
 }
 
-/// The gateway for a target: a module for Workers, a component for Spin. `MOEGATE_CONFIG` goes through to the package's build script.
-fn module(setup: &Setup, variant: &Variant<'_>, target: &str) -> Result<Vec<u8>> {
+/// The gateway for a target without a configuration, with room for this one: a module for Workers, a component for Spin.
+fn module(setup: &Setup, variant: &Variant<'_>, config: &Configuration, target: &str) -> Result<Vec<u8>> {
     let wasm = setup.wasm()?;
     let mut command = wasm.cargo("build");
     command.args(["--package", "moegate", "--lib", "--profile", "wasm", "--target", target]);
     if let Some(features) = variant.features {
         command.args(["--features", features]);
     }
-    if let Some(config) = variant.config {
-        command.env("MOEGATE_CONFIG", config);
+    command.env_remove("MOEGATE_CONFIG_ROOM");
+    if config.json.len() > ROOM {
+        command.env("MOEGATE_CONFIG_ROOM", config.json.len().next_multiple_of(ROOM).to_string());
     }
     if variant.quiet {
         command.arg("--quiet");
@@ -133,6 +165,11 @@ fn module(setup: &Setup, variant: &Variant<'_>, target: &str) -> Result<Vec<u8>>
 
 fn without_names(wasm: &[u8]) -> Result<Vec<u8>> {
     names::stripped(wasm).ok_or_else(|| Failure::new("the wasm that the compiler made cannot be read"))
+}
+
+fn listed(what: &str, problems: &[Problem]) -> Failure {
+    let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
+    Failure::new(format!("{what}:\n{}", lines.join("\n")))
 }
 
 /// The gateway's wasm at `OUT/NAME`, without the names of its functions, and what it weighs.
@@ -198,18 +235,19 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let config = folder.join("moegate.toml");
         fs::write(&config, "[admin]\nsha256_secret = \"ADMIN\"\n").unwrap();
-        fits_manifest(&config).unwrap();
+        let parsed = Configuration::of(config.clone(), Platform::Spin).unwrap().parsed;
+        fits_manifest(&config, &parsed).unwrap();
         let fitting = "spin_manifest_version = 2\n[variables]\nadmin = { required = true, secret = true }\n\
             [component.moegate]\nkey_value_stores = [\"default\"]\n\
             sqlite_databases = [\"default\"]\n\
             [component.moegate.variables]\nadmin = \"{{ admin }}\"\n";
         fs::write(folder.join("spin.toml"), fitting).unwrap();
-        fits_manifest(&config).unwrap();
+        fits_manifest(&config, &parsed).unwrap();
         fs::write(folder.join("spin.toml"), fitting.replace(", secret = true", "")).unwrap();
-        let said = fits_manifest(&config).unwrap_err().to_string();
+        let said = fits_manifest(&config, &parsed).unwrap_err().to_string();
         assert!(said.contains("spin.toml does not fit") && said.contains("variables.admin: "), "{said}");
         fs::write(&config, "[admin]\nsha256_secret = \"ADMIN_2\"\n").unwrap();
-        let said = fits_manifest(&config).unwrap_err().to_string();
+        let said = Configuration::of(config, Platform::Spin).err().unwrap().to_string();
         assert!(said.contains("cannot be used on spin") && said.contains("admin.sha256_secret"), "{said}");
         fs::remove_dir_all(&folder).unwrap();
     }

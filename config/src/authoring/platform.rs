@@ -47,17 +47,6 @@ const HOSTED_MIB: u32 = 10;
 const SPIN_FORBIDS: &str = "proxy-authorization";
 
 impl Platform {
-    /// The platform that a build for this target is for, by cargo's words for its architecture and system. Native builds
-    /// are tests, for which only the rules that hold everywhere count.
-    #[must_use]
-    pub fn of_build(architecture: &str, system: &str) -> Option<Self> {
-        match (architecture, system) {
-            ("wasm32", "wasi") => Some(Self::Spin),
-            ("wasm32", _) => Some(Self::Workers),
-            _ => None,
-        }
-    }
-
     /// What this platform cannot honour, besides what `Config::validate` finds.
     #[must_use]
     pub fn problems(self, config: &Config) -> Vec<Problem> {
