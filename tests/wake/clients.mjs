@@ -53,6 +53,8 @@ async function ask(world, model, startMs, row, expect) {
       throw error;
     }
   }
+  // Behind an answer from elsewhere.
+  await until('it is being woken', async () => world.slow.wakes > wakes);
   assert.equal(world.slow.wakes, wakes + 1);
   rows.push({ host: world.host, ...row, all });
 }

@@ -54,10 +54,10 @@ takes 4 s; one that takes longer is not over while the client asks, and \`hold\`
 |---|---|---|${heads.map(() => '---|').join('')}
 ${lines.join('')}
 ${notes.map((text, index) => `${index + 1}. ${text}\n`).join('')}
-SDKs retry a 503 or a 504 twice, after what \`Retry-After\` says. With \`refuse\` that spans a start of up to two minutes, if it takes
-as long as the ones before. With \`hold\` each retry waits for the same start. An error in a stream comes after the head, and is retried by
-\`@ai-sdk/openai\` alone, which guesses a status for it. A loop over the AI SDK's \`textStream\` ends without an exception
-whatever happened: look at \`onError\`.
+SDKs retry a 503 or a 504 twice, after what \`Retry-After\` says, which is 59 s at most: with \`refuse\` their retries span
+two minutes, and a start that takes no longer than those that were seen. With \`hold\` each retry waits for the same start.
+An error in a stream comes after the head, and is retried by \`@ai-sdk/openai\` alone, which guesses a status for it. A loop over
+the AI SDK's \`textStream\` ends without an exception whatever happened: look at \`onError\`.
 
 `;
 }
