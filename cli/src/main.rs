@@ -61,6 +61,12 @@ Commands:
                       the load, without --usage; cached ones are part of the input
       --price-input D, --price-cached D, --price-output D
                       elsewhere, in dollars per million tokens (default: what third parties' attempts cost)
+      --sleep-after N, --wake-seconds N
+                      with --usage: what it would cost if the GPUs slept after so many idle seconds, and who would wait for
+                      their waking
+      --keep-warm \"Mon-Fri 08:00-18:00\"
+                      with --sleep-after: and if they stayed awake within these hours (UTC); `;` stands between windows that
+                      hold together; may be given more than once, to compare
       --ops-hours-per-month H, --ops-hourly D
                       the work that own GPUs make, and what an hour of it costs
       --json          print JSON

@@ -16,12 +16,24 @@ fn folder(name: &str) -> PathBuf {
 fn plan(at: &str, arguments: &str) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_moegate"))
         .arg("plan")
-        .args(arguments.split_whitespace())
+        .args(words(arguments))
         .current_dir(folder(at))
         .output()
         .unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// As a shell does: what stands between quotes is one word.
+fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (number, part) in text.split('"').enumerate() {
+        match number % 2 {
+            0 => words.extend(part.split_whitespace().map(ToOwned::to_owned)),
+            _ => words.push(part.to_owned()),
+        }
+    }
+    words
 }
 
 fn good(at: &str, arguments: &str) -> Value {
@@ -276,6 +288,16 @@ fn what_is_missing_or_contradicts_is_said() {
         ("--gpu-hour 2.49 --usage empty.jsonl", "no output tokens"),
         ("--gpu-hour 2.49 --usage other.jsonl", "other.jsonl, line 1 is no row"),
         ("--gpu-hour 2.49 --usage instant.jsonl --tokens-per-second 9", "give --billed-hours"),
+        (
+            "--gpu-hour 2.49 --tokens-per-second 9 --output-tokens-per-day 9 --sleep-after 9 --wake-seconds 9",
+            "wants to know when requests come: --usage",
+        ),
+        ("--gpu-hour 2.49 --usage ROWS.jsonl --sleep-after 9", "--wake-seconds go together"),
+        ("--gpu-hour 2.49 --usage ROWS.jsonl --sleep-after 1.5", "no whole number of seconds"),
+        (
+            "--gpu-hour 2.49 --usage ROWS.jsonl --keep-warm Mon",
+            "--keep-warm `Mon`: give days and hours in UTC",
+        ),
         ("--gpu-hour 2.49 --nonsense", "invalid option '--nonsense'"),
         ("--gpu-hour 1e-25 --tokens-per-second 1e25 --output-tokens-per-day 9", "too large"),
     ] {
@@ -291,11 +313,55 @@ fn help_is_to_be_had() {
     assert!(text.contains("plan --gpu-hour DOLLARS"), "{text}");
 }
 
+/// Two weeks from Monday 2026-11-02: on work days from 09:00 on for eight hours a request every three minutes, at other times
+/// one every four hours; each takes 20 s, of which the GPU computes 5.
+fn office() -> String {
+    const MONDAY_MS: u64 = 1_793_577_600_000;
+    let mut rows = Vec::new();
+    for minute in 0..14 * 24 * 60_u64 {
+        let (day, of_day) = (minute / (24 * 60), minute % (24 * 60));
+        let is_office = day % 7 < 5 && (9 * 60..17 * 60).contains(&of_day);
+        if minute % 240 == 60 || (is_office && minute % 3 == 0) {
+            rows.push(format!(
+                r#"{{"id":"{minute}","state":"settled","origin":"gpu","started_ms":{},"ended_after_ms":20000,"busy_us":5000000,"usage":{{"prompt":900,"completion":600}}}}"#,
+                MONDAY_MS + minute * 60_000
+            ));
+        }
+    }
+    rows.join("\n") + "\n"
+}
+
+#[test]
+fn sleep_costs_less_and_makes_some_wait() {
+    fs::write(folder("sleep").join("OFFICE.jsonl"), office()).unwrap();
+    let plan = good(
+        "sleep",
+        r#"--usage OFFICE.jsonl --gpu-hour 2.49 --sleep-after 300 --wake-seconds 45 --keep-warm "Mon-Fri 08:58-17:00" --keep-warm "Mon-Sun 00:00-24:00""#,
+    );
+    let choices = plan["sleep"].as_array().unwrap();
+    let number = |at: usize, name: &str| choices[at][name].as_str().unwrap().parse::<f64>().unwrap();
+    let names: Vec<_> = choices.iter().map(|choice| choice["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        ["never asleep", "asleep when idle", "warm Mon-Fri 08:58-17:00", "warm Mon-Sun 00:00-24:00"]
+    );
+    // Some 80 office hours of 332, and 74 single requests with 5 minutes each.
+    assert!((0.25..0.30).contains(&(number(1, "hours_per_month") / 730.0)), "{}", choices[1]);
+    assert!(number(1, "gpus_usd_per_month") < 0.3 * number(0, "gpus_usd_per_month"));
+    assert_eq!(choices[1]["median_wait_ms"], 45_000);
+    // Each of the ten mornings' first.
+    let spared = number(1, "waiting_per_month") - number(2, "waiting_per_month");
+    assert!((spared * 332.0 / 730.0 - 10.0).abs() < 0.5, "{spared}");
+    assert_eq!(choices[0]["longest_wait_ms"], Value::Null);
+    assert!((number(3, "hours_per_month") - 730.0).abs() < 0.1);
+}
+
 /// What `docs/guides/plan.md` shows is what the command prints.
 #[test]
 fn the_examples_on_the_page_are_true() {
     const PAGE: &str = include_str!("../../docs/guides/plan.md");
     fs::write(folder("guide").join("ROWS.jsonl"), measured()).unwrap();
+    fs::write(folder("guide").join("OFFICE.jsonl"), office()).unwrap();
     let blocks: Vec<_> =
         PAGE.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert!(blocks.len() >= 3, "{}", blocks.len());

@@ -5,6 +5,7 @@
 //! - [`schedule`]: which sequences run in the next step, sampling, cancellation; the one thread that owns the engine.
 //! - [`model`]: GGUF, tokenizer, chat template.
 //! - [`sleep`]: the states from cold to ready and back.
+//! - [`snapshot`]: the prefix cache on disk.
 //! - [`supervise`]: starts and stops the server as a process of its own.
 //! - [`engine`]: the trait [`engine::Engine`] and the implementations behind it.
 
@@ -15,4 +16,5 @@ pub mod model;
 pub mod outbox;
 pub mod schedule;
 pub mod sleep;
+pub mod snapshot;
 pub mod supervise;

@@ -296,8 +296,10 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             Outcome::Failed(Failure::RateLimited, _) if key < target.origin.spare_secrets.len() => {
                 AttemptResult::Unknown
             }
-            // It may just sleep; whether it does is asked.
-            Outcome::Failed(Failure::Connect, _) if target.origin.wake.is_some() => AttemptResult::Unknown,
+            // It may just sleep; whether it does is asked. Its `Retry-After` is for who cannot wake it.
+            Outcome::Failed(Failure::Connect | Failure::Waking, _) if target.origin.wake.is_some() => {
+                AttemptResult::Unknown
+            }
             Outcome::Failed(failure, whole) => {
                 AttemptResult::of(*failure, self.retry_after(&whole.headers).map(|ms| head_ms + ms))
             }

@@ -11,6 +11,7 @@
 //! - [`price`]: integer money.
 //! - [`resume`]: how a stream that broke off goes on elsewhere.
 //! - [`usage`]: token counts.
+//! - [`window`]: hours of the week in which an origin stays warm.
 //! - [`path`]: paths that are the same as another one.
 #![forbid(unsafe_code)]
 
@@ -25,6 +26,7 @@ pub mod resume;
 pub mod sign;
 pub mod ticket;
 pub mod usage;
+pub mod window;
 
 pub use origin::{OriginState, OriginStatus};
 pub use period::Period;

@@ -2,11 +2,12 @@
 
 use super::arithmetic::{HOURS_PER_MONTH, Outcome};
 use super::ratio::Ratio;
+use super::sleep::Outcome as Sleep;
 use serde_json::{Value, json};
 
 /// # Errors
 /// A number is too large.
-pub(super) fn of(outcome: &Outcome, notes: &[String]) -> Result<String, String> {
+pub(super) fn of(outcome: &Outcome, sleep: Option<&Sleep>, notes: &[String]) -> Result<String, String> {
     let steps = outcome.table.iter().map(|step| {
         Ok(json!({
             "utilisation": number(step.utilisation)?,
@@ -29,6 +30,19 @@ pub(super) fn of(outcome: &Outcome, notes: &[String]) -> Result<String, String> 
             "crossover": crossover.transpose()?,
         }))
     });
+    let options = sleep.map_or(&[][..], |sleep| &sleep.choices).iter().map(|option| {
+        Ok(json!({
+            "name": option.name,
+            "hours_per_month": number(option.hours)?,
+            "gpus_usd_per_month": number(option.gpus)?,
+            "usd_per_million": number(option.gpus.by(outcome.month.output_millions)?)?,
+            "wakes_per_month": number(option.wakes)?,
+            "waiting_per_month": number(option.waiting)?,
+            "share_waiting": number(option.share_waiting)?,
+            "median_wait_ms": option.median_wait,
+            "longest_wait_ms": option.longest_wait,
+        }))
+    });
     let report = json!({
         "tokens_per_second": number(outcome.tokens_per_second)?,
         "utilisation": number(outcome.utilisation)?,
@@ -46,6 +60,7 @@ pub(super) fn of(outcome: &Outcome, notes: &[String]) -> Result<String, String> 
         },
         "elsewhere": elsewhere.transpose()?,
         "steps": steps.collect::<Result<Vec<_>, String>>()?,
+        "sleep": options.collect::<Result<Vec<_>, String>>()?,
         "notes": notes,
     });
     Ok(format!("{report:#}\n"))

@@ -1,6 +1,7 @@
 //! What was asked of the GPUs, or would be: measured from the ledger's export, or stated.
 
 use super::ratio::Ratio;
+use super::sleep;
 use crate::rows::{self, Row, State};
 use std::path::Path;
 
@@ -15,6 +16,8 @@ pub(super) struct Load {
     /// What third parties charge for attempts.
     pub(super) elsewhere: Option<Charged>,
     pub(super) attempts: Option<Attempts>,
+    /// Their times; empty: they are not known.
+    pub(super) times: Vec<sleep::Attempt>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,6 +53,7 @@ struct Sum {
     charged: Charged,
     /// Unix milliseconds of the first one's start and the last one's end.
     time: Option<(u64, u64)>,
+    times: Vec<sleep::Attempt>,
 }
 
 impl Sum {
@@ -57,6 +61,7 @@ impl Sum {
         let end = row.started_ms.saturating_add(row.ended_after_ms);
         let (from, to) = self.time.unwrap_or((row.started_ms, end));
         self.time = Some((from.min(row.started_ms), to.max(end)));
+        self.times.push((row.started_ms, row.ended_after_ms));
         self.busy_us += u128::from(row.busy_us.unwrap_or_default());
         match row.state {
             State::Pending => {
@@ -121,6 +126,7 @@ pub(super) fn measured(
         busy_hours,
         elsewhere: (elsewhere.output > 0).then_some(elsewhere),
         attempts: Some(load.attempts),
+        times: load.times,
     })
 }
 
@@ -137,5 +143,6 @@ pub(super) fn stated(tokens: Tokens) -> Result<Load, String> {
     if tokens.output == 0 {
         return Err("--output-tokens-per-day must be more than 0".to_owned());
     }
-    Ok(Load { tokens, hours: Ratio::whole(24), busy_hours: None, elsewhere: None, attempts: None })
+    let hours = Ratio::whole(24);
+    Ok(Load { tokens, hours, busy_hours: None, elsewhere: None, attempts: None, times: Vec::new() })
 }

@@ -4,6 +4,7 @@ mod arithmetic;
 mod json;
 mod load;
 mod ratio;
+mod sleep;
 mod text;
 
 use crate::{Answer, rows};
@@ -19,6 +20,7 @@ pub(crate) struct Plan {
     load: Source,
     rates: Rates,
     prices: Prices,
+    sleep: Option<sleep::Rules>,
     json: bool,
 }
 
@@ -40,6 +42,7 @@ pub(crate) fn parse(arguments: &mut lexopt::Parser) -> Result<Option<Plan>, lexo
     let (mut ops_hours, mut ops_hourly) = (None, None);
     let (mut input, mut cached, mut output) = (None, None, None);
     let (mut prices, mut json) = (Prices::default(), false);
+    let (mut sleep_after, mut wake, mut keep_warm) = (None, None, Vec::new());
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("usage") => usage = Some(PathBuf::from(arguments.value()?)),
@@ -56,6 +59,9 @@ pub(crate) fn parse(arguments: &mut lexopt::Parser) -> Result<Option<Plan>, lexo
             Long("price-input") => prices.input = Some(arguments.value()?.parse_with(number)?),
             Long("price-cached") => prices.cached = Some(arguments.value()?.parse_with(number)?),
             Long("price-output") => prices.output = Some(arguments.value()?.parse_with(number)?),
+            Long("sleep-after") => sleep_after = Some(arguments.value()?.parse_with(milliseconds)?),
+            Long("wake-seconds") => wake = Some(arguments.value()?.parse_with(milliseconds)?),
+            Long("keep-warm") => keep_warm.push(arguments.value()?.parse_with(sleep::Hours::parse)?),
             Long("json") => json = true,
             Short('h') | Long("help") => return Ok(None),
             other => return Err(other.unexpected()),
@@ -77,6 +83,16 @@ pub(crate) fn parse(arguments: &mut lexopt::Parser) -> Result<Option<Plan>, lexo
             return Err("plan wants a load: --usage ROWS.jsonl, or --output-tokens-per-day N".into());
         }
     };
+    let sleep = match (sleep_after, wake) {
+        (Some(_), Some(_)) if matches!(load, Source::Stated(_)) => {
+            return Err("--sleep-after wants to know when requests come: --usage ROWS.jsonl".into());
+        }
+        (Some(sleep_after), Some(wake)) => Some(sleep::Rules { sleep_after, wake, keep_warm }),
+        (None, None) if keep_warm.is_empty() => None,
+        _ => {
+            return Err("--sleep-after and --wake-seconds go together, and --keep-warm with both".into());
+        }
+    };
     let ops_per_month = match (ops_hours, ops_hourly) {
         (Some(hours), Some(hourly)) => Ratio::times(hours, hourly)?,
         (None, None) => Ratio::ZERO,
@@ -85,7 +101,7 @@ pub(crate) fn parse(arguments: &mut lexopt::Parser) -> Result<Option<Plan>, lexo
     let gpu_hour =
         gpu_hour.ok_or("plan wants the price of a GPU for an hour, in dollars: --gpu-hour 2.49")?;
     let rates = Rates { gpu_hour, gpus, tokens_per_second, ops_per_month };
-    Ok(Some(Plan { load, rates, prices, json }))
+    Ok(Some(Plan { load, rates, prices, sleep, json }))
 }
 
 fn number(text: &str) -> Result<Ratio, String> {
@@ -94,6 +110,12 @@ fn number(text: &str) -> Result<Ratio, String> {
 
 fn positive(text: &str) -> Result<Ratio, String> {
     number(text)?.more_than_zero().ok_or_else(|| "it must be more than 0".to_owned())
+}
+
+/// From seconds.
+fn milliseconds(text: &str) -> Result<u64, String> {
+    let seconds: u32 = text.parse().map_err(|_| format!("`{text}` is no whole number of seconds"))?;
+    Ok(u64::from(seconds) * 1_000)
 }
 
 fn count(text: &str) -> Result<u128, String> {
@@ -118,7 +140,14 @@ pub(crate) fn run(plan: &Plan) -> Result<Answer, String> {
     };
     let outcome = arithmetic::of(&load, &plan.rates, &plan.prices)?;
     let notes = notes(&load, plan)?;
-    let text = if plan.json { json::of(&outcome, &notes)? } else { text::of(&outcome, &plan.rates, &notes)? };
+    let sleep = plan.sleep.as_ref().map(|rules| sleep::of(&load.times, rules, &plan.rates)).transpose()?;
+    let text = if plan.json {
+        json::of(&outcome, sleep.as_ref(), &notes)?
+    } else {
+        let slept = plan.sleep.as_ref().zip(sleep.as_ref());
+        let slept = slept.map(|(rules, sleep)| text::of_sleep(sleep, rules, &outcome)).transpose()?;
+        text::of(&outcome, &plan.rates, &notes)? + &slept.unwrap_or_default()
+    };
     Ok(Answer { text, is_yes: true })
 }
 

@@ -70,6 +70,20 @@ impl Ratio {
         sum().ok_or_else(|| TOO_LARGE.to_owned())
     }
 
+    /// Nothing below zero: then it is zero.
+    ///
+    /// # Errors
+    /// The result is too large.
+    pub(super) fn minus(self, other: Self) -> Result<Self, String> {
+        let common = gcd(self.under, other.under);
+        let difference = || {
+            let left = self.over.checked_mul(other.under / common)?;
+            let right = other.over.checked_mul(self.under / common)?;
+            Self::new(left.saturating_sub(right), (self.under / common).checked_mul(other.under)?)
+        };
+        difference().ok_or_else(|| TOO_LARGE.to_owned())
+    }
+
     pub(super) fn is_more_than(self, other: Self) -> bool {
         // By whole parts, then by the remainders upside down (Euclid): nothing is multiplied.
         let (mut left, mut right, mut turned) = (self, other, false);
@@ -127,6 +141,8 @@ mod tests {
         assert_eq!(third.times(ratio("3")).unwrap(), ratio("1"));
         assert_eq!(ratio("0.1").plus(ratio("0.2")).unwrap(), ratio("0.3"));
         assert_eq!(third.plus(ratio("0.5")).unwrap(), Ratio::new(5, 6).unwrap());
+        assert_eq!(ratio("0.3").minus(ratio("0.1")).unwrap(), ratio("0.2"));
+        assert_eq!(third.minus(ratio("0.5")).unwrap(), Ratio::ZERO);
         assert!(ratio("1").by(Ratio::ZERO).is_err());
         let huge = ratio("1e30");
         assert_eq!(huge.times(huge), Err(TOO_LARGE.to_owned()));

@@ -2,6 +2,7 @@
 
 use super::arithmetic::{Crossover, HOURS_PER_MONTH, Outcome, Rates};
 use super::ratio::Ratio;
+use super::sleep::{Outcome as Sleep, Rules};
 use std::fmt::Write;
 
 /// # Errors
@@ -47,6 +48,74 @@ pub(super) fn of(outcome: &Outcome, rates: &Rates, notes: &[String]) -> Result<S
     let _ = writeln!(text, "\n{}", verdict(outcome)?);
     for note in notes {
         let _ = writeln!(text, "{note}");
+    }
+    Ok(text)
+}
+
+/// What sleep would change.
+///
+/// # Errors
+/// A number is too large.
+pub(super) fn of_sleep(sleep: &Sleep, rules: &Rules, outcome: &Outcome) -> Result<String, String> {
+    let name = sleep.choices.iter().map(|option| option.name.len()).max().unwrap_or_default();
+    let mut text = format!(
+        "\nAsleep after {} s idle, {} s to wake, a month by the {} hours of the attempts:\n\n{:name$}{:>9}{:>13}{:>13}{:>9}{:>10}{:>10}{:>10}\n",
+        rules.sleep_after / 1_000,
+        rules.wake / 1_000,
+        sleep.watched.rounded(1)?,
+        "",
+        "hours",
+        "GPUs",
+        "per million",
+        "wakes",
+        "waiting",
+        "median",
+        "longest",
+    );
+    let seconds = |wait: Option<u64>| wait.map_or("-".to_owned(), |ms| format!("{} s", ms.div_ceil(1_000)));
+    for option in &sleep.choices {
+        let _ = writeln!(
+            text,
+            "{:name$}{:>9}{:>13}{:>13}{:>9}{:>10}{:>10}{:>10}",
+            option.name,
+            option.hours.rounded(1)?,
+            dollars(option.gpus, 2)?,
+            dollars(option.gpus.by(outcome.month.output_millions)?, 4)?,
+            option.wakes.rounded(0)?,
+            percent(option.share_waiting)?,
+            seconds(option.median_wait),
+            seconds(option.longest_wait),
+        );
+    }
+    let [_, idle, warm @ ..] = &*sleep.choices else { return Ok(text) };
+    text.push('\n');
+    for option in warm {
+        let name = option.name.trim_start_matches("warm ");
+        let line = if !idle.waiting.is_more_than(option.waiting) {
+            format!("Keeping warm {name} spares no attempt a wait.")
+        } else {
+            let (spared, more) = (idle.waiting.minus(option.waiting)?, option.gpus.minus(idle.gpus)?);
+            format!(
+                "Keeping warm {name} costs {} a month more and spares {} attempts a wait: {} for each.",
+                dollars(more, 2)?,
+                spared.rounded(0)?,
+                dollars(more.by(spared)?, 4)?
+            )
+        };
+        let _ = writeln!(text, "{line}");
+    }
+    if let Some(elsewhere) = &outcome.elsewhere {
+        let _ = writeln!(
+            text,
+            "What waits could be answered elsewhere meanwhile (`cold = \"fallback\"`), where a million output tokens costs {}.",
+            dollars(elsewhere.per_million, 4)?
+        );
+    }
+    if !sleep.is_a_week {
+        let _ = writeln!(
+            text,
+            "The attempts span less than a week: what hours of which days are worth, a week would show."
+        );
     }
     Ok(text)
 }

@@ -1,9 +1,10 @@
 //! The command line.
 
+pub(crate) use super::help::HELP;
 use super::{bench, gpu, pack, supervise};
 use lexopt::{Arg, Parser, ValueExt};
 use moe_server::engine::cpu::KvType;
-use moe_server::sleep::window::BadWindow;
+use moe_server::sleep::BadWindow;
 use moe_server::sleep::{Rules, Window};
 use std::ffi::OsString;
 use std::fmt;
@@ -11,55 +12,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-
-pub(crate) const HELP: &str = "\
-A native server for open mixture-of-experts models, with OpenAI's API.
-
-usage: moe-server serve MODEL.gguf [options]
-       moe-server pack MODEL.gguf [--output FILE] [--threads N]
-       moe-server pack --verify MODEL.packed.gguf
-       moe-server bench MODEL.gguf [options]    how fast it is here; see `moe-server bench --help`
-       moe-server supervise [options] -- MODEL.gguf [options of serve]
-                                                starts and stops a server as it is needed; see `moe-server supervise --help`
-       moe-server gpu check [options]           whether and how fast the GPU kernels compute; see `moe-server gpu --help`
-
-The bearer key that clients must send comes from --api-key-file or from the environment variable MOE_API_KEY.
-
-  --host ADDRESS        address to listen on (127.0.0.1)
-  --port N              port to listen on; 0 picks a free one (8788)
-  --api-key-file FILE   file that holds the key
-  --no-auth             serve without a key; on loopback only
-  --alias NAME          a further name for the model; may be repeated
-  --threads N           compute threads (what affinity and cgroup allow)
-  --context N           longest prompt and answer together, in tokens (what the model was made for)
-  --kv-tokens N         tokens of KV cache over all requests (8192, or --context if that is more)
-  --kv-type TYPE        what keys and values are rounded to: f16, q8_0 (half as large) or f32 (f16)
-  --max-queue N         requests that may wait; more get status 429 (128)
-  --max-batch N         requests that are computed together (32)
-  --step-ms N           how long a step may take while answers are written: less is smoother for them and slower
-                        for new prompts (100)
-  --keepalive-s N       seconds of silence after which a stream gets a comment line (3)
-  --max-body-mb N       largest request body, in MiB (32)
-  --receipts-to URL     the gateway's URL: the receipt of each request that came from it is sent there, again and again until
-                        it is taken; needs --origin-name, --outbox and a key
-  --origin-name NAME    this server's name under [[origins]] of the gateway's configuration
-  --outbox FOLDER       where receipts are kept until they are taken; for this server alone
-  --outbox-mb N         the most that the outbox may take, in MiB; the oldest receipts are dropped first (64)
-  --sleep-after N       seconds with nothing to do and without a lease after which the server sleeps: it lets go of the
-                        weights and stays reachable; off without it
-  --keep-warm WINDOW    when it does not, in UTC, such as \"Mon-Fri 08:00-18:00\"; it wakes at the beginning; may be repeated
-  --wake-on-request     a request wakes a server that sleeps and waits; else it is refused with 503 `asleep`
-  --json                print the address as one line of JSON
-  --help, --version
-
-`pack` writes a copy whose weights lie as the kernels read them: it starts in milliseconds and is mapped, where a plain
-quantised file is packed in memory at each start. `serve` takes MODEL.packed.gguf by itself where it lies beside MODEL.gguf
-and was made from it. An interrupted `pack` is gone on with when it is run again; a finished file is never half of one.
-
-  --output FILE         where to (MODEL.packed.gguf beside the model)
-  --threads N           threads that convert (what affinity and cgroup allow)
-  --verify              compute a packed file's hash again; starting a server does not
-";
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +52,7 @@ pub(crate) struct Options {
     pub(crate) context: Option<usize>,
     pub(crate) kv_tokens: Option<usize>,
     pub(crate) kv_type: KvType,
+    pub(crate) prefix_cache: bool,
     pub(crate) max_queue: usize,
     pub(crate) max_batch: usize,
     pub(crate) step_ms: u64,
@@ -111,6 +64,8 @@ pub(crate) struct Options {
     pub(crate) outbox: Option<PathBuf>,
     pub(crate) outbox_mb: u64,
     pub(crate) sleep: Rules,
+    pub(crate) warm_state: Option<PathBuf>,
+    pub(crate) warm_state_mib: u64,
     pub(crate) json: bool,
 }
 
@@ -127,6 +82,7 @@ impl Options {
             context: None,
             kv_tokens: None,
             kv_type: KvType::F16,
+            prefix_cache: true,
             max_queue: 128,
             max_batch: 32,
             step_ms: 100,
@@ -137,6 +93,8 @@ impl Options {
             outbox: None,
             outbox_mb: 64,
             sleep: Rules::default(),
+            warm_state: None,
+            warm_state_mib: 256,
             json: false,
         }
     }
@@ -204,6 +162,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
             "context" => options.context = Some(number(&mut parser, "context", 2)?),
             "kv-tokens" => options.kv_tokens = Some(number(&mut parser, "kv-tokens", 2)?),
             "kv-type" => options.kv_type = kv_type(&parser.value()?.string()?)?,
+            "prefix-cache" => options.prefix_cache = switch(&mut parser, "prefix-cache")?,
             "max-queue" => options.max_queue = number(&mut parser, "max-queue", 1)?,
             "max-batch" => options.max_batch = number(&mut parser, "max-batch", 1)?,
             "step-ms" => options.step_ms = number(&mut parser, "step-ms", 1)?,
@@ -218,6 +177,8 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
             }
             "keep-warm" => options.sleep.keep_warm.push(window(&parser.value()?.string()?)?),
             "wake-on-request" => options.sleep.wake_on_request = true,
+            "warm-state" => options.warm_state = Some(parser.value()?.into()),
+            "warm-state-mib" => options.warm_state_mib = number(&mut parser, "warm-state-mib", 1)?,
             "json" => options.json = true,
             _ => return fail(&format!("there is no option --{name}")),
         }
@@ -249,6 +210,11 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
     if options.no_auth && options.receipts_to.is_some() {
         return fail("--receipts-to signs with the key: give one in the place of --no-auth");
     }
+    if options.warm_state.is_some() && !options.prefix_cache {
+        return fail(
+            "--warm-state keeps the prefix cache, and --prefix-cache off leaves none: leave one out",
+        );
+    }
     Ok(Command::Serve(Box::new(options)))
 }
 
@@ -264,6 +230,14 @@ fn host(text: &str) -> Result<IpAddr, UsageError> {
 pub(super) fn kv_type(text: &str) -> Result<KvType, UsageError> {
     let known = KvType::ALL.into_iter().find(|kv_type| kv_type.to_string() == text.to_lowercase());
     known.ok_or_else(|| UsageError(format!("--kv-type {text}: give f16, q8_0 or f32")))
+}
+
+fn switch(parser: &mut Parser, name: &str) -> Result<bool, UsageError> {
+    match parser.value()?.string()?.as_str() {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        text => Err(UsageError(format!("--{name} {text}: give on or off"))),
+    }
 }
 
 pub(super) fn window(text: &str) -> Result<Window, UsageError> {
@@ -295,7 +269,8 @@ mod tests {
         assert_eq!(line("serve m.gguf"), Ok(Command::Serve(Box::new(options.clone()))));
         let all = "serve --host ::1 --port=0 m.gguf --api-key-file k --alias a --alias b --threads 2 --context 9 \
                    --kv-tokens 8 --kv-type q8_0 --max-queue 7 --max-batch 6 --step-ms 3 --keepalive-s 5 --max-body-mb 4 \
-                   --receipts-to https://g --origin-name o --outbox d --outbox-mb 9 --sleep-after 60 --wake-on-request --json";
+                   --receipts-to https://g --origin-name o --outbox d --outbox-mb 9 --sleep-after 60 --wake-on-request --json \
+                   --warm-state w --warm-state-mib 5 --prefix-cache on";
         let expected = Options {
             host: "::1".parse().unwrap(),
             port: 0,
@@ -319,6 +294,8 @@ mod tests {
                 wake_on_request: true,
                 keep_warm: Vec::new(),
             },
+            warm_state: Some("w".into()),
+            warm_state_mib: 5,
             json: true,
             ..options
         };
@@ -332,6 +309,8 @@ mod tests {
         assert_eq!(line("pack --help"), Ok(Command::Help));
         assert_eq!(line("-V"), Ok(Command::Version));
         assert!(line("serve m --no-auth --host localhost").is_ok());
+        let off = Options { prefix_cache: false, ..Options::new("m".into()) };
+        assert_eq!(line("serve m --prefix-cache off"), Ok(Command::Serve(Box::new(off))));
     }
 
     #[test]
@@ -352,6 +331,8 @@ mod tests {
             ("serve m --port 70000", "70000"),
             ("serve m --threads 0", "at least 1"),
             ("serve m --kv-type q4_0", "q8_0 or f32"),
+            ("serve m --prefix-cache 1", "on or off"),
+            ("serve m --prefix-cache off --warm-state w", "leave one out"),
             ("serve m --host example.org", "IP address"),
             ("serve m --no-auth --host 0.0.0.0", "loopback"),
             ("serve m --no-auth --api-key-file k", "contradict"),
@@ -379,6 +360,7 @@ mod tests {
             format!("({})", defaults.keepalive_s),
             format!("({})", defaults.max_body_mb),
             format!("({})", defaults.outbox_mb),
+            format!("({})", defaults.warm_state_mib),
             format!("({})", defaults.host),
         ] {
             assert!(HELP.contains(&part), "{part}");

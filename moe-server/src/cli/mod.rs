@@ -3,6 +3,7 @@
 pub(crate) mod args;
 mod bench;
 mod gpu;
+mod help;
 mod key;
 mod pack;
 mod serve;

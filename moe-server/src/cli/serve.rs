@@ -10,6 +10,7 @@ use moe_server::http::{self, Limits, Server};
 use moe_server::model::{LoadOptions, Loader, load};
 use moe_server::outbox;
 use moe_server::schedule::{Config, Scheduler};
+use moe_server::snapshot;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
@@ -23,6 +24,8 @@ use tokio::time::timeout;
 
 /// How long streams have to say their last words once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long the prefix cache may take to be written. What is not done then is thrown away by the next time.
+const WRITE_GRACE: Duration = Duration::from_secs(30);
 /// Connections that the system holds until they are accepted.
 pub(super) const BACKLOG: u32 = 1024;
 
@@ -53,6 +56,7 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         kv_tokens: options.kv_tokens.unwrap_or(defaults.kv_tokens.max(options.context.unwrap_or(0))),
         kv_type: options.kv_type,
         context_limit: options.context,
+        prefix_cache: options.prefix_cache,
         ..defaults
     };
     let path = &options.model;
@@ -69,6 +73,10 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         step_target: Duration::from_millis(options.step_ms),
         started,
         sleep: options.sleep.clone(),
+        warm_state: options.warm_state.clone().map(|file| snapshot::Options {
+            file,
+            max_bytes: options.warm_state_mib.saturating_mul(1 << 20),
+        }),
         ..Config::default()
     };
     let loader = Box::new(Loader::new(path, how, &model));
@@ -117,6 +125,9 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
     let scheduler = server.scheduler.clone();
     runtime.block_on(async {
         http::run(listener, Arc::new(server), stop, GRACE).await;
+        if options.warm_state.is_some() {
+            let _ = timeout(WRITE_GRACE, scheduler.ended()).await;
+        }
         if let Some(push) = push {
             // Requests whose clients have left may still be ending.
             let _ = timeout(GRACE, scheduler.ended()).await;

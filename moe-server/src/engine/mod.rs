@@ -11,6 +11,7 @@ pub mod cpu;
 
 use crate::sleep::Progress;
 use std::fmt;
+use std::sync::Arc;
 
 /// A token of the model's vocabulary.
 pub type TokenId = u32;
@@ -104,6 +105,48 @@ impl fmt::Display for EngineError {
 
 impl std::error::Error for EngineError {}
 
+/// What the prefix cache holds. It takes no room from sequences: it is made of what they left in the KV's free blocks, and of
+/// what those that run hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Known {
+    pub blocks: usize,
+    pub tokens: usize,
+    /// Blocks that were overwritten so far.
+    pub evictions: u64,
+}
+
+/// How an engine keeps blocks of its prefix cache outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptFormat {
+    /// All that a block's bytes depend on besides its text: blocks kept under another one are of no use.
+    pub print: String,
+    /// Tokens of a block.
+    pub tokens: usize,
+    /// Bytes of [`Kept::full`] and of [`Kept::chunked`].
+    pub bytes: [usize; 2],
+}
+
+/// A block of the prefix cache.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept<'a> {
+    /// Names the block in this engine.
+    pub id: u64,
+    pub parent: KeptParent<'a>,
+    pub tokens: &'a [TokenId],
+    /// Keys and values of the layers that see all tokens.
+    pub full: &'a [u8],
+    /// Those of the chunked layers, which may be gone before.
+    pub chunked: Option<&'a [u8]>,
+}
+
+/// What stands before a block.
+#[derive(Debug, Clone, Copy)]
+pub enum KeptParent<'a> {
+    /// Nothing; its text began under this salt.
+    Salt(&'a str),
+    Block(u64),
+}
+
 /// Runs a model. One owner drives it from one thread; it may use more threads inside.
 pub trait Engine: Send {
     fn capabilities(&self) -> &Capabilities;
@@ -113,6 +156,41 @@ pub trait Engine: Send {
     /// # Errors
     /// [`EngineError::OutOfBlocks`] where even an empty one needs room.
     fn create(&mut self) -> Result<SequenceId, EngineError>;
+
+    /// A new sequence for `prompt`, which already has as many of its tokens as the engine still knows the KV of
+    /// ([`Self::len`] says how many), never the last. What it then computes is known to those that begin after it. Sequences
+    /// with different salts share nothing.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    fn begin(&mut self, salt: &Arc<str>, prompt: &[TokenId]) -> Result<SequenceId, EngineError> {
+        let _ = (salt, prompt);
+        self.create()
+    }
+
+    /// What [`Self::begin`] may find.
+    fn known(&self) -> Known {
+        Known::default()
+    }
+
+    /// None where this engine keeps nothing.
+    fn kept_format(&self) -> Option<KeptFormat> {
+        None
+    }
+
+    /// Shows the prefix cache's blocks, the most recently used first and parents before their children, until the answer is
+    /// false.
+    fn visit_kept(&self, visit: &mut dyn FnMut(&Kept<'_>) -> bool) {
+        let _ = visit;
+    }
+
+    /// Takes a block of an engine with the same [`KeptFormat`] into the prefix cache, as less recently used than all that is
+    /// there; `parent` by its name in this engine. Answers the block's name here; none where there is no room that
+    /// holds nothing, or no such parent. The bytes are taken as they are: they must be known to be whole.
+    fn restore(&mut self, block: &Kept<'_>) -> Option<u64> {
+        let _ = block;
+        None
+    }
 
     /// Appends every span's tokens and yields the wanted logits: row after row, each `vocab_size` long, in the order
     /// of the spans. Prefill and decode are the same thing and may be mixed. A sequence appears in one span at most.

@@ -111,7 +111,8 @@ async fn generate(
         conclude(finish, prompt.len() + resumed.len(), &sender, &track);
     } else {
         let track = track.clone();
-        let job = Job { prompt, resumed, sampling, output, list_tokens, events: sender, track };
+        let cache_salt = request.cache_salt.unwrap_or_default().into();
+        let job = Job { prompt, resumed, cache_salt, sampling, output, list_tokens, events: sender, track };
         if let Err(refused) = server.scheduler.submit(job) {
             // Not admitted: the same id may come again.
             server.receipts.remove(&request_id);

@@ -38,6 +38,22 @@ fn render(scheduler: &Scheduler) -> String {
         ("{kind=\"completion\"}", stats.completion_tokens.load(Relaxed)),
     ];
     family("tokens_total", "counter", "Tokens computed (prompt) and sampled (completion).", &tokens);
+    let cached = [
+        ("prefix_cache_queries_total", "counter", "Sequences that began.", &stats.begun),
+        (
+            "prefix_cache_hits_total",
+            "counter",
+            "Those that began with tokens from the cache.",
+            &stats.cache_hits,
+        ),
+        ("prefix_cache_tokens_total", "counter", "Tokens taken from the cache.", &stats.cached_tokens),
+        ("prefix_cache_evictions_total", "counter", "Blocks of the cache overwritten.", &stats.evictions),
+        ("prefix_cache_blocks", "gauge", "Blocks of the KV cache that may be reused.", &stats.known_blocks),
+        ("prefix_cache_tokens", "gauge", "Tokens in these blocks.", &stats.known_tokens),
+    ];
+    for (name, kind, help, value) in cached {
+        family(name, kind, help, &[("", value.load(Relaxed))]);
+    }
     let preemptions = stats.preemptions.load(Relaxed);
     family(
         "preemptions_total",

@@ -43,6 +43,8 @@ pub struct GenerationRequest {
     /// Whether `sampling.seed` was given.
     pub seeded: bool,
     pub stop: Vec<String>,
+    /// Only requests with the same one share keys and values.
+    pub cache_salt: Option<String>,
     /// What there is of the answer already; not checked against the model.
     pub resume: Option<Handle>,
 }
@@ -53,6 +55,7 @@ const MAX_STOPS: usize = 4;
 /// As deep as `serde_json` goes.
 const DEEPEST: usize = 127;
 const MAX_NAME_CHARS: usize = 128;
+const MAX_SALT_BYTES: usize = 256;
 
 impl GenerationRequest {
     /// Reads a body for a server that serves `models`, with token ids below `vocab_size`.
@@ -111,6 +114,7 @@ impl GenerationRequest {
             sampling: sampling(&fields, seed)?,
             seeded: seed.is_some(),
             stop: stops(&fields)?,
+            cache_salt: cache_salt(&fields)?,
             resume: resume::parse(&fields)?,
         })
     }
@@ -180,6 +184,17 @@ fn stops(fields: &Fields<'_>) -> Result<Vec<String>, ApiError> {
             stops.iter().enumerate().map(text).collect()
         }
         Some(other) => Err(wrong("stop", expected, other)),
+    }
+}
+
+/// By vLLM's name. An empty one is an error there, too: it would protect nothing.
+fn cache_salt(fields: &Fields<'_>) -> Result<Option<String>, ApiError> {
+    match fields.string("cache_salt")? {
+        Some(salt) if salt.is_empty() || salt.len() > MAX_SALT_BYTES => Err(ApiError::invalid(
+            "cache_salt",
+            format!("`cache_salt` must be a string of 1 to {MAX_SALT_BYTES} bytes, and has {}", salt.len()),
+        )),
+        salt => Ok(salt.map(str::to_owned)),
     }
 }
 

@@ -4,6 +4,7 @@
 //! all running sequences with a bounded chunk of prompts ([`plan`]). A request is cancelled by dropping the receiver
 //! of its events, and is released before the next step. While the server sleeps (`rest`), the thread has no engine.
 
+mod admit;
 pub mod meter;
 pub mod output;
 pub mod plan;
@@ -12,6 +13,7 @@ pub mod sample;
 pub mod stats;
 pub mod text;
 pub mod track;
+mod warm;
 mod work;
 mod worker;
 
@@ -19,6 +21,7 @@ pub(crate) use worker::log;
 
 use crate::engine::{Engine, Factory, TokenId};
 use crate::sleep::{Asleep, Rules, Switch};
+use crate::snapshot;
 use meter::Meter;
 use moegate_wire::{Ending, OriginState, OriginStatus};
 use output::Output;
@@ -48,6 +51,8 @@ pub struct Config {
     pub started: Instant,
     /// When to sleep by itself, and whether a request wakes.
     pub sleep: Rules,
+    /// Where the prefix cache is kept while the server sleeps or is not there.
+    pub warm_state: Option<snapshot::Options>,
 }
 
 impl Default for Config {
@@ -59,6 +64,7 @@ impl Default for Config {
             prompt_step_target: Duration::from_millis(400),
             started: Instant::now(),
             sleep: Rules::default(),
+            warm_state: None,
         }
     }
 }
@@ -69,6 +75,8 @@ pub struct Job {
     pub prompt: Vec<TokenId>,
     /// Tokens of the answer that another server has generated; `output` has taken them and has not ended.
     pub resumed: Vec<TokenId>,
+    /// What [`Engine::begin`] is told: only requests with the same one share keys and values.
+    pub cache_salt: Arc<str>,
     pub sampling: Sampling,
     /// Its limit of tokens, with the prompt, is within the context.
     pub output: Output,

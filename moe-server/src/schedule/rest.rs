@@ -1,6 +1,6 @@
 //! The thread without an engine: it lets go of one and makes it again.
 
-use super::stats::set;
+use super::warm::TICK;
 use super::worker::{Worker, log};
 use super::{Failure, Message};
 use crate::engine::{Engine, LoadFailure};
@@ -16,6 +16,8 @@ impl Worker {
     /// The next message, or [`TryRecvError::Empty`] once something is to be done without one.
     pub(super) fn wait(&mut self) -> Result<Message, TryRecvError> {
         let patience = self.shared.switch.patience();
+        let tick = self.coming.as_ref().map(|_| TICK);
+        let patience = patience.into_iter().chain(tick).min();
         if patience == Some(Duration::ZERO) {
             return self.receiver.try_recv();
         }
@@ -51,12 +53,13 @@ impl Worker {
             |_| Err(LoadFailure::Failed("loading the model panicked; the log says where".to_owned()));
         match made.unwrap_or_else(panicked) {
             Ok(engine) => {
-                set(&shared.stats.kv_free_tokens, engine.free_tokens());
                 self.engine = Some(engine);
                 shared.meter.rest();
                 if let Some(took) = switch.loaded().filter(|_| !is_first) {
                     log(format_args!("awake after {} ms", took.as_millis()));
                 }
+                self.fetch_warm_state();
+                self.tell_kv();
             }
             Err(LoadFailure::Cancelled) => {
                 shared.meter.sleep();
@@ -72,10 +75,11 @@ impl Worker {
 
     /// Lets go of the engine, its weights and its KV.
     pub(super) fn unload(&mut self) {
+        self.keep_warm_state();
         self.shared.meter.sleep();
         drop(self.engine.take());
         self.logits = Vec::new();
-        set(&self.shared.stats.kv_free_tokens, 0);
+        self.tell_kv();
         self.shared.switch.unloaded();
         log("asleep");
     }

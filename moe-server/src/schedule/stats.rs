@@ -19,6 +19,16 @@ pub struct Stats {
     pub refused: AtomicU64,
     /// Tokens of prompts that the engine has computed; those computed again after a preemption count again.
     pub prompt_tokens: AtomicU64,
+    /// Tokens that the engine knew already when their sequence began (also one that begins again after a preemption), and how
+    /// many sequences began with some.
+    pub cached_tokens: AtomicU64,
+    pub cache_hits: AtomicU64,
+    /// Sequences that began.
+    pub begun: AtomicU64,
+    pub known_blocks: AtomicU64,
+    pub known_tokens: AtomicU64,
+    /// Over all engines that there were.
+    pub evictions: AtomicU64,
     /// Sampled tokens.
     pub completion_tokens: AtomicU64,
     /// Sequences that gave their KV to older ones and were computed again later.

@@ -22,6 +22,8 @@ pub(super) struct Work {
     pub(super) sequence: Option<SequenceId>,
     /// How many of `tokens` the engine holds.
     pub(super) computed: usize,
+    /// How many of the prompt's it held when the request was first admitted.
+    pub(super) cached: usize,
     pub(super) since: Instant,
     pub(super) admitted: Option<Instant>,
     first_token: Option<Instant>,
@@ -41,6 +43,7 @@ impl Work {
             unlisted: Vec::new(),
             sequence: None,
             computed: 0,
+            cached: 0,
             since,
             admitted: None,
             first_token: None,

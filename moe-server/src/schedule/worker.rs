@@ -4,10 +4,12 @@ use super::meter::divide;
 use super::plan::{Budget, Pace, Share, plan};
 use super::stats::{add, set};
 use super::track::Finish;
+use super::warm::Coming;
 use super::work::Work;
 use super::{Config, Failure, Message, Shared};
 use crate::engine::{Engine, EngineError, Factory, SequenceId, Span, Wanted};
 use crate::sleep::Turn;
+use crate::snapshot;
 use moegate_wire::Ending;
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -46,18 +48,19 @@ pub(super) struct Worker {
     pub(super) waiting: VecDeque<Work>,
     /// In order of admission.
     pub(super) running: Vec<Work>,
-    max_batch: usize,
+    pub(super) max_batch: usize,
     /// Prompt tokens in one step, while others decode and while none does.
     beside: Pace,
     alone: Pace,
     pub(super) logits: Vec<f32>,
+    pub(super) warm_state: Option<snapshot::Options>,
+    /// What is on its way from there.
+    pub(super) coming: Option<Coming>,
+    /// Of the present engine's, how many are told.
+    pub(super) evictions: u64,
 }
 
 impl Worker {
-    /// KV that must be free beyond its own tokens before a sequence joins others: without it, one that has just given
-    /// its KV away would come back at once and give it away again.
-    const HEADROOM_TOKENS: usize = 32;
-
     pub(super) fn new(
         engine: Box<dyn Engine>,
         factory: Box<dyn Factory>,
@@ -78,6 +81,9 @@ impl Worker {
             beside: Pace::new(config.step_target, most),
             alone: Pace::new(config.prompt_step_target, most),
             logits: Vec::new(),
+            warm_state: config.warm_state.clone(),
+            coming: None,
+            evictions: 0,
         }
     }
 
@@ -111,6 +117,8 @@ impl Worker {
         if dead.is_some() {
             // Its destructor cannot be trusted either; the memory is the process's until the restart.
             std::mem::forget(self.engine);
+        } else {
+            self.keep_warm_state();
         }
     }
 
@@ -119,6 +127,7 @@ impl Worker {
         self.load(first);
         while self.take_messages() {
             self.drop_cancelled();
+            self.take_warm_state();
             match self.shared.switch.turn(self.is_idle()) {
                 Turn::Run => self.run_once()?,
                 Turn::Load => self.load(None),
@@ -136,9 +145,7 @@ impl Worker {
             self.step()?;
         }
         set(&self.shared.stats.running, self.running.len());
-        if let Some(engine) = &self.engine {
-            set(&self.shared.stats.kv_free_tokens, engine.free_tokens());
-        }
+        self.tell_kv();
         Ok(())
     }
 
@@ -181,39 +188,6 @@ impl Worker {
         };
         self.running.retain_mut(&mut keep);
         self.waiting.retain_mut(&mut keep);
-    }
-
-    /// Starts waiting requests in their order while there is room; alone, one may always try.
-    fn admit(&mut self) {
-        let Some(engine) = &mut self.engine else { return };
-        while self.running.len() < self.max_batch {
-            let Some(next) = self.waiting.front() else { return };
-            let promised: usize = self.running.iter().map(Work::remaining).sum();
-            let headroom = (self.running.len() + 1) * Self::HEADROOM_TOKENS;
-            let wanted = next.tokens.len() + promised + headroom;
-            if !self.running.is_empty() && wanted > engine.free_tokens() {
-                return;
-            }
-            let sequence = match engine.create() {
-                Ok(sequence) => sequence,
-                Err(EngineError::OutOfBlocks { .. }) if !self.running.is_empty() => return,
-                Err(error) => {
-                    if let Some(work) = self.waiting.pop_front() {
-                        work.fail(failure_of(&error));
-                    }
-                    continue;
-                }
-            };
-            let Some(mut work) = self.waiting.pop_front() else { return };
-            work.sequence = Some(sequence);
-            work.place = None;
-            if work.admitted.is_none() {
-                let now = Instant::now();
-                work.admitted = Some(now);
-                work.job.track.change(|progress| progress.queue = now - work.since);
-            }
-            self.running.push(work);
-        }
     }
 
     fn step(&mut self) -> Result<(), Dead> {
@@ -298,9 +272,10 @@ impl Worker {
                 add(&stats.prompt_tokens, prompt - seen);
                 // Not less than before: after a preemption the prompt is computed again, and counts once.
                 let usage = |usage: &mut u64| *usage = (*usage).max(prompt as u64);
-                let since = work.admitted;
+                let (since, cached) = (work.admitted, work.cached);
                 work.job.track.change(|progress| {
                     usage(&mut progress.usage.prompt);
+                    progress.usage.cached = cached as u64;
                     if progress.usage.completion == 0 {
                         progress.prefill = since.map(|at| at.elapsed()).unwrap_or_default();
                     }
@@ -372,7 +347,7 @@ impl Worker {
     }
 }
 
-fn failure_of(error: &EngineError) -> Failure {
+pub(super) fn failure_of(error: &EngineError) -> Failure {
     match error {
         EngineError::NotANumber { .. } => Failure::NotANumber,
         EngineError::OutOfBlocks { .. } => Failure::KvExhausted,

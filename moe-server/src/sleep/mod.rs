@@ -9,9 +9,8 @@ mod power_tests;
 pub mod progress;
 pub mod switch;
 pub mod warm;
-pub mod window;
 
+pub use moegate_wire::window::{BadWindow, Window};
 pub use power::{Moment, Power, Rules, Turn};
 pub use progress::Progress;
 pub use switch::{Asleep, Switch};
-pub use window::Window;

@@ -4,8 +4,8 @@
 //! (changed by anyone). So a wake while draining makes it ready again at once, and a sleep while waking is seen at the
 //! load's next step.
 
-use super::window::Window;
 use moegate_wire::OriginState;
+use moegate_wire::window::Window;
 use std::time::Duration;
 
 /// A point in time by two clocks.

@@ -10,6 +10,7 @@ mod golden;
 mod heldout;
 mod llama4;
 mod packed;
+mod prefix;
 mod quantised;
 mod qwen3moe;
 mod reference;

@@ -10,6 +10,7 @@ mod gateway;
 mod life;
 mod limits;
 mod memory;
+mod prefix;
 mod push;
 mod receipts;
 mod refusals;

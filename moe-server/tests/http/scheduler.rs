@@ -22,6 +22,7 @@ fn job(scheduler: &Scheduler, text: &str, decoder: Box<dyn Decode>) -> (Job, Unb
     let job = Job {
         prompt: Bytes.encode(text),
         resumed: Vec::new(),
+        cache_salt: "".into(),
         sampling: Sampling::default(),
         output: Output::new(decoder, Vec::new(), Arc::new(|token| token == END), 10),
         list_tokens: false,

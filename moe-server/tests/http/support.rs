@@ -144,13 +144,16 @@ impl TestServer {
     }
 
     pub(crate) async fn with_file(path: &Path) -> Self {
-        let cpu = CpuOptions { threads: 1, ..CpuOptions::default() };
+        Self::with_cpu(path, CpuOptions { threads: 1, ..CpuOptions::default() }, Setup::default()).await
+    }
+
+    pub(crate) async fn with_cpu(path: &Path, cpu: CpuOptions, setup: Setup) -> Self {
         let options = LoadOptions { cpu, ..LoadOptions::default() };
         let model = load(path, &options).unwrap();
         let loader = Box::new(Loader::new(path, options, &model));
         let codec = ModelCodec { tokenizer: model.tokenizer, template: model.template, vocab: model.vocab };
         let control = Arc::new(Control::default());
-        Self::serve(Arc::new(codec), model.engine, loader, control, Setup::default()).await
+        Self::serve(Arc::new(codec), model.engine, loader, control, setup).await
     }
 
     async fn serve(

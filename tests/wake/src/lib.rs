@@ -74,7 +74,7 @@ pub struct Origin {
     /// The wake under way or the last one: when it began, and what becomes of it.
     woken: Option<(u64, Start)>,
     /// It sleeps after so many milliseconds without work.
-    sleeps_after_ms: u64,
+    pub sleeps_after_ms: u64,
     used_ms: u64,
     /// Calls to wake it that it took, each with the time.
     pub wakes: Vec<u64>,
@@ -163,7 +163,10 @@ impl Origin {
             let code = state.refusal().unwrap_or("asleep");
             let text =
                 format!(r#"{{"error":{{"message":"it sleeps","type":"overloaded","code":"{code}"}}}}"#);
-            return Scripted::new(503, "application/json", text).into();
+            let mut refusal = Scripted::new(503, "application/json", text);
+            // As a moe-server has it: for a client that cannot wake it.
+            refusal.headers.push(("retry-after".to_owned(), "30".to_owned()));
+            return refusal.into();
         }
         self.used_ms = arrived.at_ms;
         self.served += 1;

@@ -158,6 +158,26 @@ fn an_origin_that_fell_asleep_unseen_is_woken_again() {
     assert_eq!((setting.origin.lock().unwrap().wakes.len(), setting.wakes().len()), (2, 2));
 }
 
+/// The request that finds it out heeds no `Retry-After`: the origin is woken at once.
+#[test]
+fn an_origin_that_slept_earlier_than_thought_is_woken_at_once() {
+    for (request, model) in
+        [(body("hold"), "hold"), (streamed("hold"), "hold"), (body("fallback"), "fallback")]
+    {
+        let setting = Setting::new(&[Start::After(3_000)], "");
+        setting.origin.lock().unwrap().sleeps_after_ms = 10_000;
+        assert_eq!(status(&ask(&setting, &body("hold"))), 200);
+        setting.world.pass_ms(20_000);
+        let got = ask(&setting, &request);
+        assert_eq!(status(&got), 200, "{}", text(&got));
+        let elsewhere = model == "fallback";
+        let latest_ms = if elsewhere { 500 } else { 4_000 };
+        assert!(got.end_ms.unwrap() < latest_ms, "{model}: {:?}", got.end_ms);
+        let origin = setting.origin.lock().unwrap();
+        assert_eq!((origin.wakes.len(), origin.spare), (2, usize::from(elsewhere)), "{model}");
+    }
+}
+
 #[test]
 fn only_requests_that_may_spend_wake() {
     let no_money = |config: String| {

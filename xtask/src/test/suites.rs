@@ -60,7 +60,8 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
     };
     let wasm_clippy = |target: &str| {
         let mut command = wasm.cargo("clippy");
-        command.args(["--quiet", "--package", "moegate", "--lib", "--target", target]);
+        // With the profile of the modules, whose builds then find the tools of their dependencies compiled.
+        command.args(["--quiet", "--package", "moegate", "--lib", "--profile", "wasm", "--target", target]);
         command.args(["--", "-D", "warnings"]);
         command
     };

@@ -3,10 +3,16 @@
 //! There are two groups of layers. The **full** ones need every token's keys and values, the **chunked** ones only those
 //! of the chunk in which a sequence stands; so each group has its own blocks, and a sequence lets go of the chunked
 //! group's blocks when it enters the next chunk.
+//!
+//! A block that nobody holds is free. It may still be known to the prefix cache ([`super::prefix`]): it is then taken only
+//! when no other is free, and of several the one that was let go of first.
+
+use std::collections::BTreeMap;
 
 use memmap2::MmapMut;
 use moe_kernels::attention::{KvType, Layout, MAX_BLOCK, Paged};
 
+use super::prefix::{NodeId, Prefixes};
 use crate::model::decoder::{Config, ModelError};
 
 pub(super) type BlockId = u32;
@@ -26,11 +32,27 @@ pub(super) struct Group {
     data: MmapMut,
     /// How many sequences hold each block.
     holders: Vec<u32>,
-    free: Vec<BlockId>,
+    /// Free, and not known to the prefix cache.
+    blank: Vec<BlockId>,
+    /// Free, and known: by when they were let go of.
+    idle: BTreeMap<i64, BlockId>,
+    /// Of each block: what the prefix cache knows it by, and its key in `idle` while it is there.
+    known: Vec<Known>,
+    clock: i64,
+    /// Below the keys of all that was let go of.
+    oldest: i64,
+    /// Who lost a block to [`Self::take`]; the prefix cache is to be told.
+    pub(super) evicted: Vec<NodeId>,
     layout: Layout,
     kv_heads: usize,
     /// Bytes of a block.
     size: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Known {
+    node: Option<NodeId>,
+    since: i64,
 }
 
 impl Group {
@@ -49,33 +71,101 @@ impl Group {
         // Where there are none, nothing is lost.
         #[cfg(target_os = "linux")]
         let _ = data.advise(memmap2::Advice::HugePage);
-        Ok(Self { data, holders: vec![0; blocks], free: (0..count).rev().collect(), layout, kv_heads, size })
+        Ok(Self {
+            data,
+            holders: vec![0; blocks],
+            blank: (0..count).rev().collect(),
+            idle: BTreeMap::new(),
+            known: vec![Known::default(); blocks],
+            clock: 0,
+            oldest: 0,
+            evicted: Vec::new(),
+            layout,
+            kv_heads,
+            size,
+        })
     }
 
     pub(super) fn free_blocks(&self) -> usize {
-        self.free.len()
+        self.blank.len() + self.idle.len()
     }
 
     /// A block with one holder. What it holds is what its last holder left.
     pub(super) fn take(&mut self) -> Option<BlockId> {
-        let id = self.free.pop()?;
+        let id = self.blank.pop().or_else(|| {
+            let (_, id) = self.idle.pop_first()?;
+            self.evicted.extend(self.known[id as usize].node.take());
+            Some(id)
+        })?;
         self.holders[id as usize] = 1;
         Some(id)
     }
 
-    pub(super) fn share(&mut self, id: BlockId) {
-        self.holders[id as usize] += 1;
+    /// A free block that the prefix cache then knows by `node`, and holds for less recently used than all others that it
+    /// knows; only of those that it did not know.
+    pub(super) fn take_idle(&mut self, node: NodeId) -> Option<BlockId> {
+        let id = self.blank.pop()?;
+        // Before all that was let go of, and the later the further.
+        self.oldest -= 1;
+        self.known[id as usize] = Known { node: Some(node), since: self.oldest };
+        self.idle.insert(self.oldest, id);
+        Some(id)
     }
 
+    pub(super) fn blank_blocks(&self) -> usize {
+        self.blank.len()
+    }
+
+    /// When the prefix cache's block was let go of; nothing where somebody holds it.
+    pub(super) fn idle_since(&self, id: BlockId) -> Option<i64> {
+        (self.holders[id as usize] == 0).then(|| self.known[id as usize].since)
+    }
+
+    pub(super) fn share(&mut self, id: BlockId) {
+        let holders = &mut self.holders[id as usize];
+        if *holders == 0 {
+            self.idle.remove(&self.known[id as usize].since);
+        }
+        *holders += 1;
+    }
+
+    /// Whether others would see what is written to it.
     pub(super) fn is_shared(&self, id: BlockId) -> bool {
-        self.holders[id as usize] > 1
+        self.holders[id as usize] > 1 || self.known[id as usize].node.is_some()
     }
 
     pub(super) fn release(&mut self, id: BlockId) {
         let holders = &mut self.holders[id as usize];
         *holders -= 1;
-        if *holders == 0 {
-            self.free.push(id);
+        if *holders > 0 {
+            return;
+        }
+        let known = &mut self.known[id as usize];
+        if known.node.is_some() {
+            self.clock += 1;
+            known.since = self.clock;
+            self.idle.insert(self.clock, id);
+        } else {
+            self.blank.push(id);
+        }
+    }
+
+    /// The last first, so that of a sequence's known blocks the last ones are taken first.
+    fn release_all(&mut self, ids: impl DoubleEndedIterator<Item = BlockId>) {
+        ids.rev().for_each(|id| self.release(id));
+    }
+
+    /// From now on the prefix cache knows this block, which somebody holds.
+    pub(super) fn know(&mut self, id: BlockId, node: NodeId) {
+        self.known[id as usize].node = Some(node);
+    }
+
+    /// The prefix cache knows it no more.
+    pub(super) fn forget(&mut self, id: BlockId) {
+        let known = &mut self.known[id as usize];
+        if known.node.take().is_some() && self.holders[id as usize] == 0 {
+            self.idle.remove(&known.since);
+            self.blank.push(id);
         }
     }
 
@@ -134,6 +224,7 @@ pub(super) struct Cache {
     pub(super) chunked: Group,
     pub(super) block_len: usize,
     pub(super) layout: Layout,
+    pub(super) prefixes: Prefixes,
     chunk: usize,
 }
 
@@ -162,6 +253,7 @@ impl Cache {
             chunked: Group::new(chunked, blocks, config.kv_heads, layout)?,
             block_len,
             layout,
+            prefixes: Prefixes::default(),
             chunk,
         })
     }
@@ -210,20 +302,17 @@ impl Cache {
         }
         let full = self.wanted(&self.full, &held.full, held.length, more);
         let chunked = self.wanted(&self.chunked, &held.chunked, held.length, more);
-        Some(Held {
-            length: held.length + more,
-            full: grow(&mut self.full, &held.full, full)?,
-            chunked: grow(&mut self.chunked, &held.chunked, chunked)?,
-        })
+        let full = grow(&mut self.full, &held.full, full)?;
+        let chunked = grow(&mut self.chunked, &held.chunked, chunked)?;
+        self.settle();
+        Some(Held { length: held.length + more, full, chunked })
     }
 
     /// Lets go of the chunked group's blocks before the chunk of the last token.
     pub(super) fn leave_old_chunks(&mut self, held: &mut Held) {
         let keep = self.chunk_start(held.length.saturating_sub(1)) / self.block_len;
         if keep > held.chunked.first {
-            for id in held.chunked.blocks.drain(..keep - held.chunked.first) {
-                self.chunked.release(id);
-            }
+            self.chunked.release_all(held.chunked.blocks.drain(..keep - held.chunked.first));
             held.chunked.first = keep;
         }
     }
@@ -251,12 +340,8 @@ impl Cache {
     }
 
     pub(super) fn release(&mut self, held: Held) {
-        for id in held.full.blocks {
-            self.full.release(id);
-        }
-        for id in held.chunked.blocks {
-            self.chunked.release(id);
-        }
+        self.full.release_all(held.full.blocks.into_iter());
+        self.chunked.release_all(held.chunked.blocks.into_iter());
     }
 
     /// Where position `position` of a sequence lies in each group. It must be held.

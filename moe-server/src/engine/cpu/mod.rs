@@ -8,9 +8,12 @@ mod buffers;
 mod experts;
 mod forward;
 mod inputs;
+mod kept;
 mod kv;
 mod machine;
+mod options;
 mod pool;
+mod prefix;
 mod products;
 mod routing;
 mod state;
@@ -26,6 +29,7 @@ use std::{
 
 use moe_kernels::Isa;
 pub use moe_kernels::attention::KvType;
+pub use options::{Arithmetic, CpuOptions};
 
 use self::{
     buffers::Buffers,
@@ -33,8 +37,9 @@ use self::{
     kv::{Cache, Held},
     machine::Machine,
     pool::Pool,
+    prefix::Lineage,
 };
-use super::{Capabilities, Engine, EngineError, SequenceId, Span, Wanted};
+use super::{Capabilities, Engine, EngineError, Kept, KeptFormat, Known, SequenceId, Span, TokenId, Wanted};
 use crate::{
     model::{
         decoder::{Model, ModelError},
@@ -42,45 +47,6 @@ use crate::{
     },
     sleep::Progress,
 };
-
-/// What packed weights are multiplied with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Arithmetic {
-    /// Activations quantised to 8 bits, with a scale for each 32 or 256 values: all sums inside a block are integers.
-    #[default]
-    Integer,
-    /// The activations themselves; weights as the `f32` values that they stand for. Slow: the reference for the other.
-    Exact,
-}
-
-/// How to run a model.
-#[derive(Debug, Clone)]
-pub struct CpuOptions {
-    /// Compute threads; 0 takes as many as the process may use (affinity and cgroup quota).
-    pub threads: usize,
-    /// Tokens of KV cache, over all sequences. Memory is taken as it is used.
-    pub kv_tokens: usize,
-    /// What keys and values are rounded to.
-    pub kv_type: KvType,
-    /// The longest sequence; at most, and by default, what the model was made for.
-    pub context_limit: Option<usize>,
-    /// The most tokens of one step.
-    pub max_batch_tokens: usize,
-    pub arithmetic: Arithmetic,
-}
-
-impl Default for CpuOptions {
-    fn default() -> Self {
-        Self {
-            threads: 0,
-            kv_tokens: 8192,
-            kv_type: KvType::F32,
-            context_limit: None,
-            max_batch_tokens: 512,
-            arithmetic: Arithmetic::default(),
-        }
-    }
-}
 
 /// Runs a model on the processor.
 pub struct CpuEngine {
@@ -92,6 +58,9 @@ pub struct CpuEngine {
     arithmetic: Arithmetic,
     cache: Cache,
     sequences: BTreeMap<SequenceId, Held>,
+    /// Of the sequences that take part in the prefix cache.
+    lineages: BTreeMap<SequenceId, Lineage>,
+    prefix_cache: bool,
     next: u64,
     capabilities: Capabilities,
     /// Why nothing here can be trusted any more.
@@ -146,6 +115,8 @@ impl CpuEngine {
             arithmetic: options.arithmetic,
             cache: Cache::new(config, options.kv_tokens, options.kv_type)?,
             sequences: BTreeMap::new(),
+            lineages: BTreeMap::new(),
+            prefix_cache: options.prefix_cache,
             next: 0,
             capabilities,
             broken: None,
@@ -239,6 +210,10 @@ impl CpuEngine {
         for (span, part) in spans.iter().zip(parts) {
             let mut loser = part.held;
             if odd.is_none() {
+                if let Some(lineage) = self.lineages.get_mut(&span.sequence) {
+                    lineage.extend(span.tokens);
+                    self.cache.know(&mut loser, lineage);
+                }
                 self.cache.leave_old_chunks(&mut loser);
                 if let Some(held) = self.sequences.get_mut(&span.sequence) {
                     std::mem::swap(held, &mut loser);
@@ -246,7 +221,12 @@ impl CpuEngine {
             }
             self.cache.release(loser);
         }
-        odd.map_or(Ok(()), |sequence| Err(EngineError::NotANumber { sequence }))
+        let Some(sequence) = odd else { return Ok(()) };
+        // What it was computed from may be damaged: whoever asks again is not to be given the same.
+        if let Some(lineage) = self.lineages.remove(&sequence) {
+            self.cache.distrust(&lineage);
+        }
+        Err(EngineError::NotANumber { sequence })
     }
 
     fn compute(&mut self, parts: &[Part<'_>], logits: &mut Vec<f32>) {
@@ -285,6 +265,39 @@ impl Engine for CpuEngine {
         Ok(self.insert(Held::default()))
     }
 
+    fn begin(&mut self, salt: &Arc<str>, prompt: &[TokenId]) -> Result<SequenceId, EngineError> {
+        if !self.prefix_cache {
+            return self.create();
+        }
+        self.intact()?;
+        let (held, lineage) = self.cache.begin(salt, prompt);
+        let id = self.insert(held);
+        self.lineages.insert(id, lineage);
+        Ok(id)
+    }
+
+    fn known(&self) -> Known {
+        let prefixes = &self.cache.prefixes;
+        Known {
+            blocks: prefixes.len(),
+            tokens: prefixes.len() * self.cache.block_len,
+            evictions: prefixes.evictions(),
+        }
+    }
+
+    fn kept_format(&self) -> Option<KeptFormat> {
+        let format = || self.cache.kept_format(&self.model, self.arithmetic);
+        self.prefix_cache.then(format)
+    }
+
+    fn visit_kept(&self, visit: &mut dyn FnMut(&Kept<'_>) -> bool) {
+        self.cache.visit_kept(visit);
+    }
+
+    fn restore(&mut self, block: &Kept<'_>) -> Option<u64> {
+        self.broken.is_none().then(|| self.cache.restore(block)).flatten()
+    }
+
     fn step(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError> {
         self.advance(spans, logits).inspect_err(|_| logits.clear())
     }
@@ -300,7 +313,12 @@ impl Engine for CpuEngine {
             return Err(EngineError::CannotResumeAt(position));
         }
         let part = self.cache.shared(held, position);
-        Ok(self.insert(part))
+        let id = self.insert(part);
+        if let Some(mut lineage) = self.lineages.get(&sequence).cloned() {
+            lineage.cut(position, self.cache.block_len);
+            self.lineages.insert(id, lineage);
+        }
+        Ok(id)
     }
 
     fn truncate(&mut self, sequence: SequenceId, position: usize) -> Result<(), EngineError> {
@@ -310,6 +328,9 @@ impl Engine for CpuEngine {
             return Err(EngineError::CannotResumeAt(position));
         }
         self.cache.cut(held, position);
+        if let Some(lineage) = self.lineages.get_mut(&sequence) {
+            lineage.cut(position, self.cache.block_len);
+        }
         Ok(())
     }
 
@@ -318,6 +339,7 @@ impl Engine for CpuEngine {
     }
 
     fn release(&mut self, sequence: SequenceId) {
+        self.lineages.remove(&sequence);
         if let Some(held) = self.sequences.remove(&sequence) {
             self.cache.release(held);
         }

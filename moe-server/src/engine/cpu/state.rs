@@ -57,6 +57,7 @@ pub(super) fn import(model: &Model, cache: &mut Cache, bytes: &[u8]) -> Result<H
     }
     let full = fill(&mut cache.full, 0, blocks, &mut data);
     let chunked = fill(&mut cache.chunked, first, blocks - first, &mut data);
+    cache.settle();
     Ok(Held { length, full, chunked })
 }
 
@@ -74,7 +75,7 @@ fn fill(group: &mut Group, first: usize, count: usize, data: &mut &[u8]) -> Tabl
 }
 
 /// FNV-1a over the configuration, the blocks' layout and samples of every tensor: enough to tell models apart, not to withstand malice.
-fn fingerprint(model: &Model, cache: &Cache) -> u64 {
+pub(super) fn fingerprint(model: &Model, cache: &Cache) -> u64 {
     let mut hash = Fnv(0xCBF2_9CE4_8422_2325);
     hash.add(format!("{:?} {:?}", model.config, cache.layout).as_bytes());
     let mut tensor = |tensor: &Tensor| {

@@ -1,4 +1,4 @@
-//! Hours of the week in which a server stays warm.
+//! Hours of the week in which an origin stays warm: what its server keeps, and what a plan counts.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,0 +1,220 @@
+//! The prefix cache: which blocks hold the keys and values of which texts, so that a sequence that begins like an earlier
+//! one need not compute them again.
+//!
+//! Whole blocks form a tree: a node is what a block's tokens are called behind its parent's. It is found by the tokens
+//! themselves (a hash table compares them), so that no collision can serve another text's keys and values, and the first
+//! block's parent is the salt, so that texts with different salts share nothing. Ids of nodes are never used again: a child whose
+//! parent is gone can only be out of reach.
+//!
+//! A node lives as long as its block of the full group. Its block of the chunked group may go before, and be given back by
+//! a sequence that computes it again. Who holds a node's block holds those of its parents, and lets go of them last:
+//! so parents outlive their children, and what is evicted is a text's end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::kv::{BlockId, Cache, Held, Table};
+use crate::engine::TokenId;
+
+/// Names a node. Never reused within one cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct NodeId(pub(super) u64);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Parent {
+    Salt(Arc<str>),
+    Node(NodeId),
+}
+
+/// By what a node is found.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) parent: Parent,
+    pub(super) tokens: Box<[TokenId]>,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) key: Arc<Key>,
+    pub(super) full: BlockId,
+    pub(super) chunked: Option<BlockId>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Prefixes {
+    ids: HashMap<Arc<Key>, NodeId>,
+    nodes: HashMap<NodeId, Node>,
+    next: u64,
+    /// Nodes that were evicted so far.
+    evictions: u64,
+}
+
+/// What a sequence consists of, where its blocks are to be found again.
+#[derive(Debug, Clone)]
+pub(super) struct Lineage {
+    salt: Arc<str>,
+    tokens: Vec<TokenId>,
+    /// Of its whole blocks.
+    nodes: Vec<NodeId>,
+}
+
+impl Lineage {
+    fn key(&self, block_len: usize) -> Key {
+        let parent =
+            self.nodes.last().map_or_else(|| Parent::Salt(self.salt.clone()), |id| Parent::Node(*id));
+        Key { parent, tokens: self.tokens[self.nodes.len() * block_len..][..block_len].into() }
+    }
+
+    /// Tokens are appended.
+    pub(super) fn extend(&mut self, tokens: &[TokenId]) {
+        self.tokens.extend_from_slice(tokens);
+    }
+
+    /// Everything from `position` on is gone.
+    pub(super) fn cut(&mut self, position: usize, block_len: usize) {
+        self.tokens.truncate(position);
+        self.nodes.truncate(position / block_len);
+    }
+}
+
+impl Prefixes {
+    pub(super) fn get(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(&id)
+    }
+
+    pub(super) fn find(&self, key: &Key) -> Option<NodeId> {
+        self.ids.get(key).copied()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.nodes.iter().map(|(id, node)| (*id, node))
+    }
+
+    pub(super) fn next_id(&mut self) -> NodeId {
+        self.next += 1;
+        NodeId(self.next)
+    }
+
+    pub(super) fn insert(&mut self, id: NodeId, key: Key, full: BlockId, chunked: Option<BlockId>) {
+        let key = Arc::new(key);
+        self.ids.insert(key.clone(), id);
+        self.nodes.insert(id, Node { key, full, chunked });
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(super) fn evictions(&self) -> u64 {
+        self.evictions
+    }
+}
+
+impl Cache {
+    /// A sequence that holds the longest known beginning of `tokens`, in whole blocks and without the last token, which is
+    /// to be computed.
+    pub(super) fn begin(&mut self, salt: &Arc<str>, tokens: &[TokenId]) -> (Held, Lineage) {
+        let mut lineage = Lineage { salt: salt.clone(), tokens: tokens.to_vec(), nodes: Vec::new() };
+        let most = tokens.len().saturating_sub(1) / self.block_len;
+        while lineage.nodes.len() < most
+            && let Some(id) = self.prefixes.find(&lineage.key(self.block_len))
+        {
+            lineage.nodes.push(id);
+        }
+        let found: Vec<(BlockId, Option<BlockId>)> = lineage
+            .nodes
+            .iter()
+            .filter_map(|id| self.prefixes.get(*id).map(|node| (node.full, node.chunked)))
+            .collect();
+        // The chunked layers need what is known of the chunk in which the sequence then stands.
+        let first = |blocks: usize| self.chunk_start(blocks * self.block_len) / self.block_len;
+        let mut whole = 0;
+        let mut unbroken = 0;
+        for (index, (_, chunked)) in found.iter().enumerate() {
+            if chunked.is_none() {
+                unbroken = index + 1;
+            }
+            if unbroken <= first(index + 1) {
+                whole = index + 1;
+            }
+        }
+        let length = whole * self.block_len;
+        let first = first(whole);
+        let full: Vec<BlockId> = found[..whole].iter().map(|(full, _)| *full).collect();
+        let chunked: Vec<BlockId> = found[first..whole].iter().filter_map(|(_, chunked)| *chunked).collect();
+        full.iter().for_each(|id| self.full.share(*id));
+        chunked.iter().for_each(|id| self.chunked.share(*id));
+        lineage.cut(length, self.block_len);
+        let (full, chunked) = (Table { first: 0, blocks: full }, Table { first, blocks: chunked });
+        (Held { length, full, chunked }, lineage)
+    }
+
+    /// Makes the whole blocks of a sequence known. Where others hold the same text already, it takes theirs and lets go of
+    /// its own: their bits are the same.
+    pub(super) fn know(&mut self, held: &mut Held, lineage: &mut Lineage) {
+        for index in lineage.nodes.len()..held.length / self.block_len {
+            let key = lineage.key(self.block_len);
+            let full = &mut held.full.blocks[index];
+            let mut chunked =
+                index.checked_sub(held.chunked.first).and_then(|index| held.chunked.blocks.get_mut(index));
+            let known = self.prefixes.find(&key).and_then(|id| Some((id, self.prefixes.nodes.get_mut(&id)?)));
+            let id = if let Some((id, node)) = known {
+                self.full.share(node.full);
+                self.full.release(std::mem::replace(full, node.full));
+                match (node.chunked, &mut chunked) {
+                    (Some(theirs), Some(own)) => {
+                        self.chunked.share(theirs);
+                        self.chunked.release(std::mem::replace(own, theirs));
+                    }
+                    (None, Some(own)) => {
+                        node.chunked = Some(**own);
+                        self.chunked.know(**own, id);
+                    }
+                    (_, None) => {}
+                }
+                id
+            } else {
+                let id = self.prefixes.next_id();
+                self.full.know(*full, id);
+                if let Some(own) = &chunked {
+                    self.chunked.know(**own, id);
+                }
+                self.prefixes.insert(id, key, *full, chunked.map(|own| *own));
+                id
+            };
+            lineage.nodes.push(id);
+        }
+    }
+
+    /// Makes a sequence's blocks unknown, since they cannot be trusted.
+    pub(super) fn distrust(&mut self, lineage: &Lineage) {
+        for id in &lineage.nodes {
+            if let Some(node) = self.remove(*id) {
+                self.full.forget(node.full);
+            }
+        }
+    }
+
+    /// Takes note of blocks that were taken: to be called after each [`super::kv::Group::take`].
+    pub(super) fn settle(&mut self) {
+        for id in std::mem::take(&mut self.full.evicted) {
+            self.prefixes.evictions += u64::from(self.remove(id).is_some());
+        }
+        for id in std::mem::take(&mut self.chunked.evicted) {
+            if let Some(node) = self.prefixes.nodes.get_mut(&id) {
+                node.chunked = None;
+            }
+        }
+    }
+
+    /// Without its block of the full group, which is the caller's concern.
+    fn remove(&mut self, id: NodeId) -> Option<Node> {
+        let node = self.prefixes.nodes.remove(&id)?;
+        self.prefixes.ids.remove(&node.key);
+        if let Some(chunked) = node.chunked {
+            self.chunked.forget(chunked);
+        }
+        Some(node)
+    }
+}
