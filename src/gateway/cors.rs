@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST");
 /// What a page may read of an answer besides what every page may.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "age, request-id, retry-after, retry-after-ms, x-moegate-attempt-log, x-moegate-attempts, x-moegate-budget, x-moegate-cache, x-moegate-cost, x-moegate-model, x-moegate-origin, x-moegate-replayed, x-moegate-request-id, x-ratelimit-limit-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, x-ratelimit-reset-tokens, x-request-id, x-should-retry",
+    "age, request-id, retry-after, retry-after-ms, x-moegate-attempt-log, x-moegate-attempts, x-moegate-budget, x-moegate-cache, x-moegate-cost, x-moegate-model, x-moegate-origin, x-moegate-origin-state, x-moegate-replayed, x-moegate-request-id, x-moegate-wake-seconds, x-ratelimit-limit-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, x-ratelimit-reset-tokens, x-request-id, x-should-retry",
 );
 const ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
 /// A longer list of headers is no SDK's.

@@ -33,7 +33,7 @@ pub(super) async fn generate<P: Platform>(
         request_id::make(started_ms, random)
     };
     if let Err(error) = pipeline(platform, gateway, head, dialect, call, started_ms, &mut id).await {
-        reply::refuse(platform, gateway.allowed(head), dialect, &error, Some(&id)).await;
+        reply::refuse(platform, gateway.allowed(head), dialect, &error, Some(&id), None).await;
     }
     super::ledger::catch_up(platform).await;
 }
@@ -148,7 +148,9 @@ async fn pipeline<P: Platform>(
             let error = context.told(error).await;
             match context.begun.take() {
                 Some(outgoing) => context.end_begun(outgoing, &error).await,
-                None => reply::refuse(platform, allowed, dialect, &error, Some(id)).await,
+                None => {
+                    reply::refuse(platform, allowed, dialect, &error, Some(id), Some(&context)).await;
+                }
             }
             if let Some(claim) = &claimed {
                 claim.forget().await;

@@ -238,5 +238,5 @@ async fn refuse<P: Platform>(
     dialect: &dyn ClientDialect,
     error: &ApiError,
 ) {
-    reply::refuse(platform, gateway.allowed(head), dialect, error, None).await;
+    reply::refuse(platform, gateway.allowed(head), dialect, error, None, None).await;
 }

@@ -18,6 +18,8 @@ pub(super) const ATTEMPT_LOG: HeaderName = HeaderName::from_static("x-moegate-at
 pub(super) const DROPPED: HeaderName = HeaderName::from_static("x-moegate-dropped");
 pub(super) const COST: HeaderName = HeaderName::from_static("x-moegate-cost");
 pub(super) const CACHE: HeaderName = HeaderName::from_static("x-moegate-cache");
+pub(super) const ORIGIN_STATE: HeaderName = HeaderName::from_static("x-moegate-origin-state");
+pub(super) const WAKE_SECONDS: HeaderName = HeaderName::from_static("x-moegate-wake-seconds");
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("x-moegate-replayed");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static(wire::REQUEST_ID);
 pub(super) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -105,16 +107,20 @@ pub(super) fn error_payload<B>(dialect: &dyn ClientDialect, error: &ApiError) ->
     Payload::Own(dialect.error_body(error).into_bytes())
 }
 
-/// An error as the whole reply.
+/// An error as the whole reply; with what a request has met on its way, where it came that far.
 pub(super) async fn refuse<P: Platform>(
     platform: &P,
     allowed: Allowed<'_>,
     dialect: &dyn ClientDialect,
     error: &ApiError,
     request_id: Option<&str>,
+    context: Option<&RequestContext<'_, P>>,
 ) {
     let mut reply = head(error.status, JSON, allowed);
     let headers = reply.headers_mut();
+    if let Some(context) = context {
+        context.tell_wake(headers);
+    }
     if error.status == 401 {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
@@ -213,6 +219,7 @@ impl<P: Platform> RequestContext<'_, P> {
             headers.insert(CACHE, HeaderValue::from_static("miss"));
         }
         self.limits.add_to(headers);
+        self.tell_wake(headers);
         if self.key.error_detail() == ErrorDetail::Full {
             insert(headers, ATTEMPT_LOG, &attempt::log(&self.attempts, &self.skipped));
         }

@@ -14,6 +14,8 @@ export class Sleeper {
   wakes = 0;
   doubled = 0;
   served = 0;
+  /** When the last wake that succeeded ended, by this process's clock. */
+  readyAt = 0;
   #server;
   #sockets = new Set();
   #timer;
@@ -48,13 +50,28 @@ export class Sleeper {
     return { state: this.state, since_ms: Date.now() + this.skewMs, ...(this.state === 'cold' && this.reason && { reason: this.reason }) };
   }
 
+  /** Takes work from now on. */
+  #isReady() {
+    this.state = 'ready';
+    this.readyAt = Date.now();
+  }
+
+  /** Ends a wake before its time. */
+  finish() {
+    clearTimeout(this.#timer);
+    if (this.state === 'waking') this.#isReady();
+  }
+
   #wake() {
     if (this.state === 'waking') this.doubled += 1;
     if (this.state !== 'cold') return;
     this.wakes += 1;
     this.state = 'waking';
     const { reason } = this;
-    this.#timer = setTimeout(() => { this.state = reason ? 'cold' : 'ready'; }, this.startMs);
+    this.#timer = setTimeout(() => {
+      if (reason) this.state = 'cold';
+      else this.#isReady();
+    }, this.startMs);
   }
 
   async #serve(request, response) {

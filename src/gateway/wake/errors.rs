@@ -6,6 +6,9 @@ use crate::wake::{Lifecycle, Refused};
 /// SDKs heed no longer `Retry-After`.
 const LONGEST_HINT_S: u64 = 59;
 
+/// The two retries that SDKs make span no more, as they heed `Retry-After`.
+const RETRIED_S: u64 = 2 * LONGEST_HINT_S;
+
 fn hint(seconds: u64) -> Option<u32> {
     u32::try_from(seconds.clamp(1, LONGEST_HINT_S)).ok()
 }
@@ -17,8 +20,9 @@ fn unavailable(code: &'static str, seconds: u64, message: String) -> ApiError {
 /// 503: it wakes.
 pub(super) fn waking(row: &Lifecycle, now_ms: u64) -> ApiError {
     let seconds = row.seconds_left(now_ms).unwrap_or(1);
+    let retries = if seconds > RETRIED_S { "; an SDK's own retries end before that" } else { "" };
     let text = format!(
-        "this model's origin was asleep and is waking: about {seconds} s are left. Ask again then; an SDK's own retries end before that"
+        "this model's origin was asleep and is waking: about {seconds} s are left. Ask again then{retries}"
     );
     unavailable("origin_waking", seconds, text)
 }
@@ -50,11 +54,12 @@ pub(super) fn failed(row: &Lifecycle, now_ms: u64) -> ApiError {
 }
 
 /// 504: it was waited for as long as may be.
-pub(super) fn timeout(waited_s: u64, row: Option<&Lifecycle>, now_ms: u64) -> ApiError {
-    let left = row.and_then(|row| row.seconds_left(now_ms));
+pub(super) fn timeout(waited_s: u64, row: &Lifecycle, now_ms: u64) -> ApiError {
+    let left = row.seconds_left(now_ms);
+    let hint_s = hint(left.unwrap_or(30));
     let left = left.map_or_else(String::new, |left| format!(" (about {left} s are left)"));
     let text = format!(
         "this model's origin is still waking after {waited_s} s, which is as long as this request may wait{left}; ask again in a moment"
     );
-    ApiError { retry_after_s: hint(30), ..ApiError::new(504, "overloaded", "wake_timeout", text) }
+    ApiError { retry_after_s: hint_s, ..ApiError::new(504, "overloaded", "wake_timeout", text) }
 }

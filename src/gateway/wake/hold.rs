@@ -70,22 +70,22 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             if now_ms >= comment_ms {
                 comment_ms = now_ms + COMMENT_MS;
             }
-            let row = match self.watch.run(ended.as_mut(), comment_ms.min(until_ms)).await {
-                Ok(row) => row,
+            let seen = match self.watch.run(ended.as_mut(), comment_ms.min(until_ms)).await {
+                Ok(seen) => seen,
                 Err(Interrupt::ClientLeft) => return Turn::ClientLeft,
                 Err(Interrupt::Time) if self.platform.now_ms() < until_ms => continue,
                 Err(Interrupt::Time) => None,
             };
             let now_ms = self.platform.now_ms();
-            return match row {
+            return match seen {
                 Some(row) if row.state == OriginState::Ready => {
                     self.platform.state(|state| state.origins.of(sleeper.at).ready_ms = now_ms);
                     Turn::Again
                 }
                 Some(row) if row.state == OriginState::Cold => Turn::LeaveOut(errors::failed(&row, now_ms)),
-                row => {
+                seen => {
                     let waited_s = now_ms.saturating_sub(self.started_ms) / 1000;
-                    Turn::GiveUp(errors::timeout(waited_s, row.as_ref(), now_ms))
+                    Turn::GiveUp(errors::timeout(waited_s, seen.as_ref().unwrap_or(&row), now_ms))
                 }
             };
         }

@@ -11,6 +11,7 @@ mod lead;
 
 use super::Gateway;
 use super::context::RequestContext;
+use super::reply;
 use super::reserve::NotReserved;
 use crate::config::{Cold, Failure, Origin, Wake};
 use crate::error::ApiError;
@@ -19,6 +20,7 @@ use crate::platform::Platform;
 use crate::routing::Target;
 use crate::wake::{Ask, CAP_MS, Lifecycle, Refused, WokenBy};
 use calls::Probed;
+use http::{HeaderMap, HeaderValue};
 use lead::Sleeper;
 use moegate_wire::OriginState;
 
@@ -65,6 +67,8 @@ pub(super) struct WakeState<'a> {
     waits: bool,
     /// How often an origin was found asleep by sending it the request.
     found_asleep: u32,
+    /// Where an origin was met that did not take work: its place in the configuration.
+    met: Option<usize>,
     /// Where this request has begun a wake that it leads.
     woke: Option<Target<'a>>,
     /// Where it was answered.
@@ -114,6 +118,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             Found::Waking(row) => (row, None),
             Found::Refused(row, refused) => (row, Some(refused)),
         };
+        self.wake.met = Some(target.index.origin);
         let others = self.retry.has_fresh_besides(at);
         let several = self.retry.targets().iter().any(|other| other.index.origin != target.index.origin);
         let usual = if several { Cold::Fallback } else { Cold::Hold };
@@ -230,6 +235,20 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             self.platform.state(|state| state.origins.of(target.index.origin).ready_ms = now_ms);
             self.wake.used = Some(*target);
         }
+    }
+
+    /// Where an origin was met that did not take work, how it is by now.
+    pub(super) fn tell_wake(&self, headers: &mut HeaderMap) {
+        let Some(met) = self.wake.met else { return };
+        let now_ms = self.platform.now_ms();
+        self.platform.state(|state| {
+            if let Some((_, row)) = &state.origins.of(met).seen {
+                headers.insert(reply::ORIGIN_STATE, HeaderValue::from_static(row.state.name()));
+                if let Some(seconds) = row.seconds_left(now_ms) {
+                    headers.insert(reply::WAKE_SECONDS, seconds.into());
+                }
+            }
+        });
     }
 
     /// None of the targets that are left can answer: the one that wakes is waited for after all.

@@ -25,14 +25,26 @@ fn retry_after(got: &Got) -> u64 {
     got.reply.as_ref().unwrap().headers()["retry-after"].to_str().unwrap().parse().unwrap()
 }
 
+/// What the head says of the origin: its state, and the seconds that are left of its wake.
+fn said(got: &Got) -> (Option<&str>, Option<u64>) {
+    let headers = got.reply.as_ref().unwrap().headers();
+    let header = |name| headers.get(name).map(|value| value.to_str().unwrap());
+    (
+        header("x-moegate-origin-state"),
+        header("x-moegate-wake-seconds").map(|seconds| seconds.parse().unwrap()),
+    )
+}
+
 #[test]
 fn held_until_it_is_ready() {
     let setting = Setting::new(&[Start::After(42_000)], "");
     let got = ask(&setting, &body("hold"));
     assert_eq!(status(&got), 200, "{}", text(&got));
     assert!((42_000..45_000).contains(&got.end_ms.unwrap()), "{:?}", got.end_ms);
+    assert_eq!(said(&got), (Some("ready"), None));
     // The next one waits for nothing.
     let got = ask(&setting, &body("hold"));
+    assert_eq!(said(&got), (None, None));
     assert!(status(&got) == 200 && got.end_ms.unwrap() < 100, "{:?}", got.end_ms);
     assert_eq!(setting.origin.lock().unwrap().wakes.len(), 1);
     let wakes = setting.wakes();
@@ -47,6 +59,8 @@ fn a_stream_gets_its_head_at_once_and_comments() {
     let got = ask(&setting, &streamed("hold"));
     assert_eq!(status(&got), 200);
     assert!(got.head_ms.unwrap() < 100, "{:?}", got.head_ms);
+    // None was seen yet.
+    assert_eq!(said(&got), (Some("waking"), Some(60)));
     let text = text(&got);
     let comments = text.lines().filter(|line| line.starts_with(": the origin is waking")).count();
     assert!((5..=6).contains(&comments), "{text}");
@@ -64,6 +78,7 @@ fn past_the_budget_there_is_an_honest_end() {
         if seconds == 240 {
             assert_eq!((status(&got), error(&got)["code"].as_str()), (504, Some("wake_timeout")));
             assert!(retry_after(&got) < 60);
+            assert_eq!(said(&got), (Some("waking"), Some(15)));
         } else {
             let text = text(&got);
             assert!(
@@ -85,10 +100,12 @@ fn served_elsewhere_at_once() {
     let origin = setting.origin.lock().unwrap();
     assert_eq!((origin.spare, origin.served, origin.wakes.len()), (1, 0, 1));
     drop(origin);
+    assert_eq!(said(&got), (Some("waking"), Some(60)));
     // Behind the answer the wake was led to its end.
     assert_eq!(setting.wakes().len(), 1);
     let got = ask(&setting, &body("fallback"));
     assert_eq!((status(&got), setting.origin.lock().unwrap().served), (200, 1));
+    assert_eq!(said(&got), (None, None));
 }
 
 #[test]
@@ -97,6 +114,7 @@ fn refused_with_a_hint() {
     let got = ask(&setting, &body("refuse"));
     assert_eq!((status(&got), error(&got)["code"].as_str()), (503, Some("origin_waking")));
     assert!((1..60).contains(&retry_after(&got)));
+    assert_eq!(said(&got), (Some("waking"), Some(60)));
     let got = ask(&setting, &body("refuse"));
     assert_eq!(status(&got), 200, "{}", text(&got));
 }
@@ -113,7 +131,8 @@ fn a_wake_that_fails_is_told_and_not_repeated_at_once() {
     );
     assert!(text(&got).contains("no room on the card"), "{}", text(&got));
     for _ in 0..20 {
-        assert_eq!(status(&ask(&setting, &body("hold"))), 503);
+        let got = ask(&setting, &body("hold"));
+        assert_eq!((status(&got), said(&got)), (503, (Some("cold"), None)));
     }
     assert_eq!(setting.origin.lock().unwrap().wakes.len(), 1);
     // With another origin that is the answer.
@@ -180,6 +199,22 @@ fn only_requests_that_may_spend_wake() {
     assert_eq!(setting.row().wakes, 0);
 }
 
+/// SDKs heed `Retry-After` up to a minute, and retry twice.
+#[test]
+fn when_to_ask_again() {
+    let setting = Setting::new(&[Start::After(40_000), Start::After(200_000)], "");
+    for left in [40, 200] {
+        ask(&setting, &body("hold"));
+        setting.world.pass_ms(10 * 60_000);
+        let got = ask(&setting, &body("refuse"));
+        let seconds = said(&got).1.unwrap();
+        assert!((left..left + 3).contains(&seconds), "{seconds}");
+        assert_eq!(retry_after(&got), seconds.min(59));
+        assert_eq!(text(&got).contains("own retries end before"), seconds > 118, "{}", text(&got));
+        setting.world.pass_ms(10 * 60_000);
+    }
+}
+
 /// A tenant is told that it has to wait, and not why an origin could not be woken.
 #[test]
 fn what_tenants_are_told() {
@@ -194,6 +229,8 @@ fn what_tenants_are_told() {
         let got = ask(&setting, &body(model));
         assert_eq!(error(&got)["code"], code, "{}", text(&got));
         assert!(!text(&got).contains("no room"), "{}", text(&got));
+        let state = if code == "provider_error" { "cold" } else { "waking" };
+        assert_eq!(said(&got).0, Some(state));
     }
 }
 

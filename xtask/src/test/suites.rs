@@ -232,15 +232,26 @@ fn wake(setup: &Setup) -> Result<Vec<Check>> {
     let mut server = setup.cargo("build");
     server.args(["--quiet", "--release", "--package", "moe-server"]);
     run_attached("cargo build of moe-server", server)?;
-    let mut real = node.script(&setup.root.join("tests/wake/real.mjs"));
-    real.env("MOEGATE_WAKE_WORKER", build::worker(setup, &setup.root.join("build/wake"), &WAKE)?)
-        .env("MOEGATE_WAKE_SPIN", build::spin(setup, &setup.root.join("build/wake-spin"), &WAKE)?)
-        .env("MOEGATE_SPIN_HOST", spin::test_host(setup)?)
-        .env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"))
-        .env("MOEGATE_WAKE_MODEL", setup.root.join("moe-server/models/demo.gguf"));
+    let python = setup.python()?;
+    let worker = build::worker(setup, &setup.root.join("build/wake"), &WAKE)?;
+    let component = build::spin(setup, &setup.root.join("build/wake-spin"), &WAKE)?;
+    let host = spin::test_host(setup)?;
+    let script = |name: &str| {
+        let mut command = node.script(&setup.root.join("tests/wake").join(name));
+        command
+            .env("MOEGATE_WAKE_WORKER", &worker)
+            .env("MOEGATE_WAKE_SPIN", &component)
+            .env("MOEGATE_SPIN_HOST", &host)
+            .env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"))
+            .env("MOEGATE_WAKE_MODEL", setup.root.join("moe-server/models/demo.gguf"))
+            .env("MOEGATE_PYTHON", &python);
+        command
+    };
+    let check = |name, command| Check { name, command, counting: Counting::Lines };
     Ok(vec![
-        Check { name: "schedules and policies", command: schedules, counting: Counting::Lines },
-        Check { name: "real hosts", command: real, counting: Counting::Lines },
+        check("schedules and policies", schedules),
+        check("real hosts", script("real.mjs")),
+        check("what SDKs show", script("clients.mjs")),
     ])
 }
 
