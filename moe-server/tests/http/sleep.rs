@@ -206,22 +206,25 @@ async fn a_request_wakes_where_that_is_wanted() {
 
 #[tokio::test]
 async fn an_idle_server_sleeps_unless_something_holds_it() {
-    let short = Some(Duration::from_millis(300));
+    // The first request has to come before.
+    let short = Some(Duration::from_millis(1_000));
     let server = with_rules(Rules { sleep_after: short, ..Rules::default() }).await;
     server.control.allow(2);
     let mut open = server.open(post_chat("say:abc>", &json!({"stream": true}))).await;
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(state(&server).await, "ready", "while something runs");
     let leased = server.post("/lease", &json!({"seconds": 3600})).await;
     assert_eq!((leased.status.as_u16(), &leased.json()["state"]), (200, &json!("ready")));
     server.control.open();
     open.rest().await;
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(state(&server).await, "ready", "while a lease holds");
 
     put_to_sleep(&server).await;
+    let loads = server.control.loads.load(SeqCst);
     post(&server, "/wake").await;
-    becomes(&server, "ready").await;
+    // So short a time awake is not looked for.
+    eventually("it is awake", async || server.control.loads.load(SeqCst) > loads).await;
     becomes(&server, "cold").await;
     assert_eq!(server.control.engines.load(SeqCst), 0, "by itself, and leases end with a sleep");
     assert_eq!(
