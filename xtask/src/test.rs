@@ -62,9 +62,10 @@ pub(crate) fn test(setup: &Setup, names: &[String]) -> Result<bool> {
                 lines.push(format!("    set-up: {} s", began.elapsed().as_secs()));
                 for check in checks {
                     let (name, began) = (check.name, Instant::now());
-                    let Count { passed, failed } = run(check, &setup.root)?;
+                    let (Count { passed, failed }, failures) = run(check, &setup.root)?;
                     let s = began.elapsed().as_secs();
                     lines.push(format!("    {name}: {passed} passed, {failed} failed, {s} s"));
+                    lines.extend(failures.iter().map(|failure| format!("        {failure}")));
                     sum.add(Count { passed, failed });
                 }
             }
@@ -101,15 +102,23 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Suite>> {
         .collect()
 }
 
-fn run(check: Check, root: &Path) -> Result<Count> {
+/// How many of the failed tests' lines the report repeats: where thousands of lines are cut, it is their end that stays.
+const FAILURES: usize = 20;
+
+/// What was counted, and the lines that name what failed.
+fn run(check: Check, root: &Path) -> Result<(Count, Vec<String>)> {
     eprintln!("-- {}", check.name);
-    let counted = Arc::new(Mutex::new(Count::default()));
+    let counted = Arc::new(Mutex::new((Count::default(), Vec::new())));
     let counting = Arc::clone(&counted);
     let mut command = check.command;
     command.current_dir(root);
     let on_line = move |line: &str| {
-        if let Some(count) = count_in(line) {
-            counting.lock().unwrap_or_else(PoisonError::into_inner).add(count);
+        let mut counting = counting.lock().unwrap_or_else(PoisonError::into_inner);
+        let (count, failures) = &mut *counting;
+        if let Some(more) = count_in(line) {
+            count.add(more);
+        } else if line.trim_end().ends_with(" FAILED") && failures.len() < FAILURES {
+            failures.push(line.trim().to_owned());
         }
     };
     let success = match Running::start_teed(check.name, command, Box::new(on_line)) {
@@ -120,8 +129,9 @@ fn run(check: Check, root: &Path) -> Result<Count> {
             false
         }
     };
-    let lines = *counted.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(verdict(check.counting, success, lines))
+    let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
+    let (lines, failures) = std::mem::take(&mut *counted);
+    Ok((verdict(check.counting, success, lines), failures))
 }
 
 /// A command that fails without naming a failed test (it did not compile, say) is a failure of its own.
