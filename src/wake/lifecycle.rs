@@ -90,7 +90,7 @@ pub enum Ask {
     Lead { holder: String },
     /// How its wake goes on, by who leads it.
     Report { holder: String, wake: u64, progress: Progress },
-    /// Work is being sent there.
+    /// It has just worked.
     Used,
 }
 
