@@ -11,9 +11,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-/// Room for a configuration in bytes of JSON, where `MOEGATE_CONFIG_ROOM` asks for no more.
-const ROOM: u32 = 64 << 10;
-
 fn main() -> ExitCode {
     match write() {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,7 +38,7 @@ fn room() -> Result<u32, String> {
     println!("cargo::rerun-if-env-changed=MOEGATE_CONFIG_ROOM");
     match env::var("MOEGATE_CONFIG_ROOM") {
         Ok(text) => text.parse().map_err(|_| format!("MOEGATE_CONFIG_ROOM is {text:?}, and must be bytes")),
-        Err(_) => Ok(ROOM),
+        Err(_) => Ok(embedded::USUAL_ROOM),
     }
 }
 

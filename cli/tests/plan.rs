@@ -354,6 +354,13 @@ fn sleep_costs_less_and_makes_some_wait() {
     assert!((spared * 332.0 / 730.0 - 10.0).abs() < 0.5, "{spared}");
     assert_eq!(choices[0]["longest_wait_ms"], Value::Null);
     assert!((number(3, "hours_per_month") - 730.0).abs() < 0.1);
+    // What was paid for until now changes no choice.
+    let billed = good(
+        "sleep",
+        "--usage OFFICE.jsonl --gpu-hour 2.49 --sleep-after 300 --wake-seconds 45 --billed-hours 100",
+    );
+    assert_eq!(billed["sleep"][0], choices[0]);
+    assert_eq!(billed["sleep"][1], choices[1]);
 }
 
 /// What `docs/guides/plan.md` shows is what the command prints.

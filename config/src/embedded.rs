@@ -15,6 +15,10 @@
 #[cfg(feature = "authoring")]
 const MARK: [u8; 16] = *b"moegate\0config\0\x01";
 
+/// Room for JSON in a module that was built without asking for more (`MOEGATE_CONFIG_ROOM`), in bytes.
+#[cfg(feature = "authoring")]
+pub const USUAL_ROOM: u32 = 64 << 10;
+
 const BUILT: usize = 16;
 const LENGTH: usize = 24;
 #[cfg(feature = "authoring")]

@@ -34,14 +34,15 @@ pub(super) async fn models<P: Platform>(
 ) -> Result<(), ApiError> {
     let config = gateway.config();
     let caller = authenticate::client(platform, gateway, head).await?;
-    let info = |name| ModelInfo { name, created_s: crate::built_in().built_s };
+    let created_s = crate::built_in().built_s;
+    let info = |name| ModelInfo { name, created_s };
     let body = match name {
         None => dialect
             .model_list(&mut routing::models(config, &caller).filter(|name| caller.may_use(name)).map(info)),
         Some(name) => {
             let name = routing::decode_name(name).ok_or_else(ApiError::not_found)?;
             caller.route(config, &name)?;
-            dialect.model_entry(ModelInfo { name: &name, created_s: crate::built_in().built_s })
+            dialect.model_entry(ModelInfo { name: &name, created_s })
         }
     };
     reply::json(platform, gateway.allowed(head), body).await;

@@ -53,9 +53,6 @@ pub(crate) struct Variant<'a> {
     pub(crate) quiet: bool,
 }
 
-/// Room for JSON in a module that is built without asking for more, in bytes: what the package's build script gives.
-const ROOM: usize = 64 << 10;
-
 /// What is put into a module after it was compiled.
 struct Configuration {
     file: PathBuf,
@@ -152,8 +149,9 @@ fn module(setup: &Setup, variant: &Variant<'_>, config: &Configuration, target: 
         command.args(["--features", features]);
     }
     command.env_remove("MOEGATE_CONFIG_ROOM");
-    if config.json.len() > ROOM {
-        command.env("MOEGATE_CONFIG_ROOM", config.json.len().next_multiple_of(ROOM).to_string());
+    let usual = embedded::USUAL_ROOM as usize;
+    if config.json.len() > usual {
+        command.env("MOEGATE_CONFIG_ROOM", config.json.len().next_multiple_of(usual).to_string());
     }
     if variant.quiet {
         command.arg("--quiet");

@@ -35,7 +35,7 @@ pub(super) fn of(outcome: &Outcome, sleep: Option<&Sleep>, notes: &[String]) -> 
             "name": option.name,
             "hours_per_month": number(option.hours)?,
             "gpus_usd_per_month": number(option.gpus)?,
-            "usd_per_million": number(option.gpus.by(outcome.month.output_millions)?)?,
+            "usd_per_million": number(option.per_million)?,
             "wakes_per_month": number(option.wakes)?,
             "waiting_per_month": number(option.waiting)?,
             "share_waiting": number(option.share_waiting)?,

@@ -140,7 +140,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Answer, String> {
     };
     let outcome = arithmetic::of(&load, &plan.rates, &plan.prices)?;
     let notes = notes(&load, plan)?;
-    let sleep = plan.sleep.as_ref().map(|rules| sleep::of(&load.times, rules, &plan.rates)).transpose()?;
+    let sleep = plan.sleep.as_ref().map(|rules| sleep::of(&load, rules, &plan.rates)).transpose()?;
     let text = if plan.json {
         json::of(&outcome, sleep.as_ref(), &notes)?
     } else {

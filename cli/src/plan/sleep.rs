@@ -5,6 +5,7 @@
 //! within windows, waking at their beginning. What waits for a wake runs after it for as long as it took.
 
 use super::arithmetic::{HOURS_PER_MONTH, Rates};
+use super::load::Load;
 use super::ratio::Ratio;
 use moegate_wire::window::Window;
 use std::time::Duration;
@@ -57,6 +58,8 @@ pub(super) struct Choice {
     pub(super) hours: Ratio,
     /// Dollars for all GPUs.
     pub(super) gpus: Ratio,
+    /// The same for a million output tokens, their prompts included.
+    pub(super) per_million: Ratio,
     pub(super) wakes: Ratio,
     /// How many attempts wait for a wake.
     pub(super) waiting: Ratio,
@@ -78,8 +81,8 @@ pub(super) struct Outcome {
 
 /// # Errors
 /// The attempts say nothing of the time they took, or a number is too large.
-pub(super) fn of(attempts: &[Attempt], rules: &Rules, rates: &Rates) -> Result<Outcome, String> {
-    let mut attempts = attempts.to_vec();
+pub(super) fn of(load: &Load, rules: &Rules, rates: &Rates) -> Result<Outcome, String> {
+    let mut attempts = load.times.clone();
     attempts.sort_unstable();
     let from = attempts.first().map_or(0, |(start, _)| *start);
     let to = attempts.iter().map(|(start, took)| start.saturating_add(*took)).max().unwrap_or(0);
@@ -88,16 +91,20 @@ pub(super) fn of(attempts: &[Attempt], rules: &Rules, rates: &Rates) -> Result<O
     let watched = watched.ok_or("to plan with sleep, the export must span some time")?;
     let per_month = Ratio::whole(HOURS_PER_MONTH).by(watched)?;
     let per_hour = rates.gpu_hour.times(Ratio::whole(u128::from(rates.gpus)))?;
+    // By the time that is played, which `--billed-hours` does not change.
+    let millions = Ratio::new(load.tokens.output, 1_000_000).unwrap_or(Ratio::ZERO).times(per_month)?;
     let count = |number: usize| Ratio::whole(number as u128);
     let choice = |name: String, played: Played| -> Result<Choice, String> {
         let mut waits = played.waits;
         waits.sort_unstable();
         let hours = Ratio::new(u128::from(played.awake), u128::from(HOUR_MS)).unwrap_or(Ratio::ZERO);
         let hours = hours.times(per_month)?;
+        let gpus = hours.times(per_hour)?;
         Ok(Choice {
             name,
             hours,
-            gpus: hours.times(per_hour)?,
+            gpus,
+            per_million: gpus.by(millions)?,
             wakes: count(played.wakes).times(per_month)?,
             waiting: count(waits.len()).times(per_month)?,
             share_waiting: count(waits.len()).by(count(attempts.len()))?,

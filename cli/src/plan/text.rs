@@ -80,7 +80,7 @@ pub(super) fn of_sleep(sleep: &Sleep, rules: &Rules, outcome: &Outcome) -> Resul
             option.name,
             option.hours.rounded(1)?,
             dollars(option.gpus, 2)?,
-            dollars(option.gpus.by(outcome.month.output_millions)?, 4)?,
+            dollars(option.per_million, 4)?,
             option.wakes.rounded(0)?,
             percent(option.share_waiting)?,
             seconds(option.median_wait),
