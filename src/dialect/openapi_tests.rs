@@ -247,7 +247,7 @@ fn what_the_gateway_itself_says_is_as_documented() {
             };
             conform(&kind, dialect.error_body(&error));
             conform(&kind, dialect.error_body(&ApiError::unavailable("no_origin", "no origin")));
-            let model = ModelInfo { name: "m", created_s: 1 };
+            let model = ModelInfo { name: "m", created_s: 1, facts: None };
             match operation {
                 Some(Operation::ListModels) => {
                     conform(&own.answers[0].1, dialect.model_list(&mut [model].into_iter()));
