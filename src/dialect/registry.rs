@@ -28,6 +28,12 @@ pub fn default_dialect() -> &'static dyn ClientDialect {
     &OpenAi
 }
 
+/// The dialect whose clients read their own account.
+#[must_use]
+pub fn account_dialect() -> &'static dyn ClientDialect {
+    &ai_sdk::V4
+}
+
 /// The operation behind a request; `path` is its path, normalised. `None` where no dialect has such a path.
 ///
 /// # Errors

@@ -8,7 +8,7 @@
 //! The model, whether it is a stream, and the version of the specification stand in headers, not in the body. The versions
 //! differ in how counts, finish reasons, files and warnings are written.
 
-mod form;
+pub(super) mod form;
 mod media;
 mod options;
 mod parse;

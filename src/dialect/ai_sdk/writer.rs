@@ -16,7 +16,7 @@ use crate::dialect::json_writer::JsonWriter;
 use crate::dialect::openai::form::to_json;
 use crate::dialect::partial::Partial;
 use crate::error::ApiError;
-use crate::metering::record::day;
+use crate::metering::record::moment;
 
 /// The first version whose files are tagged objects.
 const TAGGED_FILES: usize = 2;
@@ -175,7 +175,7 @@ impl Writer {
         event(out, "response-metadata", &mut |json| {
             json.member("id", &generation_id(&self.context.request_id));
             json.member("modelId", &self.context.model);
-            json.member("timestamp", &timestamp(self.context.created_s));
+            json.member("timestamp", &moment(self.context.created_s.saturating_mul(1000)));
         });
     }
 
@@ -259,12 +259,6 @@ fn event(out: &mut String, kind: &str, fill: &mut dyn FnMut(&mut JsonWriter)) {
     for piece in ["data: ", &json.into_string(), "\n\n"] {
         out.push_str(piece);
     }
-}
-
-/// Unix seconds as RFC 3339 has it.
-fn timestamp(seconds: u64) -> String {
-    let (date, rest) = (day(seconds.saturating_mul(1000)), seconds % 86_400);
-    format!("{date}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
 impl EventWriter for Writer {
