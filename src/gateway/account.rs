@@ -185,26 +185,31 @@ impl<P: Platform> Account<'_, P> {
 fn generation(last: &Record, started_ms: u64, cost: u64, upstream: u64) -> Value {
     let usage = &last.usage;
     let before_ms = last.started_ms.saturating_sub(started_ms);
-    json!({
-        "id": format!("gen_{}", last.request()),
-        "total_cost": dollars(cost),
-        "upstream_inference_cost": dollars(upstream),
-        "usage": dollars(cost),
-        "created_at": moment(started_ms),
-        "model": last.model,
-        "is_byok": false,
-        "provider_name": last.origin,
-        "streamed": last.stream,
-        "finish_reason": last.ending_name(),
-        "latency": before_ms + last.head_after_ms,
-        "generation_time": before_ms + last.ended_after_ms,
-        "native_tokens_prompt": usage.prompt,
-        "native_tokens_completion": usage.completion,
-        "native_tokens_reasoning": usage.reasoning,
-        "native_tokens_cached": usage.cached,
-        "native_tokens_cache_creation": usage.cache_write,
-        "billable_web_search_calls": 0,
-    })
+    let texts = [
+        ("id", format!("gen_{}", last.request())),
+        ("created_at", moment(started_ms)),
+        ("model", last.model.clone()),
+        ("provider_name", last.origin.clone()),
+        ("finish_reason", last.ending_name().to_owned()),
+    ];
+    let numbers = [
+        ("latency", before_ms + last.head_after_ms),
+        ("generation_time", before_ms + last.ended_after_ms),
+        ("native_tokens_prompt", usage.prompt),
+        ("native_tokens_completion", usage.completion),
+        ("native_tokens_reasoning", usage.reasoning),
+        ("native_tokens_cached", usage.cached),
+        ("native_tokens_cache_creation", usage.cache_write),
+        ("billable_web_search_calls", 0),
+    ];
+    let costs = [("total_cost", cost), ("usage", cost), ("upstream_inference_cost", upstream)];
+    let flags = [("is_byok", false), ("streamed", last.stream)];
+    let texts = texts.into_iter().map(|(name, text)| (name, Value::from(text)));
+    let numbers = numbers.into_iter().map(|(name, number)| (name, Value::from(number)));
+    let costs = costs.into_iter().map(|(name, cost)| (name, dollars(cost)));
+    let flags = flags.into_iter().map(|(name, flag)| (name, Value::from(flag)));
+    let all = texts.chain(numbers).chain(costs).chain(flags);
+    Value::Object(all.map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 /// One row for each value of the dimension.

@@ -116,33 +116,30 @@ fn names<'d>(to: &Destination<'d>) -> [&'d str; 3] {
 pub(super) type Extra<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
 /// Reads the options of the provider that serves the request into it. What has no canonical form goes into the body of an
-/// OpenAI-compatible origin (`extra`), and is told as left out elsewhere.
-///
-/// # Errors
-/// 400 that names an option of the wrong type.
+/// OpenAI-compatible origin, and is told as left out elsewhere. What is not as that provider's package for the SDK writes it
+/// says nothing.
 pub(super) fn of_provider<'a>(
     options: Option<&'a RawValue>,
     to: &Destination<'_>,
     request: &mut Request<'a>,
-) -> Result<Extra<'a>, ApiError> {
+) -> Extra<'a> {
     let mut extra = Vec::new();
-    let Some(options) = options else { return Ok(extra) };
-    let mut all = Fields::of(options, "providerOptions")?;
     for name in names(to) {
-        let Some(mut own) = all.object(name)? else { continue };
-        reasoning(&mut own, request)?;
-        if let Some(parallel) = own.flag("parallelToolCalls")? {
-            request.parallel_tool_calls = Some(parallel);
-        }
-        if own.flag("disableParallelToolUse")? == Some(true) {
-            request.parallel_tool_calls = Some(false);
+        let own = options.and_then(|all| pick(all.get(), &[name])).and_then(|[own]| own);
+        let path = format!("providerOptions.{name}");
+        let Some(mut own) = own.and_then(|own| Fields::of(own, path).ok()) else { continue };
+        reasoning(&mut own, request);
+        for (name, no) in [("parallelToolCalls", "false"), ("disableParallelToolUse", "true")] {
+            if let Some(said) = own.take(name) {
+                request.parallel_tool_calls = Some(said.get() != no);
+            }
         }
         if let (Some(wanted), Some(Format::Schema { strict, .. })) =
-            (own.flag("strictJsonSchema")?, &mut request.format)
+            (own.take("strictJsonSchema"), &mut request.format)
         {
-            *strict = Some(wanted);
+            *strict = Some(wanted.get() == "true");
         }
-        if let Some(user) = own.text("user")? {
+        if let Some(user) = own.take("user").and_then(string) {
             request.user.get_or_insert(user);
         }
         // Of the SDK's own packages: how they write a request.
@@ -156,40 +153,48 @@ pub(super) fn of_provider<'a>(
             extra.push((if is_camel { snake(member) } else { member }, value));
         }
     }
-    Ok(extra)
+    extra
 }
 
 /// `reasoningEffort` of OpenAI and its like, `thinking` and `effort` of Anthropic, `thinkingConfig` of Google,
 /// `reasoningConfig` of Bedrock.
-fn reasoning<'a>(own: &mut Fields<'a>, request: &mut Request<'a>) -> Result<(), ApiError> {
+fn reasoning<'a>(own: &mut Fields<'a>, request: &mut Request<'a>) {
     let mut said = Reasoning::default();
-    said.effort = own.text("reasoningEffort")?.or(own.text("effort")?);
-    said.shown = own.text("reasoningSummary")?.map(|_| true);
-    for name in ["thinking", "reasoningConfig"] {
-        let Some(mut thinking) = own.object(name)? else { continue };
-        match thinking.text("type")?.as_deref() {
-            Some("disabled") => said.budget = Some(0),
-            Some("adaptive") => said.adaptive = true,
-            _ => said.budget = thinking.count("budgetTokens")?,
-        }
-        said.effort = said.effort.or(thinking.text("maxReasoningEffort")?);
+    for name in ["reasoningEffort", "effort"] {
+        said.effort = said.effort.or(own.take(name).and_then(string));
     }
-    if let Some(mut thinking) = own.object("thinkingConfig")? {
-        match thinking.take("thinkingBudget") {
-            Some(raw) if raw.get() == "-1" => said.adaptive = true,
-            raw => said.budget = raw.and_then(whole_number).or(said.budget),
+    said.shown = own.take("reasoningSummary").map(|_| true);
+    for name in ["thinking", "reasoningConfig", "thinkingConfig"] {
+        let Some(all) = own.take(name) else { continue };
+        let found = pick(
+            all.get(),
+            &[
+                "type",
+                "budgetTokens",
+                "thinkingBudget",
+                "maxReasoningEffort",
+                "thinkingLevel",
+                "includeThoughts",
+            ],
+        );
+        let Some([kind, tokens, budget, effort, level, shown]) = found else { continue };
+        let budget = tokens.or(budget);
+        match kind.map(RawValue::get) {
+            Some("\"disabled\"") => said.budget = Some(0),
+            Some("\"adaptive\"") => said.adaptive = true,
+            _ => said.budget = budget.and_then(whole_number),
         }
-        said.effort = said.effort.or(thinking.text("thinkingLevel")?);
-        said.shown = thinking.flag("includeThoughts")?;
+        said.adaptive |= budget.is_some_and(|own| own.get() == "-1");
+        said.effort = said.effort.or(effort.or(level).and_then(string));
+        said.shown = said.shown.or(shown.map(|own| own.get() == "true"));
     }
-    if said.effort.is_some() || said.budget.is_some() || said.adaptive || said.shown.is_some() {
-        let general = request.reasoning.take();
-        if said.effort.is_none() && said.budget.is_none() && !said.adaptive {
-            said.effort = general.and_then(|own| own.effort);
+    let is_amount = said.effort.is_some() || said.budget.is_some() || said.adaptive;
+    if is_amount || said.shown.is_some() {
+        if !is_amount {
+            said.effort = request.reasoning.take().and_then(|own| own.effort);
         }
         request.reasoning = Some(said);
     }
-    Ok(())
 }
 
 /// `serviceTier` as `service_tier`.

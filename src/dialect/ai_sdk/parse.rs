@@ -28,12 +28,16 @@ pub(super) fn parse(text: &str) -> Result<Request<'_>, ApiError> {
     request.reasoning = effort.map(|effort| Reasoning { effort: Some(effort), ..Reasoning::default() });
     let sampling = &mut request.sampling;
     sampling.max_tokens = body.count("maxOutputTokens")?;
-    sampling.temperature = body.number("temperature", &[])?;
-    sampling.top_p = body.number("topP", &[])?;
-    sampling.top_k = body.number("topK", &[])?;
-    sampling.seed = body.number("seed", &[])?;
-    sampling.presence_penalty = body.number("presencePenalty", &["0"])?;
-    sampling.frequency_penalty = body.number("frequencyPenalty", &["0"])?;
+    for (name, usual, place) in [
+        ("temperature", &[][..], &mut sampling.temperature),
+        ("topP", &[], &mut sampling.top_p),
+        ("topK", &[], &mut sampling.top_k),
+        ("seed", &[], &mut sampling.seed),
+        ("presencePenalty", &["0"], &mut sampling.presence_penalty),
+        ("frequencyPenalty", &["0"], &mut sampling.frequency_penalty),
+    ] {
+        *place = body.number(name, usual)?;
+    }
     if let Some(raw) = body.take("stopSequences") {
         let must = "must be an array of strings";
         let all = client_list(raw, "stopSequences", must)?.into_iter().map(string);

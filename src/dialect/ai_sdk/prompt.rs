@@ -48,8 +48,7 @@ fn message<'a>(
             let must = "must be a text or an array of parts";
             let of_assistant = role == "assistant";
             for (at, raw) in client_list(raw, &path, must)?.into_iter().enumerate() {
-                let fields = Fields::of(raw, format!("{path}[{at}]"))?;
-                parts.extend(part(fields, !of_assistant, others)?);
+                parts.extend(part(raw, format!("{path}[{at}]"), !of_assistant, others)?);
             }
         }
         None => return Err(missing(&fields.path("content"))),
@@ -80,43 +79,82 @@ fn message<'a>(
     Ok(())
 }
 
+/// The texts that parts have.
+const TEXTS: [&str; 7] = ["type", "text", "mediaType", "filename", "url", "toolCallId", "toolName"];
+// Places in `TEXTS`.
+const TYPE: usize = 0;
+const TEXT: usize = 1;
+const MEDIA_TYPE: usize = 2;
+const FILENAME: usize = 3;
+const URL: usize = 4;
+const ID: usize = 5;
+const NAME: usize = 6;
+
+/// A part's members.
+struct Reader<'a> {
+    fields: Fields<'a>,
+    texts: [Option<Cow<'a, str>>; 7],
+}
+
+impl<'a> Reader<'a> {
+    fn of(raw: &'a RawValue, path: String) -> Result<Self, ApiError> {
+        let mut fields = Fields::of(raw, path)?;
+        let mut texts = [const { None }; 7];
+        for (place, name) in texts.iter_mut().zip(TEXTS) {
+            *place = fields.text(name)?;
+        }
+        Ok(Self { fields, texts })
+    }
+
+    fn needed(&mut self, at: usize) -> Result<Cow<'a, str>, ApiError> {
+        self.texts[at].take().ok_or_else(|| missing(&self.fields.path(TEXTS[at])))
+    }
+
+    fn taken(&mut self, at: usize) -> Cow<'a, str> {
+        self.texts[at].take().unwrap_or_default()
+    }
+}
+
 /// A part of a message, or of what a tool answered. `results`: whether it may be a tool's result. `None`: it means nothing
 /// to a model, or is among `others`.
 fn part<'a>(
-    mut fields: Fields<'a>,
+    raw: &'a RawValue,
+    path: String,
     results: bool,
     others: &mut Vec<String>,
 ) -> Result<Option<Part<'a>>, ApiError> {
-    let kind = fields.needed_text("type")?;
-    let options = fields.take("providerOptions");
+    let mut own = Reader::of(raw, path)?;
+    let kind = own.needed(TYPE)?;
+    let options = own.fields.take("providerOptions");
+    let is_executed = own.fields.take("providerExecuted").is_some_and(|raw| raw.get() == "true");
     let content = match &*kind {
-        "text" => match fields.needed_text("text")? {
+        "text" => match own.needed(TEXT)? {
             // Some APIs refuse an empty one.
             text if text.is_empty() => return Ok(None),
             text => Content::Text(text),
         },
-        "reasoning" => Content::Reasoning(reasoning(fields.needed_text("text")?, options)),
+        "reasoning" => Content::Reasoning(reasoning(own.taken(TEXT), options)),
         // `media`, `file-…` and `image-…` are what tools answered with in earlier versions.
         "file" | "media" | "file-data" | "image-data" | "file-url" | "image-url" => {
-            match file(&mut fields, kind.starts_with("image"), others)? {
+            match file(&mut own, kind.starts_with("image"), others)? {
                 Some(media) => Content::Media(media),
                 None => return Ok(None),
             }
         }
         // One that a provider ran is known to that provider alone.
-        "tool-call" if fields.flag("providerExecuted")? != Some(true) => {
-            let (id, signed) = call_id::split(fields.needed_text("toolCallId")?);
-            let arguments = match fields.take("input") {
+        "tool-call" if !is_executed => {
+            let (id, signed) = call_id::split(own.needed(ID)?);
+            let arguments = match own.fields.take("input") {
                 Some(raw) if raw.get().starts_with('{') => Cow::Borrowed(raw.get()),
                 // A model's arguments that could not be read are a text here.
                 Some(raw) => Cow::Owned(as_object(&string(raw).unwrap_or(raw.get().into())).into_owned()),
                 None => Cow::Borrowed(""),
             };
-            let own = look(options, "google", "thoughtSignature").and_then(string);
-            let signature = own.or(signed.map(Cow::Owned));
-            Content::ToolCall(ToolCall { id, name: fields.needed_text("toolName")?, arguments, signature })
+            let signature = look(options, "google", "thoughtSignature").and_then(string);
+            let signature = signature.or(signed.map(Cow::Owned));
+            Content::ToolCall(ToolCall { id, name: own.needed(NAME)?, arguments, signature })
         }
-        "tool-result" if results => result(&mut fields, others)?,
+        "tool-result" if results => result(&mut own, others)?,
         // Whether a call was allowed shows in what follows it.
         "tool-approval-request" | "tool-approval-response" => return Ok(None),
         "tool-call"
@@ -127,12 +165,12 @@ fn part<'a>(
         | "image-file-id"
         | "image-file-reference"
         | "file-reference" => {
-            others.push(fields.path(&kind));
+            others.push(own.fields.path(&kind));
             return Ok(None);
         }
         other => {
             let known = "text, file, reasoning, tool-call, tool-result";
-            return Err(unknown(&fields.path("type"), other, known));
+            return Err(unknown(&own.fields.path("type"), other, known));
         }
     };
     Ok(Some(Part { content, cache: cache(options) }))
@@ -164,21 +202,25 @@ fn reasoning<'a>(text: Cow<'a, str>, options: Option<&'a RawValue>) -> Reasoning
 
 /// A file: tagged data (ai 7), or a text that is a URL, a `data:` URL or base64.
 fn file<'a>(
-    fields: &mut Fields<'a>,
+    own: &mut Reader<'a>,
     is_image: bool,
     others: &mut Vec<String>,
 ) -> Result<Option<Media<'a>>, ApiError> {
-    let media_type = fields.text("mediaType")?.unwrap_or_default();
-    let path = fields.path("data");
-    let name = fields.text("filename")?.unwrap_or_default();
-    let (source, told) = match (fields.take("data"), fields.text("url")?) {
+    let (media_type, name) = (own.taken(MEDIA_TYPE), own.taken(FILENAME));
+    let path = own.fields.path("data");
+    let (source, told) = match (own.fields.take("data"), own.texts[URL].take()) {
         (Some(raw), _) if raw.get().starts_with('{') => {
             let mut data = Fields::of(raw, path)?;
             let kind = data.needed_text("type")?;
             match &*kind {
-                "data" => (Source::Base64(data.needed_text("data")?), Cow::Borrowed("")),
-                "url" => of_url(data.needed_text("url")?),
-                "text" => (Source::Text(data.needed_text("text")?), Cow::Borrowed("")),
+                "data" | "url" | "text" => {
+                    let said = data.needed_text(&kind)?;
+                    match &*kind {
+                        "data" => (Source::Base64(said), Cow::Borrowed("")),
+                        "url" => of_url(said),
+                        _ => (Source::Text(said), Cow::Borrowed("")),
+                    }
+                }
                 // Names what was uploaded to one provider.
                 "reference" => {
                     others.push(data.path("reference"));
@@ -203,21 +245,22 @@ fn file<'a>(
     Ok(Some(Media { kind, source, media_type, name, detail: None }))
 }
 
-fn result<'a>(fields: &mut Fields<'a>, others: &mut Vec<String>) -> Result<Content<'a>, ApiError> {
-    let (id, _) = call_id::split(fields.needed_text("toolCallId")?);
-    let name = fields.text("toolName")?.unwrap_or_default();
-    let path = fields.path("output");
-    let mut output = fields.object("output")?.ok_or_else(|| missing(&path))?;
+fn result<'a>(own: &mut Reader<'a>, others: &mut Vec<String>) -> Result<Content<'a>, ApiError> {
+    let (id, _) = call_id::split(own.needed(ID)?);
+    let name = own.taken(NAME);
+    let path = own.fields.path("output");
+    let mut output = own.fields.object("output")?.ok_or_else(|| missing(&path))?;
     let kind = output.needed_text("type")?;
     let mut parts = Vec::new();
     match &*kind {
         "content" => {
             for (path, raw) in output.elements("value")? {
-                parts.extend(part(Fields::of(raw, path)?, false, others)?);
+                parts.extend(part(raw, path, false, others)?);
             }
         }
         "execution-denied" => {
-            let reason = output.text("reason")?.unwrap_or(Cow::Borrowed("the call was not allowed"));
+            let reason = output.take("reason").and_then(string);
+            let reason = reason.unwrap_or(Cow::Borrowed("the call was not allowed"));
             parts.push(Content::Text(reason).into());
         }
         "text" | "error-text" | "json" | "error-json" => {

@@ -87,7 +87,7 @@ impl ClientRequest for Request<'_> {
         request.user = self.facts.user.as_deref().map(Cow::Borrowed);
         let to = Destination { origin: changes.origin, model: changes.model, ask_usage: changes.ask_usage };
         let options = self.members.get(PROVIDER_OPTIONS).filter(|raw| raw.get() != "null");
-        let extra = options::of_provider(options, &to, &mut request).map_err(CannotEncode::Invalid)?;
+        let extra = options::of_provider(options, &to, &mut request);
         request.others.extend_from_slice(&self.wishes.ignored);
         let format = registry::origin_format(registry::api_of(changes.origin, &changes.model.name));
         // Settings that an origin does not have are left out with a warning, as the SDK's own providers do.
