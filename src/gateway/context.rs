@@ -42,6 +42,8 @@ pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) facts: RequestFacts,
     /// What records say that it belongs to.
     pub(super) tag: Option<String>,
+    /// Milliseconds for the first content, by origin, where the client wants an answer or another origin sooner.
+    pub(super) timeouts_ms: Vec<(String, u64)>,
     /// What is left of limits.
     pub(super) limits: Told,
     pub(super) retry: RetryState<'a>,

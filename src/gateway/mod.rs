@@ -14,9 +14,10 @@
 //! - [`upkeep`]: what the ledger needs beside the requests.
 //! - [`pushed`]: the configuration that was changed without a deploy.
 //! - [`publish_keys`]: keys made at run time, from the ledger to the store.
-//! - [`pages`]: what the gateway answers by itself. [`admin`]: what the operator reads and does.
+//! - [`pages`]: what the gateway answers by itself; [`account`]: what a client reads of its own. [`admin`]: what the operator reads and does.
 
 mod access_token;
+mod account;
 mod admin;
 mod admit;
 mod attempt;
@@ -183,6 +184,12 @@ async fn serve<P: Platform>(platform: &P, gateway: &Gateway, compiled: &Gateway,
         None => {}
     }
     let path = moegate_wire::path::normal(head.uri().path());
+    if let Some(result) = account::serve(platform, gateway, &head, &path).await {
+        if let Err(error) = result {
+            refuse(platform, gateway, &head, registry::account_dialect(), &error).await;
+        }
+        return;
+    }
     let (dialect, result) = match registry::endpoint(&head, &path) {
         Some(Ok(endpoint)) => {
             let dialect = endpoint.dialect;

@@ -185,7 +185,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             key: self.key.name.clone(),
             tenant: self.key.tenant_or_name().to_owned(),
             model: self.facts.model.clone(),
-            route: self.route.model.clone(),
+            route: target.route.model.clone(),
             user: self.facts.user.clone(),
             tag: self.tag.clone(),
             served_model: target.model.name.clone(),
