@@ -19,3 +19,4 @@ mod scheduler;
 mod sleep;
 mod supervise;
 mod support;
+mod tickets;
