@@ -5,6 +5,7 @@ mod answers;
 mod binary;
 mod busy;
 mod clients;
+mod deploy;
 mod engine;
 mod gateway;
 mod life;
