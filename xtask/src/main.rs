@@ -71,6 +71,8 @@ Commands:
       --dry-run       only say each step
       --secrets FILE  the secrets, a line NAME=value each; they replace those that are set
       --preview NAME  a Worker, storage and keys of its own, named after that branch
+      --seed FILE     derive the preview's keys from that text instead of printing them: for builds whose log others read
+      --remove-preview NAME  remove that branch's Worker
       --url URL       where it answers, if not on workers.dev
   deploy spin       check, build, and push the component to a registry
       --registry REF  where to, such as registry.example/me/moegate:1
@@ -253,6 +255,8 @@ fn deploy_of(args: &mut lexopt::Parser) -> std::result::Result<Command, lexopt::
             Long("dry-run") => options.dry_run = true,
             Long("secrets") => options.secrets = Some(args.value()?.into()),
             Long("preview") => options.preview = Some(args.value()?.string()?),
+            Long("remove-preview") => options.remove_preview = Some(args.value()?.string()?),
+            Long("seed") => options.seed = Some(args.value()?.into()),
             Long("registry") => options.registry = Some(args.value()?.string()?),
             Long("url") => options.url = Some(args.value()?.string()?),
             other => return Err(other.unexpected()),

@@ -6,7 +6,7 @@ mod steps;
 mod tests;
 
 use std::fs;
-use std::io::{BufRead, Write, stderr, stdin};
+use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,6 +28,10 @@ pub(crate) struct Options {
     pub(crate) dry_run: bool,
     /// A gateway of its own, with keys of its own, for that branch.
     pub(crate) preview: Option<String>,
+    /// Removes that branch's gateway.
+    pub(crate) remove_preview: Option<String>,
+    /// A file with a text that the keys of a preview are derived from, where nobody sees what is printed.
+    pub(crate) seed: Option<PathBuf>,
     /// Lines NAME=value.
     pub(crate) secrets: Option<PathBuf>,
     /// Spin: where the component is pushed to, such as `registry.example/me/moegate:1`.
@@ -44,7 +48,8 @@ impl Options {
             Host::Spin if self.registry.is_none() => {
                 Some("`deploy spin` wants --registry REFERENCE: where hosts fetch the component from")
             }
-            Host::Spin if self.preview.is_some() => {
+            _ if self.seed.is_some() && self.preview.is_none() => Some("--seed is for --preview"),
+            Host::Spin if self.preview.is_some() || self.remove_preview.is_some() => {
                 Some("--preview is for `deploy workers`: push to another --registry reference instead")
             }
             _ => None,
@@ -68,11 +73,23 @@ pub(crate) fn deploy(setup: &Setup, options: &Options) -> Result<()> {
 
 /// All of it. What is asked comes from `asking`.
 fn run(steps: &mut Steps<'_>, options: &Options, asking: &mut dyn Asking) -> Result<()> {
+    if let Some(branch) = &options.remove_preview {
+        let mut delete = (steps.tools.wrangler)();
+        delete.args(["delete", "--force", "--name", &preview_name(branch)?]);
+        return steps.must(delete, "remove the preview").map(drop);
+    }
     let config = check(steps, options.host)?;
     let given = options.secrets.as_deref().map(files::read).transpose()?.unwrap_or_default();
+    let read = |file: &PathBuf| fs::read_to_string(file).at("read", file);
+    let name = options.preview.as_deref().map(preview_name).transpose()?;
+    let seed = options.seed.as_ref().map(read).transpose()?.zip(name.clone());
+    if seed.as_ref().is_some_and(|(seed, _)| seed.trim().len() < 32) {
+        return Err(Failure::new("the seed has less than 32 characters").remedy("openssl rand -hex 32"));
+    }
+    let values = Values { config: &config, given, seed };
     match options.host {
-        Host::Worker => workers(steps, options, &config, &Values { config: &config, given }, asking),
-        Host::Spin => spin(steps, options, &Values { config: &config, given }, asking),
+        Host::Worker => workers(steps, options, name.as_deref(), &values, asking),
+        Host::Spin => spin(steps, options, &values, asking),
     }
 }
 
@@ -126,13 +143,12 @@ fn check(steps: &mut Steps<'_>, host: Host) -> Result<Config> {
 fn workers(
     steps: &mut Steps<'_>,
     options: &Options,
-    config: &Config,
+    name: Option<&str>,
     values: &Values<'_>,
     asking: &mut dyn Asking,
 ) -> Result<()> {
-    let name = options.preview.as_deref().map(preview_name).transpose()?;
     let with_name = |command: &mut Command| {
-        if let Some(name) = &name {
+        if let Some(name) = name {
             command.args(["--name", name]);
         }
     };
@@ -161,7 +177,7 @@ fn workers(
         }
     };
     let url = options.url.clone().or_else(|| steps::url_in(&said));
-    smoke(steps, url, config)
+    smoke(steps, url, values.config)
 }
 
 fn spin(
@@ -233,6 +249,10 @@ fn preview_name(branch: &str) -> Result<String> {
 struct Terminal;
 
 impl Asking for Terminal {
+    fn is_there(&self) -> bool {
+        stdin().is_terminal() && stderr().is_terminal()
+    }
+
     /// What is typed is not shown where the terminal can do that.
     fn ask(&mut self, question: &str) -> Result<String> {
         let _ = write!(stderr(), "{question}: ");

@@ -14,6 +14,9 @@ use crate::secrets::Secrets;
 
 /// Who is asked for a secret.
 pub(super) trait Asking {
+    /// Whether somebody sees what is said, and nobody else does: a log of a build is no place for a key.
+    fn is_there(&self) -> bool;
+
     fn ask(&mut self, question: &str) -> Result<String>;
 }
 
@@ -21,6 +24,8 @@ pub(super) struct Values<'a> {
     pub(super) config: &'a Config,
     /// From the file.
     pub(super) given: Secrets,
+    /// What keys are derived from, and whose they are.
+    pub(super) seed: Option<(String, String)>,
 }
 
 impl Values<'_> {
@@ -42,7 +47,13 @@ impl Values<'_> {
                 steps.say(&format!("leave the secret {name} as it is"))?;
             } else if let Some(of) = hashes.get(name) {
                 steps.say(&format!("make {of} and set the secret {name} to its hash"))?;
-                if !steps.dry_run {
+                if let Some((seed, preview)) = &self.seed {
+                    made.insert(name.to_owned(), hash(&derived(seed, preview, of)));
+                } else if !steps.dry_run && !asking.is_there() {
+                    return Err(Failure::new(format!("{of} would be printed here, where others may read it")).remedy(
+                        format!("give {name} in --secrets FILE (`moegate keys new` prints key and hash), or --seed for a preview; nothing was deployed"),
+                    ));
+                } else if !steps.dry_run {
                     let key = new_key()?;
                     steps.say(&format!("  {of}, shown this once: {key}"))?;
                     made.insert(name.to_owned(), hash(&key));
@@ -65,7 +76,7 @@ impl Values<'_> {
 
     /// What each hash is of.
     fn hashes(&self) -> BTreeMap<&str, String> {
-        let keys = self.config.keys.iter().map(|key| (key.hash(), format!("the client key `{}`", key.name)));
+        let keys = self.config.keys.iter().map(|key| (key.hash(), format!("the client key {}", key.name)));
         let admin = self.config.admin.iter().map(|admin| (admin.hash(), "the admin key".to_owned()));
         let of = keys.chain(admin).filter_map(|(hash, of)| match hash {
             Some(KeyHash::InSecret(name)) => Some((name, of)),
@@ -84,6 +95,16 @@ impl Values<'_> {
             None => "see moegate.toml".to_owned(),
         }
     }
+}
+
+/// The key of a preview: who has the seed can tell it, by
+/// `printf 'moegate-preview-v1\n%s\n%s' WORKER 'the client key NAME' | openssl dgst -sha256 -hmac SEED`, with `mg-` in front.
+fn derived(seed: &str, preview: &str, of: &str) -> String {
+    let message = format!("{preview}\n{of}");
+    format!(
+        "mg-{}",
+        moegate_wire::sign::sign(seed.trim().as_bytes(), "moegate-preview-v1", message.as_bytes())
+    )
 }
 
 /// The names in what `wrangler secret list` prints.

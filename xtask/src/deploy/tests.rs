@@ -86,6 +86,10 @@ echo "Deployed moegate triggers (1.0 sec)"; echo "  https://moegate.someone.work
 struct Answers(VecDeque<String>);
 
 impl Asking for Answers {
+    fn is_there(&self) -> bool {
+        self.0.front().is_none_or(|answer| answer != "nobody")
+    }
+
     fn ask(&mut self, question: &str) -> Result<String> {
         self.0.pop_front().ok_or_else(|| Failure::new(format!("asked: {question}")))
     }
@@ -106,7 +110,7 @@ fn a_dry_run_says_each_step_and_does_nothing() {
         "wrangler secret list --format json",
         "would ask for the secret ACCESS_ID",
         "would make the admin key and set the secret ADMIN_SHA256",
-        "would make the client key `app` and set the secret APP_SHA256",
+        "would make the client key app and set the secret APP_SHA256",
         "would ask for the secret OWN_KEY",
         "deploy: wrangler deploy",
         "would ask GET /health for 200",
@@ -155,6 +159,26 @@ fn a_branch_has_a_worker_of_its_own() {
     assert_eq!(said.matches("shown this once").count(), 2, "keys of its own: {said}");
     let calls = place.read("calls");
     assert_eq!(calls.matches("--name moegate-feat-a-b").count(), 2, "{calls}");
+    // In a build: nothing is printed, and the keys are those of the seed's holder.
+    let (seed, file) = (place.0.join("seed"), place.0.join("keys.env"));
+    fs::write(&file, "OWN_KEY=k\nACCESS_ID=i\nACCESS_SECRET=s\n").unwrap();
+    fs::write(&seed, "0123456789abcdef0123456789abcdef\n").unwrap();
+    place.program("wrangler", r#"case "$1" in secret) exit 1;; deploy) for last; do :; done; cp "$last" given.json; echo "https://m.x.workers.dev";; esac"#);
+    let options = Options { seed: Some(seed.clone()), secrets: Some(file), ..options };
+    let said = place.run(&options, &[]).unwrap();
+    let given: serde_json::Value = serde_json::from_str(&place.read("given.json")).unwrap();
+    // openssl dgst -sha256 -hmac
+    let key = "mg-99f983e47ef06a39eecf9ac26437151aedf84765552a02710c810b50ae1b4071";
+    assert_eq!(given["APP_SHA256"], moegate_config::key::hash(key));
+    assert!(given["ADMIN_SHA256"] != given["APP_SHA256"] && !said.contains(key));
+    fs::write(&seed, "short").unwrap();
+    assert!(place.run(&options, &[]).unwrap_err().contains("32 characters"));
+    let without = Options { seed: None, ..options };
+    let error = place.run(&without, &["nobody"]).unwrap_err();
+    assert!(error.contains("others may read it"), "{error}");
+    let remove = Options { remove_preview: Some("Feat/a_b--".into()), ..Options::default() };
+    place.run(&remove, &[]).unwrap();
+    assert!(place.read("calls").ends_with("wrangler delete --force --name moegate-feat-a-b\n"));
     assert!(preview_name("--").is_err());
     assert_eq!(preview_name(&"x".repeat(99)).unwrap().len(), 54);
 }
