@@ -55,6 +55,7 @@ Commands:
       --host HOST     workerd or spin only
       --json FILE     also write the rows to a file
       --rounds N      (default: 9)
+      --only TEXT     only the loads whose name has this text in it
       --before DIR    compare with the Worker of another checkout, built there with the bench's configuration
   bench moe         compare the MoE server with llama.cpp, which is built for it, on models of random weights
       --json FILE     also write the rows to a file
@@ -275,6 +276,7 @@ fn bench_gateway(args: &mut lexopt::Parser) -> std::result::Result<Command, lexo
             Long("json") => options.json = Some(args.value()?.into()),
             Long("rounds") => options.rounds = args.value()?.parse::<std::num::NonZeroUsize>()?.get(),
             Long("before") => options.before = Some(args.value()?.into()),
+            Long("only") => options.only = args.value()?.string()?,
             Long("host") => options.host = Some(args.value()?.parse_with(Host::parse)?),
             other => return Err(other.unexpected()),
         }

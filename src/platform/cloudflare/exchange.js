@@ -121,9 +121,9 @@ export class Exchange {
   }
 
   /** Has a shard of the ledger carry out an operation. */
-  async ledger(op, shard, operation) {
+  async ledger(op, shard, operation, soon) {
     const { object } = this;
-    const answer = await (object?.shard === shard ? object.own(operation) : ask(this, shard, operation));
+    const answer = await (object?.shard === shard ? object.own(operation) : ask(this, shard, operation, soon));
     if (answer === null) return this.settle(op, BROKEN);
     if (this.dead) return;
     try {
