@@ -239,7 +239,8 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             partial,
         };
         let encoded = outgoing.request(request, body);
-        let (outbound, dropped) = encoded.map_err(|why| self.cannot(why, target))?;
+        let (mut outbound, dropped) = encoded.map_err(|why| self.cannot(why, target))?;
+        self.trace_headers(&target, outbound.headers_mut());
         self.dropped = dropped;
         let breaker = self.platform.state(|state| state.health.breaker_state(target.index, began_ms));
         let mut timeouts = Timeouts::of(&target, began_ms, self.retry.deadline_ms());

@@ -5,6 +5,7 @@ use super::cache::Cache;
 use super::cors::Allowed;
 use super::reserve::Told;
 use super::stream::Watch;
+use super::telemetry::Traced;
 use super::wake::WakeState;
 use crate::config::{Config, Key, Route, StreamMode};
 use crate::dialect::request::RequestFacts;
@@ -63,6 +64,7 @@ pub(super) struct RequestContext<'a, P: Platform> {
     /// What is to be given again.
     pub(super) stored_reply: Option<StoredReply>,
     pub(super) wake: WakeState<'a>,
+    pub(super) traced: Traced,
     /// A stream's reply whose head was sent while it waits.
     pub(super) begun: Option<P::Outgoing>,
 }

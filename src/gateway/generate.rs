@@ -5,7 +5,7 @@ use super::idempotency::{self, Claimed, Shared};
 use super::reply::{self, bytes_of};
 use super::reserve::Told;
 use super::wake::WakeState;
-use super::{Gateway, IDEMPOTENCY_KEY, TAG, admit, authenticate, overrides, upkeep};
+use super::{Gateway, IDEMPOTENCY_KEY, TAG, admit, authenticate, overrides, telemetry, upkeep};
 use crate::config::{ErrorDetail, LedgerStore};
 use crate::dialect::request::Wishes;
 use crate::dialect::{Call, ClientDialect};
@@ -152,6 +152,7 @@ async fn pipeline<P: Platform>(
         cache: None,
         stored_reply: None,
         wake: WakeState::default(),
+        traced: telemetry::traced(platform, &config.telemetry, head),
         begun: None,
     };
     context.open_cache(head, &body.bytes);
@@ -164,6 +165,7 @@ async fn pipeline<P: Platform>(
         Ok(found) => found,
         Err(error) => {
             let error = context.told(error).await;
+            let status = error.status;
             match context.begun.take() {
                 Some(outgoing) => context.end_begun(outgoing, &error).await,
                 None => {
@@ -174,6 +176,7 @@ async fn pipeline<P: Platform>(
                 claim.forget().await;
             }
             context.after_wake().await;
+            context.export_spans(status).await;
             return Ok(());
         }
     };
@@ -210,6 +213,8 @@ async fn pipeline<P: Platform>(
     }
     context.sync_breakers().await;
     context.after_wake().await;
+    let status = context.attempts.last().map_or(200, |attempt| attempt.status);
+    context.export_spans(status).await;
     Ok(())
 }
 

@@ -11,6 +11,7 @@
 //! - [`reserve`]: room in the ledger, before an attempt is sent; [`ledger`]: asking it.
 //! - [`settle`]: records; [`receipts`]: asking our own servers. [`breaker_sync`]: what instances tell each other.
 //! - [`wake`]: origins that sleep.
+//! - [`telemetry`]: a request's trace, and the gateway's spans.
 //! - [`upkeep`]: what the ledger needs beside the requests.
 //! - [`pushed`]: the configuration that was changed without a deploy.
 //! - [`publish_keys`]: keys made at run time, from the ledger to the store.
@@ -44,6 +45,7 @@ mod respond;
 mod send;
 mod settle;
 mod stream;
+mod telemetry;
 mod upkeep;
 mod wake;
 
@@ -121,6 +123,9 @@ impl Gateway {
             wanted.push(header::CACHE_CONTROL);
         }
         wanted.extend(Self::cors_headers(&config));
+        if config.telemetry.reads_traceparent() {
+            wanted.extend([telemetry::TRACEPARENT, telemetry::TRACESTATE]);
+        }
         wanted.dedup();
         let pages = cors::Pages::of(&config);
         let (json, hash) = (Cow::Borrowed(""), String::new());

@@ -124,6 +124,7 @@ impl<P: Platform> RequestContext<'_, P> {
             busy_us,
             ..self.record(&attempt.target, &attempt.id, at as u32 + 1, began_ms, &bound)
         };
+        self.trace_attempt(&record, &attempt.target);
         match &attempt.reservation {
             None => self.put(&record).await,
             Some(reservation) => self.settle_in_ledger(reservation, Record { state, ..record }).await,
