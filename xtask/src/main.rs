@@ -50,7 +50,7 @@ Commands:
                       at http://127.0.0.1:PORT
                       With --json, origin_url is null where no server was started; client_key is that of the first
                       [[keys]] whose key is known here; a key of which only the hash is known is null. SIGTERM ends all
-  test [SUITE…]     set up what is missing and run the suites (default: all)
+  test [SUITE…]     set up what is missing and run the suites (default: all but `browser`)
   bench gateway     compare the gateway with a bare pass-through, in workerd and in the test host
                     for Spin
       --host HOST     workerd or spin only

@@ -16,7 +16,7 @@ async function credential(): Promise<string> {
   throw new Error('MOEGATE_KEY is not set: copy .env.example to .env.local and put the key there that `cargo xtask run` prints');
 }
 
-type Choice = { moegate?: { origin?: string; model?: string; attempts?: number } };
+type Choice = { moegate?: { origin?: string; model?: string; attempts?: unknown[] } };
 
 /** A stream that another origin went on with says so on its last event; its headers are those of the first origin. */
 const metadataExtractor: MetadataExtractor = {
@@ -35,6 +35,7 @@ const metadataExtractor: MetadataExtractor = {
 /** For one request of the app: the provider, and what the gateway has told of the answers so far. */
 export function openGateway() {
   const told: Told = {};
+  let atHead = 0;
   const provider = createOpenAICompatible({
     name: 'moegate',
     baseURL: `${url}/v1`,
@@ -48,7 +49,8 @@ export function openGateway() {
       told.requestId = response.headers.get('x-moegate-request-id') ?? told.requestId;
       told.origin = response.headers.get('x-moegate-origin') ?? told.origin;
       told.model = response.headers.get('x-moegate-model') ?? told.model;
-      told.attempts = (told.attempts ?? 0) + Number(response.headers.get('x-moegate-attempts') ?? 0);
+      atHead = Number(response.headers.get('x-moegate-attempts') ?? 0);
+      told.attempts = (told.attempts ?? 0) + atHead;
       const cost = response.headers.get('x-moegate-cost');
       if (cost !== null) told.cost = (told.cost ?? 0) + Number(cost);
       return response;
@@ -59,7 +61,11 @@ export function openGateway() {
     const { cost } = (usage.raw ?? {}) as { cost?: number };
     if (cost !== undefined) told.cost = (told.cost ?? 0) + cost;
     const last = (metadata as Choice | undefined)?.moegate;
-    if (last) Object.assign(told, { origin: last.origin, model: last.model, attempts: last.attempts ?? told.attempts });
+    if (!last) return;
+    told.origin = last.origin ?? told.origin;
+    told.model = last.model ?? told.model;
+    // Those since the head were not counted yet.
+    told.attempts = (told.attempts ?? 0) - atHead + (last.attempts?.length ?? atHead);
   };
   return { provider, told, streamed };
 }
