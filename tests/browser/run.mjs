@@ -45,7 +45,7 @@ async function play(browser, world, host, name, act) {
 
 const browser = await chromium.launch({ executablePath: variable('MOEGATE_CHROMIUM'), args: ['--disable-gpu', '--disable-dev-shm-usage'] });
 try {
-  for (const host of ['workerd', 'spin']) {
+  for (const host of (process.env.MOEGATE_HOSTS ?? 'workerd,spin').split(',')) {
     const world = new World();
     try {
       await world.start(host);

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const GATEWAY_PORT = 28740;
-const STAND_IN = 'http://127.0.0.1:28742';
-const APP_PORT = 28743;
+const GATEWAY_PORT = 28780;
+const STAND_IN = 'http://127.0.0.1:28782';
+const APP_PORT = 28783;
 const PATIENCE_MS = 60_000;
 const GLANCE_MS = 20;
 

@@ -1,6 +1,6 @@
 import { createOpenAICompatible, type MetadataExtractor } from '@ai-sdk/openai-compatible';
 import { getVercelOidcToken } from '@vercel/oidc';
-import { APICallError, type LanguageModelUsage } from 'ai';
+import { APICallError, type JSONValue, type LanguageModelUsage } from 'ai';
 import type { Told } from './told';
 
 /** Without `/v1`. */
@@ -16,7 +16,7 @@ async function credential(): Promise<string> {
   throw new Error('MOEGATE_KEY is not set: copy .env.example to .env.local and put the key there that `cargo xtask run` prints');
 }
 
-type Choice = { moegate?: { origin?: string; model?: string; attempts?: unknown[] } };
+type Choice = { moegate?: { origin?: string; model?: string; attempts?: JSONValue[] } };
 
 /** A stream that another origin went on with says so on its last event; its headers are those of the first origin. */
 const metadataExtractor: MetadataExtractor = {

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 /// The ports of the checkout's configuration, and those that the suite has instead, so that it can run beside `run`.
 const PORTS: [(&str, &str); 2] =
-    [("127.0.0.1:8788/", "127.0.0.1:28741/"), ("127.0.0.1:8790/", "127.0.0.1:28742/")];
+    [("127.0.0.1:8788/", "127.0.0.1:28781/"), ("127.0.0.1:8790/", "127.0.0.1:28782/")];
 
 pub(super) fn checks(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
