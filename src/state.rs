@@ -8,6 +8,7 @@ use crate::resilience::health::Health;
 use crate::resilience::idempotency::IdempotencyCache;
 use crate::resilience::refusals::Refusals;
 use crate::signing::token_cache::TokenCache;
+use crate::trace::Exports;
 use crate::wake::OriginCache;
 
 #[derive(Debug, Default)]
@@ -21,6 +22,7 @@ pub struct InstanceState {
     pub current: Current,
     pub made_keys: NoteCache,
     pub origins: OriginCache,
+    pub exports: Exports,
     /// When this instance looked for forgotten attempts, in Unix milliseconds.
     pub swept_ms: u64,
     /// Until then the ledger seems not to answer, in Unix milliseconds.

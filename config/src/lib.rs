@@ -19,6 +19,7 @@ mod policy;
 mod price;
 mod replace;
 mod rule;
+mod telemetry;
 mod validate;
 mod wake;
 
@@ -37,6 +38,7 @@ pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, StreamUsage
 pub use price::{Model, PastPrice, PriceStep};
 pub use replace::replaceable;
 pub use rule::{Condition, Leaf, Part, Rule, RuleTable};
+pub use telemetry::{Telemetry, TraceTo};
 pub use validate::Problem;
 pub use wake::{Cold, Wake, WakeVia};
 
@@ -70,6 +72,9 @@ pub struct Config {
     /// Where the account of all attempts is kept.
     #[serde(default)]
     pub ledger: Ledger,
+    /// Traces: what goes on to origins, and where the gateway's own spans go.
+    #[serde(default, skip_serializing_if = "Telemetry::is_default")]
+    pub telemetry: Telemetry,
 }
 
 /// What holds for every request.
@@ -343,7 +348,8 @@ impl Config {
     pub fn secret_names(&self) -> Vec<&str> {
         let origins = self.origins.iter().flat_map(Origin::secret_names);
         let wakes = self.origins.iter().filter_map(|origin| origin.wake_secret().map(|(name, _)| name));
-        let mut names: Vec<_> = origins.chain(wakes).chain(self.hash_secrets()).collect();
+        let collector = self.telemetry.secret_headers.values().map(String::as_str);
+        let mut names: Vec<_> = origins.chain(wakes).chain(self.hash_secrets()).chain(collector).collect();
         names.sort_unstable();
         names.dedup();
         names

@@ -5,8 +5,9 @@ use super::idempotency::{self, Claimed, Shared};
 use super::reply::{self, bytes_of};
 use super::reserve::Told;
 use super::wake::WakeState;
-use super::{Gateway, IDEMPOTENCY_KEY, TAG, admit, authenticate, overrides, upkeep};
+use super::{Gateway, IDEMPOTENCY_KEY, TAG, admit, authenticate, overrides, telemetry, upkeep};
 use crate::config::{ErrorDetail, LedgerStore};
+use crate::dialect::request::Wishes;
 use crate::dialect::{Call, ClientDialect};
 use crate::error::ApiError;
 use crate::metering::limit::tenant_shard;
@@ -73,7 +74,12 @@ async fn pipeline<P: Platform>(
     let claimed = match idempotency_key.map(bytes_of).filter(|value| !value.is_empty()) {
         None => None,
         Some(value) => {
-            let fingerprint = Fingerprint::of(&key.name, &value, &asked_path(head), &body.bytes);
+            let mut asked = asked_path(head);
+            // Where the path does not name the model, a header may; and whether a stream is asked for.
+            if let Some(model) = &call.model {
+                asked.extend([" ", call.endpoint, " ", model]);
+            }
+            let fingerprint = Fingerprint::of(&key.name, &value, &asked, &body.bytes);
             let until_ms = started_ms + u64::from(route.budget.seconds) * 1000;
             let window_ms = u64::from(window_s) * 1000;
             let claim = idempotency::claim(platform, allowed, fingerprint, shared, window_ms, until_ms);
@@ -99,10 +105,21 @@ async fn pipeline<P: Platform>(
         conversation: &body.bytes[facts.conversation.clone()],
         headers: head.headers(),
     };
+    let wishes = request.wishes().filter(|wishes| **wishes != Wishes::default());
+    let further = wishes.map_or(&[][..], |wishes| &wishes.models);
+    let further: Vec<_> =
+        further.iter().map(|model| caller.route(config, model)).collect::<Result<_, _>>()?;
     let plan = platform.state(|state| {
         let is_open = |index| state.health.is_open(index, started_ms);
-        routing::plan(config, route, &route_context, &is_open, &mut rng, None)
-    });
+        let mut plan = routing::plan(config, route, &route_context, &is_open, &mut rng, None);
+        for route in further {
+            plan.follow(routing::plan(config, route, &route_context, &is_open, &mut rng, None));
+        }
+        if let Some(wishes) = wishes {
+            plan.wish(wishes, &route_context, &is_open)?;
+        }
+        Ok(plan)
+    })?;
 
     // Attempt.
     let mut context = RequestContext {
@@ -121,7 +138,8 @@ async fn pipeline<P: Platform>(
         started_ms,
         limit: config.gateway.max_body_mib as usize * 1024 * 1024,
         facts,
-        tag: tag(head),
+        tag: tag(head).or_else(|| wishes.and_then(|wishes| shown(wishes.tag.as_deref()?))),
+        timeouts_ms: wishes.map(|wishes| wishes.timeouts_ms.clone()).unwrap_or_default(),
         limits: Told::default(),
         retry: RetryState::new(plan, started_ms),
         rng,
@@ -134,6 +152,7 @@ async fn pipeline<P: Platform>(
         cache: None,
         stored_reply: None,
         wake: WakeState::default(),
+        traced: telemetry::traced(platform, &config.telemetry, head),
         begun: None,
     };
     context.open_cache(head, &body.bytes);
@@ -146,6 +165,7 @@ async fn pipeline<P: Platform>(
         Ok(found) => found,
         Err(error) => {
             let error = context.told(error).await;
+            let status = error.status;
             match context.begun.take() {
                 Some(outgoing) => context.end_begun(outgoing, &error).await,
                 None => {
@@ -156,6 +176,7 @@ async fn pipeline<P: Platform>(
                 claim.forget().await;
             }
             context.after_wake().await;
+            context.export_spans(status).await;
             return Ok(());
         }
     };
@@ -192,6 +213,8 @@ async fn pipeline<P: Platform>(
     }
     context.sync_breakers().await;
     context.after_wake().await;
+    let status = context.attempts.last().map_or(200, |attempt| attempt.status);
+    context.export_spans(status).await;
     Ok(())
 }
 
@@ -214,7 +237,10 @@ fn passed(head: &Request<()>, dialect: &dyn ClientDialect) -> HeaderMap {
 
 /// What the client says that the request belongs to: visible ASCII, at most 64 characters of it.
 fn tag(head: &Request<()>) -> Option<String> {
-    let text = reply::header_text(head.headers(), TAG.as_str());
+    shown(reply::header_text(head.headers(), TAG.as_str()))
+}
+
+fn shown(text: &str) -> Option<String> {
     let tag: String = text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(64).collect();
     (!tag.is_empty()).then_some(tag)
 }

@@ -21,7 +21,7 @@ enum Of {
 }
 
 /// In the order in which a file has them.
-const SECTIONS: [(&str, Of); 22] = [
+const SECTIONS: [(&str, Of); 23] = [
     ("`[gateway]`", Of::Table("Gateway")),
     ("`[gateway.cors]`", Of::Table("Cors")),
     ("`[[origins]]`", Of::Table("Origin")),
@@ -44,6 +44,7 @@ const SECTIONS: [(&str, Of); 22] = [
     ("`limits`", Of::Table("Limit")),
     ("`[admin]`", Of::Table("Admin")),
     ("`[ledger]`", Of::Table("Ledger")),
+    ("`[telemetry]`", Of::Table("Telemetry")),
 ];
 
 /// A section per table.
