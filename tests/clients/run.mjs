@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { cases as aiCases } from './ai.mjs';
 import { cases as openaiCases } from './openai.mjs';
+import { cases as exampleCases } from './examples.mjs';
 import { cases as accountCases } from './account.mjs';
 import { cases as neverDownCases } from './never_down.mjs';
 import { cases as streamCases } from './streams.mjs';
@@ -56,6 +57,7 @@ for (const host of ['workerd', 'spin']) {
     await play(world, 'npm ai', aiCases);
     await play(world, 'npm openai', openaiCases);
     await python(world);
+    await play(world, 'examples', exampleCases);
     await play(world, 'account', accountCases);
     await play(world, 'streams', streamCases);
     await world.startTwin();

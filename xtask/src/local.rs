@@ -57,7 +57,8 @@ fn secret(origin: &Origin) -> Result<String> {
     origin.secret.clone().ok_or_else(|| Failure::new(format!("the origin {} has no `secret`", origin.name)))
 }
 
-fn loopback_port(url: &str) -> Option<u16> {
+/// The port of an `http` URL on loopback.
+pub(crate) fn loopback_port(url: &str) -> Option<u16> {
     let rest = url.strip_prefix("http://")?;
     let authority = rest.split('/').next()?;
     let (host, port) = authority.rsplit_once(':')?;

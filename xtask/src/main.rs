@@ -45,11 +45,13 @@ Commands:
                       missing there is made with its key, which is printed; the same one every time. Another that is
                       missing is named: requests that need it fail
       --demo wake     with the configuration in examples/wake: a server that sleeps after ten seconds
+      --with-mock     start the stand-in provider for the origins named mock-… (default without --config; --no-mock leaves
+                      it out): tools, objects, images, embeddings and failures without an account
       --no-server     with --config: the gateway alone. Otherwise the configuration must have an origin of kind moegate
                       at http://127.0.0.1:PORT
                       With --json, origin_url is null where no server was started; client_key is that of the first
                       [[keys]] whose key is known here; a key of which only the hash is known is null. SIGTERM ends all
-  test [SUITE…]     set up what is missing and run the suites (default: all)
+  test [SUITE…]     set up what is missing and run the suites (default: all but `browser`)
   bench gateway     compare the gateway with a bare pass-through, in workerd and in the test host
                     for Spin
       --host HOST     workerd or spin only
@@ -190,6 +192,8 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
                     Long("demo") => options.demo = Some(args.value()?.parse_with(run::Demo::parse)?),
                     Long("secrets") => options.secrets = Some(args.value()?.into()),
                     Long("no-server") => options.no_server = true,
+                    Long("with-mock") => options.mock = run::WithMock::Yes,
+                    Long("no-mock") => options.mock = run::WithMock::No,
                     Short('h') | Long("help") => return Ok(Command::Help),
                     other => return Err(other.unexpected()),
                 }

@@ -1,6 +1,8 @@
 //! `cargo xtask run`: the MoE server and the gateway, in workerd or under Spin, on this machine.
 
+mod options;
 mod own;
+mod stand_in;
 mod text;
 
 use std::fs::{self, File};
@@ -21,61 +23,9 @@ use crate::process::{Running, Show, run_attached, tick};
 use crate::secrets::{self, Secrets};
 use crate::setup::{Node, Setup};
 use crate::spin::Runtime;
+pub(crate) use options::{Demo, Options, WithMock};
 use own::{Made, Own};
-
-#[derive(Debug, Default)]
-pub(crate) struct Options {
-    pub(crate) json: bool,
-    pub(crate) port: Option<u16>,
-    pub(crate) model: Option<PathBuf>,
-    pub(crate) verbose: bool,
-    pub(crate) host: Host,
-    /// The gateway's configuration instead of the checkout's.
-    pub(crate) config: Option<PathBuf>,
-    /// Instead of `config`: one of the repository's.
-    pub(crate) demo: Option<Demo>,
-    /// With `config`: a file of its secrets.
-    pub(crate) secrets: Option<PathBuf>,
-    /// With `config`: the gateway alone.
-    pub(crate) no_server: bool,
-}
-
-/// What can be shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Demo {
-    Wake,
-}
-
-impl Demo {
-    /// From the command line.
-    pub(crate) fn parse(name: &str) -> std::result::Result<Self, String> {
-        match name {
-            "wake" => Ok(Self::Wake),
-            other => Err(format!("there is no demonstration {other}: there is wake")),
-        }
-    }
-
-    /// Its configuration, from the repository's root.
-    fn config(self) -> &'static str {
-        match self {
-            Self::Wake => "examples/wake/moegate.toml",
-        }
-    }
-}
-
-impl Options {
-    /// What cannot go together.
-    pub(crate) fn problem(&self) -> Option<&'static str> {
-        if self.demo.is_some() && self.config.is_some() {
-            return Some("--demo has a configuration of its own: leave --config out");
-        }
-        if self.config.is_none() && (self.secrets.is_some() || self.no_server) {
-            return Some("--secrets and --no-server belong to --config");
-        }
-        (self.no_server && self.model.is_some())
-            .then_some("--no-server starts nothing that --model could be for")
-    }
-}
+use stand_in::StandIn;
 
 const FIRST_PORT: u16 = 8787;
 /// A large model's file may have to be read from disk before its server is ready.
@@ -95,11 +45,16 @@ pub(crate) fn run(setup: &Setup, options: &Options) -> Result<()> {
             failure.remedy("add --no-server: the gateway then runs alone, under any configuration")
         })?),
     };
+    let stand_in = StandIn::wanted(options, config.unwrap_or(&setup.root.join("moegate.toml")))?;
     let model = model(setup, options)?;
     if let Some(origin) = &origin {
         check_port(origin)?;
     }
-    let port = gateway_port(options.port, origin.as_ref().map(|origin| origin.port))?;
+    if let Some(stand_in) = &stand_in {
+        stand_in.check_port()?;
+    }
+    let others = [origin.as_ref().map(|origin| origin.port), stand_in.as_ref().map(|one| one.port)];
+    let port = gateway_port(options.port, &others)?;
     let prepared = {
         let folder = setup.root.join(".moegate");
         fs::create_dir_all(&folder).at("create", &folder)?;
@@ -129,6 +84,10 @@ pub(crate) fn run(setup: &Setup, options: &Options) -> Result<()> {
         None => None,
     };
 
+    let mut mock = match &stand_in {
+        Some(stand_in) => Some(stand_in.start(setup, show)?),
+        None => None,
+    };
     let mut gateway = match &prepared.host {
         Ready::Workerd(node, entry) => {
             let mut command = node.script(&setup.root.join("xtask/node/gateway.mjs"));
@@ -153,13 +112,17 @@ pub(crate) fn run(setup: &Setup, options: &Options) -> Result<()> {
     if options.json {
         println!("{}", text::json_line(&gateway_url, origin.map(|origin| origin.url.as_str()), keys));
     } else if let (None, Some(origin)) = (&own, origin) {
-        println!("{}", text::instructions(&gateway_url, origin, keys, options.model.is_none()));
+        let shown = (options.model.is_none(), stand_in.is_some());
+        println!("{}", text::instructions(&gateway_url, origin, keys, shown));
     } else if let Some(own) = &own {
         println!("{}", text::of_own(&gateway_url, origin, &own.config, keys));
     }
     loop {
         if let Some(server) = &mut server {
             server.must_run()?;
+        }
+        if let Some(mock) = &mut mock {
+            mock.must_run()?;
         }
         gateway.must_run()?;
         tick()?;
@@ -303,15 +266,18 @@ fn check_port(origin: &LocalOrigin) -> Result<()> {
     )))
 }
 
-fn gateway_port(asked: Option<u16>, origin: Option<u16>) -> Result<u16> {
+/// `others`: the ports of the origins that are started.
+fn gateway_port(asked: Option<u16>, others: &[Option<u16>]) -> Result<u16> {
     match asked {
-        Some(port) if Some(port) == origin => Err(Failure::new(format!("port {port} is the MoE server's"))
-            .remedy("choose another one, or leave --port out")),
+        Some(port) if others.contains(&Some(port)) => {
+            Err(Failure::new(format!("port {port} is an origin's"))
+                .remedy("choose another one, or leave --port out"))
+        }
         Some(port) if is_free(port) => Ok(port),
         Some(port) => Err(Failure::new(format!("port {port} is taken"))
             .remedy("choose another one, or leave --port out for the next free one")),
         None => (FIRST_PORT..=FIRST_PORT + 100)
-            .find(|&port| Some(port) != origin && is_free(port))
+            .find(|&port| !others.contains(&Some(port)) && is_free(port))
             .ok_or_else(|| Failure::new("no port is free from 8787 on").remedy("name one with --port")),
     }
 }
@@ -367,11 +333,11 @@ mod tests {
     fn a_given_port_is_taken_as_it_is_and_never_the_servers() {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let taken = listener.local_addr().unwrap().port();
-        let text = gateway_port(Some(taken), Some(1)).unwrap_err().to_string();
+        let text = gateway_port(Some(taken), &[Some(1)]).unwrap_err().to_string();
         assert!(text.contains(&format!("port {taken} is taken")), "{text}");
-        let text = gateway_port(Some(8788), Some(8788)).unwrap_err().to_string();
-        assert!(text.contains("is the MoE server's"), "{text}");
-        assert_ne!(gateway_port(None, Some(FIRST_PORT)).unwrap(), FIRST_PORT);
+        let text = gateway_port(Some(8788), &[None, Some(8788)]).unwrap_err().to_string();
+        assert!(text.contains("is an origin's"), "{text}");
+        assert_ne!(gateway_port(None, &[Some(FIRST_PORT)]).unwrap(), FIRST_PORT);
     }
 
     #[test]

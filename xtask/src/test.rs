@@ -1,5 +1,6 @@
 //! `cargo xtask test`: the suites, and what really ran in them.
 
+mod browser;
 mod suites;
 
 use std::path::Path;
@@ -15,6 +16,8 @@ use suites::SUITES;
 struct Suite {
     name: &'static str,
     what: &'static str,
+    /// Whether it runs where no suite is named.
+    usual: bool,
     /// Sets up what the suite needs and names what it runs.
     checks: fn(&Setup) -> Result<Vec<Check>>,
 }
@@ -47,7 +50,7 @@ impl Count {
     }
 }
 
-/// Runs the suites named, or all. True if something ran and nothing failed.
+/// Runs the suites named, or the usual ones. True if something ran and nothing failed.
 pub(crate) fn test(setup: &Setup, names: &[String]) -> Result<bool> {
     let suites = chosen(names)?;
     let mut report = Vec::new();
@@ -88,7 +91,7 @@ pub(crate) fn test(setup: &Setup, names: &[String]) -> Result<bool> {
 
 fn chosen(names: &[String]) -> Result<Vec<&'static Suite>> {
     if names.is_empty() {
-        return Ok(SUITES.iter().collect());
+        return Ok(SUITES.iter().filter(|suite| suite.usual).collect());
     }
     names
         .iter()
@@ -193,6 +196,14 @@ mod tests {
         assert_eq!(verdict(Counting::Lines, true, lines), lines);
         assert_eq!(verdict(Counting::Lines, true, Count::default()), Count { passed: 0, failed: 1 });
         assert_eq!(verdict(Counting::Status, false, Count::default()), Count { passed: 0, failed: 1 });
+    }
+
+    #[test]
+    fn what_needs_a_browser_runs_only_when_it_is_named() {
+        let names = |suites: Vec<&Suite>| suites.iter().map(|suite| suite.name).collect::<Vec<_>>();
+        let usual = names(chosen(&[]).unwrap());
+        assert!(usual.contains(&"unit") && !usual.contains(&"browser"), "{usual:?}");
+        assert_eq!(names(chosen(&["browser".to_owned()]).unwrap()), ["browser"]);
     }
 
     #[test]

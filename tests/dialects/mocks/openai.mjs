@@ -18,7 +18,7 @@ const embeddingsRequest = object(
   { nulls: true },
 );
 
-function embeddings(exchange, body, { embeds }) {
+export function embeddings(exchange, body, { embeds }) {
   embeddingsRequest(body, []);
   const inputs = [body.input].flat();
   const length = body.dimensions ?? embeds;

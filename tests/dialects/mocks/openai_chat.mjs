@@ -164,12 +164,12 @@ function usageOf({ usage }) {
   };
 }
 
-/** `reasons`: the model reasons by itself. */
-export async function chat(exchange, body, { vllm, reasons }) {
+/** `reasons`: the model reasons by itself. `script`: what is answered. */
+export async function chat(exchange, body, { vllm, reasons, script = plan }) {
   request(vllm)(body, []);
   if (!vllm) limits(body, reasons);
   rules(body);
-  const answer = plan(viewOf(body, reasons), exchange.mock.force);
+  const answer = script(viewOf(body, reasons), exchange.mock.force);
   if (answer.fail) throw outage(answer.fail);
   const head = { id: exchange.mock.id('chatcmpl-'), object: 'chat.completion', created: 1_790_000_000, model: body.model, service_tier: 'default', system_fingerprint: 'fp_mock' };
   const ids = answer.calls.map(() => exchange.mock.id('call_'));

@@ -72,10 +72,41 @@ The server sleeps after {seconds} s without work: ask, wait, and ask again. How 
     text + "\nCtrl-C ends it."
 }
 
-/// How to use the checkout's own gateway and MoE server. `demo`: with the repository's model.
-pub(super) fn instructions(gateway_url: &str, origin: &LocalOrigin, keys: &Keys, demo: bool) -> String {
+/// What the stand-in provider is good for.
+fn of_stand_in(gateway_url: &str, client: &str) -> String {
+    format!(
+        r#"
+A stand-in provider runs beside it, so that all of this can be tried without an account. In the model's place:
+
+  mock            answers, calls tools, fills JSON schemas; "tell me a long story" leaves time to press Stop
+  mock-image      for /v1/images/generations
+  mock-embedding  for /v1/embeddings
+  mock-fallback   the provider fails with 500, and the demo model answers
+  mock-timeout    the provider is silent for three seconds, and another one answers
+  mock-takeover   the provider breaks off in the middle of the answer, and another one goes on
+  mock/error-500, mock/error-429, mock/stall, mock/break: the failures themselves
+
+Watch a fallback in the answer's headers:
+
+  curl -si {gateway_url}/v1/chat/completions \
+    -H 'authorization: Bearer {client}' -H 'content-type: application/json' \
+    -d '{{"model":"mock-fallback","messages":[{{"role":"user","content":"What is moegate?"}}]}}' | grep -i x-moegate
+
+A chat page with tools, objects and images, on Next.js and the AI SDK: examples/next-chat
+"#
+    )
+}
+
+/// How to use the checkout's own gateway and MoE server. `demo`: with the repository's model; `mock`: with the stand-in provider.
+pub(super) fn instructions(
+    gateway_url: &str,
+    origin: &LocalOrigin,
+    keys: &Keys,
+    (demo, mock): (bool, bool),
+) -> String {
     let (client, admin) = (shown(keys.client.as_deref()), shown(keys.admin.as_deref()));
     let model = &origin.model;
+    let stand_in = if mock { of_stand_in(gateway_url, client) } else { String::new() };
     let dialogue = if demo { DIALOGUE } else { "" };
     let dialogue: String = dialogue.lines().map(|line| format!("  {line}\n")).collect();
     let dialogue = if dialogue.is_empty() {
@@ -110,8 +141,8 @@ From an app on the AI SDK (npm i ai @ai-sdk/openai-compatible):
   }});
   const result = streamText({{ model: moegate('{model}'), temperature: 0, prompt: 'What is moegate?' }});
   for await (const text of result.textStream) process.stdout.write(text);
-
-Ctrl-C ends both."#,
+{stand_in}
+Ctrl-C ends all of it."#,
         origin_url = origin.url,
     )
 }
@@ -136,6 +167,18 @@ mod tests {
             json_line("http://g", None, &keys(None, None)),
             r#"{"gateway_url":"http://g","origin_url":null,"client_key":null,"admin_key":null}"#
         );
+    }
+
+    #[test]
+    fn the_stand_in_is_told_of_where_it_runs_and_its_models_are_those_of_the_configuration() {
+        let config = moegate_config::authoring::parse(include_str!("../../../moegate.toml")).unwrap();
+        let origin = LocalOrigin::of(&config).unwrap();
+        let keys = keys(Some("mg-1"), Some("mg-2"));
+        let text = instructions("http://g", &origin, &keys, (true, true));
+        for route in &config.routes {
+            assert!(text.contains(&route.model), "{} is not told of", route.model);
+        }
+        assert!(!instructions("http://g", &origin, &keys, (true, false)).contains("mock"));
     }
 
     #[test]

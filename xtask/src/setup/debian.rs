@@ -119,7 +119,7 @@ fn lists_know(names: &[String], options: &[String]) -> bool {
 
 /// Package lists in the cache folder, for when the machine has none or old ones: only an administrator may update
 /// the machine's.
-fn private_lists(setup: &Setup) -> Result<Vec<String>> {
+pub(super) fn private_lists(setup: &Setup) -> Result<Vec<String>> {
     let apt = setup.cache.root().join("apt");
     for folder in ["lists/partial", "cache/archives/partial"] {
         let folder = apt.join(folder);

@@ -2,6 +2,7 @@
 //! begins, does nothing where it has been done, and needs no administrator.
 
 mod cargo_deny;
+mod chromium;
 mod debian;
 mod node;
 mod nvrtc;
@@ -79,6 +80,11 @@ impl Setup {
     /// What compiles the GPU kernels.
     pub(crate) fn nvrtc(&self) -> Result<Nvrtc> {
         nvrtc::set_up(self)
+    }
+
+    /// A Chromium that can be driven.
+    pub(crate) fn chromium(&self) -> Result<PathBuf> {
+        chromium::set_up(self)
     }
 
     pub(crate) fn cargo_deny(&self) -> Result<PathBuf> {

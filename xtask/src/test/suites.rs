@@ -12,41 +12,60 @@ use crate::spin;
 
 /// Every suite there is; a new one is one entry here.
 pub(super) const SUITES: &[Suite] = &[
-    Suite { name: "unit", what: "formatting, lints, licences, and every Rust test", checks: unit },
+    Suite {
+        name: "unit",
+        what: "formatting, lints, licences, and every Rust test",
+        usual: true,
+        checks: unit,
+    },
     Suite {
         name: "contract",
         what: "what the gateway promises, on every host, and its budget",
+        usual: true,
         checks: contract,
     },
     Suite {
         name: "faults",
         what: "every fault at a real socket: what clients get, what it costs, what is recorded",
+        usual: true,
         checks: faults,
     },
     Suite {
         name: "ledger",
         what: "the account: every crash point, limits at once, and a chaos of requests on real hosts",
+        usual: true,
         checks: ledger,
     },
     Suite {
         name: "wake",
         what: "origins that sleep: random schedules in virtual time, and our own server asleep on real hosts",
+        usual: true,
         checks: wake,
     },
     Suite {
         name: "gpu",
         what: "the GPU kernels, emulated on the processor and compiled for every architecture",
+        usual: true,
         checks: gpu,
     },
     Suite {
         name: "clients",
         what: "real SDKs against the gateway, in workerd and in the Spin host, and moe-server",
+        usual: true,
         checks: clients,
     },
     Suite {
         name: "dialects",
         what: "every provider's SDK against every kind of origin, in workerd and in the Spin host",
+        usual: true,
         checks: dialects,
+    },
+    Suite {
+        name: "browser",
+        what: "the chat page of examples/next-chat in Chromium, with the gateway in workerd and in the Spin host",
+        // It fetches half a gigabyte and takes minutes.
+        usual: false,
+        checks: super::browser::checks,
     },
 ];
 
