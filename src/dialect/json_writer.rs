@@ -4,40 +4,40 @@ use serde_json::value::RawValue;
 
 /// A JSON text under way. Commas are its own business.
 #[derive(Debug, Default)]
-pub(in crate::dialect) struct JsonWriter {
+pub(crate) struct JsonWriter {
     text: Vec<u8>,
     /// Something stands before, which a comma follows.
     after: bool,
 }
 
 impl JsonWriter {
-    pub(in crate::dialect) fn with_capacity(bytes: usize) -> Self {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
         Self { text: Vec::with_capacity(bytes), after: false }
     }
 
     /// An object with what `fill` says.
-    pub(in crate::dialect) fn object(&mut self, fill: impl FnOnce(&mut Self)) {
+    pub(crate) fn object(&mut self, fill: impl FnOnce(&mut Self)) {
         self.open(b'{');
         fill(self);
         self.close(b'}');
     }
 
     /// An array with what `fill` says.
-    pub(in crate::dialect) fn array(&mut self, fill: impl FnOnce(&mut Self)) {
+    pub(crate) fn array(&mut self, fill: impl FnOnce(&mut Self)) {
         self.open(b'[');
         fill(self);
         self.close(b']');
     }
 
     /// A member's name; its value follows.
-    pub(in crate::dialect) fn key(&mut self, name: &str) -> &mut Self {
+    pub(crate) fn key(&mut self, name: &str) -> &mut Self {
         self.string(name);
         self.text.push(b':');
         self.after = false;
         self
     }
 
-    pub(in crate::dialect) fn string(&mut self, text: &str) {
+    pub(crate) fn string(&mut self, text: &str) {
         self.comma();
         // A text always serialises.
         let quoted = serde_json::to_writer(&mut self.text, text);
@@ -46,39 +46,39 @@ impl JsonWriter {
     }
 
     /// A value that is JSON already.
-    pub(in crate::dialect) fn raw(&mut self, json: &str) {
+    pub(crate) fn raw(&mut self, json: &str) {
         self.comma();
         self.text.extend_from_slice(json.as_bytes());
         self.after = true;
     }
 
-    pub(in crate::dialect) fn number(&mut self, number: u64) {
+    pub(crate) fn number(&mut self, number: u64) {
         self.comma();
         self.text.extend_from_slice(number.to_string().as_bytes());
         self.after = true;
     }
 
-    pub(in crate::dialect) fn bool(&mut self, value: bool) {
+    pub(crate) fn bool(&mut self, value: bool) {
         self.raw(if value { "true" } else { "false" });
     }
 
-    pub(in crate::dialect) fn member(&mut self, name: &str, text: &str) {
+    pub(crate) fn member(&mut self, name: &str, text: &str) {
         self.key(name).string(text);
     }
 
     /// A member, if there is a value for it.
-    pub(in crate::dialect) fn optional(&mut self, name: &str, value: Option<&RawValue>) {
+    pub(crate) fn optional(&mut self, name: &str, value: Option<&RawValue>) {
         if let Some(value) = value {
             self.key(name).raw(value.get());
         }
     }
 
-    pub(in crate::dialect) fn into_string(self) -> String {
+    pub(crate) fn into_string(self) -> String {
         // All that was written was text.
         String::from_utf8(self.text).unwrap_or_default()
     }
 
-    pub(in crate::dialect) fn into_bytes(self) -> Vec<u8> {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.text
     }
 

@@ -20,7 +20,7 @@ mod exchange;
 mod format;
 mod gemini;
 pub(crate) mod json;
-mod json_writer;
+pub(crate) mod json_writer;
 mod media;
 mod members;
 mod openai;

@@ -5,6 +5,7 @@ use super::admin::needs_ledger;
 use super::ledger::ask;
 use super::{Gateway, authenticate, reply};
 use crate::config::{Day, LedgerStore, Limit};
+use crate::dialect::json_writer::JsonWriter;
 use crate::error::{ApiError, shown_name};
 use crate::ledger::operation::{By, Filter, Sums, Totals};
 use crate::ledger::{Operation, Outcome};
@@ -15,7 +16,6 @@ use crate::platform::Platform;
 use crate::routing::decode_name;
 use http::{Method, Request};
 use moegate_wire::Nanodollars;
-use serde_json::{Map, Value, json};
 
 const PATHS: [&str; 3] = ["/v1/credits", "/v1/generation", "/v1/report"];
 
@@ -61,7 +61,7 @@ async fn answer<P: Platform>(
         1 => account.generation(&parameter(query, "id").unwrap_or_default(), &caller.name).await?,
         _ => account.report(filter, query).await?,
     };
-    reply::json(platform, gateway.allowed(head), body.to_string()).await;
+    reply::json(platform, gateway.allowed(head), body.into_string()).await;
     Ok(())
 }
 
@@ -76,9 +76,15 @@ struct Account<'p, P: Platform> {
     shard: String,
 }
 
-/// Nano-dollars as a JSON number.
-fn dollars(nanodollars: u64) -> Value {
-    serde_json::from_str(&Nanodollars(nanodollars).to_dollars()).unwrap_or_default()
+/// An object of what `fill` says.
+fn object(fill: impl FnOnce(&mut JsonWriter)) -> JsonWriter {
+    let mut json = JsonWriter::with_capacity(512);
+    json.object(fill);
+    json
+}
+
+fn dollars(json: &mut JsonWriter, name: &str, nanodollars: u64) {
+    json.key(name).raw(&Nanodollars(nanodollars).to_dollars());
 }
 
 // Places in the numbers of sums.
@@ -99,7 +105,7 @@ impl<P: Platform> Account<'_, P> {
     }
 
     /// Of the budget of which the least is left now. What is reserved by requests under way does not count yet.
-    async fn credits(&self, budgets: [(&[Limit], Filter); 3]) -> Result<Value, ApiError> {
+    async fn credits(&self, budgets: [(&[Limit], Filter); 3]) -> Result<JsonWriter, ApiError> {
         let now_ms = self.platform.now_ms();
         let mut least = None;
         for (limits, filter) in budgets {
@@ -120,19 +126,18 @@ impl<P: Platform> Account<'_, P> {
             let text = "this key has no budget: `limits` with `dollars`, of the key or of its tenant, in moegate.toml";
             return Err(ApiError::new(404, "not_found", "no_budget", text));
         };
-        Ok(json!({
-            "balance": Nanodollars(left).to_dollars(),
-            "total_used": Nanodollars(used).to_dollars(),
+        Ok(object(|json| {
+            json.member("balance", &Nanodollars(left).to_dollars());
+            json.member("total_used", &Nanodollars(used).to_dollars());
         }))
     }
 
     /// The request of that id, of the same key: its last attempt, with the cost of all.
-    async fn generation(&self, id: &str, key: &str) -> Result<Value, ApiError> {
+    async fn generation(&self, id: &str, key: &str) -> Result<JsonWriter, ApiError> {
         let id = id.strip_prefix("gen_").unwrap_or(id);
         let operation = Operation::Request { id: id.to_owned() };
-        let records = match ask(self.platform, &self.shard, &operation).await {
-            Ok(Outcome::Rows { records }) => records,
-            _ => return Err(ApiError::ledger_unavailable()),
+        let Ok(Outcome::Rows { records }) = ask(self.platform, &self.shard, &operation).await else {
+            return Err(ApiError::ledger_unavailable());
         };
         let own: Vec<_> = records.into_iter().filter(|record| record.key == key).collect();
         let Some(last) = own.last() else {
@@ -142,10 +147,13 @@ impl<P: Platform> Account<'_, P> {
         let cost = own.iter().map(|record| record.cost_nanodollars.0).sum();
         let upstream =
             own.iter().filter_map(|record| record.upstream_cost_nanodollars).map(|cost| cost.0).sum();
-        Ok(json!({ "data": generation(last, own[0].started_ms, cost, upstream) }))
+        let started_ms = own[0].started_ms;
+        Ok(object(|json| {
+            json.key("data").object(|json| generation(json, last, started_ms, [cost, cost, upstream]));
+        }))
     }
 
-    async fn report(&self, mut filter: Filter, query: &str) -> Result<Value, ApiError> {
+    async fn report(&self, mut filter: Filter, query: &str) -> Result<JsonWriter, ApiError> {
         let query = |name: &str| parameter(query, name);
         let day = |name: &'static str| {
             let day = query(name).and_then(|text| Day::parse(&text).ok());
@@ -177,22 +185,29 @@ impl<P: Platform> Account<'_, P> {
             true => Vec::new(),
             false => self.sums(Totals { from_ms, to_ms, by, filter }).await?,
         };
-        Ok(json!({ "results": rows(&group, hourly, &sums) }))
+        Ok(object(|json| json.key("results").array(|json| rows(json, &group, hourly, &sums))))
     }
 }
 
-/// As `getGenerationInfo` wants it: every number is there.
-fn generation(last: &Record, started_ms: u64, cost: u64, upstream: u64) -> Value {
+/// As `getGenerationInfo` wants it: every number is there. `costs`: in all, the same, and by the origin's own word.
+fn generation(json: &mut JsonWriter, last: &Record, started_ms: u64, costs: [u64; 3]) {
     let usage = &last.usage;
     let before_ms = last.started_ms.saturating_sub(started_ms);
-    let texts = [
-        ("id", format!("gen_{}", last.request())),
-        ("created_at", moment(started_ms)),
-        ("model", last.model.clone()),
-        ("provider_name", last.origin.clone()),
-        ("finish_reason", last.ending_name().to_owned()),
-    ];
-    let numbers = [
+    for (name, text) in [
+        ("id", &*format!("gen_{}", last.request())),
+        ("created_at", &moment(started_ms)),
+        ("model", &last.model),
+        ("provider_name", &last.origin),
+        ("finish_reason", last.ending_name()),
+    ] {
+        json.member(name, text);
+    }
+    for (name, cost) in ["total_cost", "usage", "upstream_inference_cost"].into_iter().zip(costs) {
+        dollars(json, name, cost);
+    }
+    json.key("is_byok").bool(false);
+    json.key("streamed").bool(last.stream);
+    for (name, number) in [
         ("latency", before_ms + last.head_after_ms),
         ("generation_time", before_ms + last.ended_after_ms),
         ("native_tokens_prompt", usage.prompt),
@@ -201,57 +216,55 @@ fn generation(last: &Record, started_ms: u64, cost: u64, upstream: u64) -> Value
         ("native_tokens_cached", usage.cached),
         ("native_tokens_cache_creation", usage.cache_write),
         ("billable_web_search_calls", 0),
-    ];
-    let costs = [("total_cost", cost), ("usage", cost), ("upstream_inference_cost", upstream)];
-    let flags = [("is_byok", false), ("streamed", last.stream)];
-    let texts = texts.into_iter().map(|(name, text)| (name, Value::from(text)));
-    let numbers = numbers.into_iter().map(|(name, number)| (name, Value::from(number)));
-    let costs = costs.into_iter().map(|(name, cost)| (name, dollars(cost)));
-    let flags = flags.into_iter().map(|(name, flag)| (name, Value::from(flag)));
-    let all = texts.chain(numbers).chain(costs).chain(flags);
-    Value::Object(all.map(|(name, value)| (name.to_owned(), value)).collect())
+    ] {
+        json.key(name).number(number);
+    }
 }
 
-/// One row for each value of the dimension.
-fn rows(group: &str, hourly: bool, sums: &[Sums]) -> Vec<Value> {
-    let mut rows: std::collections::BTreeMap<String, [u64; 10]> = std::collections::BTreeMap::new();
+/// One row for each value of the dimension, in the order of the values.
+fn rows(json: &mut JsonWriter, group: &str, hourly: bool, sums: &[Sums]) {
+    let mut rows: Vec<(String, [u64; 10])> = Vec::new();
     for own in sums {
         let value = match group {
             "model" => own.model.clone(),
             "provider" => own.origin.clone(),
             "credential_type" => "system".to_owned(),
             "day" => {
-                let text = moment(own.by.parse().unwrap_or(0));
-                if hourly { text } else { text[..10].to_owned() }
+                let mut text = moment(own.by.parse().unwrap_or(0));
+                text.truncate(if hourly { text.len() } else { 10 });
+                text
             }
             _ => own.by.clone(),
         };
-        let row = rows.entry(value).or_default();
-        row.iter_mut().zip(&own.numbers).for_each(|(sum, number)| *sum += number);
-    }
-    let row = |(value, numbers): (String, [u64; 10])| {
-        let mut row = Map::new();
-        let name = if hourly && group == "day" { "hour" } else { group };
-        row.insert(name.to_owned(), value.into());
-        row.insert("total_cost".to_owned(), dollars(numbers[COST]));
-        for (name, at) in [
-            ("input_tokens", PROMPT),
-            ("output_tokens", COMPLETION),
-            ("cached_input_tokens", CACHED),
-            ("cache_creation_input_tokens", CACHE_WRITE),
-            ("reasoning_tokens", REASONING),
-            ("request_count", REQUESTS),
-        ] {
-            row.insert(name.to_owned(), numbers[at].into());
+        let at = rows.iter().position(|(known, _)| *known >= value).unwrap_or(rows.len());
+        if rows.get(at).is_none_or(|(known, _)| *known != value) {
+            rows.insert(at, (value, [0; 10]));
         }
-        Value::Object(row)
-    };
-    rows.into_iter().map(row).collect()
+        rows[at].1.iter_mut().zip(&own.numbers).for_each(|(sum, number)| *sum += number);
+    }
+    let name = if hourly && group == "day" { "hour" } else { group };
+    for (value, numbers) in rows {
+        json.object(|json| {
+            json.member(name, &value);
+            dollars(json, "total_cost", numbers[COST]);
+            for (name, at) in [
+                ("input_tokens", PROMPT),
+                ("output_tokens", COMPLETION),
+                ("cached_input_tokens", CACHED),
+                ("cache_creation_input_tokens", CACHE_WRITE),
+                ("reasoning_tokens", REASONING),
+                ("request_count", REQUESTS),
+            ] {
+                json.key(name).number(numbers[at]);
+            }
+        });
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
 
     #[test]
     fn parameters_are_decoded() {
@@ -283,15 +296,20 @@ mod tests {
             sums("a", "y", "1795219200000", 500_000_000),
             sums("b", "x", "1795222800000", 0),
         ];
-        let seen = rows("model", false, &all);
+        let rows = |group: &str, hourly| -> Value {
+            let mut json = JsonWriter::default();
+            json.array(|json| super::rows(json, group, hourly, &all));
+            serde_json::from_str(&json.into_string()).unwrap()
+        };
+        let seen = rows("model", false);
         assert_eq!(seen[0]["total_cost"], json!(1.5));
         assert_eq!(
             (&seen[0]["model"], &seen[0]["request_count"], &seen[0]["input_tokens"]),
             (&json!("a"), &json!(2), &json!(10))
         );
-        assert_eq!(seen.len(), 2);
-        assert_eq!(rows("provider", false, &all)[1]["provider"], "y");
-        assert_eq!(rows("day", false, &all)[0]["day"], "2026-11-21");
-        assert_eq!(rows("day", true, &all)[1]["hour"], "2026-11-21T01:00:00Z");
+        assert_eq!(seen.as_array().unwrap().len(), 2);
+        assert_eq!(rows("provider", false)[1]["provider"], "y");
+        assert_eq!(rows("day", false)[0]["day"], "2026-11-21");
+        assert_eq!(rows("day", true)[1]["hour"], "2026-11-21T01:00:00Z");
     }
 }

@@ -11,9 +11,9 @@ use std::borrow::Cow;
 
 const FORBIDDEN: [&str; 3] = ["api_base", "base_url", "api_key"];
 
-/// Values of these are data: JSON Schemas, and what tools are called with and answer (Gemini's `response`). `input` is one where it is an object
+/// Values of these are data: JSON Schemas, and what tools are called with and answer (Gemini's `response`, the AI SDK's `value`). `input` is one where it is an object
 /// (Anthropic's tool calls; OpenAI's Responses have the conversation there, a list).
-const DATA: [&str; 13] = [
+const DATA: [&str; 14] = [
     "parameters",
     "parametersJsonSchema",
     "parameters_json_schema",
@@ -27,6 +27,7 @@ const DATA: [&str; 13] = [
     "arguments",
     "input",
     "response",
+    "value",
 ];
 
 /// The shortest and longest spelling of a forbidden name, escapes aside.
@@ -135,6 +136,7 @@ mod tests {
             r#"{"model":"m","messages":[{"role":"user","content":"{\"api_key\": 1}, \"base_url\": 2"}]}"#,
             r#"{"tools":[{"function":{"parameters":{"type":"object","properties":{"api_key":{"type":"string"}}}}}]}"#,
             r#"{"messages":[{"content":[{"type":"tool_use","input":{"base_url":"x"}}]}]}"#,
+            r#"{"output":{"type":"json","value":{"api_key":"x"}}}"#,
             r#"{"a":["api_key"],"b":"api_base"}"#,
             r#"{"api_keys":1,"my_base_url":2}"#,
             r#"{"a":"unfinished"#,

@@ -70,7 +70,12 @@ fn npm_lock(read: Read<'_>) -> Result<(), String> {
             ));
         }
         for (name, version) in manifest[section].as_object().into_iter().flatten() {
-            let exact = version.as_str().is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()));
+            // An older version beside the usual one has a name of its own: `npm:ai@5.0.277`.
+            let version = version.as_str().map(|text| match text.strip_prefix("npm:") {
+                Some(alias) => alias.rsplit_once('@').map_or("", |(_, version)| version),
+                None => text,
+            });
+            let exact = version.is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()));
             if !exact {
                 return Err(format!("{name} is not pinned to one version in package.json"));
             }

@@ -127,7 +127,7 @@ fn results_of_tools_in_all_their_forms() {
     }
 }
 
-fn asked(more: Value) -> Value {
+fn asked(more: &Value) -> Value {
     let mut body = json!({"prompt": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     body
@@ -141,19 +141,19 @@ fn options_of_the_provider_that_serves_it() {
         "vllm": {"chat_template_kwargs": {"a": 1}, "temperature": 9},
         "google": {"thinkingConfig": {"thinkingBudget": 0}},
     }, "temperature": 0.5, "maxOutputTokens": 9000});
-    let (seen, dropped) = sent("far", &asked(options.clone()));
+    let (seen, dropped) = sent("far", &asked(&options));
     assert_eq!((&seen["reasoning_effort"], &seen["logit_bias"]), (&json!("low"), &json!({"1": 2})));
     assert_eq!(dropped, Vec::<String>::new());
-    let (seen, dropped) = sent("claude", &asked(options.clone()));
+    let (seen, dropped) = sent("claude", &asked(&options));
     assert_eq!(seen["thinking"]["budget_tokens"], 1024);
     assert!(dropped.contains(&"providerOptions.anthropic.betas".to_owned()), "{dropped:?}");
     assert!(seen.get("logit_bias").is_none());
-    let (seen, _) = sent("vllm", &asked(options.clone()));
+    let (seen, _) = sent("vllm", &asked(&options));
     assert_eq!((&seen["chat_template_kwargs"], &seen["temperature"]), (&json!({"a": 1}), &json!(0.5)));
-    let (seen, _) = sent("google", &asked(options));
+    let (seen, _) = sent("google", &asked(&options));
     assert_eq!(seen["generationConfig"]["thinkingConfig"]["thinkingBudget"], 0);
     // What an origin is not sent by its configuration it does not get this way either.
-    let body = asked(json!({"providerOptions": {"openai": {"serviceTier": "priority"}}})).to_string();
+    let body = asked(&json!({"providerOptions": {"openai": {"serviceTier": "priority"}}})).to_string();
     assert_eq!(
         encoded("far", endpoint(2, false), &body),
         Err(CannotEncode::Field("service_tier".to_owned()))
@@ -176,7 +176,7 @@ fn marks_of_caches_stand_where_they_stood() {
 
 #[test]
 fn settings_that_an_origin_lacks_are_left_out_and_parts_of_the_conversation_are_not() {
-    let (seen, dropped) = sent("far", &asked(json!({"topK": 5, "toolChoice": {"type": "auto"}})));
+    let (seen, dropped) = sent("far", &asked(&json!({"topK": 5, "toolChoice": {"type": "auto"}})));
     assert_eq!((seen.get("top_k"), dropped), (None, vec!["top_k".to_owned()]));
     assert!(seen.get("tool_choice").is_none());
     let file = json!({"type": "file", "mediaType": "application/pdf", "data": {"type": "reference", "reference": {"openai": "file-1"}}});
@@ -192,19 +192,19 @@ fn settings_that_an_origin_lacks_are_left_out_and_parts_of_the_conversation_are_
 fn objects_are_asked_for_by_their_schema() {
     let schema = json!({"type": "object", "properties": {}});
     let (seen, _) =
-        sent("far", &asked(json!({"responseFormat": {"type": "json", "schema": schema, "name": "r"}})));
+        sent("far", &asked(&json!({"responseFormat": {"type": "json", "schema": schema, "name": "r"}})));
     assert_eq!(seen["response_format"]["json_schema"]["schema"], schema);
-    let (seen, _) = sent("far", &asked(json!({"responseFormat": {"type": "json"}})));
+    let (seen, _) = sent("far", &asked(&json!({"responseFormat": {"type": "json"}})));
     assert_eq!(seen["response_format"], json!({"type": "json_object"}));
     let (seen, _) =
-        sent("far", &asked(json!({"responseFormat": {"type": "text"}, "reasoning": "provider-default"})));
+        sent("far", &asked(&json!({"responseFormat": {"type": "text"}, "reasoning": "provider-default"})));
     assert_eq!((seen.get("response_format"), seen.get("reasoning_effort")), (None, None));
 }
 
 #[test]
 fn what_would_change_where_data_goes_is_refused_by_name() {
     let parsed = |gateway: Value| {
-        let body = asked(json!({"providerOptions": {"gateway": gateway}})).to_string();
+        let body = asked(&json!({"providerOptions": {"gateway": gateway}})).to_string();
         let call = Call { endpoint: endpoint(2, false), model: Some("m".to_owned()) };
         V4.parse(&call, body.as_bytes()).map(|request| request.wishes().cloned())
     };
