@@ -1,6 +1,7 @@
 //! What an instance of the gateway remembers from one request to the next. All of it may be lost at any time.
 
 use crate::auth::made::NoteCache;
+use crate::auth::oidc::jwks::JwksCache;
 use crate::current::Current;
 use crate::ledger::Untold;
 use crate::resilience::admission::BytesInFlight;
@@ -20,6 +21,7 @@ pub struct InstanceState {
     pub untold: Untold,
     pub current: Current,
     pub made_keys: NoteCache,
+    pub issuers: JwksCache,
     pub origins: OriginCache,
     /// When this instance looked for forgotten attempts, in Unix milliseconds.
     pub swept_ms: u64,

@@ -14,6 +14,7 @@ pub mod key;
 mod kind;
 mod limit;
 mod money;
+mod oidc;
 mod origin;
 mod policy;
 mod price;
@@ -32,6 +33,7 @@ pub use fields::{DENIED_FIELDS, DeniedAction, FieldPolicy, is_harmless, is_same_
 pub use kind::Kind;
 pub use limit::{Ledger, LedgerStore, Limit, OnLedgerFailure, ReserveOrder, Tenant, Window};
 pub use money::DollarsPerMillion;
+pub use oidc::{Algorithm, Oidc, Values};
 pub use origin::{Authority, Aws, Origin};
 pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, StreamUsage, Timeouts};
 pub use price::{Model, PastPrice, PriceStep};
@@ -95,11 +97,22 @@ pub struct Gateway {
     /// by default.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub url_keys: bool,
+    /// The name of the platform secret that browser tokens (`POST /v1/tokens`) are signed with: at least 32 characters, known
+    /// to nobody else. Another value ends all tokens. Default: there are no browser tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_secret: Option<String>,
 }
 
 impl Default for Gateway {
     fn default() -> Self {
-        Self { max_body_mib: 32, max_inflight_mib: 32, idempotency_s: 600, cors: None, url_keys: false }
+        Self {
+            max_body_mib: 32,
+            max_inflight_mib: 32,
+            idempotency_s: 600,
+            cors: None,
+            url_keys: false,
+            token_secret: None,
+        }
     }
 }
 
@@ -219,6 +232,10 @@ pub struct Key {
     /// not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256_secret: Option<String>,
+    /// Instead: which tokens of an OpenID Connect issuer are this key, such as `oidc = { issuer = "https://oidc.vercel.com/acme",
+    /// audience = "https://gw.acme.dev", owner_id = "team_…", project_id = "prj_…", environment = ["production"] }`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<Box<Oidc>>,
     /// The tenant it belongs to, for conditions in rules. Letters, digits, `-`, `_`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
@@ -343,15 +360,20 @@ impl Config {
     pub fn secret_names(&self) -> Vec<&str> {
         let origins = self.origins.iter().flat_map(Origin::secret_names);
         let wakes = self.origins.iter().filter_map(|origin| origin.wake_secret().map(|(name, _)| name));
-        let mut names: Vec<_> = origins.chain(wakes).chain(self.hash_secrets()).collect();
+        let mut names: Vec<_> = origins
+            .chain(wakes)
+            .chain(self.hash_secrets())
+            .chain(self.gateway.token_secret.as_deref())
+            .collect();
         names.sort_unstable();
         names.dedup();
         names
     }
 
-    /// Every key's hash with its path, the admin's last.
+    /// Every key's hash with its path, the admin's last; those of tokens have none.
     fn hashes(&self) -> impl Iterator<Item = (String, Option<KeyHash<'_>>)> {
-        let keys = self.keys.iter().enumerate().map(|(i, key)| (format!("keys[{i}]"), key.hash()));
+        let keys = self.keys.iter().enumerate().filter(|(_, key)| key.oidc.is_none());
+        let keys = keys.map(|(i, key)| (format!("keys[{i}]"), key.hash()));
         keys.chain(self.admin.iter().map(|admin| ("admin".to_owned(), admin.hash())))
     }
 

@@ -51,7 +51,7 @@ async fn pipeline<P: Platform>(
     let allowed = gateway.allowed(head);
 
     // Authenticate.
-    let caller = authenticate::client(platform, gateway, head).await?;
+    let caller = authenticate::caller(platform, gateway, head).await?;
     let key = &*caller;
     request_id::mark(id, key.tenant_or_name());
 
@@ -60,7 +60,10 @@ async fn pipeline<P: Platform>(
     let content_type = reply::header_text(head.headers(), "content-type");
     let request = dialect.parse_as(&call, content_type, &body.bytes)?;
     overrides::refuse(&body.bytes)?;
-    let facts = request.facts().clone();
+    let mut facts = request.facts().clone();
+    if let Some(user) = caller.user() {
+        facts.user = Some(user.clone());
+    }
     let route = caller.route(config, &facts.model)?;
     let window_s = config.gateway.idempotency_s;
     let idempotency_key = head.headers().get(IDEMPOTENCY_KEY).filter(|_| window_s > 0);
@@ -73,7 +76,9 @@ async fn pipeline<P: Platform>(
     let claimed = match idempotency_key.map(bytes_of).filter(|value| !value.is_empty()) {
         None => None,
         Some(value) => {
-            let fingerprint = Fingerprint::of(&key.name, &value, &asked_path(head), &body.bytes);
+            // Pages with tokens of one key do not share answers.
+            let owner = caller.hold().map_or(&key.name, |hold| &hold.scope);
+            let fingerprint = Fingerprint::of(owner, &value, &asked_path(head), &body.bytes);
             let until_ms = started_ms + u64::from(route.budget.seconds) * 1000;
             let window_ms = u64::from(window_s) * 1000;
             let claim = idempotency::claim(platform, allowed, fingerprint, shared, window_ms, until_ms);
@@ -116,12 +121,13 @@ async fn pipeline<P: Platform>(
         route,
         key,
         maker: caller.maker(),
+        hold: caller.hold(),
         allowed,
         id: id.to_owned(),
         started_ms,
         limit: config.gateway.max_body_mib as usize * 1024 * 1024,
         facts,
-        tag: tag(head),
+        tag: tag(head).or_else(|| caller.tag().cloned()),
         limits: Told::default(),
         retry: RetryState::new(plan, started_ms),
         rng,
@@ -223,7 +229,7 @@ impl<P: Platform> RequestContext<'_, P> {
     /// An error as this key may see it: where it tells of the operator's own set-up, that goes to the log.
     async fn told(&self, error: ApiError) -> ApiError {
         if self.key.error_detail() == ErrorDetail::Full
-            || error.status < 500
+            || !error.is_of_operator()
             || matches!(error.code, "origins_unavailable" | "origin_waking" | "wake_timeout")
         {
             return error;

@@ -6,6 +6,7 @@
 //! - [`context`]: one request and what has come of it. [`attempts`]: the loop. [`send`]: one exchange with an origin, up to
 //!   the commit point. [`judge`]: what a whole answer means. [`outcome`]: what follows from an attempt's end.
 //! - [`access_token`]: what origins on Google's cloud want instead of a key.
+//! - [`issued`]: callers with a token of an OpenID Connect issuer. [`tokens`]: browser tokens.
 //! - [`cors`]: what browsers have to be told.
 //! - [`respond`]: the answer's way to the client; [`stream`]: the stream engine. [`reply`]: heads and errors.
 //! - [`reserve`]: room in the ledger, before an attempt is sent; [`ledger`]: asking it.
@@ -28,6 +29,7 @@ mod context;
 mod cors;
 mod generate;
 mod idempotency;
+mod issued;
 mod judge;
 mod ledger;
 mod outcome;
@@ -43,6 +45,7 @@ mod respond;
 mod send;
 mod settle;
 mod stream;
+mod tokens;
 mod upkeep;
 mod wake;
 
@@ -120,6 +123,9 @@ impl Gateway {
             wanted.push(header::CACHE_CONTROL);
         }
         wanted.extend(Self::cors_headers(&config));
+        if config.gateway.token_secret.is_some() {
+            wanted.push(header::ORIGIN);
+        }
         wanted.dedup();
         let pages = cors::Pages::of(&config);
         let (json, hash) = (Cow::Borrowed(""), String::new());
@@ -217,6 +223,8 @@ async fn serve<P: Platform>(platform: &P, gateway: &Gateway, compiled: &Gateway,
                 (_, "/config" | "/config/rollback") => {
                     admin::config::serve(platform, gateway, compiled, &head, &path).await
                 }
+                (&Method::POST, "/v1/tokens") => tokens::make(platform, gateway, &head).await,
+                (_, "/v1/tokens") => Err(ApiError::method("POST")),
                 (_, "/health" | "/openapi.json") => Err(ApiError::method("GET, HEAD")),
                 _ => match admin::serve(platform, gateway, &head, &path).await {
                     Some(result) => result,

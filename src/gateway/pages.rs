@@ -33,7 +33,7 @@ pub(super) async fn models<P: Platform>(
     name: Option<&str>,
 ) -> Result<(), ApiError> {
     let config = gateway.config();
-    let caller = authenticate::client(platform, gateway, head).await?;
+    let caller = authenticate::caller(platform, gateway, head).await?;
     let created_s = crate::built_in().built_s;
     let info = |name| ModelInfo { name, created_s };
     let body = match name {
