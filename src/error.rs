@@ -113,8 +113,7 @@ impl ApiError {
         let text = format!(
             "the keys of the issuer {issuer} cannot be had at the moment, so nobody can tell whether the token is good; try again in a moment"
         );
-        let error = Self::new(503, "internal_server_error", "issuer_unavailable", text);
-        Self { retry_after_s: Some(5), ..error }
+        Self { retry_after_s: Some(5), ..Self::new(503, "internal_server_error", "issuer_unavailable", text) }
     }
 
     /// 403.
@@ -311,8 +310,7 @@ impl ApiError {
     /// 403: keys are made with another key.
     #[must_use]
     pub fn makes_no_keys() -> Self {
-        let text =
-            "keys are made with the admin key, or with a key that has `makes_keys = true` in moegate.toml";
+        let text = "keys are made with the admin key, or a key that has `makes_keys = true` in moegate.toml";
         Self::new(403, "forbidden", "makes_no_keys", text)
     }
 

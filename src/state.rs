@@ -23,6 +23,8 @@ pub struct InstanceState {
     pub made_keys: NoteCache,
     pub issuers: JwksCache,
     pub origins: OriginCache,
+    /// Whether it stands in the log which secrets are missing.
+    pub told_missing: bool,
     /// When this instance looked for forgotten attempts, in Unix milliseconds.
     pub swept_ms: u64,
     /// Until then the ledger seems not to answer, in Unix milliseconds.

@@ -33,7 +33,7 @@ pub use fields::{DENIED_FIELDS, DeniedAction, FieldPolicy, is_harmless, is_same_
 pub use kind::Kind;
 pub use limit::{Ledger, LedgerStore, Limit, OnLedgerFailure, ReserveOrder, Tenant, Window};
 pub use money::DollarsPerMillion;
-pub use oidc::{Algorithm, Oidc, Values};
+pub use oidc::{Oidc, Values};
 pub use origin::{Authority, Aws, Origin};
 pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, StreamUsage, Timeouts};
 pub use price::{Model, PastPrice, PriceStep};
@@ -358,13 +358,19 @@ impl Config {
     /// The names of all platform secrets this configuration refers to, sorted, each once.
     #[must_use]
     pub fn secret_names(&self) -> Vec<&str> {
+        let mut names = self.needed_secrets();
+        names.extend(self.hash_secrets());
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The same without those of keys: where one of these is missing, something fails that should not.
+    #[must_use]
+    pub fn needed_secrets(&self) -> Vec<&str> {
         let origins = self.origins.iter().flat_map(Origin::secret_names);
         let wakes = self.origins.iter().filter_map(|origin| origin.wake_secret().map(|(name, _)| name));
-        let mut names: Vec<_> = origins
-            .chain(wakes)
-            .chain(self.hash_secrets())
-            .chain(self.gateway.token_secret.as_deref())
-            .collect();
+        let mut names: Vec<_> = origins.chain(wakes).chain(self.gateway.token_secret.as_deref()).collect();
         names.sort_unstable();
         names.dedup();
         names

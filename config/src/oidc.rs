@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 /// Tokens of an OpenID Connect issuer (JWTs) in the place of a key, so that an app holds no secret: Vercel, GitHub Actions,
 /// Google Cloud, Kubernetes and others give their workloads such tokens. A signature only says who has issued a token, and one
-/// issuer serves everybody: so what the token is for (`audience`) and whose it is (the other members) are compared too, exactly.
+/// issuer serves everybody: so what the token is for (`audience`) and whose it is (the other members) are compared too, exactly. Tokens are
+/// signed with RS256, as those issuers' are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -19,9 +20,6 @@ pub struct Oidc {
     /// for other issuers it is the `jwks_uri` of `<issuer>/.well-known/openid-configuration`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<String>,
-    /// How the issuer signs. What a token says of it is only compared with this.
-    #[serde(default, skip_serializing_if = "Algorithm::is_usual")]
-    pub algorithm: Algorithm,
     /// The claim `owner_id`: Vercel's team, `team_…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_id: Option<String>,
@@ -48,38 +46,6 @@ pub struct Oidc {
 
 fn usual_leeway_s() -> u32 {
     30
-}
-
-/// How tokens are signed (RFC 7518, section 3.1; RFC 8037).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
-pub enum Algorithm {
-    /// RSA with SHA-256 (PKCS #1 v1.5), keys of 2048 to 4096 bits.
-    #[default]
-    #[serde(rename = "RS256")]
-    Rs256,
-    /// ECDSA on the curve P-256 with SHA-256.
-    #[serde(rename = "ES256")]
-    Es256,
-    /// Ed25519.
-    #[serde(rename = "EdDSA")]
-    EdDsa,
-}
-
-impl Algorithm {
-    /// As a token's header has it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Rs256 => "RS256",
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-        }
-    }
-
-    fn is_usual(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// One value, or several of which any will do.

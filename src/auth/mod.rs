@@ -85,7 +85,9 @@ impl KeyRing {
 }
 
 pub(crate) fn unknown() -> ApiError {
-    ApiError::unauthorized("this key is not known to the gateway; `moegate keys new` makes one")
+    ApiError::unauthorized(
+        "this key is not known to the gateway: see that it is whole and for this address; keys are given out by whoever runs the gateway",
+    )
 }
 
 /// Constant time: no early exit.

@@ -4,7 +4,7 @@ use super::stream::Watch;
 use super::{Gateway, send};
 use crate::auth::oidc::jwks::{self, Found, PublicKey};
 use crate::auth::oidc::{Token, refused};
-use crate::config::{Algorithm, Key, Oidc};
+use crate::config::{Key, Oidc};
 use crate::error::ApiError;
 use crate::platform::{Payload, Platform};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -66,9 +66,9 @@ async fn public_key<P: Platform>(
     let until_ms = platform.now_ms() + jwks::PATIENCE_MS;
     loop {
         let now_ms = platform.now_ms();
-        match platform.state(|state| state.issuers.find(url, id, oidc.algorithm, now_ms)) {
+        match platform.state(|state| state.issuers.find(url, id, now_ms)) {
             Found::Key(keys, at) => return Ok((keys, at)),
-            Found::Ask => ask(platform, url, id, oidc.algorithm).await,
+            Found::Ask => ask(platform, url, id).await,
             Found::Wait if now_ms < until_ms => platform.sleep(LOOK_MS).await,
             Found::Unknown => {
                 return Err(refused("is signed with a key (`kid`) that its issuer does not have"));
@@ -81,7 +81,7 @@ async fn public_key<P: Platform>(
 /// Has the instance know the keys that are there: what another instance has left of late, else what the issuer gives.
 ///
 /// Requests that wait look at the instance's state: a promise of this request's would be of no use to others on Workers.
-async fn ask<P: Platform>(platform: &P, url: &str, id: &str, algorithm: Algorithm) {
+async fn ask<P: Platform>(platform: &P, url: &str, id: &str) {
     let now_ms = platform.now_ms();
     let place = format!("jwks/{}", moegate_wire::sign::to_hex(&crate::auth::digest(url)));
     let mut watch = Watch::new(platform);
@@ -93,7 +93,7 @@ async fn ask<P: Platform>(platform: &P, url: &str, id: &str, algorithm: Algorith
         Some((jwks::parse(set)?, of_ms))
     });
     let has = |(keys, of_ms): &(Vec<PublicKey>, u64)| {
-        now_ms < of_ms + jwks::FRESH_MS && keys.iter().any(|key| key.is(id, algorithm))
+        now_ms < of_ms + jwks::FRESH_MS && keys.iter().any(|key| key.is(id))
     };
     let mut given = None;
     if !left.as_ref().is_some_and(has) {

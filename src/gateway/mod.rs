@@ -50,6 +50,8 @@ mod upkeep;
 mod wake;
 
 #[cfg(test)]
+mod callers_tests;
+#[cfg(test)]
 mod endpoints_tests;
 #[cfg(test)]
 mod exchange_tests;
@@ -62,6 +64,7 @@ use crate::dialect::{ClientDialect, Operation, registry};
 use crate::error::ApiError;
 use crate::metering::config_version::ConfigVersion;
 use crate::platform::Platform;
+use crate::request_id;
 use http::{HeaderName, Method, Request, header};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -206,6 +209,7 @@ async fn serve<P: Platform>(platform: &P, gateway: &Gateway, compiled: &Gateway,
         Some(Err((dialect, error))) => (dialect, Err(error)),
         None => {
             let result = match (head.method(), &*path) {
+                (&(Method::GET | Method::HEAD), "/") => pages::root(platform, gateway, &head).await,
                 (&(Method::GET | Method::HEAD), "/health") => pages::health(platform, gateway, &head).await,
                 (&(Method::GET | Method::HEAD), "/openapi.json") => {
                     pages::openapi(platform, gateway, &head).await
@@ -231,7 +235,7 @@ async fn serve<P: Platform>(platform: &P, gateway: &Gateway, compiled: &Gateway,
                     None => Err(ApiError::not_found()),
                 },
             };
-            (registry::default_dialect(), result)
+            (registry::dialect_of(&head, &path), result)
         }
     };
     if let Err(error) = result {
@@ -246,5 +250,8 @@ async fn refuse<P: Platform>(
     dialect: &dyn ClientDialect,
     error: &ApiError,
 ) {
-    reply::refuse(platform, gateway.allowed(head), dialect, error, None, None).await;
+    let mut random = [0; 10];
+    platform.random(&mut random);
+    let id = request_id::make(platform.now_ms(), random);
+    reply::refuse(platform, gateway.allowed(head), dialect, error, Some(&id), None).await;
 }

@@ -1,4 +1,4 @@
-//! What the gateway answers by itself: its health, what it serves, and the models.
+//! What the gateway answers by itself: what it is, its health, what it serves, and the models.
 
 use super::{Gateway, authenticate, reply};
 use crate::dialect::{ClientDialect, ModelInfo};
@@ -7,12 +7,40 @@ use crate::platform::Platform;
 use crate::routing;
 use http::Request;
 
+/// For whoever opens the gateway's address in a browser.
+const ROOT: &str = "<!doctype html><meta charset=utf-8><meta name=viewport content=\"width=device-width\"><meta name=color-scheme content=\"light dark\"><title>moegate</title><h1>moegate</h1><p>A gateway for language models. Apps use it under this address with <code>/v1</code>, and a key.<ul><li><a href=health>Health</a><li><a href=openapi.json>API</a> (OpenAPI)<li><code>GET /v1/models</code>: the models of a key</ul>";
+
+pub(super) async fn root<P: Platform>(
+    platform: &P,
+    gateway: &Gateway,
+    head: &Request<()>,
+) -> Result<(), ApiError> {
+    reply::html(platform, gateway.allowed(head), ROOT).await;
+    Ok(())
+}
+
+/// Also says how many secrets that requests need have no value. Their names are the operator's: they are in the log, once.
 pub(super) async fn health<P: Platform>(
     platform: &P,
     gateway: &Gateway,
     head: &Request<()>,
 ) -> Result<(), ApiError> {
-    reply::json(platform, gateway.allowed(head), r#"{"status":"ok"}"#.to_owned()).await;
+    let mut missing = Vec::new();
+    for name in gateway.config.needed_secrets() {
+        if matches!(platform.secret(name).await, Ok(None)) {
+            missing.push(name);
+        }
+    }
+    let body = match missing.len() {
+        0 => r#"{"status":"ok"}"#.to_owned(),
+        count => {
+            if !platform.state(|state| std::mem::replace(&mut state.told_missing, true)) {
+                platform.log(&format!("secrets without a value: {}", missing.join(", "))).await;
+            }
+            format!(r#"{{"status":"ok","missing_secrets":{count}}}"#)
+        }
+    };
+    reply::json(platform, gateway.allowed(head), body).await;
     Ok(())
 }
 

@@ -1,12 +1,13 @@
 //! Issuers' public keys: sets of JSON Web Keys (RFC 7517), and what an instance holds of them.
 
-use crate::config::Algorithm;
 use crate::dialect::json;
 use crate::signing::rs256;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use std::fmt;
 use std::sync::Arc;
 
+/// How all tokens are signed (RFC 7518, section 3.3).
+pub const ALGORITHM: &str = "RS256";
 /// How long a set is taken to be current, in milliseconds.
 pub const FRESH_MS: u64 = 3_600_000;
 /// For how long it is used where the issuer gives no other, in milliseconds.
@@ -22,26 +23,21 @@ const MOST_KEYS: usize = 64;
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
     id: String,
-    algorithm: Algorithm,
-    /// RSA: the modulus and the exponent. P-256: x and y. Ed25519: x.
-    numbers: [Vec<u8>; 2],
+    modulus: Vec<u8>,
+    exponent: Vec<u8>,
 }
 
 impl PublicKey {
-    /// Whether it is the one of that name, for that algorithm.
+    /// Whether it is the one of that name.
     #[must_use]
-    pub fn is(&self, id: &str, algorithm: Algorithm) -> bool {
-        self.id == id && self.algorithm == algorithm
+    pub fn is(&self, id: &str) -> bool {
+        self.id == id
     }
 
     /// Whether it has signed that.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        let [first, second] = &self.numbers;
-        match self.algorithm {
-            Algorithm::Rs256 => rs256::verify(first, second, message, signature),
-            Algorithm::Es256 | Algorithm::EdDsa => false,
-        }
+        rs256::verify(&self.modulus, &self.exponent, message, signature)
     }
 }
 
@@ -53,23 +49,16 @@ pub fn parse(text: &str) -> Option<Vec<PublicKey>> {
 }
 
 fn key(text: &str) -> Option<PublicKey> {
-    let members = json::pick(text, &["kty", "kid", "alg", "use", "crv", "n", "e", "x", "y"])?;
+    let members = json::pick(text, &["kty", "kid", "alg", "use", "n", "e"])?;
     let text = |at: usize| members[at].and_then(json::string);
     let bytes = |at: usize| Base64UrlUnpadded::decode_vec(&text(at)?).ok();
-    if text(3).is_some_and(|purpose| purpose != "sig") {
+    let fits = text(0)? == "RSA"
+        && text(2).is_none_or(|name| name == ALGORITHM)
+        && text(3).is_none_or(|purpose| purpose == "sig");
+    if !fits {
         return None;
     }
-    let curve = text(4);
-    let (algorithm, numbers) = match (&*text(0)?, curve.as_deref()) {
-        ("RSA", _) => (Algorithm::Rs256, [bytes(5)?, bytes(6)?]),
-        ("EC", Some("P-256")) => (Algorithm::Es256, [bytes(7)?, bytes(8)?]),
-        ("OKP", Some("Ed25519")) => (Algorithm::EdDsa, [bytes(7)?, Vec::new()]),
-        _ => return None,
-    };
-    if text(2).is_some_and(|name| name != algorithm.name()) {
-        return None;
-    }
-    Some(PublicKey { id: text(1)?.into_owned(), algorithm, numbers })
+    Some(PublicKey { id: text(1)?.into_owned(), modulus: bytes(4)?, exponent: bytes(5)? })
 }
 
 /// What an instance holds, by the address.
@@ -108,7 +97,7 @@ impl fmt::Debug for JwksCache {
 
 impl JwksCache {
     /// The key of that name. One request at a time asks an issuer; what is known serves the others meanwhile.
-    pub fn find(&mut self, url: &str, id: &str, algorithm: Algorithm, now_ms: u64) -> Found {
+    pub fn find(&mut self, url: &str, id: &str, now_ms: u64) -> Found {
         let at = match self.0.iter().position(|entry| entry.url == url) {
             Some(at) => at,
             None => {
@@ -124,7 +113,7 @@ impl JwksCache {
         let known = entry
             .keys
             .as_ref()
-            .and_then(|keys| Some((keys.clone(), keys.iter().position(|key| key.is(id, algorithm))?)));
+            .and_then(|keys| Some((keys.clone(), keys.iter().position(|key| key.is(id))?)));
         let is_fresh = entry.keys.is_some() && now_ms < entry.of_ms + FRESH_MS;
         // A request that asks may end before it has an answer.
         let is_asking = entry.is_asking && now_ms < entry.asked_ms + PATIENCE_MS;

@@ -1,6 +1,6 @@
 //! Tokens of OpenID Connect issuers in the place of client keys: JSON Web Tokens (RFC 7519) in the compact form (RFC 7515).
 //!
-//! What a token says of itself is never followed: the algorithm is the configuration's, keys come from where the configuration
+//! What a token says of itself is never followed: the algorithm is RS256, keys come from where the configuration
 //! says, and the header's `jwk`, `jku` and `x5u` are not looked at.
 
 pub mod jwks;
@@ -80,11 +80,9 @@ impl<'t> Token<'t> {
     /// 401 that names what is amiss; never the value that would be right.
     pub fn suits(&self, oidc: &Oidc, now_ms: u64) -> Result<(), ApiError> {
         let algorithm = self.header.text("alg").unwrap_or_default();
-        if algorithm != oidc.algorithm.name() {
+        if algorithm != jwks::ALGORITHM {
             let algorithm = shown_name(&algorithm);
-            return Err(refused(&format!(
-                "says that it is signed by `{algorithm}`, which its issuer does not use"
-            )));
+            return Err(refused(&format!("says that it is signed by `{algorithm}`, which is not RS256")));
         }
         if self.header.get("crit").is_some() {
             return Err(refused("has an extension (`crit`) that the gateway does not know"));
