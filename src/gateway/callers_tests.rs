@@ -66,7 +66,9 @@ impl Setting {
         let keys = format!("{{\"keys\":[{}]}}", jwk(id));
         let chat = json!({"id": "c", "object": "chat.completion", "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}});
         let responder: Responder = Arc::new(move |arrived: &Arrived| match &*arrived.authority {
-            "issuer.example:443" | "issuer.example" if !answers => Script::Refuse,
+            "issuer.example:443" | "issuer.example" if !answers => {
+                Scripted::new(503, "text/plain", "down").into()
+            }
             "issuer.example:443" | "issuer.example" => {
                 Scripted::new(200, "application/json", keys.clone()).into()
             }
@@ -80,6 +82,8 @@ impl Setting {
     }
 
     fn send(&self, method: &str, path: &str, key: &str, page: Option<&str>, body: &str) -> Got {
+        // So that records are in their order.
+        self.world.pass_ms(1);
         let mut head = Request::builder().method(method).uri(path);
         head = head.header(header::AUTHORIZATION, format!("Bearer {key}"));
         head = head.header(header::CONTENT_LENGTH, body.len());
