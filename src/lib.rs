@@ -5,6 +5,7 @@
 //! - [`ledger`]: what attempts may cost and have cost, in a database with transactions.
 //! - [`dialect`]: the neutral words for requests, events, usage and errors, and what clients and origins say instead.
 //! - [`platform`]: what runs it: Workers, Spin or a fake (off wasm), chosen by the target.
+//! - [`trace`]: W3C trace context and spans. Pure.
 //! - [`state`]: what an instance remembers between requests. [`current`]: by which configuration it serves. [`secret`], [`error`], [`payload`], [`rng`], [`request_id`]:
 //!   types that all of these use.
 #![deny(unsafe_code)]
@@ -29,6 +30,7 @@ pub mod signing;
 mod sort;
 pub mod state;
 pub mod stream;
+pub mod trace;
 pub mod wake;
 
 pub use moegate_config as config;

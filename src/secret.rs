@@ -259,7 +259,9 @@ mod tests {
             url: url.into(),
             secret: Some("KEY".into()),
             spare_secrets: vec!["OTHER".into()],
-            secret_headers: [("x-access".to_owned(), "ACCESS".to_owned())].into(),
+            secret_headers: [("x-access", "ACCESS"), ("x-access-id", "ACCESS_ID")]
+                .map(|(header, name)| (header.to_owned(), name.to_owned()))
+                .into(),
             first_byte_timeout_s: 1,
             breaker: Default::default(),
             retry_percent: 20,
@@ -278,7 +280,9 @@ mod tests {
 
     fn secrets() -> Secrets {
         let mut secrets = Secrets::default();
-        for (name, value) in [("KEY", "sk-1\n"), ("ACCESS", "door"), ("OTHER", "not for this one")] {
+        for (name, value) in
+            [("KEY", "sk-1\n"), ("ACCESS", "door"), ("ACCESS_ID", "who"), ("OTHER", "not for this one")]
+        {
             secrets.insert(name, Secret::new(value).unwrap());
         }
         secrets
@@ -304,12 +308,13 @@ mod tests {
         assert_eq!(headers[1].0, "x-access");
         let origin = origin("https://api.example.com/v1");
         let names = |key| OriginSecrets::names(&origin, key).collect::<Vec<_>>();
-        assert_eq!((names(0), names(1)), (vec!["KEY", "ACCESS"], vec!["OTHER", "ACCESS"]));
+        assert_eq!(names(0), ["KEY", "ACCESS", "ACCESS_ID"]);
+        assert_eq!(names(1), ["OTHER", "ACCESS", "ACCESS_ID"]);
     }
 
     #[test]
     fn they_go_to_their_own_origin() {
-        let expected = [("authorization", "Bearer sk-1"), ("x-access", "door")]
+        let expected = [("authorization", "Bearer sk-1"), ("x-access", "door"), ("x-access-id", "who")]
             .map(|(n, v)| (n.to_owned(), v.to_owned()));
         assert_eq!(attached("https://api.example.com/v1/chat/completions"), expected);
     }

@@ -9,6 +9,7 @@ use crate::resilience::health::Health;
 use crate::resilience::idempotency::IdempotencyCache;
 use crate::resilience::refusals::Refusals;
 use crate::signing::token_cache::TokenCache;
+use crate::trace::Exports;
 use crate::wake::OriginCache;
 
 #[derive(Debug, Default)]
@@ -23,6 +24,7 @@ pub struct InstanceState {
     pub made_keys: NoteCache,
     pub issuers: JwksCache,
     pub origins: OriginCache,
+    pub exports: Exports,
     /// Whether it stands in the log which secrets are missing.
     pub told_missing: bool,
     /// When this instance looked for forgotten attempts, in Unix milliseconds.

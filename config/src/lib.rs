@@ -5,6 +5,7 @@
 //! reader. This is a crate of its own because the gateway and what builds it both need it.
 #![forbid(unsafe_code)]
 
+mod admin;
 mod cache;
 mod cors;
 mod day;
@@ -20,12 +21,14 @@ mod policy;
 mod price;
 mod replace;
 mod rule;
+mod telemetry;
 mod validate;
 mod wake;
 
 #[cfg(feature = "authoring")]
 pub mod authoring;
 
+pub use admin::{Admin, KeyHash};
 pub use cache::Cache;
 pub use cors::Cors;
 pub use day::Day;
@@ -39,6 +42,7 @@ pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, StreamUsage
 pub use price::{Model, PastPrice, PriceStep};
 pub use replace::replaceable;
 pub use rule::{Condition, Leaf, Part, Rule, RuleTable};
+pub use telemetry::{Telemetry, TraceTo};
 pub use validate::Problem;
 pub use wake::{Cold, Wake, WakeVia};
 
@@ -72,6 +76,9 @@ pub struct Config {
     /// Where the account of all attempts is kept.
     #[serde(default)]
     pub ledger: Ledger,
+    /// Traces: what goes on to origins, and where the gateway's own spans go.
+    #[serde(default, skip_serializing_if = "Telemetry::is_default")]
+    pub telemetry: Telemetry,
 }
 
 /// What holds for every request.
@@ -269,39 +276,6 @@ pub enum ErrorDetail {
     Plain,
 }
 
-/// The key that may read `/usage`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Admin {
-    /// As for a client key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
-    /// As for a client key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256_secret: Option<String>,
-}
-
-/// Where a key's SHA-256 stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyHash<'a> {
-    /// 64 hex digits.
-    Here(&'a str),
-    /// In the platform secret of that name.
-    InSecret(&'a str),
-}
-
-impl<'a> KeyHash<'a> {
-    /// `None` unless exactly one is given.
-    fn of(here: Option<&'a str>, secret: Option<&'a str>) -> Option<Self> {
-        match (here, secret) {
-            (Some(hash), None) => Some(Self::Here(hash)),
-            (None, Some(name)) => Some(Self::InSecret(name)),
-            _ => None,
-        }
-    }
-}
-
 impl Key {
     /// How much answers to this key tell: as `errors` says, otherwise plain for a tenant's key and full for others.
     #[must_use]
@@ -310,14 +284,6 @@ impl Key {
         self.errors.unwrap_or(usual)
     }
 
-    /// Always there in a validated configuration.
-    #[must_use]
-    pub fn hash(&self) -> Option<KeyHash<'_>> {
-        KeyHash::of(self.sha256.as_deref(), self.sha256_secret.as_deref())
-    }
-}
-
-impl Admin {
     /// Always there in a validated configuration.
     #[must_use]
     pub fn hash(&self) -> Option<KeyHash<'_>> {
@@ -370,7 +336,9 @@ impl Config {
     pub fn needed_secrets(&self) -> Vec<&str> {
         let origins = self.origins.iter().flat_map(Origin::secret_names);
         let wakes = self.origins.iter().filter_map(|origin| origin.wake_secret().map(|(name, _)| name));
-        let mut names: Vec<_> = origins.chain(wakes).chain(self.gateway.token_secret.as_deref()).collect();
+        let collector = self.telemetry.secret_headers.values().map(String::as_str);
+        let tokens = self.gateway.token_secret.as_deref();
+        let mut names: Vec<_> = origins.chain(wakes).chain(collector).chain(tokens).collect();
         names.sort_unstable();
         names.dedup();
         names

@@ -13,11 +13,12 @@ pub fn replaceable(compiled: &Config, pushed: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut add = |path: String, message: String| problems.push(Problem { path, message });
     // All of them by name, so that a new section has to be decided about.
-    let Config { gateway, origins: _, routes: _, keys: _, tenants: _, admin, ledger } = pushed;
+    let Config { gateway, origins: _, routes: _, keys: _, tenants: _, admin, ledger, telemetry } = pushed;
     let sections = [
         ("gateway", compiled.gateway == *gateway),
         ("ledger", compiled.ledger == *ledger),
         ("admin", compiled.admin == *admin),
+        ("telemetry", compiled.telemetry == *telemetry),
     ];
     for (path, is_same) in sections {
         if !is_same {

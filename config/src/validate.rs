@@ -7,6 +7,7 @@ mod oidc;
 mod origin;
 mod price;
 mod routes;
+mod telemetry;
 mod wake;
 
 use crate::{Config, Gateway, Key, KeyHash, LedgerStore, Origin};
@@ -191,6 +192,7 @@ impl Config {
         self.hashes_are_apart(&mut problems);
         problems.limits(self);
         problems.wakes(self);
+        problems.telemetry(&self.telemetry);
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }
 
@@ -216,6 +218,19 @@ impl Config {
                 problems.add(
                     format!("origins[{i}].wake.secret"),
                     format!("the secret `{name}` belongs to another host: give this call one of its own"),
+                );
+            }
+        }
+        for (header, name) in &self.telemetry.secret_headers {
+            let authority = self.telemetry.authority();
+            let of_origin = owners.get(name.as_str()).is_some_and(|owner| owner.authority() != authority);
+            let of_wake = wakes.get(name.as_str()).is_some_and(|owner| *owner != authority);
+            if of_origin || of_wake || self.hash_secrets().any(|other| other == name) {
+                problems.add(
+                    format!("telemetry.secret_headers.{}", header.escape_debug()),
+                    format!(
+                        "the secret `{name}` belongs to somebody else: give the collector one of its own"
+                    ),
                 );
             }
         }

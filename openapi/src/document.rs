@@ -61,6 +61,7 @@ const ERRORS: &[(&str, Kind)] = &[
     ("OpenAI", Kind::Object(&crate::openai::ERROR)),
     ("Anthropic", Kind::Object(&crate::anthropic::ERROR)),
     ("Gemini", Kind::Object(&crate::gemini::ERROR)),
+    ("AiSdk", Kind::Object(&crate::ai_sdk::ERROR)),
     (
         "ByHeaders",
         Kind::Either(&[
@@ -76,6 +77,7 @@ fn error_name(api: Api) -> &'static str {
         Api::OpenAi => "OpenAI",
         Api::Anthropic => "Anthropic",
         Api::Gemini => "Gemini",
+        Api::AiSdk => "AiSdk",
         Api::ByHeaders => "ByHeaders",
     }
 }
@@ -116,13 +118,19 @@ fn operation(endpoint: &Endpoint, schemas: &mut Schemas) -> Value {
         .filter_map(|rest| rest.split_once('}'))
         .map(|(name, _)| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
         .collect();
-    parameters.extend(endpoint.query.iter().map(|member| {
-        let mut parameter = json!({"name": member.name, "in": "query", "schema": schemas.of(&member.kind)});
-        if !member.about.is_empty() {
-            parameter["description"] = member.about.into();
-        }
-        parameter
-    }));
+    let of_headers = crate::ai_sdk::headers(endpoint.path).iter().map(|member| ("header", member));
+    parameters.extend(endpoint.query.iter().map(|member| ("query", member)).chain(of_headers).map(
+        |(place, member)| {
+            let mut parameter = json!({"name": member.name, "in": place, "schema": schemas.of(&member.kind)});
+            if member.is_needed {
+                parameter["required"] = true.into();
+            }
+            if !member.about.is_empty() {
+                parameter["description"] = member.about.into();
+            }
+            parameter
+        },
+    ));
     if !parameters.is_empty() {
         operation["parameters"] = parameters.into();
     }

@@ -1,12 +1,13 @@
 //! What the gateway serves: every endpoint with the members of its requests and answers, as tables, and the OpenAPI 3.1
 //! document (<https://spec.openapis.org/oas/v3.1.0>) that is made of them when the gateway is built.
 //!
-//! - [`table`]: what a table is made of. [`openai`], [`responses`], [`passed`], [`anthropic`], [`gemini`], [`own`], [`keys`],
-//!   [`tokens`]: the tables.
+//! - [`table`]: what a table is made of. [`openai`], [`responses`], [`passed`], [`anthropic`], [`gemini`], [`ai_sdk`], [`own`],
+//!   [`keys`], [`tokens`]: the tables.
 //! - [`document`]: the document.
 //!
 //! The gateway's tests send every member through its parsers, and hold every name that those ask for to the tables.
 
+pub mod ai_sdk;
 pub mod anthropic;
 pub mod document;
 pub mod gemini;
@@ -30,6 +31,7 @@ pub fn endpoints() -> Vec<&'static Endpoint> {
         passed::ENDPOINTS,
         anthropic::ENDPOINTS,
         gemini::ENDPOINTS,
+        ai_sdk::ENDPOINTS,
         own::ENDPOINTS,
         keys::ENDPOINTS,
         tokens::ENDPOINTS,

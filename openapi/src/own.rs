@@ -24,6 +24,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
     ),
     change("put", "/config", "pushConfig", "Has a configuration hold, without a deploy.", &PUSH),
     change("post", "/config/rollback", "rollBackConfig", "Has an earlier version hold again.", &ROLLBACK),
+    account("/v1/credits", "getCredits", "What is left of the key's budget, and what is used.", &CREDITS),
+    account("/v1/generation", "getGeneration", "What one answer cost.", &GENERATION),
+    account("/v1/report", "getSpendReport", "What the key has spent, grouped.", &SPENT),
     page("/health", "getHealth", "Whether the gateway answers.", Key::None, &HEALTH),
     page("/openapi.json", "getOpenApi", "This document.", Key::None, &DOCUMENT),
 ];
@@ -37,6 +40,16 @@ const fn page(
 ) -> Endpoint {
     let Answer { query, answers } = *answer;
     Endpoint { method: "get", path, id, summary, api: Api::OpenAi, key, query, request: None, answers }
+}
+
+/// What a client reads of its own, in the form of the AI SDK's gateway provider.
+const fn account(
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    answer: &'static Answer,
+) -> Endpoint {
+    Endpoint { api: Api::AiSdk, ..page(path, id, summary, Key::Client, answer) }
 }
 
 const fn change(
@@ -64,6 +77,28 @@ const USAGE: Answer = Answer {
         text("cursor", "The next_cursor of an earlier answer."),
     ],
     answers: &[(JSON, Kind::Object(&REPORT))],
+};
+
+const CREDITS: Answer = Answer { query: &[], answers: &[(JSON, Kind::Object(&crate::ai_sdk::CREDITS))] };
+
+const GENERATION: Answer = Answer {
+    query: &[text("id", "The `generationId` of an answer.").needed()],
+    answers: &[(JSON, Kind::Object(&crate::ai_sdk::GENERATION))],
+};
+
+const SPENT: Answer = Answer {
+    query: &[
+        text("start_date", "A day in UTC, such as 2026-11-21.").needed(),
+        text("end_date", "The same; it is in it.").needed(),
+        words("group_by", &["day", "user", "model", "tag", "provider", "credential_type"], ""),
+        words("date_part", &["day", "hour"], "Of group_by=day."),
+        text("user_id", ""),
+        text("model", ""),
+        text("provider", ""),
+        text("tags", "As the requests have them, with commas between them."),
+        words("credential_type", &["byok", "system"], ""),
+    ],
+    answers: &[(JSON, Kind::Object(&crate::ai_sdk::SPENT))],
 };
 
 const EXPORT: Answer = Answer {

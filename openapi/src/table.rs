@@ -22,6 +22,7 @@ pub enum Api {
     OpenAi,
     Anthropic,
     Gemini,
+    AiSdk,
     /// By the request's headers.
     ByHeaders,
 }

@@ -123,6 +123,7 @@ mod tests {
             ],
             tenants: Vec::new(),
             ledger: crate::config::Ledger::default(),
+            telemetry: Default::default(),
             admin: Some(Admin { sha256: None, sha256_secret: Some("ADMIN".into()) }),
         }
     }

@@ -1,10 +1,11 @@
 //! A dialect as clients speak it.
 
 use super::Exchange;
-use super::request::{CannotEncode, Changes, Encoded, RequestFacts};
+use super::request::{CannotEncode, Changes, Encoded, RequestFacts, Wishes};
 use crate::config::Origin;
 use crate::error::ApiError;
 use http::{HeaderName, Request};
+use moegate_wire::Rates;
 
 /// What a method and path ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,31 @@ pub struct ModelInfo<'a> {
     pub name: &'a str,
     /// Unix seconds since which it is served.
     pub created_s: u64,
+    /// Of the origin that its route names first.
+    pub facts: Option<ModelFacts<'a>>,
+}
+
+/// What the configuration knows of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelFacts<'a> {
+    /// At the origin.
+    pub name: &'a str,
+    /// What holds now; 0 where nothing is said.
+    pub rates: Rates,
+    pub context_tokens: Option<u32>,
+    pub max_output_tokens: Option<u32>,
+}
+
+impl ModelFacts<'_> {
+    /// `language`, `embedding` or `image`: by its price and its name, since the configuration does not say.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self.rates.image {
+            0 if self.name.contains("embed") => "embedding",
+            0 => "language",
+            _ => "image",
+        }
+    }
 }
 
 /// See the module.
@@ -85,6 +111,11 @@ pub trait ClientDialect: Sync {
     fn exchange(&self, endpoint: &'static str, origin: &Origin, model: &str)
     -> Option<&'static dyn Exchange>;
 
+    /// Whether its answers say who was asked: [`super::AnswerContext::note`], and a stream's note whatever happened.
+    fn tells_attempts(&self) -> bool {
+        false
+    }
+
     /// An error as the body of a reply: `application/json`.
     fn error_body(&self, error: &ApiError) -> String;
 
@@ -105,6 +136,11 @@ pub trait ClientRequest {
     /// # Errors
     /// What cannot be said to that origin.
     fn encode(&self, changes: &Changes<'_>) -> Result<Encoded, CannotEncode>;
+
+    /// Where the client wants it to go.
+    fn wishes(&self) -> Option<&Wishes> {
+        None
+    }
 
     /// What an answer repeats of the request: [`super::AnswerContext::echo`].
     fn echo(&self) -> Option<String> {

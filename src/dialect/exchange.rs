@@ -70,6 +70,10 @@ pub struct AnswerContext {
     pub model: String,
     /// Members of the request that the answer repeats, as JSON (`"tools":[],"temperature":1`): OpenAI's Responses.
     pub echo: Option<Rc<str>>,
+    /// Members of the request that the origin was not told.
+    pub dropped: Vec<String>,
+    /// Who was asked, for a whole answer that tells it.
+    pub note: Option<Rc<AttemptNote>>,
 }
 
 /// What a stream's events come to.
@@ -153,4 +157,9 @@ pub struct AttemptEntry {
     pub reason: &'static str,
     pub ms: u64,
     pub breaker: &'static str,
+    /// Unix milliseconds.
+    #[serde(skip)]
+    pub began_ms: u64,
+    #[serde(skip)]
+    pub status: u16,
 }

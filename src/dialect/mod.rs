@@ -7,6 +7,7 @@
 //!
 //! Nothing here reads a clock, does I/O or knows a platform or the gateway.
 
+mod ai_sdk;
 pub mod answer;
 mod anthropic;
 mod bedrock;
@@ -32,7 +33,7 @@ pub mod request;
 mod through;
 mod usage;
 
-pub use client::{Call, ClientDialect, ClientRequest, Endpoint, ModelInfo, Operation};
+pub use client::{Call, ClientDialect, ClientRequest, Endpoint, ModelFacts, ModelInfo, Operation};
 pub use exchange::{
     AnswerContext, AttemptEntry, AttemptNote, Exchange, Gathered, StreamCodec, StreamOptions,
 };

@@ -25,7 +25,9 @@ fn found(own: &Endpoint, headers: &[(&str, &str)]) -> Option<Result<Found, ApiEr
     let path = own.path.replace("{model}", "m");
     let method = Method::from_bytes(own.method.to_ascii_uppercase().as_bytes()).unwrap();
     let mut head = Request::builder().method(method).uri(&path);
-    for (name, value) in headers {
+    // The names that the members of a body have elsewhere.
+    let of_api = [("ai-language-model-id", "m"), ("ai-model-id", "m")];
+    for (name, value) in of_api.iter().filter(|_| own.api == Api::AiSdk).chain(headers) {
         head = head.header(*name, *value);
     }
     endpoint(&head.body(()).unwrap(), &path).map(|found| found.map_err(|(_, error)| error))
@@ -234,6 +236,7 @@ fn what_the_gateway_itself_says_is_as_documented() {
             Api::OpenAi => Kind::Object(&moegate_openapi::openai::ERROR),
             Api::Anthropic => Kind::Object(&moegate_openapi::anthropic::ERROR),
             Api::Gemini => Kind::Object(&moegate_openapi::gemini::ERROR),
+            Api::AiSdk => Kind::Object(&moegate_openapi::ai_sdk::ERROR),
             Api::ByHeaders => Kind::Either(&[
                 Kind::Object(&moegate_openapi::openai::ERROR),
                 Kind::Object(&moegate_openapi::anthropic::ERROR),
@@ -243,11 +246,12 @@ fn what_the_gateway_itself_says_is_as_documented() {
         for headers in [&[][..], &[("anthropic-version", "2023-06-01")], &[("x-goog-api-key", "k")]] {
             let (dialect, operation): (&dyn ClientDialect, _) = match found(own, headers) {
                 Some(found) => found.map(|found| (found.dialect, Some(found.operation))).unwrap(),
+                None if own.api == Api::AiSdk => (registry::account_dialect(), None),
                 None => (registry::default_dialect(), None),
             };
             conform(&kind, dialect.error_body(&error));
             conform(&kind, dialect.error_body(&ApiError::unavailable("no_origin", "no origin")));
-            let model = ModelInfo { name: "m", created_s: 1 };
+            let model = ModelInfo { name: "m", created_s: 1, facts: None };
             match operation {
                 Some(Operation::ListModels) => {
                     conform(&own.answers[0].1, dialect.model_list(&mut [model].into_iter()));

@@ -4,15 +4,23 @@ use super::anthropic::Anthropic;
 use super::format::{ClientFormat, OriginFormat};
 use super::openai::{self, OpenAi};
 use super::through::Through;
-use super::{ClientDialect, Endpoint, Exchange, anthropic, bedrock, gemini};
+use super::{ClientDialect, Endpoint, Exchange, ai_sdk, anthropic, bedrock, gemini};
 use crate::config::{Kind, Origin};
 use crate::error::ApiError;
 use http::{HeaderName, HeaderValue, Request};
 
 /// The first one that has a path serves it: whoever tells by a header that it is theirs, and OpenAI's, which takes every name
 /// at `/v1/models/`, last.
-static CLIENT_DIALECTS: [&dyn ClientDialect; 5] =
-    [&Anthropic, &gemini::Gemini, &openai::responses::Responses, &openai::endpoints::Endpoints, &OpenAi];
+static CLIENT_DIALECTS: [&dyn ClientDialect; 8] = [
+    &ai_sdk::V4,
+    &ai_sdk::V3,
+    &ai_sdk::V1,
+    &Anthropic,
+    &gemini::Gemini,
+    &openai::responses::Responses,
+    &openai::endpoints::Endpoints,
+    &OpenAi,
+];
 
 /// The dialect in which errors are said where the path names none.
 #[must_use]
@@ -31,6 +39,12 @@ pub fn dialect_of(head: &Request<()>, path: &str) -> &'static dyn ClientDialect 
     } else {
         default_dialect()
     }
+}
+
+/// The dialect whose clients read their own account.
+#[must_use]
+pub fn account_dialect() -> &'static dyn ClientDialect {
+    &ai_sdk::V4
 }
 
 /// The operation behind a request; `path` is its path, normalised. `None` where no dialect has such a path.
@@ -80,6 +94,8 @@ pub(super) enum Client {
     Responses,
     Anthropic,
     Gemini,
+    /// The AI SDK's gateway protocol, by the place of its version.
+    AiSdk(usize),
 }
 
 /// What an origin speaks where that model is asked for.
@@ -113,17 +129,26 @@ const fn ways(client: &'static dyn ClientFormat) -> [Through; 4] {
     ]
 }
 
-/// In the order of [`Client`].
-static THROUGH: [[Through; 4]; 4] = [
+static THROUGH: [[Through; 4]; 7] = [
     ways(&openai::Chat),
     ways(&openai::responses::Responses),
     ways(&anthropic::Messages),
     ways(&gemini::GenerateContent),
+    ways(&ai_sdk::Language(0)),
+    ways(&ai_sdk::Language(1)),
+    ways(&ai_sdk::Language(2)),
 ];
 
 /// The way between two APIs.
 pub(super) fn through(client: Client, api: Api) -> &'static dyn Exchange {
-    &THROUGH[client as usize][api as usize]
+    let client = match client {
+        Client::Chat => 0,
+        Client::Responses => 1,
+        Client::Anthropic => 2,
+        Client::Gemini => 3,
+        Client::AiSdk(version) => 4 + version.min(2),
+    };
+    &THROUGH[client][api as usize]
 }
 
 /// OpenAI's clients towards OpenAI-compatible origins.

@@ -28,6 +28,25 @@ pub struct RequestFacts {
     pub stream_form: StreamForm,
 }
 
+/// Where a client wants its request to go, of what its route allows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Origins that come first, in this order.
+    pub order: Vec<String>,
+    /// No other origins.
+    pub only: Option<Vec<String>>,
+    /// Models whose routes follow.
+    pub models: Vec<String>,
+    /// The cheapest first, behind those of `order`.
+    pub cheapest: bool,
+    /// What records say that it belongs to.
+    pub tag: Option<String>,
+    /// Milliseconds for the first content, by origin.
+    pub timeouts_ms: Vec<(String, u64)>,
+    /// Members of the request that are not heeded, by their paths.
+    pub ignored: Vec<String>,
+}
+
 /// How a stream is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StreamForm {

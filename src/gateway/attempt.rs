@@ -115,6 +115,7 @@ pub(super) fn note(
     before: &[Attempt<'_>],
     target: &Target<'_>,
     breaker: BreakerState,
+    began_ms: u64,
     asked: &str,
 ) -> AttemptNote {
     let entry = |attempt: &Attempt<'_>| AttemptEntry {
@@ -123,6 +124,8 @@ pub(super) fn note(
         reason: attempt.reason(),
         ms: attempt.head_after_ms(),
         breaker: attempt.breaker.name(),
+        began_ms: attempt.began_ms,
+        status: attempt.status,
     };
     let (origin, model) = (target.origin.name.clone(), target.model.name.clone());
     let own = AttemptEntry {
@@ -131,6 +134,8 @@ pub(super) fn note(
         reason: "ok",
         ms: 0,
         breaker: breaker.name(),
+        began_ms,
+        status: 200,
     };
     let attempts = before.iter().map(entry).chain([own]).collect();
     AttemptNote { asked_model: asked.to_owned(), model, origin, attempts }

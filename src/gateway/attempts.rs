@@ -239,10 +239,15 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             partial,
         };
         let encoded = outgoing.request(request, body);
-        let (outbound, dropped) = encoded.map_err(|why| self.cannot(why, target))?;
+        let (mut outbound, dropped) = encoded.map_err(|why| self.cannot(why, target))?;
+        self.trace_headers(&target, outbound.headers_mut());
         self.dropped = dropped;
         let breaker = self.platform.state(|state| state.health.breaker_state(target.index, began_ms));
         let mut timeouts = Timeouts::of(&target, began_ms, self.retry.deadline_ms());
+        let wanted = self.timeouts_ms.iter().find(|(name, _)| *name == target.origin.name);
+        if let Some((_, ms)) = wanted {
+            timeouts.head_until_ms = timeouts.head_until_ms.min(began_ms.saturating_add(*ms));
+        }
         if self.wake.held {
             // Who has waited for an origin gets an answer by then, or an error.
             timeouts.head_until_ms = timeouts.head_until_ms.min(self.started_ms + CAP_MS);

@@ -5,6 +5,7 @@ use super::cache::Cache;
 use super::cors::Allowed;
 use super::reserve::Told;
 use super::stream::Watch;
+use super::telemetry::Traced;
 use super::wake::WakeState;
 use crate::config::{Config, Key, Route, StreamMode};
 use crate::dialect::request::RequestFacts;
@@ -45,6 +46,8 @@ pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) facts: RequestFacts,
     /// What records say that it belongs to.
     pub(super) tag: Option<String>,
+    /// Milliseconds for the first content, by origin, where the client wants an answer or another origin sooner.
+    pub(super) timeouts_ms: Vec<(String, u64)>,
     /// What is left of limits.
     pub(super) limits: Told,
     pub(super) retry: RetryState<'a>,
@@ -64,6 +67,7 @@ pub(super) struct RequestContext<'a, P: Platform> {
     /// What is to be given again.
     pub(super) stored_reply: Option<StoredReply>,
     pub(super) wake: WakeState<'a>,
+    pub(super) traced: Traced,
     /// A stream's reply whose head was sent while it waits.
     pub(super) begun: Option<P::Outgoing>,
 }

@@ -5,8 +5,9 @@ use super::idempotency::{self, Claimed, Shared};
 use super::reply::{self, bytes_of};
 use super::reserve::Told;
 use super::wake::WakeState;
-use super::{Gateway, IDEMPOTENCY_KEY, TAG, admit, authenticate, overrides, upkeep};
+use super::{Gateway, IDEMPOTENCY_KEY, TAG, admit, authenticate, overrides, telemetry, upkeep};
 use crate::config::{ErrorDetail, LedgerStore};
+use crate::dialect::request::Wishes;
 use crate::dialect::{Call, ClientDialect};
 use crate::error::ApiError;
 use crate::metering::limit::tenant_shard;
@@ -76,9 +77,14 @@ async fn pipeline<P: Platform>(
     let claimed = match idempotency_key.map(bytes_of).filter(|value| !value.is_empty()) {
         None => None,
         Some(value) => {
+            let mut asked = asked_path(head);
+            // Where the path does not name the model, a header may; and whether a stream is asked for.
+            if let Some(model) = &call.model {
+                asked.extend([" ", call.endpoint, " ", model]);
+            }
             // Pages with tokens of one key do not share answers.
             let owner = caller.hold().map_or(&key.name, |hold| &hold.scope);
-            let fingerprint = Fingerprint::of(owner, &value, &asked_path(head), &body.bytes);
+            let fingerprint = Fingerprint::of(owner, &value, &asked, &body.bytes);
             let until_ms = started_ms + u64::from(route.budget.seconds) * 1000;
             let window_ms = u64::from(window_s) * 1000;
             let claim = idempotency::claim(platform, allowed, fingerprint, shared, window_ms, until_ms);
@@ -104,10 +110,21 @@ async fn pipeline<P: Platform>(
         conversation: &body.bytes[facts.conversation.clone()],
         headers: head.headers(),
     };
+    let wishes = request.wishes().filter(|wishes| **wishes != Wishes::default());
+    let further = wishes.map_or(&[][..], |wishes| &wishes.models);
+    let further: Vec<_> =
+        further.iter().map(|model| caller.route(config, model)).collect::<Result<_, _>>()?;
     let plan = platform.state(|state| {
         let is_open = |index| state.health.is_open(index, started_ms);
-        routing::plan(config, route, &route_context, &is_open, &mut rng, None)
-    });
+        let mut plan = routing::plan(config, route, &route_context, &is_open, &mut rng, None);
+        for route in further {
+            plan.follow(routing::plan(config, route, &route_context, &is_open, &mut rng, None));
+        }
+        if let Some(wishes) = wishes {
+            plan.wish(wishes, &route_context, &is_open)?;
+        }
+        Ok(plan)
+    })?;
 
     // Attempt.
     let mut context = RequestContext {
@@ -127,7 +144,10 @@ async fn pipeline<P: Platform>(
         started_ms,
         limit: config.gateway.max_body_mib as usize * 1024 * 1024,
         facts,
-        tag: tag(head).or_else(|| caller.tag().cloned()),
+        tag: tag(head)
+            .or_else(|| wishes.and_then(|wishes| shown(wishes.tag.as_deref()?)))
+            .or_else(|| caller.tag().cloned()),
+        timeouts_ms: wishes.map(|wishes| wishes.timeouts_ms.clone()).unwrap_or_default(),
         limits: Told::default(),
         retry: RetryState::new(plan, started_ms),
         rng,
@@ -140,6 +160,7 @@ async fn pipeline<P: Platform>(
         cache: None,
         stored_reply: None,
         wake: WakeState::default(),
+        traced: telemetry::traced(platform, &config.telemetry, head),
         begun: None,
     };
     context.open_cache(head, &body.bytes);
@@ -152,6 +173,7 @@ async fn pipeline<P: Platform>(
         Ok(found) => found,
         Err(error) => {
             let error = context.told(error).await;
+            let status = error.status;
             match context.begun.take() {
                 Some(outgoing) => context.end_begun(outgoing, &error).await,
                 None => {
@@ -162,6 +184,7 @@ async fn pipeline<P: Platform>(
                 claim.forget().await;
             }
             context.after_wake().await;
+            context.export_spans(status).await;
             return Ok(());
         }
     };
@@ -198,6 +221,8 @@ async fn pipeline<P: Platform>(
     }
     context.sync_breakers().await;
     context.after_wake().await;
+    let status = context.attempts.last().map_or(200, |attempt| attempt.status);
+    context.export_spans(status).await;
     Ok(())
 }
 
@@ -220,7 +245,10 @@ fn passed(head: &Request<()>, dialect: &dyn ClientDialect) -> HeaderMap {
 
 /// What the client says that the request belongs to: visible ASCII, at most 64 characters of it.
 fn tag(head: &Request<()>) -> Option<String> {
-    let text = reply::header_text(head.headers(), TAG.as_str());
+    shown(reply::header_text(head.headers(), TAG.as_str()))
+}
+
+fn shown(text: &str) -> Option<String> {
     let tag: String = text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(64).collect();
     (!tag.is_empty()).then_some(tag)
 }

@@ -5,7 +5,7 @@ use super::ledger::{ask, catch_up, tell};
 use super::reply::{self, insert};
 use crate::error::ApiError;
 use crate::ledger::{Operation, Outcome, operation as ledger};
-use crate::platform::{Payload, Platform};
+use crate::platform::{Payload, Platform, Urgency};
 use crate::resilience::idempotency::{Claim, Fingerprint, Owner, StoredReply};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use std::cell::Cell;
@@ -101,7 +101,7 @@ impl<P: Platform> FirstClaim<'_, P> {
     pub(super) async fn forget(&self) {
         self.over.set(true);
         if let Some((shard, forget)) = self.shared.and_then(|shared| shared.forget(&self.fingerprint)) {
-            tell(self.platform, shard, &forget).await;
+            tell(self.platform, shard, &forget, Urgency::Now).await;
         }
     }
 }

@@ -231,7 +231,14 @@ impl<P: Platform> RequestContext<'_, P> {
         };
         let nothing = used_nothing(status).then(|| Usage::default().into());
         let again = added_usage && exchange.refuses_usage(status, body.bytes());
-        let context = self.answer_context(&attempt.target, attempt.began_ms);
+        let mut context = self.answer_context(&attempt.target, attempt.began_ms);
+        if self.dialect.tells_attempts() {
+            let mut note = self.note(&attempt.target, attempt.began_ms, attempt.breaker);
+            if let Some(own) = note.attempts.last_mut() {
+                own.ms = attempt.head_ms.saturating_sub(attempt.began_ms);
+            }
+            context.note = Some(note.into());
+        }
         let judged = answer(&attempt.target, &attempt.secrets, exchange, status, body.bytes(), &context);
         let (failure, whole) = match judged {
             Judgement::Pass { counts, edits, own } => {

@@ -2,7 +2,7 @@
 
 use super::stream::Watch;
 use crate::ledger::{Operation, Outcome};
-use crate::platform::{Platform, StoreError};
+use crate::platform::{Platform, StoreError, Urgency};
 
 /// How often an operation is sent, and how long each try may take.
 const TRIES: u32 = 3;
@@ -20,7 +20,7 @@ pub(super) async fn ask<P: Platform>(
     operation: &Operation,
 ) -> Result<Outcome, StoreError> {
     let operation = written(operation)?;
-    ask_with(platform, shard, &operation).await
+    ask_with(platform, shard, &operation, Urgency::Now).await
 }
 
 /// Most are of a record's size.
@@ -30,7 +30,12 @@ fn written(operation: &Operation) -> Result<String, StoreError> {
     String::from_utf8(text).map_err(|_| StoreError)
 }
 
-async fn ask_with<P: Platform>(platform: &P, shard: &str, operation: &str) -> Result<Outcome, StoreError> {
+async fn ask_with<P: Platform>(
+    platform: &P,
+    shard: &str,
+    operation: &str,
+    urgency: Urgency,
+) -> Result<Outcome, StoreError> {
     for tried in 0..TRIES {
         if tried > 0 {
             platform.sleep(PAUSE_MS << (2 * (tried - 1))).await;
@@ -41,7 +46,7 @@ async fn ask_with<P: Platform>(platform: &P, shard: &str, operation: &str) -> Re
         }
         let mut watch = Watch::new(platform);
         let until_ms = platform.now_ms() + TRY_MS;
-        let answer = watch.run_unattended(platform.ledger(shard, operation), until_ms).await;
+        let answer = watch.run_unattended(platform.ledger(shard, operation, urgency), until_ms).await;
         if let Some(Ok(answer)) = answer
             && let Ok(outcome) = serde_json::from_str(&answer)
         {
@@ -53,9 +58,9 @@ async fn ask_with<P: Platform>(platform: &P, shard: &str, operation: &str) -> Re
 
 /// The same for what has to arrive in the end: where the ledger does not answer, the instance remembers the operation and
 /// sends it again behind later requests. It stands in the log too, since the instance may end before.
-pub(super) async fn tell<P: Platform>(platform: &P, shard: &str, operation: &Operation) {
+pub(super) async fn tell<P: Platform>(platform: &P, shard: &str, operation: &Operation, urgency: Urgency) {
     let Ok(operation) = written(operation) else { return };
-    if ask_with(platform, shard, &operation).await.is_ok() {
+    if ask_with(platform, shard, &operation, urgency).await.is_ok() {
         return;
     }
     // Numbers and names only. The log is the last place where this is not lost.
@@ -82,7 +87,7 @@ pub(super) async fn catch_up<P: Platform>(platform: &P) {
     while let Some(next) = platform.state(|state| state.untold.pop()) {
         let mut sending = OnItsWay { platform, operation: Some(next) };
         let Some((shard, operation)) = &sending.operation else { return };
-        if ask_with(platform, shard, operation).await.is_err() {
+        if ask_with(platform, shard, operation, Urgency::Soon).await.is_err() {
             return;
         }
         sending.operation = None;

@@ -12,12 +12,14 @@
 //! - [`reserve`]: room in the ledger, before an attempt is sent; [`ledger`]: asking it.
 //! - [`settle`]: records; [`receipts`]: asking our own servers. [`breaker_sync`]: what instances tell each other.
 //! - [`wake`]: origins that sleep.
+//! - [`telemetry`]: a request's trace, and the gateway's spans.
 //! - [`upkeep`]: what the ledger needs beside the requests.
 //! - [`pushed`]: the configuration that was changed without a deploy.
 //! - [`publish_keys`]: keys made at run time, from the ledger to the store.
-//! - [`pages`]: what the gateway answers by itself. [`admin`]: what the operator reads and does.
+//! - [`pages`]: what the gateway answers by itself; [`account`]: what a client reads of its own. [`admin`]: what the operator reads and does.
 
 mod access_token;
+mod account;
 mod admin;
 mod admit;
 mod attempt;
@@ -45,6 +47,7 @@ mod respond;
 mod send;
 mod settle;
 mod stream;
+mod telemetry;
 mod tokens;
 mod upkeep;
 mod wake;
@@ -129,6 +132,9 @@ impl Gateway {
         if config.gateway.token_secret.is_some() {
             wanted.push(header::ORIGIN);
         }
+        if config.telemetry.reads_traceparent() {
+            wanted.extend([telemetry::TRACEPARENT, telemetry::TRACESTATE]);
+        }
         wanted.dedup();
         let pages = cors::Pages::of(&config);
         let (json, hash) = (Cow::Borrowed(""), String::new());
@@ -192,6 +198,12 @@ async fn serve<P: Platform>(platform: &P, gateway: &Gateway, compiled: &Gateway,
         None => {}
     }
     let path = moegate_wire::path::normal(head.uri().path());
+    if let Some(result) = account::serve(platform, gateway, &head, &path).await {
+        if let Err(error) = result {
+            refuse(platform, gateway, &head, registry::account_dialect(), &error).await;
+        }
+        return;
+    }
     let (dialect, result) = match registry::endpoint(&head, &path) {
         Some(Ok(endpoint)) => {
             let dialect = endpoint.dialect;

@@ -1,10 +1,11 @@
 //! What the gateway answers by itself: what it is, its health, what it serves, and the models.
 
 use super::{Gateway, authenticate, reply};
-use crate::dialect::{ClientDialect, ModelInfo};
+use crate::config::Config;
+use crate::dialect::{ClientDialect, ModelFacts, ModelInfo};
 use crate::error::ApiError;
 use crate::platform::Platform;
-use crate::routing;
+use crate::routing::{self, Target};
 use http::Request;
 
 /// For whoever opens the gateway's address in a browser.
@@ -63,16 +64,33 @@ pub(super) async fn models<P: Platform>(
     let config = gateway.config();
     let caller = authenticate::caller(platform, gateway, head).await?;
     let created_s = crate::built_in().built_s;
-    let info = |name| ModelInfo { name, created_s };
+    let now_ms = platform.now_ms();
+    let info = |name| ModelInfo { name, created_s, facts: facts(config, name, now_ms) };
     let body = match name {
         None => dialect
             .model_list(&mut routing::models(config, &caller).filter(|name| caller.may_use(name)).map(info)),
         Some(name) => {
             let name = routing::decode_name(name).ok_or_else(ApiError::not_found)?;
             caller.route(config, &name)?;
-            dialect.model_entry(ModelInfo { name: &name, created_s })
+            dialect.model_entry(info(&name))
         }
     };
     reply::json(platform, gateway.allowed(head), body).await;
     Ok(())
+}
+
+/// What the configuration knows of a model: at the origin that its route names first.
+fn facts<'a>(config: &'a Config, name: &str, now_ms: u64) -> Option<ModelFacts<'a>> {
+    let route = config.routes.iter().find(|route| route.has_name(name))?;
+    let rule = route.rule();
+    let leaves = rule.leaves();
+    let leaf = leaves.first()?;
+    let Target { model, origin, .. } =
+        Target::of(config, route, &leaf.origin, route.model_at(leaf.model.as_deref()))?;
+    Some(ModelFacts {
+        name: &model.name,
+        rates: origin.price_at(model, now_ms).rates,
+        context_tokens: model.context_tokens,
+        max_output_tokens: model.max_output_tokens,
+    })
 }

@@ -10,7 +10,7 @@ use crate::ledger::{Operation, Outcome};
 use crate::metering::bound::Bound;
 use crate::metering::limit::{self, Scope, ScopeHolds};
 use crate::metering::record::{Record, State};
-use crate::platform::Platform;
+use crate::platform::{Platform, Urgency};
 use crate::routing::Target;
 use http::{HeaderMap, HeaderName};
 use moegate_wire::{Ending, Nanodollars, Price, Usage};
@@ -162,7 +162,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         self.limits = reserve(self.platform, &mut plan, self.route.on_ledger_failure, now_ms, false).await?;
         for (at, shard) in plan.reservation.shards.iter().enumerate() {
             let release = Operation::Release { id: shard.id(&plan.id, at) };
-            tell(self.platform, &shard.name, &release).await;
+            tell(self.platform, &shard.name, &release, Urgency::Now).await;
         }
         Ok(())
     }
@@ -185,7 +185,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             key: self.key.name.clone(),
             tenant: self.key.tenant_or_name().to_owned(),
             model: self.facts.model.clone(),
-            route: self.route.model.clone(),
+            route: target.route.model.clone(),
             user: self.facts.user.clone(),
             tag: self.tag.clone(),
             served_model: target.model.name.clone(),

@@ -10,7 +10,7 @@ use super::stream::{Pumped, finish, pump, relay};
 use crate::config::{ErrorDetail, Failure, Kind, StreamMode, StreamUsage};
 use crate::dialect::counts::Counts;
 use crate::dialect::partial::Partial;
-use crate::dialect::{AnswerContext, ClientRequest, Exchange, StreamOptions};
+use crate::dialect::{AnswerContext, AttemptNote, ClientRequest, Exchange, StreamOptions};
 use crate::error::{ApiError, shown_text};
 use crate::metering::record::pumped_ending;
 use crate::platform::{Payload, Platform};
@@ -305,7 +305,16 @@ impl<P: Platform> RequestContext<'_, P> {
             created_s: self.started_ms / 1000,
             model: target.model.name.clone(),
             echo: self.echo.clone(),
+            dropped: if self.dialect.tells_attempts() { self.dropped.clone() } else { Vec::new() },
+            note: None,
         }
+    }
+
+    /// Who was asked, as far as this key may see it, where the attempt at `target` is answered.
+    pub(super) fn note(&self, target: &Target<'_>, began_ms: u64, breaker: BreakerState) -> AttemptNote {
+        let full = self.key.error_detail() == ErrorDetail::Full;
+        let before = if full { &*self.attempts } else { &[] };
+        attempt::note(before, target, breaker, began_ms, &self.facts.model)
     }
 
     /// How a stream from there is read.
@@ -318,9 +327,10 @@ impl<P: Platform> RequestContext<'_, P> {
     ) -> StreamOptions {
         let pumped = self.stream_mode(target) == StreamMode::Pump;
         let kept = self.route.continues && self.facts.stream && pumped;
-        let is_told = !self.attempts.is_empty() && self.key.error_detail() == ErrorDetail::Full;
+        let is_told = self.dialect.tells_attempts()
+            || !self.attempts.is_empty() && self.key.error_detail() == ErrorDetail::Full;
         StreamOptions {
-            note: is_told.then(|| attempt::note(&self.attempts, target, breaker, &self.facts.model)),
+            note: is_told.then(|| self.note(target, began_ms, breaker)),
             context: self.answer_context(target, began_ms),
             include_usage: self.facts.include_usage,
             several: self.facts.size.choices > 1,

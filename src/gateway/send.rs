@@ -169,11 +169,17 @@ pub(super) fn build<B>(
     Some(request)
 }
 
-/// Our name and the origin's secrets.
-pub(super) fn base_headers(secrets: &OriginSecrets<'_>, url: &str) -> HeaderMap {
+/// Our name.
+pub(super) fn our_headers() -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     let agent = concat!("moegate/", env!("CARGO_PKG_VERSION"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+    headers
+}
+
+/// Our name and the origin's secrets.
+pub(super) fn base_headers(secrets: &OriginSecrets<'_>, url: &str) -> HeaderMap {
+    let mut headers = our_headers();
     secrets.attach(url, &mut headers);
     headers
 }

@@ -9,9 +9,9 @@ use super::stream::all;
 use crate::config::{Failure, Kind};
 use crate::dialect::counts::Counts;
 use crate::ledger::Operation;
-use crate::ledger::operation::{Amounts, Settle};
+use crate::ledger::operation::{Amounts, Hold, Settle};
 use crate::metering::record::{OriginTime, Record, State, relayed_ending};
-use crate::platform::Platform;
+use crate::platform::{Platform, Urgency};
 use crate::routing::Target;
 use moegate_wire::{Ending, Nanodollars, Receipt, Usage};
 
@@ -124,6 +124,7 @@ impl<P: Platform> RequestContext<'_, P> {
             busy_us,
             ..self.record(&attempt.target, &attempt.id, at as u32 + 1, began_ms, &bound)
         };
+        self.trace_attempt(&record, &attempt.target);
         match &attempt.reservation {
             None => self.put(&record).await,
             Some(reservation) => self.settle_in_ledger(reservation, Record { state, ..record }).await,
@@ -173,7 +174,10 @@ impl<P: Platform> RequestContext<'_, P> {
                 record: record.take(),
                 again_ms,
             });
-            async move { tell(self.platform, &shard.name, &settle).await }
+            // Who waits for a place among those at once may have it right away.
+            let at_once = shard.holds.iter().any(Hold::is_of_concurrency);
+            let urgency = if at_once { Urgency::Now } else { Urgency::Soon };
+            async move { tell(self.platform, &shard.name, &settle, urgency).await }
         }))
         .await;
     }

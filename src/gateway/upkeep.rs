@@ -10,7 +10,7 @@ use crate::ledger::operation::{Amounts, Pending, Settle, Sums};
 use crate::ledger::{Operation, Outcome, versions};
 use crate::metering::record::{PREFIX, Record, State, day, relayed_ending};
 use crate::metering::{DAY_MS, HOUR_MS};
-use crate::platform::Platform;
+use crate::platform::{Platform, Urgency};
 use crate::request_id;
 use crate::secret::OriginSecrets;
 use moegate_wire::{Ending, Nanodollars, Receipt};
@@ -72,7 +72,7 @@ pub(super) async fn overdue<P: Platform>(platform: &P, gateway: &Gateway, shard:
         let last = pending.len() < AT_ONCE as usize;
         for pending in pending {
             match settled(platform, gateway, pending, now_ms, &mut silent).await {
-                Some(settle) => tell(platform, shard, &Operation::Settle(settle)).await,
+                Some(settle) => tell(platform, shard, &Operation::Settle(settle), Urgency::Now).await,
                 None => left = true,
             }
             // The rest is looked at again in a minute: a server that does not answer must not hold everybody up.

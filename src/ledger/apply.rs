@@ -2,6 +2,7 @@
 
 use super::operation::{Operation, Outcome};
 use super::sql::{Sql, SqlError};
+use super::total::Sums;
 use super::{claim, keys, read, reserve, settle, upkeep, versions, wake};
 use std::future::Future;
 use std::pin::pin;
@@ -14,23 +15,31 @@ use std::task::{Context, Poll, Waker};
 /// The database failed; the transaction has to be rolled back.
 pub async fn apply<S: Sql>(sql: &S, operations: &[impl AsRef<str>]) -> Result<Vec<String>, SqlError> {
     let mut answers = Vec::with_capacity(operations.len());
+    let mut sums = Sums::default();
     for operation in operations {
         let answer = match serde_json::from_str(operation.as_ref()) {
-            Ok(operation) => serde_json::to_string(&one(sql, operation).await?).map_err(|_| SqlError)?,
+            Ok(operation) => {
+                serde_json::to_string(&one(sql, operation, &mut sums).await?).map_err(|_| SqlError)?
+            }
             Err(_) => String::new(),
         };
         answers.push(answer);
     }
+    sums.write(sql).await?;
     Ok(answers)
 }
 
-async fn one<S: Sql>(sql: &S, operation: Operation) -> Result<Outcome, SqlError> {
+async fn one<S: Sql>(sql: &S, operation: Operation, sums: &mut Sums) -> Result<Outcome, SqlError> {
+    // These come in great numbers, and do not read the sums.
+    if !matches!(operation, Operation::Reserve(_) | Operation::Settle(_)) {
+        sums.write(sql).await?;
+    }
     match operation {
         Operation::Reserve(reserve) => reserve::reserve(sql, reserve).await,
-        Operation::Settle(settle) => settle::settle(sql, settle).await,
+        Operation::Settle(settle) => settle::settle(sql, settle, sums).await,
         Operation::Release { id } => reserve::release(sql, &id).await,
         Operation::Overdue { now_ms, again_ms, limit } => upkeep::overdue(sql, now_ms, again_ms, limit).await,
-        Operation::Receipts { origin, receipts } => upkeep::receipts(sql, &origin, receipts).await,
+        Operation::Receipts { origin, receipts } => upkeep::receipts(sql, &origin, receipts, sums).await,
         Operation::ReportPeriods { origin, periods } => upkeep::periods(sql, &origin, &periods).await,
         Operation::Claim(claim) => claim::claim(sql, claim).await,
         Operation::Keep { key, owner, until_ms, reply } => {

@@ -102,6 +102,13 @@ pub struct Hold {
     pub cost: Option<u64>,
 }
 
+impl Hold {
+    /// Whether it counts what is under way.
+    pub fn is_of_concurrency(&self) -> bool {
+        self.to_ms == 0
+    }
+}
+
 /// The end of an attempt. With a record that is pending: it is over, but what it used has still to be asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settle {

@@ -1,13 +1,14 @@
 //! What an attempt has come to.
 
-use super::operation::{Amounts, Outcome, Settle};
+use super::operation::{Amounts, Hold, Outcome, Settle};
 use super::reserve::{self, take};
 use super::sql::{Row, Sql, SqlError, Value};
-use super::{total, usage};
+use super::total::Sums;
+use super::usage;
 use crate::metering::record::{Record, State};
 
 /// Settles an attempt, once. An estimate gives way to exact counts; nothing else is changed by a second settlement.
-pub(super) async fn settle<S: Sql>(sql: &S, settle: Settle) -> Result<Outcome, SqlError> {
+pub(super) async fn settle<S: Sql>(sql: &S, settle: Settle, sums: &mut Sums) -> Result<Outcome, SqlError> {
     let Settle { id, mut amounts, holds, record, again_ms } = settle;
     // What is spent counts, what is over does not run.
     let spent = || holds.iter().filter(|hold| hold.to_ms > 0).cloned().collect::<Vec<_>>();
@@ -32,16 +33,16 @@ pub(super) async fn settle<S: Sql>(sql: &S, settle: Settle) -> Result<Outcome, S
             amounts = Amounts { requests: amounts.requests, ..record.amounts() };
         }
         usage::settle(sql, &held.holds, &held.amounts, &amounts).await?;
-        insert(sql, &id, &record, &held.holds).await?;
+        insert(sql, &id, &record, &held.holds, sums).await?;
     } else if let Some(before) = settled(sql, &id).await? {
         if before.record.state == State::Estimated && record.state == State::Settled {
-            correct(sql, &id, before, record, &amounts).await?;
+            correct(sql, &id, before, record, &amounts, sums).await?;
         }
     } else {
         // Nothing was reserved: the ledger could not be reached then.
         let spent = spent();
         usage::add(sql, &spent, &amounts).await?;
-        insert(sql, &id, &record, &spent).await?;
+        insert(sql, &id, &record, &spent, sums).await?;
     }
     Ok(Outcome::Done)
 }
@@ -67,19 +68,21 @@ pub(super) async fn correct<S: Sql>(
     before: Settled,
     record: Record,
     amounts: &Amounts,
+    sums: &mut Sums,
 ) -> Result<(), SqlError> {
     let Settled { record: estimate, holds } = before;
     usage::correct(sql, &reserve::read(&holds), &estimate.amounts(), amounts).await?;
-    total::add(sql, &estimate, -1).await?;
+    sums.add(&estimate, -1);
     sql.run("DELETE FROM attempt WHERE id = ?1", vec![id.into()]).await?;
-    insert(sql, id, &record, &[]).await
+    insert(sql, id, &record, &[], sums).await
 }
 
 async fn insert<S: Sql>(
     sql: &S,
     id: &str,
     record: &Record,
-    holds: &[super::operation::Hold],
+    holds: &[Hold],
+    sums: &mut Sums,
 ) -> Result<(), SqlError> {
     let estimated = record.state == State::Estimated;
     let values = vec![
@@ -98,7 +101,8 @@ async fn insert<S: Sql>(
     ];
     let statement = "INSERT INTO attempt VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     sql.run(statement, values).await?;
-    total::add(sql, record, 1).await
+    sums.add(record, 1);
+    Ok(())
 }
 
 /// The attempt is over, but stays pending: it does not count as running any more. `spent`: what it counts against, where
@@ -107,7 +111,7 @@ async fn not_running<S: Sql>(
     sql: &S,
     id: &str,
     record: &Record,
-    spent: &[super::operation::Hold],
+    spent: &[Hold],
     amounts: &Amounts,
     again_ms: u64,
 ) -> Result<Outcome, SqlError> {
@@ -135,7 +139,7 @@ async fn not_running<S: Sql>(
     };
     let reserved = reserve::amounts(row, 0);
     let (running, others): (Vec<_>, Vec<_>) =
-        reserve::read(row.text(3)).into_iter().partition(|hold| hold.to_ms == 0);
+        reserve::read(row.text(3)).into_iter().partition(Hold::is_of_concurrency);
     usage::settle(sql, &running, &reserved, &reserved).await?;
     let statement = "UPDATE pending SET holds = ?2, record = ?3, until_ms = ?4 WHERE id = ?1";
     let values = vec![id.into(), reserve::written(&others)?, text.into(), again_ms.into()];

@@ -5,6 +5,7 @@ use super::read;
 use super::reserve::amounts;
 use super::settle::{correct, settled};
 use super::sql::{Row, Sql, SqlError, Value};
+use super::total::Sums;
 use crate::metering::DAY_MS;
 use crate::metering::record::{Record, State};
 use moegate_wire::period::Period;
@@ -55,6 +56,7 @@ pub(super) async fn receipts<S: Sql>(
     sql: &S,
     origin: &str,
     receipts: Vec<Receipt>,
+    sums: &mut Sums,
 ) -> Result<Outcome, SqlError> {
     for receipt in receipts.iter().filter(|receipt| receipt.ending != Ending::Running) {
         let text = serde_json::to_string(receipt).map_err(|_| SqlError)?;
@@ -69,7 +71,7 @@ pub(super) async fn receipts<S: Sql>(
         {
             let record = before.record.clone().settled_by(receipt);
             let amounts = record.amounts();
-            correct(sql, &receipt.id, before, record, &amounts).await?;
+            correct(sql, &receipt.id, before, record, &amounts, sums).await?;
         }
     }
     Ok(Outcome::Done)

@@ -288,6 +288,13 @@ pub fn day(ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// A unix time in milliseconds as RFC 3339 has it, in UTC.
+#[must_use]
+pub fn moment(ms: u64) -> String {
+    let seconds = ms / 1000 % 86_400;
+    format!("{}T{:02}:{:02}:{:02}Z", day(ms), seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

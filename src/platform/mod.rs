@@ -62,6 +62,15 @@ pub enum PipeError {
     Left,
 }
 
+/// How soon the ledger has to carry an operation out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// Somebody waits for it.
+    Now,
+    /// Some hundredths of a second later is as well, if it costs less.
+    Soon,
+}
+
 /// The store did not take or give it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreError;
@@ -232,7 +241,12 @@ pub trait Platform {
 
     /// Has a shard of the ledger carry out an operation, and gives its answer: durable when it is there. Operations of
     /// several requests may share one transaction. One whose answer was lost may have been carried out.
-    fn ledger(&self, shard: &str, operation: &str) -> impl Future<Output = Result<String, StoreError>>;
+    fn ledger(
+        &self,
+        shard: &str,
+        operation: &str,
+        urgency: Urgency,
+    ) -> impl Future<Output = Result<String, StoreError>>;
 
     /// A line for the operator's log; holds nothing secret.
     fn log(&self, line: &str) -> impl Future<Output = ()>;

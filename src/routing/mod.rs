@@ -1,6 +1,7 @@
 //! Where a request goes: the rule tree of its route, turned into a list of targets.
 
 mod plan;
+mod wishes;
 
 pub use plan::{Plan, RouteContext, estimate, plan};
 

@@ -25,7 +25,7 @@ function withModels(document, models) {
     if (Array.isArray(node)) return node.map(narrow);
     const narrowed = Object.fromEntries(Object.entries(node).map(([name, value]) => [name, narrow(value)]));
     if (narrowed.properties?.model && narrowed.required?.includes('model')) narrowed.properties.model = { enum: models };
-    if (narrowed.in === 'path' && narrowed.name === 'model') narrowed.schema = { enum: models };
+    if ((narrowed.in === 'path' && narrowed.name === 'model') || (narrowed.in === 'header' && narrowed.name.endsWith('model-id'))) narrowed.schema = { enum: models };
     return narrowed;
   };
   const { schemas } = document.components;
@@ -100,8 +100,8 @@ async function play(host, said) {
     const get = async (path) => (await fetch(gateway.url + path, { headers: { authorization: `Bearer ${gateway.clientKey}` } })).json();
     const document = await get('/openapi.json');
     const { data } = await get('/v1/models');
-    // Behind those two stands a real server, or several origins one after the other.
-    const models = data.map(({ id }) => id).filter((id) => !/moegate|outage/.test(id));
+    // Behind those stands a real server, several origins one after the other, or no model that generates.
+    const models = data.map(({ id }) => id).filter((id) => !/moegate|outage|embeddings/.test(id));
     writeFileSync(join(folder, 'openapi.json'), JSON.stringify(withExamples(withModels(document, models), models)));
     const output = await run(folder, gateway);
     const seen = results(readFileSync(join(folder, 'report.xml'), 'utf8'));

@@ -1,11 +1,14 @@
 // Plays clients in worlds, and keeps what came of it.
 import { clients as ai } from './clients/ai.mjs';
 import { clients as anthropic } from './clients/anthropic.mjs';
+import { clients as gateway } from './clients/gateway.mjs';
 import { clients as genai } from './clients/genai.mjs';
 import { clients as openai } from './clients/openai.mjs';
 import * as python from './clients/python.mjs';
 
 export const NODE = [...ai, ...openai, ...anthropic, ...genai];
+/** Those that speak to no provider but a gateway. */
+export const GATEWAY = gateway;
 export const PYTHON = python.clients;
 export const { boto3 } = python;
 

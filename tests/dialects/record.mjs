@@ -23,7 +23,9 @@ const steady = (reason) => reason.replace(/127\.0\.0\.1:\d+/g, 'the gateway').re
 /** The SDKs' versions, as set-up installs them. */
 function versions() {
   const { dependencies } = JSON.parse(readFileSync(at('xtask/node/package.json'), 'utf8'));
-  const npm = Object.entries(dependencies).filter(([name]) => /^(@ai-sdk\/|@anthropic-ai\/|@google\/|ai$|openai$)/.test(name));
+  const npm = Object.entries(dependencies).filter(([name]) => /^(@ai-sdk\/|@anthropic-ai\/|@google\/|ai\d?$|openai$)/.test(name))
+    // Older versions stand there under names of their own: `npm:ai@5.0.277`.
+    .map(([name, version]) => /^npm:(.+)@(.+)$/.exec(version)?.slice(1) ?? [name, version]);
   const wanted = readFileSync(at('xtask/python/sdks.in'), 'utf8').split('\n').filter(Boolean);
   const locked = Object.fromEntries([...readFileSync(at('xtask/python/sdks.txt'), 'utf8').matchAll(/^([\w.-]+)==([\w.]+)/gm)].map(([, name, version]) => [name, version]));
   const pypi = wanted.filter((name) => /^(anthropic|google-genai|litellm|openai)$/.test(name)).map((name) => [name, locked[name]]);

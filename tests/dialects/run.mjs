@@ -1,9 +1,10 @@
 // Real SDKs at the gateway, with mock providers behind it: `cargo xtask test dialects`. Arguments: parts of names of
 // clients and of routes (`node run.mjs anthropic to-gemini`); with any, the page of the docs is left alone.
 import { writeFileSync } from 'node:fs';
-import { NODE, play, PYTHON, Results } from './play.mjs';
+import { GATEWAY, NODE, play, PYTHON, Results } from './play.mjs';
 import { Gateway } from './gateway.mjs';
 import { outage } from './outage.mjs';
+import { protocol } from './protocol.mjs';
 import { start } from './providers.mjs';
 import { compare } from './record.mjs';
 
@@ -40,8 +41,9 @@ for (const host of hosts) {
       const error = await outage(gateway, mocks).then(() => null, (reason) => reason);
       results.add('npm ai, an app with tools', `${host}, outage`, 'one answer from three origins', error === null, error?.message, error?.stack);
     }
-    const pairs = [...NODE, ...PYTHON].filter((client) => client.name.includes(clientPart)).flatMap((client) => (
-      Object.entries(ROUTES).filter(([route]) => route.includes(routePart)).map(([model, { provider, reasoning, carries, ...rest }]) => [client, {
+    if (routePart === '' || routePart === 'protocol') await protocol(gateway, mocks, results, host);
+    const pairs = [...NODE, ...GATEWAY, ...PYTHON].filter((client) => client.name.includes(clientPart)).flatMap((client) => (
+      Object.entries(ROUTES).filter(([route]) => route.includes(routePart) && client.routes?.includes(route) !== false).map(([model, { provider, reasoning, carries, ...rest }]) => [client, {
         name: `${host}, ${model}`, baseURL: gateway.url, apiKey: gateway.clientKey, wrongKey: 'mg-wrong', model, control: mocks[provider]?.url,
         reasoning: client.blind ? 'counted' : reasoning(client.format), ...rest, statuses: { key: 401, model: 404 },
         ...(carries ? { carried: true } : client.forgets ? { carried: false } : {}),

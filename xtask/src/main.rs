@@ -4,6 +4,7 @@ mod bench;
 mod bindings;
 mod build;
 mod cache;
+mod deploy;
 mod failure;
 mod keys;
 mod local;
@@ -54,6 +55,7 @@ Commands:
       --host HOST     workerd or spin only
       --json FILE     also write the rows to a file
       --rounds N      (default: 9)
+      --only TEXT     only the loads whose name has this text in it
       --before DIR    compare with the Worker of another checkout, built there with the bench's configuration
   bench moe         compare the MoE server with llama.cpp, which is built for it, on models of random weights
       --json FILE     also write the rows to a file
@@ -65,6 +67,17 @@ Commands:
   build worker|spin build the gateway for Workers (build/worker/moegate.wasm) or for Spin (build/spin/moegate.wasm)
       --out DIR       another folder; with MOEGATE_CONFIG=FILE another configuration
       --features F    features of the gateway's package (for tests)
+  deploy workers    check, set what secrets are missing, deploy, and ask whether it serves. Hashes of keys that are missing
+                    are made with their keys, which are printed once; other secrets are asked for
+      --dry-run       only say each step
+      --secrets FILE  the secrets, a line NAME=value each; they replace those that are set
+      --preview NAME  a Worker, storage and keys of its own, named after that branch
+      --seed FILE     derive the preview's keys from that text instead of printing them: for builds whose log others read
+      --remove-preview NAME  remove that branch's Worker
+      --url URL       where it answers, if not on workers.dev
+  deploy spin       check, build, and push the component to a registry
+      --registry REF  where to, such as registry.example/me/moegate:1
+      --dry-run, --secrets FILE, --url URL
   wrangler ARG…     the pinned wrangler, under a Node that it runs on: `cargo xtask wrangler deploy`
   setup             set up everything now: afterwards the commands need no network
   help              print this text
@@ -81,6 +94,7 @@ enum Command {
     BenchGateway(bench::Options),
     BenchMoe(bench::moe::Options),
     Build { host: Host, out: Option<PathBuf>, features: Option<String> },
+    Deploy(deploy::Options),
     Wrangler { arguments: Vec<OsString> },
 }
 
@@ -137,6 +151,7 @@ fn execute(command: Command) -> Result<ExitCode> {
             };
             build(&setup, &out.unwrap_or_else(|| setup.root.join(folder)), &variant)?;
         }
+        Command::Deploy(options) => deploy::deploy(&Setup::new()?, &options)?,
         Command::Wrangler { arguments } => {
             let setup = Setup::new()?;
             let mut wrangler = setup.node()?.wrangler();
@@ -220,8 +235,37 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
             }
             Ok(Command::Build { host, out, features })
         }
+        "deploy" => deploy_of(&mut args),
         "wrangler" => Ok(Command::Wrangler { arguments: args.raw_args()?.collect() }),
         unknown => Err(format!("there is no command {unknown}").into()),
+    }
+}
+
+fn deploy_of(args: &mut lexopt::Parser) -> std::result::Result<Command, lexopt::Error> {
+    let host = match args.next()? {
+        Some(Value(value)) if value == "workers" => Host::Worker,
+        Some(Value(value)) if value == "spin" => Host::Spin,
+        Some(other) => return Err(other.unexpected()),
+        None => {
+            return Err("deploy where? `cargo xtask deploy workers` or `cargo xtask deploy spin`".into());
+        }
+    };
+    let mut options = deploy::Options { host, ..Default::default() };
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("dry-run") => options.dry_run = true,
+            Long("secrets") => options.secrets = Some(args.value()?.into()),
+            Long("preview") => options.preview = Some(args.value()?.string()?),
+            Long("remove-preview") => options.remove_preview = Some(args.value()?.string()?),
+            Long("seed") => options.seed = Some(args.value()?.into()),
+            Long("registry") => options.registry = Some(args.value()?.string()?),
+            Long("url") => options.url = Some(args.value()?.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    match options.problem() {
+        Some(problem) => Err(problem.into()),
+        None => Ok(Command::Deploy(options)),
     }
 }
 
@@ -232,6 +276,7 @@ fn bench_gateway(args: &mut lexopt::Parser) -> std::result::Result<Command, lexo
             Long("json") => options.json = Some(args.value()?.into()),
             Long("rounds") => options.rounds = args.value()?.parse::<std::num::NonZeroUsize>()?.get(),
             Long("before") => options.before = Some(args.value()?.into()),
+            Long("only") => options.only = args.value()?.string()?,
             Long("host") => options.host = Some(args.value()?.parse_with(Host::parse)?),
             other => return Err(other.unexpected()),
         }

@@ -21,7 +21,7 @@ enum Of {
 }
 
 /// In the order in which a file has them.
-const SECTIONS: [(&str, Of); 23] = [
+const SECTIONS: [(&str, Of); 24] = [
     ("`[gateway]`", Of::Table("Gateway")),
     ("`[gateway.cors]`", Of::Table("Cors")),
     ("`[[origins]]`", Of::Table("Origin")),
@@ -45,6 +45,7 @@ const SECTIONS: [(&str, Of); 23] = [
     ("`limits`", Of::Table("Limit")),
     ("`[admin]`", Of::Table("Admin")),
     ("`[ledger]`", Of::Table("Ledger")),
+    ("`[telemetry]`", Of::Table("Telemetry")),
 ];
 
 /// A section per table.

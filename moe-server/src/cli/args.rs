@@ -46,6 +46,7 @@ pub(crate) struct Options {
     pub(crate) port: u16,
     pub(crate) api_key_file: Option<PathBuf>,
     pub(crate) no_auth: bool,
+    pub(crate) require_ticket: bool,
     pub(crate) aliases: Vec<String>,
     /// 0 takes what there is.
     pub(crate) threads: usize,
@@ -77,6 +78,7 @@ impl Options {
             port: 8788,
             api_key_file: None,
             no_auth: false,
+            require_ticket: false,
             aliases: Vec::new(),
             threads: 0,
             context: None,
@@ -157,6 +159,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
             "port" => options.port = number(&mut parser, "port", 0)?,
             "api-key-file" => options.api_key_file = Some(parser.value()?.into()),
             "no-auth" => options.no_auth = true,
+            "require-ticket" => options.require_ticket = true,
             "alias" => options.aliases.push(parser.value()?.string()?),
             "threads" => options.threads = number(&mut parser, "threads", 1)?,
             "context" => options.context = Some(number(&mut parser, "context", 2)?),
@@ -199,6 +202,11 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
     }
     if options.no_auth && !options.host.is_loopback() {
         return fail("--no-auth is for loopback addresses only: give a key, or leave --host out");
+    }
+    if options.no_auth && options.require_ticket {
+        return fail(
+            "--require-ticket checks what is signed with the key: give one in the place of --no-auth",
+        );
     }
     let push = [options.receipts_to.is_some(), options.origin_name.is_some(), options.outbox.is_some()];
     if push.contains(&true) && push.contains(&false) {
@@ -270,11 +278,12 @@ mod tests {
         let all = "serve --host ::1 --port=0 m.gguf --api-key-file k --alias a --alias b --threads 2 --context 9 \
                    --kv-tokens 8 --kv-type q8_0 --max-queue 7 --max-batch 6 --step-ms 3 --keepalive-s 5 --max-body-mb 4 \
                    --receipts-to https://g --origin-name o --outbox d --outbox-mb 9 --sleep-after 60 --wake-on-request --json \
-                   --warm-state w --warm-state-mib 5 --prefix-cache on";
+                   --warm-state w --warm-state-mib 5 --prefix-cache on --require-ticket";
         let expected = Options {
             host: "::1".parse().unwrap(),
             port: 0,
             api_key_file: Some("k".into()),
+            require_ticket: true,
             aliases: vec!["a".into(), "b".into()],
             threads: 2,
             context: Some(9),
@@ -336,6 +345,7 @@ mod tests {
             ("serve m --host example.org", "IP address"),
             ("serve m --no-auth --host 0.0.0.0", "loopback"),
             ("serve m --no-auth --api-key-file k", "contradict"),
+            ("serve m --no-auth --require-ticket", "in the place of --no-auth"),
             ("serve m --receipts-to https://g --outbox d", "go together"),
             ("serve m --receipts-to https://g --outbox d --origin-name=", "--origin-name is empty"),
             ("serve m --receipts-to https://g --outbox d --origin-name o --no-auth", "signs with the key"),

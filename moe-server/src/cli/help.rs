@@ -17,6 +17,8 @@ The bearer key that clients must send comes from --api-key-file or from the envi
   --port N              port to listen on; 0 picks a free one (8788)
   --api-key-file FILE   file that holds the key
   --no-auth             serve without a key; on loopback only
+  --require-ticket      compute only for the gateway: a generation needs the ticket that the gateway signs with the key, not
+                        older than five minutes and not used before; needs a key
   --alias NAME          a further name for the model; may be repeated
   --threads N           compute threads (what affinity and cgroup allow)
   --context N           longest prompt and answer together, in tokens (what the model was made for)

@@ -6,6 +6,7 @@ use moe_server::engine::cpu::CpuOptions;
 use moe_server::http::body::Budget;
 use moe_server::http::codec::ModelCodec;
 use moe_server::http::receipts::{Receipts, Retention};
+use moe_server::http::tickets::Spent;
 use moe_server::http::{self, Limits, Server};
 use moe_server::model::{LoadOptions, Loader, load};
 use moe_server::outbox;
@@ -105,6 +106,7 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         receipts: Receipts::new(Retention::default()),
         outbox: push.as_ref().map(outbox::Running::outbox),
         auth,
+        tickets: options.require_ticket.then(Spent::default),
         models,
         created: changed_s(path),
         max_body_bytes,

@@ -46,7 +46,12 @@ async fn generate(
     let admitted = server.auth.check(&parts.headers);
     let admitted = admitted.and_then(|()| server.auth.check_type(&parts.headers));
     let admitted = admitted.and_then(|()| body::check_encoding(&parts.headers));
-    let admitted = admitted.and_then(|()| server.auth.ticket(&parts.headers, now().as_secs()));
+    let now_s = now().as_secs();
+    let admitted = admitted.and_then(|()| server.auth.ticket(&parts.headers, now_s));
+    let admitted = admitted.and_then(|ticket| match &server.tickets {
+        Some(spent) => spent.take(ticket.as_ref(), &parts.headers, now_s).map(|()| ticket),
+        None => Ok(ticket),
+    });
     let ticket = match admitted {
         Ok(ticket) => ticket,
         Err(error) => {

@@ -21,6 +21,7 @@ pub(crate) mod sleep;
 mod spelling;
 mod stall;
 pub mod text;
+pub mod tickets;
 
 use crate::outbox::Outbox;
 use crate::schedule::{Refused, Scheduler, Unready};
@@ -45,6 +46,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tickets::Spent;
 use tokio::sync::Semaphore;
 
 /// All that the handlers share.
@@ -55,6 +57,8 @@ pub struct Server {
     /// Where receipts of the gateway's requests go by themselves.
     pub outbox: Option<Outbox>,
     pub auth: Auth,
+    /// Where generations need a ticket: those that were used.
+    pub tickets: Option<Spent>,
     /// The names under which the model is served.
     pub models: Vec<String>,
     /// The model's time in Unix seconds, for `/v1/models`.

@@ -15,9 +15,9 @@ fn price() -> Price {
     Rates { cached_input: 75_000_000, ..rates }.into()
 }
 
-type Post = Request<http_body_util::Full<hyper::body::Bytes>>;
+pub(crate) type Post = Request<http_body_util::Full<hyper::body::Bytes>>;
 
-fn with_ticket(id: &str, mut request: Post) -> Post {
+pub(crate) fn with_ticket(id: &str, mut request: Post) -> Post {
     let issued_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let ticket = Ticket { request_id: id.into(), issued_at, price: price(), share: String::new() }
         .encode(KEY.as_bytes());

@@ -13,6 +13,7 @@ use moe_server::http::auth::Auth;
 use moe_server::http::body::Budget;
 use moe_server::http::codec::{Codec, ModelCodec};
 use moe_server::http::receipts::{Receipts, Retention};
+use moe_server::http::tickets::Spent;
 use moe_server::http::{self, Limits, Server};
 use moe_server::model::{LoadOptions, Loader, load};
 use moe_server::schedule::{Config, Scheduler};
@@ -34,6 +35,7 @@ pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) keepalive: Duration,
     pub(crate) auth: Auth,
+    pub(crate) tickets: Option<Spent>,
     pub(crate) limits: Limits,
 }
 
@@ -45,6 +47,7 @@ impl Default for Setup {
             config: Config::default(),
             keepalive: Duration::from_secs(30),
             auth: Auth::with_key(KEY).unwrap(),
+            tickets: None,
             limits: Limits::default(),
         }
     }
@@ -169,6 +172,7 @@ impl TestServer {
             receipts: Receipts::new(Retention::default()),
             outbox: None,
             auth: setup.auth,
+            tickets: setup.tickets,
             models: vec!["tiny".into(), "org/alias".into()],
             created: 7,
             max_body_bytes: 100_000,

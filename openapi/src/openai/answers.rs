@@ -103,6 +103,13 @@ pub(super) const MODEL_ENTRY: Object = Object {
         words("object", &["model"], "").needed(),
         count("created", "Unix seconds.").needed(),
         text("owned_by", "").needed(),
+        text("type", "language, embedding or image: what its price and its name say."),
+        count("context_window", "Tokens of prompt and answer together, where the configuration says it."),
+        count("max_tokens", "The longest answer, where the configuration says it."),
+        map(
+            "pricing",
+            "Dollars for one token, as strings: input, output, input_cache_read, input_cache_write.",
+        ),
     ],
 };
 

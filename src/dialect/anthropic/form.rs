@@ -154,7 +154,10 @@ mod tests {
 
     #[test]
     fn models() {
-        let models = [ModelInfo { name: "a", created_s: 0 }, ModelInfo { name: "b", created_s: 0 }];
+        let models = [
+            ModelInfo { name: "a", created_s: 0, facts: None },
+            ModelInfo { name: "b", created_s: 0, facts: None },
+        ];
         let list = model_list(&mut models.into_iter());
         assert!(
             list.contains(

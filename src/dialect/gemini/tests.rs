@@ -130,6 +130,7 @@ fn context() -> AnswerContext {
         created_s: 1_795_262_400,
         model: "gemini-3.5-flash".to_owned(),
         echo: None,
+        ..AnswerContext::default()
     }
 }
 

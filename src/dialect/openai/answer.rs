@@ -16,7 +16,7 @@ const LARGEST: usize = 1024 * 1024;
 const LARGEST_MENDED: usize = 4 * 1024 * 1024;
 
 /// `images`: whether `data` holds an image each. `None` where it is no JSON object.
-pub(super) fn read(body: &[u8], price: &Price, images: bool) -> Option<AnswerFacts> {
+pub(in crate::dialect) fn read(body: &[u8], price: &Price, images: bool) -> Option<AnswerFacts> {
     // A large one is not copied to mend a byte of it.
     if body.len() > LARGEST_MENDED && std::str::from_utf8(body).is_err() {
         return body.trim_ascii_start().starts_with(b"{").then(AnswerFacts::default);

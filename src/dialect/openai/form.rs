@@ -1,5 +1,7 @@
 //! What the gateway itself says in OpenAI's form: errors, model lists, the note about attempts.
 
+use crate::dialect::ai_sdk::form::model_facts;
+use crate::dialect::json_writer::JsonWriter;
 use crate::dialect::{AttemptEntry, AttemptNote, ModelInfo};
 use crate::error::ApiError;
 use serde::Serialize;
@@ -31,32 +33,34 @@ pub(super) fn error_event(error: &ApiError) -> String {
     format!("data: {}\n\n", error_body(error))
 }
 
-#[derive(Serialize)]
-struct ModelList<'a> {
-    object: &'static str,
-    data: Vec<ModelEntry<'a>>,
-}
-
-#[derive(Serialize)]
-struct ModelEntry<'a> {
-    id: &'a str,
-    object: &'static str,
-    created: u64,
-    owned_by: &'static str,
-}
-
-fn entry(model: ModelInfo<'_>) -> ModelEntry<'_> {
-    ModelEntry { id: model.name, object: "model", created: model.created_s, owned_by: "moegate" }
+fn entry(json: &mut JsonWriter, model: ModelInfo<'_>) {
+    json.object(|json| {
+        json.member("id", model.name);
+        json.member("object", "model");
+        json.key("created").number(model.created_s);
+        json.member("owned_by", "moegate");
+        if let Some(facts) = &model.facts {
+            json.member("type", facts.kind());
+            model_facts(json, facts);
+        }
+    });
 }
 
 /// The list that `GET /v1/models` answers.
 pub(super) fn model_list(models: &mut dyn Iterator<Item = ModelInfo<'_>>) -> String {
-    to_json(&ModelList { object: "list", data: models.map(entry).collect() })
+    let mut json = JsonWriter::default();
+    json.object(|json| {
+        json.member("object", "list");
+        json.key("data").array(|json| models.for_each(|model| entry(json, model)));
+    });
+    json.into_string()
 }
 
 /// One entry of it.
 pub(super) fn model_entry(model: ModelInfo<'_>) -> String {
-    to_json(&entry(model))
+    let mut json = JsonWriter::default();
+    entry(&mut json, model);
+    json.into_string()
 }
 
 #[derive(Serialize)]

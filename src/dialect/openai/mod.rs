@@ -139,7 +139,7 @@ impl Exchange for Same {
 }
 
 /// An endpoint's path behind the origin's URL: Azure's deployments have the model before it, and a version behind it.
-fn path(endpoint: &'static str, origin: &Origin, model: &str) -> Cow<'static, str> {
+pub(super) fn path(endpoint: &'static str, origin: &Origin, model: &str) -> Cow<'static, str> {
     match &origin.api_version {
         Some(version) => format!("/{}{endpoint}?api-version={version}", path_segment(model)).into(),
         None => endpoint.into(),

@@ -75,7 +75,7 @@ async fn tenants<P: Platform>(platform: &P, gateway: &Gateway) -> Result<Vec<Str
     Ok(names)
 }
 
-fn needs_ledger() -> ApiError {
+pub(super) fn needs_ledger() -> ApiError {
     ApiError::invalid(
         "ledger_needed",
         None,

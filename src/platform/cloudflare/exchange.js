@@ -12,6 +12,19 @@ export function load() {
   wanted ??= JSON.parse(gateway.wanted_headers());
 }
 
+/** Whether the environment has bindings that take the place of the public network. */
+let hasWays = null;
+
+/**
+ * What sends a request to this URL: the binding named after its host (`VIA_GPU_EXAMPLE` for https://gpu.example: a client
+ * certificate, or a way into a private network), else the public network.
+ */
+function way(env, url) {
+  hasWays ??= Object.keys(env ?? {}).some((name) => name.startsWith("VIA_"));
+  const name = hasWays && `VIA_${new URL(url).hostname.toUpperCase().replace(/[^A-Z0-9]/g, "_")}`;
+  return (name && env[name]) || globalThis;
+}
+
 /** One client's request, or an object's upkeep. */
 export class Exchange {
   constructor(request, env, context) {
@@ -108,9 +121,9 @@ export class Exchange {
   }
 
   /** Has a shard of the ledger carry out an operation. */
-  async ledger(op, shard, operation) {
+  async ledger(op, shard, operation, soon) {
     const { object } = this;
-    const answer = await (object?.shard === shard ? object.own(operation) : ask(this, shard, operation));
+    const answer = await (object?.shard === shard ? object.own(operation) : ask(this, shard, operation, soon));
     if (answer === null) return this.settle(op, BROKEN);
     if (this.dead) return;
     try {
@@ -162,7 +175,8 @@ class Upstream {
     let head;
     try {
       const { signal } = this.controller;
-      this.response = await fetch(url, { method, headers: named(lines), body, redirect: "manual", signal });
+      const init = { method, headers: named(lines), body, redirect: "manual", signal };
+      this.response = await way(exchange.env, url).fetch(url, init);
       const { headers } = this.response;
       head = "";
       for (const name of wanted.answer) head += `${headers.get(name) ?? ""}\n`;

@@ -35,9 +35,10 @@ extern "C" {
     #[wasm_bindgen(method, js_name = setTimer)]
     pub(super) fn set_timer(this: &Exchange, ms: i32);
 
-    /// Has a shard of the ledger carry out an operation: [`super::operation::answered`] is called with its answer.
+    /// Has a shard of the ledger carry out an operation: [`super::operation::answered`] is called with its answer. With
+    /// `soon` it waits a moment for others.
     #[wasm_bindgen(method)]
-    pub(super) fn ledger(this: &Exchange, number: u32, shard: &str, operation: &str);
+    pub(super) fn ledger(this: &Exchange, number: u32, shard: &str, operation: &str, soon: bool);
 
     /// Copies what a body came as to `target`, which has its length.
     #[wasm_bindgen(method)]

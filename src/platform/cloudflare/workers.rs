@@ -8,6 +8,7 @@ use super::sleep::Sleep;
 use super::{headers, store};
 use crate::platform::{
     BodyError, Broken, FetchError, Left, Page, Payload, PipeError, Platform, SecretsUnavailable, StoreError,
+    Urgency,
 };
 use crate::secret::Secret;
 use crate::state::InstanceState;
@@ -317,9 +318,10 @@ impl Platform for Workers {
         page
     }
 
-    async fn ledger(&self, shard: &str, operation: &str) -> Result<String, StoreError> {
+    async fn ledger(&self, shard: &str, operation: &str, urgency: Urgency) -> Result<String, StoreError> {
         let exchange = &self.request.exchange;
-        let settled = Operation::begin(|number| exchange.ledger(number, shard, operation)).await;
+        let soon = urgency == Urgency::Soon;
+        let settled = Operation::begin(|number| exchange.ledger(number, shard, operation, soon)).await;
         if settled.code < 0 { Err(StoreError) } else { Ok(settled.text) }
     }
 

@@ -27,6 +27,7 @@ pub use world::World;
 use crate::gateway::{self, Gateway};
 use crate::platform::{
     BodyError, Broken, FetchError, Left, Page, Payload, PipeError, Platform, SecretsUnavailable, StoreError,
+    Urgency,
 };
 use crate::secret::Secret;
 use crate::state::InstanceState;
@@ -355,7 +356,7 @@ impl<'a> Platform for Fake<'a> {
         self.world.with_store(|store, _| store.list(prefix, cursor))
     }
 
-    async fn ledger(&self, _shard: &str, operation: &str) -> Result<String, StoreError> {
+    async fn ledger(&self, _shard: &str, operation: &str, _urgency: Urgency) -> Result<String, StoreError> {
         self.step().await;
         let fate = self.world.with_ledger(Ledger::fate);
         // On its way it does not depend on its sender any more.

@@ -7,7 +7,7 @@ use super::outgoing::{self, Outgoing};
 use super::{fetch, ledger, store};
 use crate::payload::Payload;
 use crate::platform::{
-    BodyError, Broken, FetchError, Left, Page, PipeError, Platform, SecretsUnavailable, StoreError,
+    BodyError, Broken, FetchError, Left, Page, PipeError, Platform, SecretsUnavailable, StoreError, Urgency,
 };
 use crate::secret::Secret;
 use crate::state::InstanceState;
@@ -193,7 +193,7 @@ impl Platform for SpinRequest {
     }
 
     /// All shards are in one database.
-    async fn ledger(&self, _shard: &str, operation: &str) -> Result<String, StoreError> {
+    async fn ledger(&self, _shard: &str, operation: &str, _urgency: Urgency) -> Result<String, StoreError> {
         ledger::ask(operation.to_owned()).await
     }
 

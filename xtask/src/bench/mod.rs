@@ -37,11 +37,13 @@ pub(crate) struct Options {
     pub(crate) host: Option<Host>,
     /// Another checkout to compare the Worker with.
     pub(crate) before: Option<PathBuf>,
+    /// Only loads whose name has this in it.
+    pub(crate) only: String,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { json: None, rounds: 9, host: None, before: None }
+        Self { json: None, rounds: 9, host: None, before: None, only: String::new() }
     }
 }
 
@@ -107,7 +109,7 @@ pub(crate) fn gateway(setup: &Setup, options: &Options) -> Result<()> {
             Host::Worker => ("workerd", on_workerd(setup, &folder, options)?),
             Host::Spin => ("Spin", on_spin(setup, &folder)?),
         };
-        for scenario in &SCENARIOS {
+        for scenario in SCENARIOS.iter().filter(|scenario| scenario.cpu.0.contains(&options.only)) {
             let samples = measure(&mut bed, scenario, options.rounds)?;
             rows.extend(scenario.rows(runtime, &bed, &samples));
         }

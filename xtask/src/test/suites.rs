@@ -142,6 +142,7 @@ fn contract(setup: &Setup) -> Result<Vec<Check>> {
     crossings.env("MOEGATE_CONTRACT_WORKER", &worker);
     let mut ledger = node.script(&setup.root.join("tests/contract/ledger.mjs"));
     ledger.env("MOEGATE_CONTRACT_WORKER", &worker);
+    let shared = node.script(&setup.root.join("tests/contract/shards.mjs"));
     let mut spin_host = setup.cargo("test");
     spin_host.args(["--quiet", "--package", "spin-host", "--bins", "--test", "host", "--no-fail-fast"]);
     spin_host.env("MOEGATE_SPIN_GUEST", build::spin_guest(setup, &setup.root.join("build/spin-host"))?);
@@ -151,6 +152,7 @@ fn contract(setup: &Setup) -> Result<Vec<Check>> {
         check("the Spin host and its hazards", spin_host),
         check("crossings into wasm", crossings),
         check("the ledger on workerd", ledger),
+        check("calls of the ledger that requests share", shared),
     ])
 }
 

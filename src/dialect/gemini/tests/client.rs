@@ -188,7 +188,7 @@ fn errors_and_models_in_googles_form() {
         r#"{"error":{"code":404,"message":"no such model","status":"NOT_FOUND","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"MODEL_NOT_FOUND","domain":"moegate"},{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"model","description":"no such model"}]},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"3s"}]}}"#
     );
     assert!(form::error_body(&ApiError::unauthorized("no")).contains("\"API_KEY_INVALID\""));
-    let model = ModelInfo { name: "m", created_s: 0 };
+    let model = ModelInfo { name: "m", created_s: 0, facts: None };
     let entry = r#"{"name":"models/m","version":"1","displayName":"m","supportedGenerationMethods":["generateContent","streamGenerateContent","countTokens"]}"#;
     assert_eq!(form::model_entry(model), entry);
     assert_eq!(form::model_list(&mut [model].into_iter()), format!("{{\"models\":[{entry}]}}"));

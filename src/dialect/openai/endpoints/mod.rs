@@ -8,6 +8,7 @@ mod answer;
 mod form;
 mod request;
 
+pub(in crate::dialect) use super::answer::read;
 use super::form as words;
 use crate::config::{Kind, Origin};
 use crate::dialect::{Call, ClientDialect, ClientRequest, Exchange, ModelInfo, Operation, registry};
@@ -95,7 +96,7 @@ fn is_of_images(endpoint: &str) -> bool {
 }
 
 /// Whether such requests go there at all. Our own server generates texts alone.
-fn is_served_by(origin: &Origin, model: &str) -> bool {
+pub(in crate::dialect) fn is_served_by(origin: &Origin, model: &str) -> bool {
     origin.kind != Kind::Moegate && registry::api_of(origin, model) == registry::Api::Chat
 }
 

@@ -11,6 +11,7 @@ pub(super) fn context() -> AnswerContext {
         created_s: 5,
         model: "there".into(),
         echo: Some(echo.into()),
+        ..AnswerContext::default()
     }
 }
 
