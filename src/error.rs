@@ -95,6 +95,27 @@ impl ApiError {
         Self::new(401, "authentication_error", "invalid_api_key", message)
     }
 
+    /// 401: an issuer's token that is not taken, or a browser's.
+    #[must_use]
+    pub fn bad_token(message: String) -> Self {
+        Self::new(401, "authentication_error", "invalid_token", message)
+    }
+
+    /// 403: what a browser token is not for.
+    #[must_use]
+    pub fn token_not_allowed(message: &'static str) -> Self {
+        Self::new(403, "forbidden", "token_not_allowed", message)
+    }
+
+    /// 503: an issuer's keys cannot be had.
+    #[must_use]
+    pub fn issuer_unavailable(issuer: &str) -> Self {
+        let text = format!(
+            "the keys of the issuer {issuer} cannot be had at the moment, so nobody can tell whether the token is good; try again in a moment"
+        );
+        Self { retry_after_s: Some(5), ..Self::new(503, "internal_server_error", "issuer_unavailable", text) }
+    }
+
     /// 403.
     #[must_use]
     pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
@@ -289,8 +310,7 @@ impl ApiError {
     /// 403: keys are made with another key.
     #[must_use]
     pub fn makes_no_keys() -> Self {
-        let text =
-            "keys are made with the admin key, or with a key that has `makes_keys = true` in moegate.toml";
+        let text = "keys are made with the admin key, or a key that has `makes_keys = true` in moegate.toml";
         Self::new(403, "forbidden", "makes_no_keys", text)
     }
 
@@ -358,6 +378,18 @@ impl ApiError {
     pub fn no_such_api(origin: &str) -> Self {
         let message = format!("the origin `{origin}` has no endpoint for this kind of request");
         Self::new(400, "invalid_request_error", "origin_cannot_serve", message)
+    }
+
+    /// 424: what the operator has to put right first. No SDK sends a request again for this status, which would not help.
+    #[must_use]
+    pub fn misconfigured(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(424, "internal_server_error", code, message)
+    }
+
+    /// Whether its text is about the operator's set-up.
+    #[must_use]
+    pub fn is_of_operator(&self) -> bool {
+        self.status >= 500 || self.status == 424
     }
 
     /// 500, the gateway's own fault or its owner's.

@@ -183,7 +183,7 @@ impl<'a> OriginSecrets<'a> {
         let request = sigv4::Request { method: "POST", url, headers: &signed };
         let added = sigv4::sign(&request, body, &credentials, &scope, now_ms).map_err(|why| {
             let text = format!("the request to origin `{}` cannot be signed: {why}", self.origin.name);
-            ApiError::internal("secret_invalid", text)
+            ApiError::misconfigured("secret_invalid", text)
         })?;
         headers.extend(added);
         Ok(())
@@ -225,7 +225,7 @@ fn key_header(origin: &Origin) -> Option<(HeaderName, &'static str)> {
 }
 
 fn missing(origin: &Origin, name: &str) -> ApiError {
-    ApiError::internal(
+    ApiError::misconfigured(
         "secret_missing",
         format!(
             "the gateway has no value for the secret `{name}` of origin `{}`: set it (Workers: `wrangler secret put {name}`, or a line in .dev.vars; Spin: `SPIN_VARIABLE_{name}`) and try again",
@@ -235,7 +235,7 @@ fn missing(origin: &Origin, name: &str) -> ApiError {
 }
 
 fn unfit(origin: &Origin, name: &str) -> ApiError {
-    ApiError::internal(
+    ApiError::misconfigured(
         "secret_invalid",
         format!(
             "the value of the secret `{name}` of origin `{}` holds a line break or another character that no header may have: set it again",
@@ -338,7 +338,7 @@ mod tests {
     fn a_missing_one_is_named() {
         let origin = origin("https://api.example.com/v1");
         let error = OriginSecrets::of(&origin, 0, &Secrets::default()).err().unwrap();
-        assert_eq!((error.status, error.code), (500, "secret_missing"));
+        assert_eq!((error.status, error.code), (424, "secret_missing"));
         assert!(error.message.contains("`KEY`"));
     }
 
@@ -350,7 +350,7 @@ mod tests {
             secrets.0.retain(|(name, _)| name != "KEY");
             secrets.insert("KEY", Secret::new(value).unwrap());
             let error = OriginSecrets::of(&origin, 0, &secrets).err().unwrap();
-            assert_eq!((error.status, error.code), (500, "secret_invalid"));
+            assert_eq!((error.status, error.code), (424, "secret_invalid"));
             assert!(error.message.contains("`KEY`") && !error.message.contains("sk-"), "{}", error.message);
         }
     }

@@ -1,6 +1,7 @@
 //! What an instance of the gateway remembers from one request to the next. All of it may be lost at any time.
 
 use crate::auth::made::NoteCache;
+use crate::auth::oidc::jwks::JwksCache;
 use crate::current::Current;
 use crate::ledger::Untold;
 use crate::resilience::admission::BytesInFlight;
@@ -21,8 +22,11 @@ pub struct InstanceState {
     pub untold: Untold,
     pub current: Current,
     pub made_keys: NoteCache,
+    pub issuers: JwksCache,
     pub origins: OriginCache,
     pub exports: Exports,
+    /// Whether it stands in the log which secrets are missing.
+    pub told_missing: bool,
     /// When this instance looked for forgotten attempts, in Unix milliseconds.
     pub swept_ms: u64,
     /// Until then the ledger seems not to answer, in Unix milliseconds.

@@ -5,6 +5,7 @@
 //! reader. This is a crate of its own because the gateway and what builds it both need it.
 #![forbid(unsafe_code)]
 
+mod admin;
 mod cache;
 mod cors;
 mod day;
@@ -14,6 +15,7 @@ pub mod key;
 mod kind;
 mod limit;
 mod money;
+mod oidc;
 mod origin;
 mod policy;
 mod price;
@@ -26,6 +28,7 @@ mod wake;
 #[cfg(feature = "authoring")]
 pub mod authoring;
 
+pub use admin::{Admin, KeyHash};
 pub use cache::Cache;
 pub use cors::Cors;
 pub use day::Day;
@@ -33,6 +36,7 @@ pub use fields::{DENIED_FIELDS, DeniedAction, FieldPolicy, is_harmless, is_same_
 pub use kind::Kind;
 pub use limit::{Ledger, LedgerStore, Limit, OnLedgerFailure, ReserveOrder, Tenant, Window};
 pub use money::DollarsPerMillion;
+pub use oidc::{Oidc, Values};
 pub use origin::{Authority, Aws, Origin};
 pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, StreamUsage, Timeouts};
 pub use price::{Model, PastPrice, PriceStep};
@@ -100,11 +104,22 @@ pub struct Gateway {
     /// by default.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub url_keys: bool,
+    /// The name of the platform secret that browser tokens (`POST /v1/tokens`) are signed with: at least 32 characters, known
+    /// to nobody else. Another value ends all tokens. Default: there are no browser tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_secret: Option<String>,
 }
 
 impl Default for Gateway {
     fn default() -> Self {
-        Self { max_body_mib: 32, max_inflight_mib: 32, idempotency_s: 600, cors: None, url_keys: false }
+        Self {
+            max_body_mib: 32,
+            max_inflight_mib: 32,
+            idempotency_s: 600,
+            cors: None,
+            url_keys: false,
+            token_secret: None,
+        }
     }
 }
 
@@ -224,6 +239,10 @@ pub struct Key {
     /// not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256_secret: Option<String>,
+    /// Instead: which tokens of an OpenID Connect issuer are this key, such as `oidc = { issuer = "https://oidc.vercel.com/acme",
+    /// audience = "https://gw.acme.dev", owner_id = "team_…", project_id = "prj_…", environment = ["production"] }`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<Box<Oidc>>,
     /// The tenant it belongs to, for conditions in rules. Letters, digits, `-`, `_`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
@@ -257,39 +276,6 @@ pub enum ErrorDetail {
     Plain,
 }
 
-/// The key that may read `/usage`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Admin {
-    /// As for a client key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
-    /// As for a client key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256_secret: Option<String>,
-}
-
-/// Where a key's SHA-256 stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyHash<'a> {
-    /// 64 hex digits.
-    Here(&'a str),
-    /// In the platform secret of that name.
-    InSecret(&'a str),
-}
-
-impl<'a> KeyHash<'a> {
-    /// `None` unless exactly one is given.
-    fn of(here: Option<&'a str>, secret: Option<&'a str>) -> Option<Self> {
-        match (here, secret) {
-            (Some(hash), None) => Some(Self::Here(hash)),
-            (None, Some(name)) => Some(Self::InSecret(name)),
-            _ => None,
-        }
-    }
-}
-
 impl Key {
     /// How much answers to this key tell: as `errors` says, otherwise plain for a tenant's key and full for others.
     #[must_use]
@@ -298,14 +284,6 @@ impl Key {
         self.errors.unwrap_or(usual)
     }
 
-    /// Always there in a validated configuration.
-    #[must_use]
-    pub fn hash(&self) -> Option<KeyHash<'_>> {
-        KeyHash::of(self.sha256.as_deref(), self.sha256_secret.as_deref())
-    }
-}
-
-impl Admin {
     /// Always there in a validated configuration.
     #[must_use]
     pub fn hash(&self) -> Option<KeyHash<'_>> {
@@ -346,18 +324,30 @@ impl Config {
     /// The names of all platform secrets this configuration refers to, sorted, each once.
     #[must_use]
     pub fn secret_names(&self) -> Vec<&str> {
-        let origins = self.origins.iter().flat_map(Origin::secret_names);
-        let wakes = self.origins.iter().filter_map(|origin| origin.wake_secret().map(|(name, _)| name));
-        let collector = self.telemetry.secret_headers.values().map(String::as_str);
-        let mut names: Vec<_> = origins.chain(wakes).chain(self.hash_secrets()).chain(collector).collect();
+        let mut names = self.needed_secrets();
+        names.extend(self.hash_secrets());
         names.sort_unstable();
         names.dedup();
         names
     }
 
-    /// Every key's hash with its path, the admin's last.
+    /// The same without those of keys: where one of these is missing, something fails that should not.
+    #[must_use]
+    pub fn needed_secrets(&self) -> Vec<&str> {
+        let origins = self.origins.iter().flat_map(Origin::secret_names);
+        let wakes = self.origins.iter().filter_map(|origin| origin.wake_secret().map(|(name, _)| name));
+        let collector = self.telemetry.secret_headers.values().map(String::as_str);
+        let tokens = self.gateway.token_secret.as_deref();
+        let mut names: Vec<_> = origins.chain(wakes).chain(collector).chain(tokens).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Every key's hash with its path, the admin's last; those of tokens have none.
     fn hashes(&self) -> impl Iterator<Item = (String, Option<KeyHash<'_>>)> {
-        let keys = self.keys.iter().enumerate().map(|(i, key)| (format!("keys[{i}]"), key.hash()));
+        let keys = self.keys.iter().enumerate().filter(|(_, key)| key.oidc.is_none());
+        let keys = keys.map(|(i, key)| (format!("keys[{i}]"), key.hash()));
         keys.chain(self.admin.iter().map(|admin| ("admin".to_owned(), admin.hash())))
     }
 

@@ -64,6 +64,17 @@ pub fn replaceable(compiled: &Config, pushed: &Config) -> Vec<Problem> {
             add(format!("keys[{at}].sha256_secret"), message);
         }
     }
+    let known =
+        |url: &str| compiled.keys.iter().filter_map(|key| key.oidc.as_ref()).any(|own| own.jwks_url() == url);
+    for (at, key) in pushed.keys.iter().enumerate() {
+        if let Some(oidc) = key.oidc.as_ref().filter(|oidc| !known(oidc.jwks_url())) {
+            let message = format!(
+                "has its keys at {}, where none of a deployed key are: whom the gateway trusts {DEPLOY}",
+                oidc.jwks_url()
+            );
+            add(format!("keys[{at}].oidc"), message);
+        }
+    }
     let brought = compiled.rule_headers();
     for (at, route) in pushed.routes.iter().enumerate() {
         for name in route.rule_headers() {

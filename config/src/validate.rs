@@ -3,6 +3,7 @@
 mod cors;
 mod headers;
 mod limits;
+mod oidc;
 mod origin;
 mod price;
 mod routes;
@@ -82,7 +83,7 @@ impl Problems {
             Some(KeyHash::InSecret(name)) => self.secret_name(&format!("{path}.sha256_secret"), name),
             None => self.add(
                 path,
-                "must have either `sha256` or `sha256_secret`: `moegate keys new` prints both forms",
+                "must have `sha256`, `sha256_secret` or `oidc`, one of them: `moegate keys new` prints the first two",
             ),
         }
     }
@@ -164,6 +165,9 @@ impl Config {
         if let Some(cors) = &self.gateway.cors {
             problems.cors(cors);
         }
+        if let Some(name) = &self.gateway.token_secret {
+            problems.token_secret(name, self);
+        }
         for (i, origin) in self.origins.iter().enumerate() {
             let path = format!("origins[{i}]");
             problems.origin(&path, origin);
@@ -176,6 +180,9 @@ impl Config {
         problems.routes(self);
         for (i, key) in self.keys.iter().enumerate() {
             problems.key(&format!("keys[{i}]."), key, self);
+            if let Some(oidc) = &key.oidc {
+                problems.oidc(&format!("keys[{i}]"), key, oidc);
+            }
         }
         problems
             .unique(self.keys.iter().enumerate().map(|(i, k)| (format!("keys[{i}].name"), k.name.as_str())));

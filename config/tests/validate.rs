@@ -153,7 +153,7 @@ fn each_mistake_is_named_with_its_place() {
         ),
         ("models = [\"m\"]", "models = [\"n\"]", "keys[0].models[0]", "no route serves `n`"),
         ("sha256 = \"00", "sha256 = \"0", "admin.sha256", "64 hex digits"),
-        ("sha256_secret = \"APP_SHA256\"", "", "keys[0]", "either `sha256` or `sha256_secret`"),
+        ("sha256_secret = \"APP_SHA256\"", "", "keys[0]", "`sha256_secret` or `oidc`"),
         (
             "[admin]\nsha256 = \"00000000000000000000000000000000000000000000000000000000000000aa\"",
             "[admin]\nsha256_secret = \"APP_SHA256\"",

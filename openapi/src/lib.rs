@@ -1,8 +1,8 @@
 //! What the gateway serves: every endpoint with the members of its requests and answers, as tables, and the OpenAPI 3.1
 //! document (<https://spec.openapis.org/oas/v3.1.0>) that is made of them when the gateway is built.
 //!
-//! - [`table`]: what a table is made of. [`openai`], [`responses`], [`passed`], [`anthropic`], [`gemini`], [`ai_sdk`], [`own`]: the
-//!   tables.
+//! - [`table`]: what a table is made of. [`openai`], [`responses`], [`passed`], [`anthropic`], [`gemini`], [`ai_sdk`], [`own`],
+//!   [`keys`], [`tokens`]: the tables.
 //! - [`document`]: the document.
 //!
 //! The gateway's tests send every member through its parsers, and hold every name that those ask for to the tables.
@@ -17,6 +17,7 @@ pub mod own;
 pub mod passed;
 pub mod responses;
 pub mod table;
+pub mod tokens;
 
 pub use document::{compact, pretty};
 use table::Endpoint;
@@ -33,6 +34,7 @@ pub fn endpoints() -> Vec<&'static Endpoint> {
         ai_sdk::ENDPOINTS,
         own::ENDPOINTS,
         keys::ENDPOINTS,
+        tokens::ENDPOINTS,
     ];
     all.into_iter().flatten().collect()
 }

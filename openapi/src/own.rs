@@ -124,7 +124,13 @@ const HEALTH: Answer = Answer { query: &[], answers: &[(JSON, Kind::Object(&STAT
 
 const DOCUMENT: Answer = Answer { query: &[], answers: &[(JSON, Kind::Map)] };
 
-const STATUS: Object = Object { name: "Health", members: &[words("status", &["ok"], "").needed()] };
+const STATUS: Object = Object {
+    name: "Health",
+    members: &[
+        words("status", &["ok"], "").needed(),
+        count("missing_secrets", "How many platform secrets that requests need have no value."),
+    ],
+};
 
 const IF_VERSION: crate::table::Member =
     count("if_version", "The latest version: 409 if there is a later one.").needed();

@@ -1,7 +1,9 @@
 //! Who is calling. Pure.
 
+pub mod browser;
 mod credential;
 pub mod made;
+pub mod oidc;
 
 pub use credential::{HEADERS as CREDENTIAL_HEADERS, credential};
 
@@ -67,6 +69,12 @@ impl KeyRing {
         self.clients.get(digest).copied().ok_or_else(unknown)
     }
 
+    /// The digest of the client key with this index.
+    #[must_use]
+    pub fn digest_of(&self, key: usize) -> Option<&KeyDigest> {
+        self.clients.iter().find(|(_, at)| **at == key).map(|(digest, _)| digest)
+    }
+
     /// Whether it is the admin key's digest.
     ///
     /// # Errors
@@ -77,7 +85,9 @@ impl KeyRing {
 }
 
 pub(crate) fn unknown() -> ApiError {
-    ApiError::unauthorized("this key is not known to the gateway; `moegate keys new` makes one")
+    ApiError::unauthorized(
+        "this key is not known to the gateway: see that it is whole and for this address; keys are given out by whoever runs the gateway",
+    )
 }
 
 /// Constant time: no early exit.
@@ -100,6 +110,7 @@ mod tests {
             errors: None,
             limits: Vec::new(),
             makes_keys: false,
+            oidc: None,
         };
         Config {
             gateway: Default::default(),

@@ -116,7 +116,7 @@ fn mended(text: &str) -> Option<String> {
 }
 
 /// The elements of an array.
-pub(super) fn list(raw: &RawValue) -> Option<Vec<&RawValue>> {
+pub(crate) fn list(raw: &RawValue) -> Option<Vec<&RawValue>> {
     serde_json::from_str(raw.get()).ok()
 }
 

@@ -28,6 +28,19 @@ pub fn default_dialect() -> &'static dyn ClientDialect {
     &OpenAi
 }
 
+/// The dialect in which an error is said at a path that no dialect has: the one that the client seems to speak.
+#[must_use]
+pub fn dialect_of(head: &Request<()>, path: &str) -> &'static dyn ClientDialect {
+    let has = |name: &str| head.headers().contains_key(name);
+    if has("anthropic-version") || path.starts_with("/v1/messages") {
+        &Anthropic
+    } else if has("x-goog-api-key") || path.starts_with("/v1beta") {
+        &gemini::Gemini
+    } else {
+        default_dialect()
+    }
+}
+
 /// The dialect whose clients read their own account.
 #[must_use]
 pub fn account_dialect() -> &'static dyn ClientDialect {

@@ -61,7 +61,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         });
         let body = body.map_err(|why| {
             let text = format!("the secret of origin `{origin}` is no key of a service account: {why}");
-            ApiError::internal("secret_invalid", text)
+            ApiError::misconfigured("secret_invalid", text)
         })?;
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         let headers = [(header::CONTENT_TYPE, form)].into_iter().collect();

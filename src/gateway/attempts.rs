@@ -307,7 +307,12 @@ impl<'a, P: Platform> RequestContext<'a, P> {
                 AttemptResult::Unknown
             }
             Outcome::Failed(failure, whole) => {
-                AttemptResult::of(*failure, self.retry_after(&whole.headers).map(|ms| head_ms + ms))
+                let until_ms = self.retry_after(&whole.headers).map(|ms| head_ms + ms);
+                match AttemptResult::of(*failure, until_ms) {
+                    // It may be this request that it cannot stand: that counts once, however often it is sent.
+                    AttemptResult::Fault if self.has_failed_at(&target) => AttemptResult::Unknown,
+                    result => result,
+                }
             }
         };
         if matches!(outcome, Outcome::Found(Found::Whole(_) | Found::Stream(_))) {
@@ -348,6 +353,12 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         };
         self.skipped.push(Skipped { target, before: self.attempts.len(), params });
         error
+    }
+
+    /// Whether an earlier attempt there has failed.
+    fn has_failed_at(&self, target: &Target<'_>) -> bool {
+        let there = |attempt: &&Attempt<'_>| attempt.target.index == target.index;
+        self.attempts.iter().filter(there).any(|attempt| attempt.failure.is_some())
     }
 
     pub(super) fn replaced(&self, error: &ApiError, headers: HeaderMap) -> Whole<P> {

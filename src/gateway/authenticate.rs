@@ -1,11 +1,13 @@
 //! Who is calling.
 
-use super::Gateway;
+use super::issued::{self, Issued};
 use super::stream::Watch;
+use super::{Gateway, tokens};
 use crate::auth::made::{self, Note};
-use crate::auth::{self, KeyDigest, KeyRing};
+use crate::auth::{self, KeyDigest, KeyRing, browser, oidc};
 use crate::config::{Config, Key, LedgerStore, Route};
 use crate::error::ApiError;
+use crate::ledger::operation::Hold;
 use crate::platform::{Platform, SecretsUnavailable};
 use crate::routing;
 use crate::secret::Secrets;
@@ -16,12 +18,26 @@ use std::sync::Arc;
 /// How long the store may take for a key, in milliseconds.
 const LOAD_MS: u64 = 5_000;
 
-/// The client key that a request came with.
-#[derive(Debug)]
+/// Who a request came from.
 pub(super) enum Caller<'g> {
     Configured(&'g Key),
     /// Made at run time, with the configured key, or with the admin key.
     Made(Arc<Note>, Option<&'g Key>),
+    /// With a token of an issuer that stands for the key.
+    Issued(Issued<'g>),
+    /// With a browser token.
+    Browser(Box<Browser<'g>>),
+}
+
+/// A browser token, as a key.
+pub(super) struct Browser<'g> {
+    /// What the token was made with, no more than it may use itself.
+    pub(super) key: Key,
+    /// Whom that one was made with.
+    pub(super) maker: Option<&'g Key>,
+    /// What it may use in all.
+    pub(super) hold: Hold,
+    pub(super) user: Option<String>,
 }
 
 impl Deref for Caller<'_> {
@@ -31,6 +47,8 @@ impl Deref for Caller<'_> {
         match self {
             Self::Configured(key) => key,
             Self::Made(note, _) => &note.key,
+            Self::Issued(issued) => issued.key,
+            Self::Browser(token) => &token.key,
         }
     }
 }
@@ -39,8 +57,43 @@ impl<'g> Caller<'g> {
     /// The configured key that it was made with: its limits hold for this one too.
     pub(super) fn maker(&self) -> Option<&'g Key> {
         match self {
-            Self::Configured(_) => None,
+            Self::Configured(_) | Self::Issued(_) => None,
             Self::Made(_, maker) => *maker,
+            Self::Browser(token) => token.maker,
+        }
+    }
+
+    /// The configured key that it is.
+    fn configured(&self) -> Option<&'g Key> {
+        match self {
+            Self::Configured(key) => Some(key),
+            Self::Issued(issued) => Some(issued.key),
+            Self::Made(..) | Self::Browser(_) => None,
+        }
+    }
+
+    /// What a browser token may use.
+    pub(super) fn hold(&self) -> Option<&Hold> {
+        match self {
+            Self::Browser(token) => Some(&token.hold),
+            _ => None,
+        }
+    }
+
+    /// Whom its requests are for, whatever they say.
+    pub(super) fn user(&self) -> Option<&String> {
+        match self {
+            Self::Issued(issued) => issued.user.as_ref(),
+            Self::Browser(token) => token.user.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// What its requests belong to, where they do not say.
+    pub(super) fn tag(&self) -> Option<&String> {
+        match self {
+            Self::Issued(issued) => issued.tag.as_ref(),
+            _ => None,
         }
     }
 
@@ -54,6 +107,9 @@ impl<'g> Caller<'g> {
     /// # Errors
     /// As of [`routing::find`], by its own models or its maker's.
     pub(super) fn route<'c>(&self, config: &'c Config, model: &str) -> Result<&'c Route, ApiError> {
+        if self.hold().is_some() && !self.may_use(model) {
+            return Err(ApiError::token_not_allowed("this token is not for this model"));
+        }
         if let Some(maker) = self.maker() {
             routing::find(config, maker, model)?;
         }
@@ -61,11 +117,26 @@ impl<'g> Caller<'g> {
     }
 }
 
-/// The client key that a request came with.
+/// The client key that a request came with; no browser token, which only asks models.
 ///
 /// # Errors
-/// 401 for none or an unknown one; 503 where nobody can tell.
+/// As for [`caller`]; 403 for a browser token.
 pub(super) async fn client<'g, P: Platform>(
+    platform: &P,
+    gateway: &'g Gateway,
+    head: &Request<()>,
+) -> Result<Caller<'g>, ApiError> {
+    match caller(platform, gateway, head).await? {
+        Caller::Browser(_) => Err(ApiError::token_not_allowed("a browser token may only ask models")),
+        caller => Ok(caller),
+    }
+}
+
+/// Who a request came from.
+///
+/// # Errors
+/// 401 for nobody or somebody unknown; 503 where nobody can tell.
+pub(super) async fn caller<'g, P: Platform>(
     platform: &P,
     gateway: &'g Gateway,
     head: &Request<()>,
@@ -82,6 +153,12 @@ pub(super) async fn client<'g, P: Platform>(
         }
         Err(unknown) => unknown,
     };
+    if token.starts_with(browser::PREFIX) {
+        return tokens::caller(platform, gateway, head, token).await.map(Box::new).map(Caller::Browser);
+    }
+    if oidc::has_form(token) && gateway.config.keys.iter().any(|key| key.oidc.is_some()) {
+        return issued::caller(platform, gateway, token).await.map(Caller::Issued);
+    }
     if gateway.config.ledger.store == LedgerStore::KeyValue
         || !made::has_form(token)
         || keys.admin(&digest).is_ok()
@@ -94,7 +171,10 @@ pub(super) async fn client<'g, P: Platform>(
 }
 
 /// What this instance or the store knows of a key made at run time.
-async fn note<P: Platform>(platform: &P, digest: KeyDigest) -> Result<Option<Arc<Note>>, ApiError> {
+pub(super) async fn note<P: Platform>(
+    platform: &P,
+    digest: KeyDigest,
+) -> Result<Option<Arc<Note>>, ApiError> {
     let asked_ms = platform.now_ms();
     if let Some(known) = platform.state(|state| state.made_keys.get(&digest, asked_ms)) {
         return Ok(known);
@@ -128,10 +208,8 @@ pub(super) async fn maker<'g, P: Platform>(
     if admin(platform, gateway, head).await.is_ok() {
         return Ok(None);
     }
-    match client(platform, gateway, head).await? {
-        Caller::Configured(key) if key.makes_keys => Ok(Some(key)),
-        _ => Err(ApiError::makes_no_keys()),
-    }
+    let maker = client(platform, gateway, head).await?.configured().filter(|key| key.makes_keys);
+    maker.map(Some).ok_or_else(ApiError::makes_no_keys)
 }
 
 /// Whether a request came with the admin key.
@@ -147,12 +225,15 @@ pub(super) async fn admin<P: Platform>(
     keys(platform, gateway).await?.admin(&digest)
 }
 
-fn credential<'h>(gateway: &Gateway, head: &'h Request<()>) -> Result<&'h str, ApiError> {
+pub(super) fn credential<'h>(gateway: &Gateway, head: &'h Request<()>) -> Result<&'h str, ApiError> {
     auth::credential(head.headers(), head.uri().query(), gateway.config.gateway.url_keys)
 }
 
 /// Read once per instance; not remembered where the platform could not tell.
-async fn keys<'g, P: Platform>(platform: &P, gateway: &'g Gateway) -> Result<&'g KeyRing, ApiError> {
+pub(super) async fn keys<'g, P: Platform>(
+    platform: &P,
+    gateway: &'g Gateway,
+) -> Result<&'g KeyRing, ApiError> {
     if let Some(keys) = gateway.keys.get() {
         return Ok(keys);
     }

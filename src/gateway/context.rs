@@ -10,6 +10,7 @@ use super::wake::WakeState;
 use crate::config::{Config, Key, Route, StreamMode};
 use crate::dialect::request::RequestFacts;
 use crate::dialect::{ClientDialect, Exchange};
+use crate::ledger::operation::Hold;
 use crate::metering::config_version::ConfigVersion;
 use crate::platform::Platform;
 use crate::resilience::idempotency::{Fingerprint, StoredReply};
@@ -35,6 +36,8 @@ pub(super) struct RequestContext<'a, P: Platform> {
     pub(super) key: &'a Key,
     /// That it was made with, where its limits hold too.
     pub(super) maker: Option<&'a Key>,
+    /// What the browser token may use that it came with.
+    pub(super) hold: Option<&'a Hold>,
     pub(super) allowed: Allowed<'a>,
     pub(super) id: String,
     pub(super) started_ms: u64,

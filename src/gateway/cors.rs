@@ -80,6 +80,13 @@ impl Gateway {
         }
     }
 
+    /// Whether pages of that origin may call.
+    pub(super) fn is_page(&self, origin: &str) -> bool {
+        let value = HeaderValue::try_from(origin).ok();
+        let is_plain = origin.contains("://") && origin.bytes().all(|b| b.is_ascii_graphic());
+        is_plain && self.pages.as_ref().is_some_and(|pages| pages.allowed(value.as_ref()).origin.is_some())
+    }
+
     /// The answer to a browser that asks whether a page may send a request; `None` where it is no such question.
     ///
     /// It is the same for every path: a page with a mistake in its URL is to see the 404 that says so.

@@ -52,7 +52,7 @@ async fn pipeline<P: Platform>(
     let allowed = gateway.allowed(head);
 
     // Authenticate.
-    let caller = authenticate::client(platform, gateway, head).await?;
+    let caller = authenticate::caller(platform, gateway, head).await?;
     let key = &*caller;
     request_id::mark(id, key.tenant_or_name());
 
@@ -61,7 +61,10 @@ async fn pipeline<P: Platform>(
     let content_type = reply::header_text(head.headers(), "content-type");
     let request = dialect.parse_as(&call, content_type, &body.bytes)?;
     overrides::refuse(&body.bytes)?;
-    let facts = request.facts().clone();
+    let mut facts = request.facts().clone();
+    if let Some(user) = caller.user() {
+        facts.user = Some(user.clone());
+    }
     let route = caller.route(config, &facts.model)?;
     let window_s = config.gateway.idempotency_s;
     let idempotency_key = head.headers().get(IDEMPOTENCY_KEY).filter(|_| window_s > 0);
@@ -79,7 +82,9 @@ async fn pipeline<P: Platform>(
             if let Some(model) = &call.model {
                 asked.extend([" ", call.endpoint, " ", model]);
             }
-            let fingerprint = Fingerprint::of(&key.name, &value, &asked, &body.bytes);
+            // Pages with tokens of one key do not share answers.
+            let owner = caller.hold().map_or(&key.name, |hold| &hold.scope);
+            let fingerprint = Fingerprint::of(owner, &value, &asked, &body.bytes);
             let until_ms = started_ms + u64::from(route.budget.seconds) * 1000;
             let window_ms = u64::from(window_s) * 1000;
             let claim = idempotency::claim(platform, allowed, fingerprint, shared, window_ms, until_ms);
@@ -133,12 +138,15 @@ async fn pipeline<P: Platform>(
         route,
         key,
         maker: caller.maker(),
+        hold: caller.hold(),
         allowed,
         id: id.to_owned(),
         started_ms,
         limit: config.gateway.max_body_mib as usize * 1024 * 1024,
         facts,
-        tag: tag(head).or_else(|| wishes.and_then(|wishes| shown(wishes.tag.as_deref()?))),
+        tag: tag(head)
+            .or_else(|| wishes.and_then(|wishes| shown(wishes.tag.as_deref()?)))
+            .or_else(|| caller.tag().cloned()),
         timeouts_ms: wishes.map(|wishes| wishes.timeouts_ms.clone()).unwrap_or_default(),
         limits: Told::default(),
         retry: RetryState::new(plan, started_ms),
@@ -249,7 +257,7 @@ impl<P: Platform> RequestContext<'_, P> {
     /// An error as this key may see it: where it tells of the operator's own set-up, that goes to the log.
     async fn told(&self, error: ApiError) -> ApiError {
         if self.key.error_detail() == ErrorDetail::Full
-            || error.status < 500
+            || !error.is_of_operator()
             || matches!(error.code, "origins_unavailable" | "origin_waking" | "wake_timeout")
         {
             return error;

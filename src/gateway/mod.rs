@@ -6,6 +6,7 @@
 //! - [`context`]: one request and what has come of it. [`attempts`]: the loop. [`send`]: one exchange with an origin, up to
 //!   the commit point. [`judge`]: what a whole answer means. [`outcome`]: what follows from an attempt's end.
 //! - [`access_token`]: what origins on Google's cloud want instead of a key.
+//! - [`issued`]: callers with a token of an OpenID Connect issuer. [`tokens`]: browser tokens.
 //! - [`cors`]: what browsers have to be told.
 //! - [`respond`]: the answer's way to the client; [`stream`]: the stream engine. [`reply`]: heads and errors.
 //! - [`reserve`]: room in the ledger, before an attempt is sent; [`ledger`]: asking it.
@@ -30,6 +31,7 @@ mod context;
 mod cors;
 mod generate;
 mod idempotency;
+mod issued;
 mod judge;
 mod ledger;
 mod outcome;
@@ -46,9 +48,12 @@ mod send;
 mod settle;
 mod stream;
 mod telemetry;
+mod tokens;
 mod upkeep;
 mod wake;
 
+#[cfg(test)]
+mod callers_tests;
 #[cfg(test)]
 mod endpoints_tests;
 #[cfg(test)]
@@ -62,6 +67,7 @@ use crate::dialect::{ClientDialect, Operation, registry};
 use crate::error::ApiError;
 use crate::metering::config_version::ConfigVersion;
 use crate::platform::Platform;
+use crate::request_id;
 use http::{HeaderName, Method, Request, header};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -123,6 +129,9 @@ impl Gateway {
             wanted.push(header::CACHE_CONTROL);
         }
         wanted.extend(Self::cors_headers(&config));
+        if config.gateway.token_secret.is_some() {
+            wanted.push(header::ORIGIN);
+        }
         if config.telemetry.reads_traceparent() {
             wanted.extend([telemetry::TRACEPARENT, telemetry::TRACESTATE]);
         }
@@ -212,6 +221,7 @@ async fn serve<P: Platform>(platform: &P, gateway: &Gateway, compiled: &Gateway,
         Some(Err((dialect, error))) => (dialect, Err(error)),
         None => {
             let result = match (head.method(), &*path) {
+                (&(Method::GET | Method::HEAD), "/") => pages::root(platform, gateway, &head).await,
                 (&(Method::GET | Method::HEAD), "/health") => pages::health(platform, gateway, &head).await,
                 (&(Method::GET | Method::HEAD), "/openapi.json") => {
                     pages::openapi(platform, gateway, &head).await
@@ -229,13 +239,15 @@ async fn serve<P: Platform>(platform: &P, gateway: &Gateway, compiled: &Gateway,
                 (_, "/config" | "/config/rollback") => {
                     admin::config::serve(platform, gateway, compiled, &head, &path).await
                 }
+                (&Method::POST, "/v1/tokens") => tokens::make(platform, gateway, &head).await,
+                (_, "/v1/tokens") => Err(ApiError::method("POST")),
                 (_, "/health" | "/openapi.json") => Err(ApiError::method("GET, HEAD")),
                 _ => match admin::serve(platform, gateway, &head, &path).await {
                     Some(result) => result,
                     None => Err(ApiError::not_found()),
                 },
             };
-            (registry::default_dialect(), result)
+            (registry::dialect_of(&head, &path), result)
         }
     };
     if let Err(error) = result {
@@ -250,5 +262,8 @@ async fn refuse<P: Platform>(
     dialect: &dyn ClientDialect,
     error: &ApiError,
 ) {
-    reply::refuse(platform, gateway.allowed(head), dialect, error, None, None).await;
+    let mut random = [0; 10];
+    platform.random(&mut random);
+    let id = request_id::make(platform.now_ms(), random);
+    reply::refuse(platform, gateway.allowed(head), dialect, error, Some(&id), None).await;
 }

@@ -38,7 +38,7 @@ impl<P: Platform> RequestContext<'_, P> {
         attempt.failure = Some(failure);
         let target = attempt.target;
         self.stream_ended(match AttemptResult::of(failure, None) {
-            AttemptResult::Failure => AttemptResult::StreamBroken,
+            AttemptResult::Failure | AttemptResult::Fault => AttemptResult::StreamBroken,
             other => other,
         });
         if let Some(at) = self.retry.position(target.index) {

@@ -1,4 +1,4 @@
-//! What the gateway answers by itself: its health, what it serves, and the models.
+//! What the gateway answers by itself: what it is, its health, what it serves, and the models.
 
 use super::{Gateway, authenticate, reply};
 use crate::config::Config;
@@ -8,12 +8,40 @@ use crate::platform::Platform;
 use crate::routing::{self, Target};
 use http::Request;
 
+/// For whoever opens the gateway's address in a browser.
+const ROOT: &str = "<!doctype html><meta charset=utf-8><meta name=viewport content=\"width=device-width\"><meta name=color-scheme content=\"light dark\"><title>moegate</title><h1>moegate</h1><p>A gateway for language models. Apps use it under this address with <code>/v1</code>, and a key.<ul><li><a href=health>Health</a><li><a href=openapi.json>API</a> (OpenAPI)<li><code>GET /v1/models</code>: the models of a key</ul>";
+
+pub(super) async fn root<P: Platform>(
+    platform: &P,
+    gateway: &Gateway,
+    head: &Request<()>,
+) -> Result<(), ApiError> {
+    reply::html(platform, gateway.allowed(head), ROOT).await;
+    Ok(())
+}
+
+/// Also says how many secrets that requests need have no value. Their names are the operator's: they are in the log, once.
 pub(super) async fn health<P: Platform>(
     platform: &P,
     gateway: &Gateway,
     head: &Request<()>,
 ) -> Result<(), ApiError> {
-    reply::json(platform, gateway.allowed(head), r#"{"status":"ok"}"#.to_owned()).await;
+    let mut missing = Vec::new();
+    for name in gateway.config.needed_secrets() {
+        if matches!(platform.secret(name).await, Ok(None)) {
+            missing.push(name);
+        }
+    }
+    let body = match missing.len() {
+        0 => r#"{"status":"ok"}"#.to_owned(),
+        count => {
+            if !platform.state(|state| std::mem::replace(&mut state.told_missing, true)) {
+                platform.log(&format!("secrets without a value: {}", missing.join(", "))).await;
+            }
+            format!(r#"{{"status":"ok","missing_secrets":{count}}}"#)
+        }
+    };
+    reply::json(platform, gateway.allowed(head), body).await;
     Ok(())
 }
 
@@ -34,7 +62,7 @@ pub(super) async fn models<P: Platform>(
     name: Option<&str>,
 ) -> Result<(), ApiError> {
     let config = gateway.config();
-    let caller = authenticate::client(platform, gateway, head).await?;
+    let caller = authenticate::caller(platform, gateway, head).await?;
     let created_s = crate::built_in().built_s;
     let now_ms = platform.now_ms();
     let info = |name| ModelInfo { name, created_s, facts: facts(config, name, now_ms) };

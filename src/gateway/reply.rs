@@ -91,6 +91,14 @@ pub(super) async fn json<P: Platform>(platform: &P, allowed: Allowed<'_>, body: 
     let _left = platform.respond(head(200, JSON, allowed).map(|()| Payload::Own(body.into_bytes()))).await;
 }
 
+/// 200 with a page. It loads nothing, and cannot be framed.
+pub(super) async fn html<P: Platform>(platform: &P, allowed: Allowed<'_>, page: &'static str) {
+    let mut reply = head(200, HeaderValue::from_static("text/html; charset=utf-8"), allowed);
+    let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    reply.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    let _left = platform.respond(reply.map(|()| Payload::Own(page.as_bytes().to_vec()))).await;
+}
+
 /// The head of lines of JSON, or of CSV.
 pub(super) fn lines(allowed: Allowed<'_>, csv: bool) -> Response<()> {
     let content_type = if csv { "text/csv; charset=utf-8" } else { "application/x-ndjson" };

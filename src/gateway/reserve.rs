@@ -102,7 +102,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         let bound = Bound::of(self.facts.size, target);
         let price = target.price_at(now_ms);
         let amounts = bound.amounts(&price, number == 1);
-        let scopes = limit::of_attempt(self.config, self.key, self.maker, target, now_ms);
+        let scopes = limit::of_attempt(self.config, self.key, (self.maker, self.hold), target, now_ms);
         Some(self.plan_of((target, id, number, now_ms), amounts, bound, scopes))
     }
 
@@ -112,7 +112,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
             return None;
         }
         let amounts = Amounts { requests: 1, ..Amounts::default() };
-        let mut scopes = limit::of_attempt(self.config, self.key, self.maker, target, now_ms);
+        let mut scopes = limit::of_attempt(self.config, self.key, (self.maker, self.hold), target, now_ms);
         scopes.retain(|scope| scope.scope != Scope::Origin);
         let bound = Bound::of(self.facts.size, target);
         let mut plan = self.plan_of((target, &self.id, 1, now_ms), amounts, bound, scopes);

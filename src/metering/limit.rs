@@ -13,6 +13,8 @@ const MINUTE_MS: u64 = 60_000;
 /// Whose limit it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
+    /// A browser token, in all.
+    Token,
     Key,
     /// The key that it was made with: what both use counts there together.
     Maker,
@@ -78,7 +80,7 @@ fn holds(
         return None;
     }
     let prefix = match scope {
-        Scope::Key | Scope::Maker => "key",
+        Scope::Key | Scope::Maker | Scope::Token => "key",
         Scope::Tenant => "tenant",
         Scope::Route => "route",
         Scope::Origin => "origin",
@@ -98,12 +100,13 @@ fn holds(
     Some(ScopeHolds { scope, shard: shard(), holds: limits.iter().map(hold).collect(), terms })
 }
 
-/// The limits that an attempt counts against, the tenant's shard first.
+/// The limits that an attempt counts against, the tenant's shard first; with the key that its key was made with, and what its
+/// browser token may use.
 #[must_use]
 pub fn of_attempt(
     config: &Config,
     key: &crate::config::Key,
-    maker: Option<&crate::config::Key>,
+    (maker, token): (Option<&crate::config::Key>, Option<&Hold>),
     target: &Target<'_>,
     now_ms: u64,
 ) -> Vec<ScopeHolds> {
@@ -111,7 +114,14 @@ pub fn of_attempt(
     let shared = config.tenants.iter().find(|known| key.tenant.as_ref() == Some(&known.name));
     let (route, origin) = (target.route, target.origin);
     let own = || tenant_shard(tenant);
+    let of_token = |hold: &Hold| ScopeHolds {
+        scope: Scope::Token,
+        shard: own(),
+        holds: vec![hold.clone()],
+        terms: vec![(None, None)],
+    };
     let all = [
+        token.map(of_token),
         holds(Scope::Key, &key.name, own, &key.limits, now_ms),
         maker.and_then(|maker| holds(Scope::Maker, &maker.name, own, &maker.limits, now_ms)),
         shared.and_then(|shared| holds(Scope::Tenant, tenant, own, &shared.limits, now_ms)),
@@ -135,6 +145,7 @@ pub fn refusal(
     };
     let (per, _) = holds.terms.get(refused.hold).copied().unwrap_or_default();
     let whose = match holds.scope {
+        Scope::Token => return used_up(refused, hold),
         Scope::Key => "this key",
         Scope::Maker => "the key that this one was made with",
         Scope::Tenant => "your organisation",
@@ -180,6 +191,18 @@ pub fn refusal(
             ApiError::budget(text)
         }
     }
+}
+
+/// No time of waiting helps a token: 402, which no client sends again.
+fn used_up(refused: &Refused, hold: &Hold) -> ApiError {
+    let text = match refused.what {
+        Counted::Cost => format!(
+            "this token may cost {} dollars in all, and this request could exceed that: ask for a new one",
+            Nanodollars(hold.cost.unwrap_or(0)).to_dollars()
+        ),
+        _ => format!("this token was for {} requests: ask for a new one", hold.requests.unwrap_or(0)),
+    };
+    ApiError::budget(text)
 }
 
 /// Of two limits of which answers tell one: that with the smaller part left.

@@ -39,6 +39,8 @@ enum State {
 pub struct CircuitBreaker {
     state: State,
     in_a_row: u32,
+    /// Whether the last failure was an answer: the origin is there.
+    answers: bool,
     /// Streams that began and broke off, with none between them that came to its end.
     broken_in_a_row: u32,
     buckets: [Bucket; BUCKETS],
@@ -61,6 +63,8 @@ pub struct BreakerUpdate {
     open_until_ms: u64,
     times: u32,
     held_until_ms: u64,
+    #[serde(default)]
+    answers: bool,
 }
 
 /// Whether an attempt may be made.
@@ -70,6 +74,8 @@ pub enum Admission {
     /// The breaker is open.
     BreakerOpen {
         until_ms: u64,
+        /// The origin is there: where no other can be asked, it is better than none.
+        answers: bool,
     },
     /// The origin asked for patience.
     Backoff {
@@ -99,10 +105,11 @@ impl BreakerState {
 impl CircuitBreaker {
     #[must_use]
     pub fn admission(&self, now_ms: u64) -> Admission {
+        let answers = self.answers;
         match self.state {
-            State::Open { until_ms, .. } if now_ms < until_ms => Admission::BreakerOpen { until_ms },
+            State::Open { until_ms, .. } if now_ms < until_ms => Admission::BreakerOpen { until_ms, answers },
             State::Probing { since_ms, .. } if now_ms < since_ms + PROBE_MS => {
-                Admission::BreakerOpen { until_ms: since_ms + PROBE_MS }
+                Admission::BreakerOpen { until_ms: since_ms + PROBE_MS, answers }
             }
             _ if now_ms < self.held_until_ms => Admission::Backoff { until_ms: self.held_until_ms },
             _ => Admission::Ready,
@@ -159,13 +166,16 @@ impl CircuitBreaker {
         if let Some(bucket) = self.buckets.iter_mut().max_by_key(|bucket| (bucket.works > 0, bucket.at)) {
             bucket.works = bucket.works.saturating_sub(1);
         }
-        self.fails(breaker, now_ms, rng);
+        // One that can be reached.
+        self.fails(breaker, true, now_ms, rng);
     }
 
-    pub(super) fn fails(&mut self, breaker: &Breaker, now_ms: u64, rng: &mut Rng) {
+    /// `answers`: it answered, if only with a fault.
+    pub(super) fn fails(&mut self, breaker: &Breaker, answers: bool, now_ms: u64, rng: &mut Rng) {
         if breaker.failures == 0 {
             return;
         }
+        self.answers = answers;
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.bucket(now_ms).fails += 1;
         let times = match self.state {
@@ -195,12 +205,13 @@ impl CircuitBreaker {
             State::Open { until_ms, times } => (until_ms, times),
             State::Probing { since_ms, times } => (since_ms, times),
         };
-        let Self { changed_ms, held_until_ms, .. } = *self;
+        let Self { changed_ms, held_until_ms, answers, .. } = *self;
         std::mem::take(&mut self.unshared).then_some(BreakerUpdate {
             changed_ms,
             open_until_ms,
             times,
             held_until_ms,
+            answers,
         })
     }
 
@@ -215,11 +226,12 @@ impl CircuitBreaker {
     /// What another instance has found out, if that is newer than what is known here. Not every store forgets, and not
     /// every clock is right: neither may take an origin away.
     pub(super) fn learn(&mut self, update: BreakerUpdate, now_ms: u64) {
-        let BreakerUpdate { changed_ms, open_until_ms, times, held_until_ms } = update;
+        let BreakerUpdate { changed_ms, open_until_ms, times, held_until_ms, answers } = update;
         if changed_ms <= self.changed_ms || now_ms.abs_diff(changed_ms) > NEWS_MS {
             return;
         }
         self.changed_ms = changed_ms;
+        self.answers = answers;
         self.held_since_ms = changed_ms;
         self.held_until_ms = held_until_ms.min(now_ms + super::health::LONGEST_HELD_MS);
         self.state = match open_until_ms.min(now_ms + LONGEST_MS) {

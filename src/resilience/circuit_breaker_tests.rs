@@ -19,7 +19,7 @@ impl Bench {
         if works {
             self.circuit.works(self.now, self.now);
         } else {
-            self.circuit.fails(&BREAKER, self.now, &mut self.rng);
+            self.circuit.fails(&BREAKER, false, self.now, &mut self.rng);
         }
     }
 
@@ -29,7 +29,7 @@ impl Bench {
 
     fn shut_for(&self) -> u64 {
         match self.circuit.admission(self.now) {
-            Admission::BreakerOpen { until_ms } => until_ms - self.now,
+            Admission::BreakerOpen { until_ms, .. } => until_ms - self.now,
             _ => 0,
         }
     }
@@ -111,7 +111,7 @@ fn one_probe_at_a_time_decides() {
         assert_eq!((bench.shown(), bench.circuit.admission(bench.now)), ("half_open", Admission::Ready));
         bench.circuit.begin(bench.now);
         assert!(bench.shut_for() > 0, "a second one would probe too");
-        bench.circuit.fails(&BREAKER, bench.now, &mut bench.rng);
+        bench.circuit.fails(&BREAKER, false, bench.now, &mut bench.rng);
     }
     bench.now += bench.shut_for();
     bench.attempt(true);
@@ -186,6 +186,7 @@ fn instances_tell_each_other() {
         open_until_ms: u64::MAX,
         times: 1,
         held_until_ms: u64::MAX,
+        answers: false,
     };
     one.circuit.learn(absurd, one.now);
     assert_eq!(one.shut_for(), LONGEST_MS);
@@ -197,7 +198,7 @@ fn instances_tell_each_other() {
 fn zero_never_opens() {
     let mut bench = Bench::new();
     for _ in 0..100 {
-        bench.circuit.fails(&Breaker { failures: 0, ..BREAKER }, T, &mut bench.rng);
+        bench.circuit.fails(&Breaker { failures: 0, ..BREAKER }, false, T, &mut bench.rng);
     }
     assert_eq!(bench.shown(), "closed");
 }

@@ -24,7 +24,10 @@ pub struct Health {
 pub enum AttemptResult {
     /// It works: it answered, if only that the request is wrong, or a stream has begun.
     Success,
+    /// It cannot be reached, or does not answer.
     Failure,
+    /// It answers, and with its own fault.
+    Fault,
     /// A stream that had begun is at its end.
     StreamCompleted,
     /// A stream that had begun broke off.
@@ -41,11 +44,8 @@ impl AttemptResult {
     pub fn of(failure: Failure, until_ms: Option<u64>) -> Self {
         match failure {
             Failure::RateLimited | Failure::Waking => until_ms.map_or(Self::Unknown, Self::Backoff),
-            Failure::Connect
-            | Failure::Timeout
-            | Failure::Broken
-            | Failure::BadAnswer
-            | Failure::ServerError => Self::Failure,
+            Failure::Connect | Failure::Timeout | Failure::Broken => Self::Failure,
+            Failure::BadAnswer | Failure::ServerError => Self::Fault,
             _ => Self::Success,
         }
     }
@@ -105,7 +105,8 @@ impl Health {
         let circuit = self.circuit_mut(target.index);
         match result {
             AttemptResult::Success => circuit.works(began_ms, now_ms),
-            AttemptResult::Failure => circuit.fails(breaker, now_ms, rng),
+            AttemptResult::Failure => circuit.fails(breaker, false, now_ms, rng),
+            AttemptResult::Fault => circuit.fails(breaker, true, now_ms, rng),
             AttemptResult::StreamCompleted => circuit.completes(),
             AttemptResult::StreamBroken => circuit.breaks_off(breaker, now_ms, rng),
             AttemptResult::Backoff(until_ms) => circuit.hold(until_ms.min(now_ms + LONGEST_HELD_MS), now_ms),

@@ -191,8 +191,10 @@ impl<'a> RetryState<'a> {
         let held_ms = match health.admission(index, now_ms) {
             Admission::Ready => 0,
             Admission::Backoff { until_ms } => until_ms,
+            // One request's bad prompt must not take the only origin away from all others.
+            Admission::BreakerOpen { answers: true, .. } if self.is_alone(at) => 0,
             // Nobody waits for a breaker: it opens when one attempt has found out.
-            Admission::BreakerOpen { until_ms } => return Err((state.tries == 0).then_some(until_ms)),
+            Admission::BreakerOpen { until_ms, .. } => return Err((state.tries == 0).then_some(until_ms)),
         };
         // The same with another key is no retry: it burdens nobody who has failed.
         if state.tries > 0 && !state.new_key && !health.may_retry(index) {
@@ -200,6 +202,12 @@ impl<'a> RetryState<'a> {
         }
         // A spare key is another customer at the origin: what it said to the first key does not hold for it.
         Ok(if state.key > 0 { state.not_before_ms } else { state.not_before_ms.max(held_ms) })
+    }
+
+    /// Whether the plan has nothing besides.
+    fn is_alone(&self, at: usize) -> bool {
+        let index = self.plan.targets[at].index;
+        self.plan.targets.iter().all(|target| target.index == index)
     }
 
     /// Leaves out the targets that cannot do what is left to do.

@@ -369,7 +369,7 @@ fn shut(bench: &mut Bench<'_>, at: usize) -> u64 {
         bench.health.end(&target, AttemptResult::Failure, bench.now_ms, bench.now_ms, &mut Rng::new([2; 8]));
     }
     match bench.health.admission(target.index, bench.now_ms) {
-        Admission::BreakerOpen { until_ms } => until_ms,
+        Admission::BreakerOpen { until_ms, .. } => until_ms,
         other => panic!("{other:?}"),
     }
 }

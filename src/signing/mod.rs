@@ -10,3 +10,6 @@ pub mod rsa_key;
 pub mod service_account;
 pub mod sigv4;
 pub mod token_cache;
+
+#[cfg(test)]
+pub(crate) mod test_issuer;

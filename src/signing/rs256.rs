@@ -3,7 +3,7 @@
 //! The private operation is one exponentiation modulo n by `crypto-bigint`, whose time depends on the size of the key alone.
 //! No Chinese remainders, so that a wrong result does not give the factors away; the result is checked all the same.
 
-use super::rsa_key::{BadKey, RsaKey};
+use super::rsa_key::{BadKey, RsaKey, is_sound};
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{BoxedUint, Odd};
 use sha2::{Digest, Sha256};
@@ -32,6 +32,25 @@ pub fn sign(key: &RsaKey, message: &[u8]) -> Result<Vec<u8>, BadKey> {
     let bytes = signature.retrieve().to_be_bytes();
     // Limbs may be more than the modulus needs.
     Ok(bytes[bytes.len() - key.modulus.len()..].to_vec())
+}
+
+/// Whether the owner of that key has signed `message`. Numbers are big-endian, without leading zeros.
+#[must_use]
+pub fn verify(modulus: &[u8], exponent: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    if !is_sound(modulus, exponent) || signature.len() != modulus.len() || signature >= modulus {
+        return false;
+    }
+    let Some(odd) = Odd::new(BoxedUint::from_be_slice_vartime(modulus)).into_option() else { return false };
+    let bits = odd.bits_precision();
+    let number = |bytes: &[u8]| BoxedUint::from_be_slice(bytes, bits).ok();
+    let (Some(signature), Some(expected)) = (number(signature), number(&encoded(message, modulus.len())))
+    else {
+        return false;
+    };
+    let exponent = BoxedUint::from_be_slice_vartime(exponent);
+    let opened = BoxedMontyForm::new(signature, &BoxedMontyParams::new_vartime(odd));
+    // All of it is compared, padding too (RFC 8017, section 8.2.2).
+    opened.pow_bounded_exp(&exponent, exponent.bit_width_vartime()).retrieve() == expected
 }
 
 /// EMSA-PKCS1-v1_5 (RFC 8017, section 9.2); a key of 2048 bits or more has room for it.

@@ -110,6 +110,17 @@ impl RsaKey {
     }
 }
 
+/// Whether these can be a public key that is taken: 2048 to 4096 bits, both odd, the exponent of 2 to 32 bits.
+pub(super) fn is_sound(modulus: &[u8], exponent: &[u8]) -> bool {
+    let bits =
+        |number: &[u8]| number.first().map_or(0, |top| number.len() * 8 - top.leading_zeros() as usize);
+    let odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
+    let starts = |number: &[u8]| number.first().is_some_and(|first| *first != 0);
+    BITS.contains(&bits(modulus))
+        && (2..=32).contains(&bits(exponent))
+        && [modulus, exponent].into_iter().all(|number| odd(number) && starts(number))
+}
+
 const INTEGER: u8 = 0x02;
 const OCTETS: u8 = 0x04;
 const OBJECT_ID: u8 = 0x06;

@@ -1,11 +1,12 @@
 // Starts the gateway in workerd, as wrangler.toml describes it, and ends it on SIGTERM or when standard input ends.
 //
 //   gateway.mjs [--config wrangler.toml] [--vars FILE] [--persist DIR] [--host H] [--port N] [--entry FILE] [--verbose]
-//               [--control]
+//               [--control] [--watch]
 //
+// --watch: what changes in --vars holds at once.
 // Prints one JSON line {"ready":true,"url":...} once requests are answered. The worker listens on the port itself:
 // Miniflare's own front proxy would stand between a client that leaves and the worker's request.signal.
-import { readFileSync } from 'node:fs';
+import { readFileSync, watchFile } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
@@ -24,6 +25,7 @@ const { values: args } = parseArgs({
     entry: { type: 'string' },
     verbose: { type: 'boolean', default: false },
     control: { type: 'boolean', default: false },
+    watch: { type: 'boolean', default: false },
   },
 });
 
@@ -87,7 +89,7 @@ async function start() {
   });
   const modules = await bundle(args.entry ? resolve(args.entry) : resolve(dirname(configPath), config.main));
   const port = Number(args.port);
-  const options = convertV4MiniflareOptions({
+  const options = (vars) => convertV4MiniflareOptions({
     // The front proxy of Miniflare; nothing uses it.
     host: '127.0.0.1',
     port: 0,
@@ -104,16 +106,27 @@ async function start() {
         modulesRules: undefined,
         modules,
         modulesRoot: '/',
-        bindings: { ...workerOptions.bindings, ...(args.vars ? parseVars(args.vars) : {}) },
+        bindings: { ...workerOptions.bindings, ...vars },
         unsafeDirectSockets: [{ host: args.host, port }],
       },
       ...(externalWorkers ?? []),
     ],
   });
-  const miniflare = new Miniflare(options);
+  const read = () => (args.vars ? parseVars(args.vars) : {});
+  const miniflare = new Miniflare(options(read()));
   stop.miniflare = miniflare;
   await miniflare.ready;
   if (args.control) await control(miniflare);
+  if (args.watch && args.vars) {
+    watchFile(args.vars, { interval: 500 }, async () => {
+      try {
+        await miniflare.setOptions(options(read()));
+        console.error(`${args.vars} has changed, and holds now`);
+      } catch (error) {
+        console.error(`${args.vars} has changed, but cannot be used: ${error.message}`);
+      }
+    });
+  }
   const url = await miniflare.unsafeGetDirectURL(config.name);
   return url.origin;
 }

@@ -93,7 +93,7 @@ pub(crate) fn run(setup: &Setup, options: &Options) -> Result<()> {
             let mut command = node.script(&setup.root.join("xtask/node/gateway.mjs"));
             command.current_dir(&setup.root).arg("--vars").arg(&setting.keys().vars);
             command.arg("--persist").arg(setting.state.join("kv")).arg("--entry").arg(entry);
-            command.args(["--port", &port.to_string()]);
+            command.args(["--port", &port.to_string(), "--watch"]);
             if options.verbose {
                 command.arg("--verbose");
             }

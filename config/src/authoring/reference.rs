@@ -21,7 +21,7 @@ enum Of {
 }
 
 /// In the order in which a file has them.
-const SECTIONS: [(&str, Of); 23] = [
+const SECTIONS: [(&str, Of); 24] = [
     ("`[gateway]`", Of::Table("Gateway")),
     ("`[gateway.cors]`", Of::Table("Cors")),
     ("`[[origins]]`", Of::Table("Origin")),
@@ -40,6 +40,7 @@ const SECTIONS: [(&str, Of); 23] = [
     ("`[routes.timeouts]`", Of::Table("Timeouts")),
     ("`[routes.on]`", Of::Actions),
     ("`[[keys]]`", Of::Table("Key")),
+    ("`[keys.oidc]`", Of::Table("Oidc")),
     ("`[[tenants]]`", Of::Table("Tenant")),
     ("`limits`", Of::Table("Limit")),
     ("`[admin]`", Of::Table("Admin")),

@@ -172,15 +172,17 @@ fn hosts(component: &Component, config: &Config) -> Option<String> {
     ))
 }
 
-/// Scheme, host and port of every origin, of what wakes it, of the collector of spans, and of where Vertex's access tokens come from.
+/// Scheme, host and port of every origin, of what wakes it, of the collector of spans, of where Vertex's access tokens come from,
+/// and of where issuers of clients' tokens have their keys.
 fn origins(config: &Config) -> BTreeSet<(&str, &str, u16)> {
     let tokens = config.origins.iter().any(|origin| origin.kind == Kind::Vertex);
     let tokens = tokens.then_some(("https", TOKEN_HOST, 443));
     let wakes = config.origins.iter().filter_map(|origin| origin.wake.as_ref()?.url.as_deref());
     let wakes = wakes.filter_map(|url| whole(Authority::of(url)?));
     let origins = config.origins.iter().filter_map(|origin| whole(origin.authority()?));
+    let issuers = config.keys.iter().filter_map(|key| whole(Authority::of(key.oidc.as_ref()?.jwks_url())?));
     let collector = config.telemetry.authority().and_then(whole);
-    origins.chain(wakes).chain(collector).chain(tokens).collect()
+    origins.chain(wakes).chain(collector).chain(tokens).chain(issuers).collect()
 }
 
 fn host_entries(origins: &BTreeSet<(&str, &str, u16)>) -> Vec<String> {

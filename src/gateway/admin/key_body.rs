@@ -81,6 +81,7 @@ impl KeyBody {
             errors: self.errors,
             limits: self.limits.unwrap_or_default(),
             makes_keys: false,
+            oidc: None,
         };
         if let Some(maker) = maker {
             weaken(&mut key, maker)?;
@@ -125,6 +126,7 @@ impl KeyBody {
             errors: None,
             limits: self.limits.clone().unwrap_or_default(),
             makes_keys: false,
+            oidc: None,
         };
         if let Some(maker) = maker {
             weaken(&mut key, maker)?;

@@ -207,6 +207,9 @@ fn gpu(setup: &Setup) -> Result<Vec<Check>> {
     ])
 }
 
+const FRONTEND: build::Variant<'_> =
+    build::Variant { config: Some("tests/frontend/moegate.toml"), features: None, quiet: true };
+
 fn clients(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
     let python = setup.python()?;
@@ -219,7 +222,15 @@ fn clients(setup: &Setup) -> Result<Vec<Check>> {
     command.env("MOEGATE_CONTRACT_SPIN", contract_component(setup)?);
     command.env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
     command.env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"));
-    Ok(vec![Check { name: "SDKs", command, counting: Counting::Lines }])
+    let mut tokens = node.script(&setup.root.join("tests/frontend/run.mjs"));
+    tokens
+        .env("MOEGATE_FRONTEND_WORKER", build::worker(setup, &setup.root.join("build/frontend"), &FRONTEND)?)
+        .env("MOEGATE_FRONTEND_SPIN", build::spin(setup, &setup.root.join("build/frontend-spin"), &FRONTEND)?)
+        .env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
+    Ok(vec![
+        Check { name: "SDKs", command, counting: Counting::Lines },
+        Check { name: "tokens of issuers and pages", command: tokens, counting: Counting::Lines },
+    ])
 }
 
 const LEDGER: build::Variant<'_> = build::Variant {

@@ -42,7 +42,7 @@ pub(super) const ALL: &[Behaviour] = &[
 
 fn health(stage: &mut Stage<'_>) {
     let reply = stage.refused(&get("/health", ""));
-    assert_eq!((reply.status, reply.text().as_str()), (200, r#"{"status":"ok"}"#));
+    assert_eq!((reply.status, reply.text().as_str()), (200, r#"{"status":"ok","missing_secrets":1}"#));
     assert_eq!(reply.header("content-type"), "application/json");
 }
 

@@ -106,5 +106,5 @@ fn echoed(stage: &mut Stage<'_>) {
 }
 
 fn missing(stage: &mut Stage<'_>) {
-    expect_error(&stage.refused(&chat("unset-model")), 500, "secret_missing", "UNSET_KEY");
+    expect_error(&stage.refused(&chat("unset-model")), 424, "secret_missing", "UNSET_KEY");
 }

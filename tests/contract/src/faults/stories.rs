@@ -42,10 +42,10 @@ pub const ALL: &[Story] = &[
     },
     Story {
         name: "down_and_known",
-        what: "fails three times; there is no other",
-        got: "its own 500 three times, then 503 `origins_unavailable` with `Retry-After: 1` or a little more",
+        what: "breaks off before its answer three times; there is no other",
+        got: "502 three times, then 503 `origins_unavailable` with `Retry-After: 1` or a little more",
         calls: "three; none for the fourth request",
-        recorded: "`server_error` three times; nothing for the request that called nobody",
+        recorded: "the failure three times; nothing for the request that called nobody",
         check: down_and_known,
     },
     Story {
@@ -120,10 +120,10 @@ fn slow_for_some(stage: &mut Stage<'_>) {
 
 fn down_and_known(stage: &mut Stage<'_>) {
     stage.host.forget();
-    let (replies, calls) = send(stage, "flaps-alone", 4, |_| Some(error(500, &[])));
+    let (replies, calls) = send(stage, "flaps-alone", 4, |_| Some(Script::Reset));
     assert_eq!(calls.len(), 3);
     let statuses: Vec<_> = replies.iter().map(|reply| reply.status).collect();
-    assert_eq!(statuses, [500, 500, 500, 503]);
+    assert_eq!(statuses, [502, 502, 502, 503]);
     let last = &replies[3];
     let (_, code, _) = error_of(last);
     assert_eq!(code, "origins_unavailable");
