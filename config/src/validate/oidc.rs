@@ -58,7 +58,7 @@ impl Problems {
         let is_pinned = |name: &&str| oidc.pins().any(|(pinned, _)| pinned == *name);
         match SharedIssuer::of(&oidc.issuer) {
             Some(shared) => {
-                for names in shared.pins.iter().filter(|names| !names.iter().any(|name| is_pinned(name))) {
+                for names in shared.pins.iter().filter(|names| !names.iter().any(&is_pinned)) {
                     let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
                     let text = format!(
                         "must pin {}: {} signs for everybody, and anybody can ask it for a token for this audience",
