@@ -44,6 +44,9 @@ fn health(stage: &mut Stage<'_>) {
     let reply = stage.refused(&get("/health", ""));
     assert_eq!((reply.status, reply.text().as_str()), (200, r#"{"status":"ok","missing_secrets":1}"#));
     assert_eq!(reply.header("content-type"), "application/json");
+    let page = stage.refused(&get("/", ""));
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    assert!(page.text().contains("/health"), "{}", page.text());
 }
 
 fn models(stage: &mut Stage<'_>) {
@@ -108,7 +111,7 @@ fn not_allowed(stage: &mut Stage<'_>) {
 }
 
 fn no_such_path(stage: &mut Stage<'_>) {
-    for path in ["/", "/v1", "/v1/chat", "/chat/completions", "/V1/models", "/v1/engines"] {
+    for path in ["/nothing", "/v1", "/v1/chat", "/chat/completions", "/V1/models", "/v1/engines"] {
         let (status, code, _) = error_of(&stage.refused(&get(path, APP_KEY)));
         assert_eq!((status, code.as_str()), (404, "not_found"), "{path}");
     }

@@ -55,7 +55,7 @@ fn head(stage: &mut Stage<'_>) {
         ("/usage", ADMIN_KEY, 200),
         ("/v1/models", "", 401),
         ("/v1/models/nothing", APP_KEY, 404),
-        ("/", "", 404),
+        ("/nothing", "", 404),
         ("/v1/chat/completions", APP_KEY, 405),
     ] {
         let reply = stage.refused(&Call { method: "HEAD", ..get(path, key) });
