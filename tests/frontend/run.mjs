@@ -130,7 +130,8 @@ const cases = {
       [`${text('HS256')}.${createHmac('sha256', pem).update(text('HS256')).digest('base64url')}`, '`HS256`'],
       [`${text('RS256')}.${createHmac('sha256', pem).update(text('RS256')).digest('base64url')}`, 'signature'],
       [issuer.token({}, {}, other.privateKey), 'signature'],
-      [`${head}.${claims}.${signature.slice(0, -8)}`, 'signature'],
+      // 340 of its 342 characters: whole bytes.
+      [`${head}.${claims}.${signature.slice(0, -2)}`, 'signature'],
       [`${head}.${encode({ ...JSON.parse(Buffer.from(claims, 'base64url')), sub: 'root' })}.${signature}`, 'signature'],
       [issuer.token({}, { kid: 'k9' }), '`kid`'],
       [issuer.token({}, { jwk: other.publicKey.export({ format: 'jwk' }) }, other.privateKey), 'signature'],
