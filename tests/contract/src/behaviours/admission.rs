@@ -46,7 +46,7 @@ fn health(stage: &mut Stage<'_>) {
     assert_eq!(reply.header("content-type"), "application/json");
     let page = stage.refused(&get("/", ""));
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
-    assert!(page.text().contains("/health"), "{}", page.text());
+    assert!(page.text().contains("href=health"), "{}", page.text());
 }
 
 fn models(stage: &mut Stage<'_>) {
