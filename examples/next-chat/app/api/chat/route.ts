@@ -2,7 +2,7 @@ import {
   convertToModelMessages, createUIMessageStreamResponse, stepCountIs, streamText, tool, toUIMessageStream, type UIMessage,
 } from 'ai';
 import { z } from 'zod';
-import { openGateway, worded } from '@/lib/gateway';
+import { add, provider, worded } from '@/lib/gateway';
 import type { Told } from '@/lib/told';
 
 export const maxDuration = 300;
@@ -18,7 +18,7 @@ const weather = tool({
 
 export async function POST(request: Request) {
   const { model, tools, messages } = requested.parse(await request.json());
-  const { provider, told, streamed } = openGateway();
+  const told: Told = {};
   const result = streamText({
     model: provider(model),
     messages: await convertToModelMessages(messages as UIMessage[]),
@@ -35,7 +35,8 @@ export async function POST(request: Request) {
     originalMessages: messages as UIMessage<Told>[],
     onError: worded,
     messageMetadata: ({ part }) => {
-      if (part.type === 'finish-step') streamed(part.usage, part.providerMetadata);
+      // The first text and the first thought name the request, so that an answer that is stopped has its id.
+      if (part.type === 'finish-step' || part.type === 'text-start' || part.type === 'reasoning-start') add(told, part.providerMetadata);
       const worth = ['text-start', 'tool-input-start', 'finish-step', 'finish', 'abort', 'error'].includes(part.type);
       return worth ? { ...told } : undefined;
     },
