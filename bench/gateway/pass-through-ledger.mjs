@@ -17,13 +17,13 @@ let count = 0;
 export default {
   async fetch(request, env, context) {
     const id = `01${crypto.randomUUID()}${(count += 1)}`;
-    const tell = (operation) => ask({ env, context }, "tenant/bench", JSON.stringify(operation));
+    const tell = (operation, soon) => ask({ env, context }, "tenant/bench", JSON.stringify(operation), soon);
     const record = { ...RECORD, id, state: "pending", ending: "running" };
     const reserve = { id, until_ms: Date.now() + 900_000, amounts: AMOUNTS, holds: [], record };
-    const reserved = tell({ reserve });
+    const reserved = tell({ reserve }, false);
     const answer = await fetch(request);
     if (await reserved === null) return new Response("the ledger did not answer", { status: 503 });
-    context.waitUntil(tell({ settle: { id, amounts: AMOUNTS, record: { ...RECORD, id } } }));
+    context.waitUntil(tell({ settle: { id, amounts: AMOUNTS, record: { ...RECORD, id } } }, true));
     return answer;
   },
 };

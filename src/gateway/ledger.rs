@@ -87,7 +87,7 @@ pub(super) async fn catch_up<P: Platform>(platform: &P) {
     while let Some(next) = platform.state(|state| state.untold.pop()) {
         let mut sending = OnItsWay { platform, operation: Some(next) };
         let Some((shard, operation)) = &sending.operation else { return };
-        if ask_with(platform, shard, operation, Urgency::Soon).await.is_err() {
+        if ask_with(platform, shard, operation, Urgency::Now).await.is_err() {
             return;
         }
         sending.operation = None;

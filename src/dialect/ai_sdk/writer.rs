@@ -8,6 +8,7 @@ use super::{form, warnings};
 use crate::dialect::canonical::Signer;
 use crate::dialect::canonical::answer::{Answer, AnswerPart};
 use crate::dialect::canonical::delta::{Citation, Delta};
+use crate::dialect::canonical::open_call::OpenCall;
 use crate::dialect::canonical::stop::Stop;
 use crate::dialect::counts::Counts;
 use crate::dialect::exchange::{AnswerContext, AttemptNote};
@@ -119,16 +120,6 @@ enum Open {
     Nothing,
     Text,
     Thought(Option<(Signer, String)>),
-}
-
-/// A call whose arguments are not whole yet.
-#[derive(Clone)]
-struct OpenCall {
-    slot: u64,
-    id: String,
-    name: String,
-    arguments: String,
-    signature: Option<String>,
 }
 
 /// Writes events.
@@ -298,17 +289,10 @@ impl EventWriter for Writer {
                     json.member("id", &id);
                     json.member("toolName", name);
                 });
-                self.calls.push(OpenCall {
-                    slot: *slot,
-                    id,
-                    name: name.clone().into_owned(),
-                    arguments: String::new(),
-                    signature: signature.clone().map(Into::into),
-                });
+                self.calls.push(OpenCall::new(*slot, id, name, signature.as_ref()));
             }
             Delta::Arguments { slot, json: more } if !more.is_empty() => {
-                let Some(own) = self.calls.iter_mut().rev().find(|own| own.slot == *slot) else { return };
-                own.arguments.push_str(more);
+                let Some(own) = OpenCall::add(&mut self.calls, *slot, more) else { return };
                 event(out, "tool-input-delta", &mut |json| {
                     json.member("id", &own.id);
                     json.member("delta", more);

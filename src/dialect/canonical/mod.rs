@@ -7,7 +7,7 @@
 //! - [`request`]: what a client asks. [`unsupported`]: what of it cannot be said to an origin.
 //! - [`delta`]: what an event of a stream says; [`answer`]: an answer's parts, gathered. [`stop`]: why it ended.
 //! - [`fields`]: reads the objects of a request, and tells what nobody has read.
-//! - [`arguments`]: what a tool is called with. [`call_id`]: signatures of thoughts within the ids of tool calls, for APIs that have no other place for them.
+//! - [`arguments`]: what a tool is called with. [`open_call`]: a call whose arguments are still coming. [`call_id`]: signatures of thoughts within the ids of tool calls, for APIs that have no other place for them.
 //!
 //! Texts borrow from the body they were read from, so that an image of megabytes is not copied before it is written.
 
@@ -16,6 +16,7 @@ pub(in crate::dialect) mod arguments;
 pub(in crate::dialect) mod call_id;
 pub(in crate::dialect) mod delta;
 pub(in crate::dialect) mod fields;
+pub(in crate::dialect) mod open_call;
 pub(in crate::dialect) mod request;
 pub(in crate::dialect) mod stop;
 pub(in crate::dialect) mod unsupported;

@@ -7,6 +7,7 @@ use super::parts;
 use crate::dialect::canonical::Signer;
 use crate::dialect::canonical::answer::{Answer, AnswerPart};
 use crate::dialect::canonical::delta::{Citation, Delta};
+use crate::dialect::canonical::open_call::OpenCall;
 use crate::dialect::canonical::stop::Stop;
 use crate::dialect::counts::Counts;
 use crate::dialect::exchange::{AnswerContext, AttemptNote};
@@ -155,16 +156,6 @@ pub(super) fn answer(answer: &Answer, context: &AnswerContext) -> Vec<u8> {
     json.into_bytes()
 }
 
-/// A call whose arguments are not whole yet.
-#[derive(Debug, Clone)]
-struct OpenCall {
-    slot: u64,
-    id: String,
-    name: String,
-    arguments: String,
-    signature: Option<String>,
-}
-
 /// Writes events.
 #[derive(Clone)]
 pub(super) struct Writer {
@@ -289,17 +280,12 @@ impl EventWriter for Writer {
             Delta::Redacted(signer, data) => {
                 self.event(out, |json| parts::thought(json, "", Some((*signer, data)), true));
             }
-            Delta::ToolCall { slot, id, name, signature } => self.calls.push(OpenCall {
-                slot: *slot,
-                id: id.clone().into_owned(),
-                name: name.clone().into_owned(),
-                arguments: String::new(),
-                signature: signature.clone().map(Into::into),
-            }),
+            Delta::ToolCall { slot, id, name, signature } => {
+                let id = id.clone().into_owned();
+                self.calls.push(OpenCall::new(*slot, id, name, signature.as_ref()));
+            }
             Delta::Arguments { slot, json } => {
-                if let Some(call) = self.calls.iter_mut().rev().find(|call| call.slot == *slot) {
-                    call.arguments.push_str(json);
-                }
+                OpenCall::add(&mut self.calls, *slot, json);
             }
             Delta::Citation(citation) => {
                 if let Delta::Citation(own) = Delta::Citation(citation.clone()).into_owned() {

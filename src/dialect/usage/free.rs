@@ -27,15 +27,21 @@ pub fn without_cost(body: &str) -> String {
 }
 
 /// `document`: a part of the body.
-fn costs(body: &str, document: &str, edits: &mut Vec<Edit>) {
+fn costs<'d>(body: &str, document: &'d str, edits: &mut Vec<Edit>) {
     let Some(counts) = pick(document, &COUNTS) else { return };
     let around = pick(document, &AROUND).unwrap_or_default();
     let choices = pick(document, &["choices"]).and_then(|[choices]| list(choices?)).unwrap_or_default();
     let inner = around.into_iter().flatten().chain(choices);
     let inner = inner.filter_map(|outer| pick(outer.get(), &["usage"]).and_then(|[usage]| usage));
-    for object in counts.into_iter().flatten().chain(inner) {
+    let within = |outer: Option<&'d RawValue>, name| pick(outer?.get(), &[name]).and_then(|[inner]| inner);
+    // What the AI SDK's gateway protocol says of an answer, twice.
+    let [usage, ..] = counts;
+    let [metadata] = pick(document, &["providerMetadata"]).unwrap_or_default();
+    let told = [within(usage, "raw"), within(metadata, "gateway")];
+    for object in counts.into_iter().chain(told).flatten().chain(inner) {
         if let Some([Some(cost)]) = pick(object.get(), &["cost"]) {
-            edits.push(Edit { span: span(body.as_bytes(), cost), text: "0".to_owned() });
+            let text = if cost.get().starts_with('"') { "\"0\"" } else { "0" };
+            edits.push(Edit { span: span(body.as_bytes(), cost), text: text.to_owned() });
         }
     }
 }
@@ -68,6 +74,10 @@ mod tests {
                 "data:{\"response\":{\"usage\":{\"a\":[],\"cost\":0}},\"x_groq\":{\"usage\":{\"cost\":0}}}",
             ),
             ("{\"choices\":[{\"usage\":{\"cost\":2}}]}", "{\"choices\":[{\"usage\":{\"cost\":0}}]}"),
+            (
+                r#"data: {"type":"finish","usage":{"raw":{"cost":0.5}},"providerMetadata":{"gateway":{"cost":"0.5","generationId":"g"}}}"#,
+                r#"data: {"type":"finish","usage":{"raw":{"cost":0}},"providerMetadata":{"gateway":{"cost":"0","generationId":"g"}}}"#,
+            ),
             ("{\"usage\":{\"prompt_tokens\":2}}", "{\"usage\":{\"prompt_tokens\":2}}"),
             ("no JSON", "no JSON"),
             ("{\"usage\":{\"cost\":1}", "{\"usage\":{\"cost\":1}"),

@@ -5,6 +5,8 @@ mod cached;
 
 use cached::{ROUTES, ask, cache, setting, whole, with};
 use contract::fixtures::{APP_KEY, COST, COST_NANODOLLARS, usage_with_cost};
+use contract::in_process;
+use http::Request;
 use ledger::{Setting, body, client, post, said, status, text, with_key};
 use moegate::metering::record::State;
 use moegate::platform::fake::{Hazards, LedgerHazards};
@@ -189,4 +191,27 @@ fn repeats_with_a_key_get_the_hit_that_the_first_got() {
         setting.world.forget();
     }
     assert_eq!(setting.records().len(), 2);
+}
+
+/// The AI SDK's gateway protocol: the model and the form of the answer stand in headers.
+#[test]
+fn the_gateway_provider_is_told_that_a_hit_costs_nothing() {
+    let setting = setting();
+    let prompt = r#"{"prompt":[{"role":"user","content":[{"type":"text","text":"Hi"}]}]}"#;
+    let ask = |model: &str| {
+        let request = Request::post("/v4/ai/language-model").header("ai-language-model-id", model);
+        let request = request.body(()).unwrap();
+        setting.ask(&whole(), in_process::by(request, APP_KEY), client(prompt))
+    };
+    let (made, hit) = (ask("kept"), ask("kept"));
+    assert_eq!((cache(&made).as_str(), cache(&hit).as_str()), ("miss", "hit"));
+    let [made, again]: [Value; 2] = [&made, &hit].map(|got| serde_json::from_slice(&got.body).unwrap());
+    let told = |answer: &Value| answer["providerMetadata"]["gateway"].clone();
+    assert_eq!(told(&made)["cost"], Nanodollars(COST_NANODOLLARS).to_dollars());
+    assert_ne!(made["usage"]["raw"]["cost"], 0);
+    assert_eq!((&told(&again)["cost"], &again["usage"]["raw"]["cost"]), (&"0".into(), &0.into()));
+    assert_eq!(told(&again)["generationId"], format!("gen_{}", said(&hit, "x-moegate-request-id")));
+    assert_eq!(again["usage"]["inputTokens"], made["usage"]["inputTokens"]);
+    assert_eq!(cache(&ask("kept-own")), "miss", "another model");
+    assert_eq!(cache(&ask("kept")), "hit");
 }
