@@ -77,51 +77,55 @@ __device__ __forceinline__ Stored load_stored(const u16* at, bool there) {
     }
     return s;
 }
-// Halves from the first of token t's heads at `position` on, for a KV head.
-__device__ __forceinline__ u64 kv_place(const Step& p, u32 t, u32 position, u32 kv_head) {
-    const u32 block = ((const u32*)p.tables)[t * p.table_stride + position / p.block_tokens];
+// The blocks of token t's sequence.
+__device__ __forceinline__ const u32* table_of(const Step& p, const Layer* l, u32 t) {
+    return (const u32*)p.tables[l->flags & CHUNKED ? 1 : 0] + (u64)((const u32*)p.slots_in)[t] * p.table_stride;
+}
+// Halves from a KV head's vector at `position` on.
+__device__ __forceinline__ u64 kv_place(const Step& p, const u32* table, u32 position, u32 kv_head) {
+    const u32 block = table[position / p.block_tokens];
     return (((u64)block * p.kv_heads + kv_head) * p.block_tokens + position % p.block_tokens) * HEAD_DIM;
 }
 
-// Keys and values of the new token, by one warp: the lower half of it the key, the upper the value. Into the cache, and to
-// `to` for those who attend to it now.
+// Keys and values of a new token, by one warp: the lower half of it the key, the upper the value. Into the cache, and to
+// `to`, if given, for those who attend to it now.
 __device__ __forceinline__ void store_new(const Step& p, const Layer* l, u32 t, u32 position, u32 kv_head, u32* to, u32 lane) {
     const float* row = (const float*)p.qkv + (u64)t * qkv_columns(p) + query_columns(p) + kv_head * HEAD_DIM;
     float k[LANE_DIMS], v[LANE_DIMS];
     load_head(k, row, lane);
     load_head(v, row + p.kv_heads * HEAD_DIM, lane);
     prepare(k, p, l, (const float*)l->key_norm, t, 1.f, lane);
-    u32* cache = (u32*)((u16*)(lane < 16 ? l->keys : l->values) + kv_place(p, t, position, kv_head)) + (lane & 15) * (LANE_DIMS / 2);
+    u32* cache = (u32*)((u16*)(lane < 16 ? l->keys : l->values) + kv_place(p, table_of(p, l, t), position, kv_head)) + (lane & 15) * (LANE_DIMS / 2);
 #pragma unroll
     for (int j = 0; j < LANE_DIMS / 2; j++) {
         const float a = lane < 16 ? k[2 * j] : v[2 * j], b = lane < 16 ? k[2 * j + 1] : v[2 * j + 1];
         const u32 both = float_to_half(a) | float_to_half(b) << 16;
         cache[j] = both;
-        to[lane * (LANE_DIMS / 2) + j] = both;
+        if (to) to[lane * (LANE_DIMS / 2) + j] = both;
     }
 }
 
-// A part's stored keys and values, but for the newest position.
+// A part's stored keys and values: those before `known`.
 struct Loaded {
     Stored k[PART / 2], v[PART / 2];
 };
-__device__ __forceinline__ void load_part(Loaded& a, const Step& p, const Layer* l, u32 t, u32 kv_head, u32 first, u32 position, u32 lane) {
+__device__ __forceinline__ void load_part(Loaded& a, const Step& p, const Layer* l, const u32* table, u32 kv_head, u32 first, u32 known, u32 lane) {
     const u32 half = lane >> 4;
-    const u64 at = first < position ? kv_place(p, t, first, kv_head) + half * HEAD_DIM + (lane & 15) * LANE_DIMS : 0;
+    const u64 at = first < known ? kv_place(p, table, first, kv_head) + half * HEAD_DIM + (lane & 15) * LANE_DIMS : 0;
 #pragma unroll
-    for (int i = 0; i < PART / 2; i++) a.k[i] = load_stored((const u16*)l->keys + at + i * 2 * HEAD_DIM, first + i * 2 + half < position);
+    for (int i = 0; i < PART / 2; i++) a.k[i] = load_stored((const u16*)l->keys + at + i * 2 * HEAD_DIM, first + i * 2 + half < known);
 #pragma unroll
-    for (int i = 0; i < PART / 2; i++) a.v[i] = load_stored((const u16*)l->values + at + i * 2 * HEAD_DIM, first + i * 2 + half < position);
+    for (int i = 0; i < PART / 2; i++) a.v[i] = load_stored((const u16*)l->values + at + i * 2 * HEAD_DIM, first + i * 2 + half < known);
 }
 
-// One part of a split of one KV head of one token. `queries` holds its heads, `newest` the new key and value. Leaves each
-// head's mixture, maximum and sum in `mixture` and `ml`.
-__device__ __forceinline__ void attend_part(Loaded& a, const float* queries, const u32* newest, u32 first, u32 start, u32 position, float* mixture,
+// One part of a split of one KV head of one token. `queries` holds its heads, `newest` the new key and value where they were not
+// loaded. Leaves each head's mixture, maximum and sum in `mixture` and `ml`.
+__device__ __forceinline__ void attend_part(Loaded& a, const float* queries, const u32* newest, u32 first, u32 start, u32 position, u32 known, float* mixture,
                                             float2* ml, u32 lane) {
     const u32 half = lane >> 4, l16 = lane & 15;
 #pragma unroll
     for (int i = 0; i < PART / 2; i++)
-        if (first + i * 2 + half == position) {
+        if (first + i * 2 + half == position && position >= known) {
 #pragma unroll
             for (int j = 0; j < LANE_DIMS / 2; j++) {
                 a.k[i].w[j] = newest[l16 * (LANE_DIMS / 2) + j];
@@ -194,7 +198,7 @@ __device__ __forceinline__ void combine(const Step& p, const Layer* l, u32 t, u3
     float value = 0;
     if (active && column < columns) {
         const u32 head = column / HEAD_DIM, kv_head = head / GROUP;
-        const u64 first = (u64)(t * p.kv_heads + kv_head) * p.splits * GROUP + head % GROUP;
+        const u64 first = (u64)((t - p.first) * p.kv_heads + kv_head) * p.splits * GROUP + head % GROUP;
         const float2* ml = (const float2*)p.partial_ml + first;
         const float* part = (const float*)p.partial + first * HEAD_DIM + column % HEAD_DIM;
         float most = -1e30f, sum = 0;
@@ -239,7 +243,8 @@ __device__ __forceinline__ void combine(const Step& p, const Layer* l, u32 t, u3
 //
 // Synchronisation: a warp prepares a head and leaves it in shared memory, another the new token's key and value; the block's
 // barrier stands between them and those who attend. The cache's new entry is not read in this step, and older ones are of earlier
-// steps: they may be read before the kernel before has ended. Partial results are written before the block's barrier, a fence and the
+// steps: they may be read before the kernel before has ended. Where a kernel before has STORED the step's keys and values, all are
+// read after it has ended. Partial results are written before the block's barrier, a fence and the
 // units' counts; the block that counts last reads them after a fence and a barrier, through L2.
 __device__ __forceinline__ void attend(const Step& p, const Layer* l, u8* shared, u32 warp, u32 lane) {
     float* mixture = (float*)shared;
@@ -248,17 +253,21 @@ __device__ __forceinline__ void attend(const Step& p, const Layer* l, u8* shared
     u32* newest = (u32*)(queries + GROUP * HEAD_DIM);
     u32* last = newest + HEAD_DIM;
     const u32 width = GROUP * HEAD_DIM, all_units = units(query_columns(p)), item = blockIdx.x;
-    const u32 split = item % p.splits, kv_head = item / p.splits % p.kv_heads, t = item / p.splits / p.kv_heads;
+    const u32 split = item % p.splits, kv_head = item / p.splits % p.kv_heads, t = p.first + item / p.splits / p.kv_heads;
     const u32 position = ((const u32*)p.positions)[t], start = l->flags & CHUNKED ? ((const u32*)p.starts)[t] : 0, first = start / SPLIT;
     const u32 splits = position / SPLIT + 1 - first;
     if (split >= splits) return;
+    const bool stored = p.flags & STORED;
+    const u32 known = stored ? position + 1 : position;
+    const u32* table = table_of(p, l, t);
+    if (stored) wait_for_last();
     Loaded loaded;
-    load_part(loaded, p, l, t, kv_head, (first + split) * SPLIT + warp * PART, position, lane);
+    load_part(loaded, p, l, table, kv_head, (first + split) * SPLIT + warp * PART, known, lane);
     const float scale = ((const float*)p.query_scale)[t * 2 + (l->flags & ROPE ? 0 : 1)];
     wait_for_last();
     for (u32 h = warp; h <= GROUP; h += WARPS) {
         if (h == GROUP) {
-            if (split + 1 == splits) store_new(p, l, t, position, kv_head, newest, lane);
+            if (split + 1 == splits && !stored) store_new(p, l, t, position, kv_head, newest, lane);
             break;
         }
         float q[LANE_DIMS];
@@ -273,11 +282,11 @@ __device__ __forceinline__ void attend(const Step& p, const Layer* l, u8* shared
 #pragma unroll 1
     for (u32 part = warp; part < PARTS; part += WARPS) {
         const u32 at = (first + split) * SPLIT + part * PART;
-        if (part != warp) load_part(loaded, p, l, t, kv_head, at, position, lane);
-        attend_part(loaded, queries, newest, at, start, position, mixture + part * width, ml + part * GROUP, lane);
+        if (part != warp) load_part(loaded, p, l, table, kv_head, at, known, lane);
+        attend_part(loaded, queries, newest, at, start, position, known, mixture + part * width, ml + part * GROUP, lane);
     }
     block_sync();
-    const u64 to = ((u64)(t * p.kv_heads + kv_head) * p.splits + split) * GROUP;
+    const u64 to = ((u64)((t - p.first) * p.kv_heads + kv_head) * p.splits + split) * GROUP;
     for (u32 i = threadIdx.x; i < width; i += THREADS) {
         const u32 h = i / HEAD_DIM;
         float most = ml[h].x, sum = 0, value = 0;

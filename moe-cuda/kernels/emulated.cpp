@@ -23,6 +23,7 @@ static void enter(void* argument) {
     case 7: return attention_many(STEP, LAYER);
     case 5: return chunks(STEP);
     case 6: return candidates(STEP);
+    case 8: return store(STEP, LAYER);
     case 10: return qkv_1(STEP, LAYER);
     case 11: return output_1(STEP, LAYER);
     case 12: return up_1(STEP, LAYER);

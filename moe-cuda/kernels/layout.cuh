@@ -14,7 +14,8 @@ enum Type { NONE, Q4_K, Q6_K, Q8_0, MXFP4, F16, BF16, F32 };
 // In which forms activations are wanted.
 enum Form { COARSE = 1, FINE = 2, FLOAT = 4 };
 enum LayerFlag { ROPE = 1, CHUNKED = 2, ROUTED = 4, SHARED = 8 };
-enum StepFlag { SOFTMAX_ON_OUTPUT = 1, ROPE_HALVES = 2, NORM_PLAIN = 4, NORM_WEIGHTED = 8, PREFETCH = 16 };
+// STORED: keys and values of all tokens were stored by a kernel before attention, since tokens of one sequence see each other.
+enum StepFlag { SOFTMAX_ON_OUTPUT = 1, ROPE_HALVES = 2, NORM_PLAIN = 4, NORM_WEIGHTED = 8, PREFETCH = 16, STORED = 32 };
 // Products of a step.
 enum Stage { QKV, OUTPUT, UP, DOWN, HEAD };
 
@@ -39,17 +40,20 @@ struct Rows {
     u64 coarse, fine, plain;
     u32 coarse_stride, fine_stride, plain_stride, pad;
 };
+// `tokens` rows, of which attention has those from `first` on in its scratch; `wanted` of them reach the head.
 struct Step {
     Matrix embedding, head;
     u64 final_norm;
     Rows normed, attended, inner;
-    // Inputs, token after token.
-    u64 tokens_in, positions, starts, rope, query_scale, tables;
+    // Inputs, token after token: `slots_in` says whose tables are a token's. `picks`: the tokens whose logits are wanted.
+    u64 tokens_in, positions, starts, rope, query_scale, slots_in, picks;
+    // Blocks of KV by slot, of the layers that see all tokens and of the chunked ones.
+    u64 tables[2];
     // Scratch and results.
     u64 x[2], qkv, partial, partial_ml, attn_out, router_logits, choices, choice_weights, slots, inner_float, mixed, logits;
     u64 chunk_candidates, chunk_sums, candidates, sums, counters;
     u32 hidden, heads, kv_heads, experts, used, vocab, flags;
-    u32 tokens, capacity, splits, block_tokens, table_stride, head_forms;
+    u32 tokens, capacity, splits, block_tokens, table_stride, head_forms, wanted, first;
     u32 chunks, inner_columns, max_slots, counter_words, term_bytes, pad;
     float eps;
 };

@@ -36,20 +36,22 @@ __device__ __forceinline__ void store8(float* at, const float* v) {
 __device__ __forceinline__ void norm_token(float (&v)[NORM_UNITS][8], const Step& p, u32 stage, u32 before, const float* weight, u32 forms, u32 t, u32 block, u32 blocks,
                                            float* shared, u32 warp, u32 lane) {
     const bool odd = stage == UP;
-    const float* x = (const float*)p.x[odd] + (u64)t * p.hidden;
-    float* to = (float*)p.x[!odd] + (u64)t * p.hidden;
+    // Only the wanted tokens reach the head.
+    const u32 from = stage == HEAD ? ((const u32*)p.picks)[t] : t;
+    const float* x = (const float*)p.x[odd] + (u64)from * p.hidden;
+    float* to = (float*)p.x[!odd] + (u64)from * p.hidden;
     const float* first = 0;
     const float* second = 0;
     u32 ranks = 0;
     const float* mixed = (const float*)p.mixed;
     if (odd) {
-        first = (const float*)p.attn_out + (u64)t * p.hidden;
+        first = (const float*)p.attn_out + (u64)from * p.hidden;
     } else {
-        if (before & SHARED) first = mixed + (u64)t * p.hidden;
-        if (before & ROUTED) second = mixed + (u64)(p.tokens + t * p.used) * p.hidden, ranks = p.used;
+        if (before & SHARED) first = mixed + (u64)from * p.hidden;
+        if (before & ROUTED) second = mixed + (u64)(p.tokens + from * p.used) * p.hidden, ranks = p.used;
     }
     const bool scaled = p.flags & SOFTMAX_ON_OUTPUT;
-    const float* by = (const float*)p.choice_weights + t * p.used;
+    const float* by = (const float*)p.choice_weights + from * p.used;
     float d[NORM_UNITS][8], e[NORM_UNITS][8], w[NORM_UNITS][8], squares[NORM_UNITS];
 #pragma unroll
     for (int i = 0; i < NORM_UNITS; i++) {

@@ -1,4 +1,4 @@
-// The kernels of a decode step: one token of each of up to 32 sequences. They follow one another in a stream or graph.
+// The kernels of a step. They follow one another in a stream or graph.
 //
 // Synchronisation: what a kernel writes, later kernels read. A kernel may begin before the one before has ended; until
 // wait_for_last() it reads weights and its parameters only, and writes nothing. Inside a kernel blocks meet in counters alone:
@@ -59,7 +59,7 @@ __device__ __forceinline__ void finish_unit(const Step& p, const Layer& l, const
 // SIX: some of the stage's matrices are Q6_K, which wants more registers.
 template <int S, bool ONE, bool SIX>
 __device__ __forceinline__ void product_block(const Step& p, const Layer& l, u8* memory) {
-    const u32 warp = threadIdx.x >> 5, lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3, chunks = ONE ? 1 : (p.tokens + PANEL - 1) / PANEL;
+    const u32 warp = threadIdx.x >> 5, lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3, all = S == HEAD ? p.wanted : p.tokens, chunks = ONE ? 1 : (all + PANEL - 1) / PANEL;
     // Gate and up: half the warps each.
     const u32 warps = blockDim.x / (S == UP ? 64 : 32), half = S == UP ? warp / warps : 0, mine = warp % warps;
     const u32 chunk = blockIdx.x % chunks, index = blockIdx.x / chunks;
@@ -76,7 +76,7 @@ __device__ __forceinline__ void product_block(const Step& p, const Layer& l, u8*
     if (SIX && early && m.type == Q6_K) raw6.load(tile + mine * 3360, g, t);
     allow_next();
     wait_for_last();
-    u32 count = p.tokens;
+    u32 count = all;
     if (item.slot != ALL) {
         if (item.slot >= load_l2(slot_word(p, 0))) return;
         item.expert = load_l2(slot_expert(p, item.slot));
@@ -152,6 +152,13 @@ PRODUCT(down_8, DOWN, false)
 PRODUCT(head_1, HEAD, true)
 PRODUCT(head_8, HEAD, false)
 
+// Keys and values of all tokens into the cache: a warp a KV head of a token. For steps with several tokens of a sequence.
+extern "C" __global__ void __launch_bounds__(THREADS) store(PARAMETER(Step, p), PARAMETER(Layer, l)) {
+    allow_next();
+    wait_for_last();
+    const u32 i = blockIdx.x * WARPS + (threadIdx.x >> 5), t = i / p.kv_heads;
+    if (t < p.tokens) store_new(p, &l, t, ((const u32*)p.positions)[t], i % p.kv_heads, 0, threadIdx.x & 31);
+}
 // A block an item: a split of a KV head of a token.
 extern "C" __global__ void __launch_bounds__(THREADS) attention(PARAMETER(Step, p), PARAMETER(Layer, l)) {
     DYNAMIC_SHARED(memory);
@@ -169,7 +176,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) chunks(PARAMETER(Step, p))
     allow_next();
     wait_for_last();
     const u32 i = blockIdx.x * WARPS + (threadIdx.x >> 5);
-    if (i < p.tokens * p.chunks) chunk_candidates(p, i / p.chunks, i % p.chunks, threadIdx.x & 31);
+    if (i < p.wanted * p.chunks) chunk_candidates(p, i / p.chunks, i % p.chunks, threadIdx.x & 31);
 }
 // A block a token.
 extern "C" __global__ void __launch_bounds__(THREADS) candidates(PARAMETER(Step, p)) {

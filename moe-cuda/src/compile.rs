@@ -54,6 +54,7 @@ impl Kernel {
             Self::Fill => c"fill",
             Self::Quantise => c"quantise",
             Self::Norm => c"norm_rows",
+            Self::Store => c"store",
             Self::Attention { many: false } => c"attention",
             Self::Attention { many: true } => c"attention_many",
             Self::Chunks => c"chunks",

@@ -1,17 +1,29 @@
-//! A decode step: buffers, inputs, and launches for up to a bucket of sequences.
+//! Steps of a model: buffers, KV in blocks, inputs, and launches.
+//!
+//! A step computes rows: one token of each of up to 32 sequences, or up to [`Options::rows`] tokens of prompts. Which blocks of KV
+//! are whose is the caller's to say.
 
 mod describe;
+mod inputs;
 mod launch;
+mod outcome;
+
+pub use inputs::Batch;
+pub use outcome::{Candidate, Outcome};
 
 use crate::{
     Error,
     device::Device,
-    layout::{KEPT, Layer, SPLIT, Step},
+    layout::{Layer, Step},
     model::{Gated, Model, Tensor, WeightType},
 };
+use inputs::Inputs;
 
-/// How many sequences a step is compiled and laid out for.
+/// How many sequences steps are timed with.
 pub const BUCKETS: [usize; 6] = [1, 2, 4, 8, 16, 32];
+
+/// Rows of a step that is launched as a graph, at most.
+pub const MOST_DECODED: usize = 32;
 
 /// Phases of a layer: queries, keys and values with the norm before; attention; its output; the experts' first halves with norm
 /// and router before; their second halves.
@@ -20,12 +32,18 @@ pub const STAGES: u32 = 5;
 /// How a decoder is laid out.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Sequences at most; of [`BUCKETS`].
-    pub capacity: usize,
+    /// Rows of a step at most.
+    pub rows: usize,
+    /// Rows whose logits are wanted, at most.
+    pub wanted: usize,
+    /// Sequences of a step at most, each with a table of its blocks.
+    pub slots: usize,
     /// Positions of a sequence at most.
     pub context: usize,
     /// Positions of a block of KV; a multiple of 16.
     pub block_tokens: usize,
+    /// Blocks of KV of the layers that see all tokens, and of the chunked ones.
+    pub blocks: usize,
     /// From so many tokens on, one block norms a token; below, a block for each 256 columns.
     pub whole_from: usize,
     /// Whether kernels begin while those before end.
@@ -35,54 +53,80 @@ pub struct Options {
 }
 
 impl Options {
+    /// For steps of one token of each of `capacity` sequences, each with room for `context` positions.
     #[must_use]
     pub fn new(capacity: usize, context: usize) -> Self {
-        Self { capacity, context, block_tokens: 64, whole_from: 9, overlaps: true, prefetches: false }
+        let block_tokens = 64;
+        Self {
+            rows: capacity,
+            wanted: capacity,
+            slots: capacity,
+            context,
+            block_tokens,
+            blocks: capacity * context.div_ceil(block_tokens),
+            whole_from: 9,
+            overlaps: true,
+            prefetches: false,
+        }
     }
 }
 
-/// One candidate for the next token.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Candidate {
-    pub token: u32,
-    pub logit: f32,
+/// The layers whose tables of KV blocks are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KvGroup {
+    /// Those that see all tokens.
+    Full,
+    /// Those that see the tokens of a chunk.
+    Chunked,
 }
 
-/// What a step says of a sequence.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// The best, in order; of equal logits the lower token first.
-    pub candidates: Vec<Candidate>,
-    pub log_sum_exp: f32,
-    /// Whether all logits are finite.
-    pub is_finite: bool,
-}
-
-/// A model with buffers for a bucket of sequences, each with KV of its own.
+/// A model with the buffers of its steps and the KV of its sequences.
 #[derive(Debug)]
-pub struct Decoder<'d, D: Device> {
-    pub(crate) device: &'d D,
-    pub(crate) model: &'d Model,
+pub struct Decoder<D: Device> {
+    pub(crate) device: D,
+    pub(crate) model: Model,
     pub(crate) options: Options,
+    /// As the next launches take it.
     pub(crate) step: Step,
     pub(crate) layers: Vec<Layer>,
+    inputs: Inputs,
     buffers: Vec<u64>,
-    /// Blocks of KV of each sequence.
-    blocks: usize,
+    /// Blocks of a sequence at most.
+    table_blocks: usize,
+    /// Of the terms of the widest tile in a product's shared memory: for one row, and for several.
+    term_bytes: [u32; 2],
+    /// Rows times splits that attention's scratch has room for.
+    attended: usize,
 }
 
-impl<'d, D: Device> Decoder<'d, D> {
+impl<D: Device> Decoder<D> {
     /// # Errors
     /// [`Error::Model`] for what the kernels do not compute, or [`Error::OutOfMemory`].
-    pub fn new(device: &'d D, model: &'d Model, options: Options) -> Result<Self, Error> {
+    pub fn new(device: D, model: &Model, options: Options) -> Result<Self, Error> {
         model.check()?;
         let layers = vec![Layer::default(); model.layers.len()];
-        let blocks = options.context.div_ceil(options.block_tokens);
-        let mut decoder =
-            Self { device, model, options, step: Step::default(), layers, buffers: Vec::new(), blocks };
+        let table_blocks = options.context.div_ceil(options.block_tokens);
+        let mut decoder = Self {
+            device,
+            model: model.clone(),
+            options,
+            step: Step::default(),
+            layers,
+            inputs: Inputs::default(),
+            buffers: Vec::new(),
+            table_blocks,
+            term_bytes: [0; 2],
+            attended: 0,
+        };
         decoder.describe_layers()?;
         decoder.describe_step()?;
+        decoder.number_blocks()?;
         Ok(decoder)
+    }
+
+    #[must_use]
+    pub fn device(&self) -> &D {
+        &self.device
     }
 
     fn room(&mut self, bytes: usize) -> Result<u64, Error> {
@@ -91,53 +135,47 @@ impl<'d, D: Device> Decoder<'d, D> {
         Ok(at)
     }
 
-    /// Says which token of each sequence is computed next, and where it stands.
-    ///
-    /// # Errors
-    /// As [`Device::write`].
-    ///
-    /// # Panics
-    /// Where there are more sequences than room, or a position is beyond the context.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
-    pub fn set_inputs(&mut self, tokens: &[u32], positions: &[u32]) -> Result<(), Error> {
-        assert!(
-            tokens.len() == positions.len() && tokens.len() <= self.options.capacity,
-            "room for the tokens"
-        );
-        assert!(
-            positions.iter().all(|p| (*p as usize) < self.options.context),
-            "positions inside the context"
-        );
-        let s = &self.model.shape;
-        let starts: Vec<u32> =
-            positions.iter().map(|p| s.chunk.map_or(0, |chunk| p / chunk as u32 * chunk as u32)).collect();
-        let angles = positions.iter().flat_map(|p| s.frequencies.iter().map(|f| f64::from(*p) * f));
-        let rope: Vec<f32> = angles.flat_map(|angle| [angle.cos() as f32, angle.sin() as f32]).collect();
-        let by = 1.0 / (s.head_dim as f64).sqrt();
-        let scales: Vec<f32> = positions
-            .iter()
-            .flat_map(|p| {
-                let warmer = s
-                    .temperature
-                    .map_or(1.0, |(floor, scale)| 1.0 + scale * (((*p as usize + 1) / floor) as f64).ln_1p());
-                [by as f32, (by * warmer) as f32]
-            })
-            .collect();
-        self.device.write(self.step.tokens_in, tokens)?;
-        self.device.write(self.step.positions, positions)?;
-        self.device.write(self.step.starts, &starts)?;
-        self.device.write(self.step.rope, &rope)?;
-        self.device.write(self.step.query_scale, &scales)?;
-        self.step.tokens = tokens.len() as u32;
-        let last = positions.iter().copied().max().unwrap_or(0) as usize;
-        self.step.splits = (last / SPLIT + 1) as u32;
-        Ok(())
-    }
-
     /// Phases of a whole step: [`STAGES`] a layer, the head, and the candidates.
     #[must_use]
     pub fn phases(&self) -> u32 {
         self.layers.len() as u32 * STAGES + 2
+    }
+
+    /// Computes what [`Self::set`] has said.
+    ///
+    /// # Errors
+    /// As [`Device::launch`].
+    pub fn compute(&mut self) -> Result<(), Error> {
+        let phases = if self.step.wanted == 0 { self.phases() - 2 } else { self.phases() };
+        // Graphs are kept by what their launches depend on.
+        let key = u64::from(self.step.splits) << 32
+            | u64::from(self.step.wanted) << 16
+            | u64::from(self.step.tokens);
+        let decodes = self.step.flags & crate::layout::STORED == 0;
+        let this = &*self;
+        let mut launches = || {
+            this.begin()?;
+            this.run(0, phases)
+        };
+        if decodes { this.device.replay(key, &mut launches) } else { launches() }
+    }
+
+    /// Copies a block of KV in all layers of a group.
+    ///
+    /// # Errors
+    /// As [`Device::copy_bytes`].
+    pub fn copy_block(&self, group: KvGroup, from: u32, to: u32) -> Result<(), Error> {
+        let s = &self.model.shape;
+        let bytes = self.options.block_tokens * s.kv_heads * s.head_dim * 2;
+        for (layer, of) in self.layers.iter().zip(&self.model.layers) {
+            if of.is_chunked == (group == KvGroup::Chunked) {
+                for at in [layer.keys, layer.values] {
+                    let place = |block: u32| at + u64::from(block) * bytes as u64;
+                    self.device.copy_bytes(place(from), place(to), bytes)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Random keys and values for all positions, for checks and timing.
@@ -146,7 +184,7 @@ impl<'d, D: Device> Decoder<'d, D> {
     /// As [`Device::launch`].
     pub fn fill_cache(&self, seed: u32) -> Result<(), Error> {
         let s = &self.model.shape;
-        let count = self.options.capacity * self.blocks * self.options.block_tokens;
+        let count = self.options.blocks * self.options.block_tokens;
         for (index, layer) in self.layers.iter().enumerate() {
             for (at, seed) in [(layer.keys, seed), (layer.values, !seed)] {
                 let seed = seed.wrapping_add(index as u32 * 0x9E37);
@@ -157,27 +195,28 @@ impl<'d, D: Device> Decoder<'d, D> {
                     count: 1,
                     at,
                 };
-                crate::random::fill(self.device, &cache, 1.0, seed)?;
+                crate::random::fill(&self.device, &cache, 1.0, seed)?;
             }
         }
         Ok(())
     }
 
-    /// The first `count` positions' keys and values of a KV head of sequence `t`.
+    /// The first `count` positions' keys and values of a KV head of the sequence in `slot`.
     ///
     /// # Errors
     /// As [`Device::read`].
     pub(crate) fn cached(
         &self,
         layer: usize,
-        t: usize,
+        slot: usize,
         count: usize,
         kv_head: usize,
     ) -> Result<[Vec<f32>; 2], Error> {
         let s = &self.model.shape;
         let len = self.options.block_tokens * s.head_dim;
+        let tables = self.step.tables[usize::from(self.model.layers[layer].is_chunked)];
         let table: Vec<u32> =
-            self.device.read(self.step.tables + (t * self.blocks * 4) as u64, self.blocks)?;
+            self.device.read(tables + (slot * self.table_blocks * 4) as u64, self.table_blocks)?;
         let read = |base: u64| {
             let mut values = Vec::new();
             for block in table.iter().take(count.div_ceil(self.options.block_tokens)) {
@@ -190,32 +229,11 @@ impl<'d, D: Device> Decoder<'d, D> {
         };
         Ok([read(self.layers[layer].keys)?, read(self.layers[layer].values)?])
     }
-
-    /// What the last step said of each sequence.
-    ///
-    /// # Errors
-    /// As [`Device::read`].
-    pub fn outcomes(&self) -> Result<Vec<Outcome>, Error> {
-        let count = self.step.tokens as usize;
-        let keys: Vec<u64> = self.device.read(self.step.candidates, count * KEPT)?;
-        let sums: Vec<f32> = self.device.read(self.step.sums, count * 2)?;
-        let candidate = |key: &u64| {
-            let ordered = (key >> 32) as u32;
-            let bits = if ordered & 0x8000_0000 > 0 { ordered & 0x7FFF_FFFF } else { !ordered };
-            let logit = if ordered == u32::MAX { f32::NAN } else { f32::from_bits(bits) };
-            Candidate { token: u32::MAX - (*key & 0xFFFF_FFFF) as u32, logit }
-        };
-        let outcome = |(keys, sums): (&[u64], &[f32])| Outcome {
-            candidates: keys.iter().filter(|key| **key > 0).map(candidate).collect(),
-            log_sum_exp: sums[0],
-            is_finite: sums[1] > 0.0,
-        };
-        Ok(keys.chunks(KEPT).zip(sums.chunks(2)).map(outcome).collect())
-    }
 }
 
-impl<D: Device> Drop for Decoder<'_, D> {
+impl<D: Device> Drop for Decoder<D> {
     fn drop(&mut self) {
+        self.device.forget_replays();
         for at in &self.buffers {
             self.device.free(*at);
         }

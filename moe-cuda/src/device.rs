@@ -22,6 +22,8 @@ pub enum Kernel {
     Fill,
     Quantise,
     Norm,
+    /// Keys and values of all tokens, for steps with several of a sequence.
+    Store,
     Attention {
         /// For more items than multiprocessors.
         many: bool,
@@ -98,9 +100,35 @@ pub trait Device {
     /// What the driver says, of earlier launches too.
     fn read_bytes(&self, at: u64, bytes: &mut [u8]) -> Result<(), Error>;
 
+    /// Copies on the device, in order with launches.
+    ///
+    /// # Errors
+    /// What the driver says.
+    fn copy_bytes(&self, from: u64, to: u64, bytes: usize) -> Result<(), Error>;
+
     /// # Errors
     /// What the driver says.
     fn launch(&self, launch: &Launch<'_>) -> Result<(), Error>;
+
+    /// What `launches` launches, which is the same each time for one `key`: a device may keep it as a graph.
+    ///
+    /// # Errors
+    /// As [`Self::launch`].
+    fn replay(&self, key: u64, launches: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error> {
+        let _ = key;
+        launches()
+    }
+
+    /// Forgets what [`Self::replay`] has kept.
+    fn forget_replays(&self) {}
+
+    /// Makes the device that of the calling thread: to be called before the others by a thread that did not open it.
+    ///
+    /// # Errors
+    /// What the driver says.
+    fn enter(&self) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// # Errors
     /// As [`Self::write_bytes`].
@@ -122,5 +150,51 @@ pub trait Device {
         let at = self.allocate(size_of_val(values))?;
         self.write(at, values)?;
         Ok(at)
+    }
+}
+
+impl<D: Device> Device for &D {
+    fn multiprocessors(&self) -> u32 {
+        (**self).multiprocessors()
+    }
+
+    fn shared_bytes(&self) -> u32 {
+        (**self).shared_bytes()
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<u64, Error> {
+        (**self).allocate(bytes)
+    }
+
+    fn free(&self, at: u64) {
+        (**self).free(at);
+    }
+
+    fn write_bytes(&self, at: u64, bytes: &[u8]) -> Result<(), Error> {
+        (**self).write_bytes(at, bytes)
+    }
+
+    fn read_bytes(&self, at: u64, bytes: &mut [u8]) -> Result<(), Error> {
+        (**self).read_bytes(at, bytes)
+    }
+
+    fn copy_bytes(&self, from: u64, to: u64, bytes: usize) -> Result<(), Error> {
+        (**self).copy_bytes(from, to, bytes)
+    }
+
+    fn launch(&self, launch: &Launch<'_>) -> Result<(), Error> {
+        (**self).launch(launch)
+    }
+
+    fn replay(&self, key: u64, launches: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error> {
+        (**self).replay(key, launches)
+    }
+
+    fn forget_replays(&self) {
+        (**self).forget_replays();
+    }
+
+    fn enter(&self) -> Result<(), Error> {
+        (**self).enter()
     }
 }

@@ -1,5 +1,6 @@
 //! A GPU through the driver's library, which is loaded when it is first asked for.
 
+mod graph;
 mod status;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
 
 use cudarc::driver::sys;
 
+pub use graph::Graph;
 use status::{initialise, ok};
 
 use crate::{
@@ -34,14 +36,13 @@ pub struct Gpu {
     functions: RefCell<HashMap<Kernel, sys::CUfunction>>,
     modules: RefCell<HashMap<Source, sys::CUmodule>>,
     allocated: RefCell<HashMap<u64, usize>>,
+    /// Graphs that [`Device::replay`] keeps.
+    graphs: RefCell<HashMap<u64, sys::CUgraphExec>>,
 }
 
-/// A captured sequence of launches.
-#[derive(Debug)]
-pub struct Graph<'g> {
-    executable: sys::CUgraphExec,
-    gpu: &'g Gpu,
-}
+// SAFETY: the driver's handles may be used by any thread whose current context is theirs, and [`Device::enter`] makes it that. One
+// thread at a time has the value, since it is not `Sync`.
+unsafe impl Send for Gpu {}
 
 impl Gpu {
     /// GPU number `ordinal`, for models with such heads.
@@ -105,6 +106,7 @@ impl Gpu {
             functions: RefCell::default(),
             modules: RefCell::default(),
             allocated: RefCell::default(),
+            graphs: RefCell::default(),
         })
     }
 
@@ -190,74 +192,6 @@ impl Gpu {
         // SAFETY: the stream lives.
         ok("waiting for the GPU", unsafe { sys::cuStreamSynchronize(self.stream) })
     }
-
-    /// Captures what `launches` launches.
-    ///
-    /// # Errors
-    /// What the driver or `launches` says.
-    pub fn capture(&self, launches: impl FnOnce() -> Result<(), Error>) -> Result<Graph<'_>, Error> {
-        let mut graph = null_mut();
-        let mut executable = null_mut();
-        // SAFETY: the stream lives; capture is ended whatever happens inside.
-        unsafe {
-            let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-            ok("beginning a capture", sys::cuStreamBeginCapture_v2(self.stream, mode))?;
-            let launched = launches();
-            let ended = sys::cuStreamEndCapture(self.stream, &raw mut graph);
-            launched?;
-            ok("ending a capture", ended)?;
-            let made = sys::cuGraphInstantiateWithFlags(&raw mut executable, graph, 0);
-            sys::cuGraphDestroy(graph);
-            ok("making a graph", made)?;
-        }
-        Ok(Graph { executable, gpu: self })
-    }
-
-    /// How long each of `count` runs of `work` took, in milliseconds, by the GPU's events.
-    ///
-    /// # Errors
-    /// What the driver or `work` says.
-    pub fn time(&self, count: usize, mut work: impl FnMut() -> Result<(), Error>) -> Result<Vec<f32>, Error> {
-        let mut events = [null_mut(); 2];
-        let mut times = Vec::with_capacity(count);
-        // SAFETY: events and stream live; each is recorded before it is asked.
-        unsafe {
-            for event in &mut events {
-                ok("making an event", sys::cuEventCreate(event, 0))?;
-            }
-            for _ in 0..count {
-                ok("recording an event", sys::cuEventRecord(events[0], self.stream))?;
-                work()?;
-                ok("recording an event", sys::cuEventRecord(events[1], self.stream))?;
-                ok("waiting for the GPU", sys::cuEventSynchronize(events[1]))?;
-                let mut time = 0.0;
-                ok("reading a time", sys::cuEventElapsedTime(&raw mut time, events[0], events[1]))?;
-                times.push(time);
-            }
-            for event in events {
-                sys::cuEventDestroy_v2(event);
-            }
-        }
-        Ok(times)
-    }
-}
-
-impl Graph<'_> {
-    /// # Errors
-    /// What the driver says.
-    pub fn launch(&self) -> Result<(), Error> {
-        // SAFETY: graph and stream live.
-        ok("launching a graph", unsafe { sys::cuGraphLaunch(self.executable, self.gpu.stream) })
-    }
-}
-
-impl Drop for Graph<'_> {
-    fn drop(&mut self) {
-        // SAFETY: made by this GPU, and destroyed once.
-        unsafe {
-            sys::cuGraphExecDestroy(self.executable);
-        }
-    }
 }
 
 impl Device for Gpu {
@@ -312,6 +246,24 @@ impl Device for Gpu {
         self.wait()
     }
 
+    fn copy_bytes(&self, from: u64, to: u64, bytes: usize) -> Result<(), Error> {
+        // SAFETY: both places are on the device and so long; the callers' concern, as for launches.
+        ok("copying on the GPU", unsafe { sys::cuMemcpyDtoDAsync_v2(to, from, bytes, self.stream) })
+    }
+
+    fn replay(&self, key: u64, launches: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error> {
+        self.launch_kept(key, launches)
+    }
+
+    fn forget_replays(&self) {
+        self.forget_graphs();
+    }
+
+    fn enter(&self) -> Result<(), Error> {
+        // SAFETY: the context is retained.
+        ok("entering the context", unsafe { sys::cuCtxSetCurrent(self.context) })
+    }
+
     fn launch(&self, launch: &Launch<'_>) -> Result<(), Error> {
         let function = self.function(launch.kernel)?;
         let mut parameters: Vec<*mut c_void> =
@@ -347,8 +299,10 @@ impl Device for Gpu {
 
 impl Drop for Gpu {
     fn drop(&mut self) {
+        self.forget_graphs();
         // SAFETY: all was made here, and nothing of it is used any more. Errors would be those of earlier launches.
         unsafe {
+            sys::cuCtxSetCurrent(self.context);
             sys::cuStreamSynchronize(self.stream);
             for at in self.allocated.get_mut().keys() {
                 sys::cuMemFree_v2(*at);
@@ -359,6 +313,5 @@ impl Drop for Gpu {
             sys::cuStreamDestroy_v2(self.stream);
             sys::cuDevicePrimaryCtxRelease_v2(self.device);
         }
-        let _ = self.context;
     }
 }

@@ -28,6 +28,7 @@ pub const ROPE_HALVES: u32 = 2;
 pub const NORM_PLAIN: u32 = 4;
 pub const NORM_WEIGHTED: u32 = 8;
 pub const PREFETCH: u32 = 16;
+pub const STORED: u32 = 32;
 
 /// Tokens that a block multiplies at a time.
 pub const PANEL: usize = 8;
@@ -99,7 +100,9 @@ pub struct Step {
     pub starts: u64,
     pub rope: u64,
     pub query_scale: u64,
-    pub tables: u64,
+    pub slots_in: u64,
+    pub picks: u64,
+    pub tables: [u64; 2],
     pub x: [u64; 2],
     pub qkv: u64,
     pub partial: u64,
@@ -130,6 +133,8 @@ pub struct Step {
     pub block_tokens: u32,
     pub table_stride: u32,
     pub head_forms: u32,
+    pub wanted: u32,
+    pub first: u32,
     pub chunks: u32,
     pub inner_columns: u32,
     pub max_slots: u32,

@@ -13,6 +13,8 @@ pub mod compile;
 pub mod decode;
 pub mod device;
 pub mod driver;
+#[cfg(feature = "emulation")]
+pub mod emulation;
 pub mod error;
 pub mod layout;
 pub mod model;

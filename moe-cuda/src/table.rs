@@ -52,7 +52,7 @@ pub fn time(
     let tokens: Vec<u32> =
         (0..sequences).map(|t| (t * 9973 + 17) as u32 % model.shape.vocab as u32).collect();
     let last = options.context as u32 - 1;
-    decoder.set_inputs(&tokens, &vec![last; sequences])?;
+    decoder.set_decodes(&tokens, &vec![last; sequences])?;
     decoder.fill_cache(7)?;
     gpu.prepare()?;
     let step = || {
@@ -97,7 +97,7 @@ type Launches<'l> = &'l dyn Fn(usize, &Layer) -> Result<(), Error>;
 #[allow(clippy::cast_precision_loss)]
 fn kernels(
     gpu: &Gpu,
-    decoder: &Decoder<'_, Gpu>,
+    decoder: &Decoder<&Gpu>,
     model: &Model,
     used: f64,
     positions: usize,

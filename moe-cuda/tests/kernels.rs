@@ -2,17 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod emulation;
+use std::path::Path;
 
-use emulation::Emulated;
 use moe_cuda::{
     check::{self, Report, Walk},
     decode::{Decoder, Options},
+    emulation::Emulated,
     layout,
     model::{HeadNorm, Shape, WeightType},
     random::{self, Random, Recipe},
 };
 use moe_kernels::{Isa, packed::PackedType};
+
+fn emulated(multiprocessors: u32, head_dim: usize, group: usize) -> Emulated {
+    Emulated::new(Path::new(env!("CARGO_TARGET_TMPDIR")), multiprocessors, head_dim, group)
+}
 
 fn right(report: &Report) {
     let lines: Vec<String> = report.verdicts.iter().map(ToString::to_string).collect();
@@ -26,7 +30,7 @@ fn types() -> Vec<WeightType> {
 
 #[test]
 fn both_sides_have_the_same_structs() {
-    let device = Emulated::new(1, 128, 5);
+    let device = emulated(1, 128, 5);
     let sizes = [
         size_of::<layout::Matrix>(),
         size_of::<layout::Layer>(),
@@ -38,7 +42,7 @@ fn both_sides_have_the_same_structs() {
 
 #[test]
 fn quantised_activations_have_the_same_bytes() {
-    let device = Emulated::new(1, 128, 5);
+    let device = emulated(1, 128, 5);
     for (seed, columns) in [(1, 256), (2, 1024), (3, 96), (4, 2816)] {
         right(&check::quantiser(&device, Isa::detect(), columns, seed).unwrap());
     }
@@ -46,7 +50,7 @@ fn quantised_activations_have_the_same_bytes() {
 
 #[test]
 fn products_have_the_same_bytes_whatever_type_and_shape() {
-    let device = Emulated::new(2, 128, 5);
+    let device = emulated(2, 128, 5);
     let mut random = Random::new(5);
     for weight_type in types() {
         let block = if weight_type.form() == layout::COARSE { 256 } else { 32 };
@@ -62,7 +66,7 @@ fn products_have_the_same_bytes_whatever_type_and_shape() {
 
 #[test]
 fn embeddings_have_the_same_bytes() {
-    let device = Emulated::new(1, 128, 5);
+    let device = emulated(1, 128, 5);
     for (seed, weight_type) in types().into_iter().enumerate() {
         right(&check::embeddings(&device, weight_type, 512, seed as u64).unwrap());
     }
@@ -114,7 +118,7 @@ const Q6: WeightType = WeightType::Packed(PackedType::Q6_K);
 
 #[test]
 fn a_step_of_llama_4_is_right_stage_by_stage_and_whole() {
-    let device = Emulated::new(3, 128, 5);
+    let device = emulated(3, 128, 5);
     for (tokens, context) in [(1, 300), (3, 150), (13, 60)] {
         right(&walked(&device, &recipe([Q4, Q4, Q6, WeightType::F32]), tokens, context, tokens as u64));
     }
@@ -122,7 +126,7 @@ fn a_step_of_llama_4_is_right_stage_by_stage_and_whole() {
 
 #[test]
 fn a_step_of_other_types_is_right() {
-    let device = Emulated::new(2, 128, 5);
+    let device = emulated(2, 128, 5);
     let q8 = WeightType::Packed(PackedType::Q8_0);
     let mxfp4 = WeightType::Packed(PackedType::MXFP4);
     for (seed, types) in [
@@ -142,7 +146,7 @@ fn a_step_of_other_types_is_right() {
 
 #[test]
 fn a_step_of_qwen3_moe_is_right() {
-    let device = Emulated::new(3, 64, 8);
+    let device = emulated(3, 64, 8);
     let base = recipe([Q4, Q6, Q6, WeightType::F32]);
     let shape = Shape {
         heads: 16,
@@ -166,13 +170,13 @@ fn a_step_of_qwen3_moe_is_right() {
 
 #[test]
 fn a_token_gets_the_same_logits_whatever_else_is_in_the_batch() {
-    let device = Emulated::new(2, 128, 5);
+    let device = emulated(2, 128, 5);
     let recipe = Recipe { layers: 2, ..recipe([Q4, Q4, Q6, WeightType::F32]) };
     let model = random::model(&device, &recipe, 3).unwrap();
     let logits = |tokens: &[u32]| {
         let mut decoder =
             Decoder::new(&device, &model, Options::new(tokens.len().next_power_of_two(), 128)).unwrap();
-        decoder.set_inputs(tokens, &vec![100; tokens.len()]).unwrap();
+        decoder.set_decodes(tokens, &vec![100; tokens.len()]).unwrap();
         decoder.fill_cache(9).unwrap();
         decoder.begin().unwrap();
         decoder.run(0, decoder.phases()).unwrap();

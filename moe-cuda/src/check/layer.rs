@@ -32,7 +32,7 @@ pub(super) struct Walker<'w, 'd, D: Device> {
     pub(super) device: &'d D,
     pub(super) isa: Isa,
     pub(super) model: &'d Model,
-    pub(super) decoder: &'w mut Decoder<'d, D>,
+    pub(super) decoder: &'w mut Decoder<&'d D>,
     pub(super) positions: &'w [u32],
     pub(super) report: Report,
 }
@@ -43,7 +43,7 @@ pub(super) struct Walker<'w, 'd, D: Device> {
 /// What the device says.
 pub fn walk<D: Device>(device: &D, isa: Isa, model: &Model, walk: &Walk) -> Result<Report, Error> {
     let mut decoder = Decoder::new(device, model, walk.options)?;
-    decoder.set_inputs(&walk.tokens, &walk.positions)?;
+    decoder.set_decodes(&walk.tokens, &walk.positions)?;
     decoder.fill_cache(walk.seed as u32)?;
     decoder.begin()?;
     let mut walker = Walker {
@@ -73,8 +73,8 @@ pub fn walk<D: Device>(device: &D, isa: Isa, model: &Model, walk: &Walk) -> Resu
 }
 
 /// The same step once more gives the same bits.
-fn whole<D: Device>(device: &D, decoder: &mut Decoder<'_, D>) -> Result<Report, Error> {
-    let logits = |decoder: &Decoder<'_, D>| {
+fn whole<D: Device>(device: &D, decoder: &mut Decoder<&D>) -> Result<Report, Error> {
+    let logits = |decoder: &Decoder<&D>| {
         device.read::<f32>(decoder.step.logits, decoder.step.tokens as usize * decoder.model.shape.vocab)
     };
     let apart = logits(decoder)?;

@@ -140,7 +140,7 @@ pub fn products(
             device.write(normed.plain + (i * normed.plain_stride as usize) as u64, x)?;
         }
     }
-    decoder.set_inputs(&vec![0; tokens], &vec![0; tokens])?;
+    decoder.set_decodes(&vec![0; tokens], &vec![0; tokens])?;
     // So that what is not written is seen.
     device.write(decoder.step.logits, &vec![f32::NAN; tokens * rows])?;
     decoder.product(crate::device::Stage::Head, &Layer::default())?;
@@ -175,7 +175,7 @@ pub fn embeddings(
     let model = head_only(table, table);
     let mut decoder = Decoder::new(device, &model, Options::new(4, 64))?;
     let tokens: Vec<u32> = (0..4).map(|_| random.below(rows) as u32).collect();
-    decoder.set_inputs(&tokens, &[0; 4])?;
+    decoder.set_decodes(&tokens, &[0; 4])?;
     decoder.begin()?;
     let got: Vec<f32> = device.read(decoder.step.x[0], 4 * columns)?;
     let bytes: Vec<u8> = device.read(table.at, table.matrix_bytes())?;

@@ -1,6 +1,6 @@
 //! What the kernels are told of a model: its layers, and the buffers of a step.
 
-use super::Decoder;
+use super::{Decoder, MOST_DECODED};
 use crate::{
     Error,
     device::Device,
@@ -8,15 +8,17 @@ use crate::{
     model::{Gated, HeadNorm, Tensor},
 };
 
+/// Rows times splits of one launch of attention, at most, where one row has no more splits.
+const MOST_ATTENDED: usize = 2048;
+
 fn forms<'t>(tensors: impl IntoIterator<Item = &'t Tensor>) -> u32 {
     tensors.into_iter().fold(0, |forms, tensor| forms | tensor.weight_type.form())
 }
 
-impl<D: Device> Decoder<'_, D> {
+impl<D: Device> Decoder<D> {
     pub(super) fn describe_layers(&mut self) -> Result<(), Error> {
         let s = &self.model.shape;
-        let kv =
-            self.options.capacity * self.blocks * self.options.block_tokens * s.kv_heads * s.head_dim * 2;
+        let kv = self.options.blocks * self.options.block_tokens * s.kv_heads * s.head_dim * 2;
         for index in 0..self.layers.len() {
             let (keys, values) = (self.room(kv)?, self.room(kv)?);
             let from = &self.model.layers[index];
@@ -72,9 +74,9 @@ impl<D: Device> Decoder<'_, D> {
     }
 
     pub(super) fn describe_step(&mut self) -> Result<(), Error> {
-        let (model, options) = (self.model, self.options);
+        let (model, options) = (self.model.clone(), self.options);
         let s = &model.shape;
-        let capacity = options.capacity;
+        let capacity = options.rows;
         let queries = s.heads * s.head_dim;
         let inner = model.inner_columns();
         let rows = capacity * (1 + s.used);
@@ -83,12 +85,14 @@ impl<D: Device> Decoder<'_, D> {
         let normed_forms = all(|l| l.qkv_forms | l.up_forms) | head_forms;
         let (attended_forms, inner_forms) = (all(|l| l.output_forms), all(|l| l.down_forms));
         let splits = options.context.div_ceil(SPLIT) + 1;
+        // Prompts' rows go through attention in parts, so that its scratch need not grow with them.
+        self.attended = (capacity.min(MOST_DECODED) * splits).min(MOST_ATTENDED).max(splits);
         let chunks = s.vocab.div_ceil(CHUNK);
         let max_slots = s.experts.min(capacity * s.used);
         let attention_counts = capacity * queries.div_ceil(256);
         let counter_words =
             2 + attention_counts + (max_slots + 1) * capacity.div_ceil(PANEL) * inner.div_ceil(256);
-        let term_bytes = self.term_bytes()?;
+        self.term_bytes = [self.terms(true)?, self.terms(false)?];
 
         let mut step = Step {
             hidden: s.hidden as u32,
@@ -98,14 +102,12 @@ impl<D: Device> Decoder<'_, D> {
             used: s.used as u32,
             vocab: s.vocab as u32,
             capacity: capacity as u32,
-            splits: splits as u32,
             block_tokens: options.block_tokens as u32,
-            table_stride: self.blocks as u32,
+            table_stride: self.table_blocks as u32,
             chunks: chunks as u32,
             inner_columns: inner as u32,
             max_slots: max_slots as u32,
             counter_words: counter_words as u32,
-            term_bytes,
             eps: s.eps,
             head_forms,
             embedding: model.embedding.matrix(),
@@ -125,15 +127,13 @@ impl<D: Device> Decoder<'_, D> {
         step.attended = self.rows(queries, capacity, attended_forms)?;
         step.inner = self.rows(inner, rows, inner_forms)?;
         let f = 4;
-        step.tokens_in = self.room(capacity * f)?;
-        step.positions = self.room(capacity * f)?;
-        step.starts = self.room(capacity * f)?;
-        step.rope = self.room(capacity * s.head_dim * f)?;
-        step.query_scale = self.room(capacity * 2 * f)?;
+        self.place_inputs()?;
+        let table = options.slots * self.table_blocks * f;
+        step.tables = [self.room(table)?, self.room(table)?];
         step.x = [self.room(capacity * s.hidden * f)?, self.room(capacity * s.hidden * f)?];
         step.qkv = self.room(capacity * (s.heads + 2 * s.kv_heads) * s.head_dim * f)?;
-        step.partial = self.room(capacity * splits * queries * f)?;
-        step.partial_ml = self.room(capacity * splits * s.heads * 2 * f)?;
+        step.partial = self.room(self.attended * queries * f)?;
+        step.partial_ml = self.room(self.attended * s.heads * 2 * f)?;
         step.attn_out = self.room(capacity * s.hidden * f)?;
         step.router_logits = self.room(capacity * s.experts * f)?;
         step.choices = self.room(capacity * s.used * f)?;
@@ -141,16 +141,12 @@ impl<D: Device> Decoder<'_, D> {
         step.slots = self.room((1 + max_slots * (2 + capacity)) * f)?;
         step.inner_float = self.room(rows * inner * f)?;
         step.mixed = self.room(rows * s.hidden * f)?;
-        step.logits = self.room(capacity * s.vocab * f)?;
-        step.chunk_candidates = self.room(capacity * chunks * KEPT * 8)?;
-        step.chunk_sums = self.room(capacity * chunks * 4 * f)?;
-        step.candidates = self.room(capacity * KEPT * 8)?;
-        step.sums = self.room(capacity * 2 * f)?;
+        step.logits = self.room(options.wanted * s.vocab * f)?;
+        step.chunk_candidates = self.room(options.wanted * chunks * KEPT * 8)?;
+        step.chunk_sums = self.room(options.wanted * chunks * 4 * f)?;
+        step.candidates = self.room(options.wanted * KEPT * 8)?;
+        step.sums = self.room(options.wanted * 2 * f)?;
         step.counters = self.room(counter_words * f)?;
-        // Each sequence has blocks of its own, in order.
-        let tables: Vec<u32> = (0..(capacity * self.blocks) as u32).collect();
-        step.tables = self.device.place(&tables)?;
-        self.buffers.push(step.tables);
         // So that launches without a beginning find counters at zero.
         self.device.write(step.counters, &vec![0_u32; counter_words])?;
         self.step = step;
@@ -158,8 +154,7 @@ impl<D: Device> Decoder<'_, D> {
     }
 
     /// Room for the terms of the widest tile, in a product's shared memory: twice that for gate and up.
-    fn term_bytes(&self) -> Result<u32, Error> {
-        let one = self.is_one();
+    fn terms(&self, one: bool) -> Result<u32, Error> {
         let terms = |tensor: &Tensor| {
             let units = tensor.columns.div_ceil(256) as u32;
             let each = match (tensor.weight_type.block_bytes(), tensor.weight_type.form()) {
@@ -175,10 +170,5 @@ impl<D: Device> Decoder<'_, D> {
             return Err(Error::Model("its rows leave too little of a multiprocessor's shared memory"));
         }
         Ok(most)
-    }
-
-    /// Whether its products are those of one token.
-    pub(super) fn is_one(&self) -> bool {
-        self.options.capacity == 1
     }
 }

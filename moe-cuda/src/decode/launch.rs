@@ -6,11 +6,11 @@ use super::{Decoder, STAGES};
 use crate::{
     Error,
     device::{Device, Kernel, Launch, Parameter, Stage},
-    layout::{self, KEPT, Layer, PANEL, PARTS, THREADS},
+    layout::{self, KEPT, Layer, PANEL, PARTS, Step, THREADS},
     model::WeightType,
 };
 
-impl<D: Device> Decoder<'_, D> {
+impl<D: Device> Decoder<D> {
     fn launch(
         &self,
         kernel: Kernel,
@@ -84,7 +84,8 @@ impl<D: Device> Decoder<'_, D> {
             Parameter::Number(&number),
             Parameter::Number(&before),
         ];
-        self.launch(Kernel::Norm, [blocks, self.step.tokens, 1], THREADS, shared, &parameters)
+        let rows = if stage == Stage::Head { self.step.wanted } else { self.step.tokens };
+        self.launch(Kernel::Norm, [blocks, rows, 1], THREADS, shared, &parameters)
     }
 
     /// One of a layer's products, or the head's.
@@ -115,7 +116,9 @@ impl<D: Device> Decoder<'_, D> {
         };
         // As many warps as divide the blocks of a tile well; for gate and up so many for each.
         let warps = if stage == Stage::Up || columns.div_ceil(256).is_multiple_of(8) { 8 } else { 4 };
-        let chunks = if self.is_one() { 1 } else { self.step.tokens.div_ceil(PANEL as u32) };
+        let one = self.step.tokens == 1;
+        let rows = if stage == Stage::Head { self.step.wanted } else { self.step.tokens };
+        let chunks = if one { 1 } else { rows.div_ceil(PANEL as u32) };
         let shared = if stage == Stage::Up {
             2 * self.step.term_bytes + (16 * PANEL * 4) as u32 + 16
         } else {
@@ -130,7 +133,7 @@ impl<D: Device> Decoder<'_, D> {
         };
         let q6_k = WeightType::Packed(PackedType::Q6_K).kind();
         let six = matrices.iter().any(|matrix| matrix.kind == q6_k);
-        let kernel = Kernel::Product { stage, one: self.is_one(), six };
+        let kernel = Kernel::Product { stage, one, six };
         let parameters = [Parameter::Step(&self.step), Parameter::Layer(layer)];
         self.launch(kernel, [count * chunks, slots, 1], warps * 32, shared, &parameters)
     }
@@ -139,18 +142,29 @@ impl<D: Device> Decoder<'_, D> {
         let s = &self.model.shape;
         let (group, dim) = ((s.heads / s.kv_heads) as u32, s.head_dim as u32);
         let shared = (PARTS as u32 * group * (dim + 2) + (group + 1) * dim + 32) * 4;
-        let items = self.step.tokens * self.step.kv_heads * self.step.splits;
-        let parameters = [Parameter::Step(&self.step), Parameter::Layer(layer)];
-        let many = items > self.device.multiprocessors();
-        self.launch(Kernel::Attention { many }, [items, 1, 1], THREADS, shared, &parameters)
+        let whole = [Parameter::Step(&self.step), Parameter::Layer(layer)];
+        if self.step.flags & layout::STORED > 0 {
+            let heads = self.step.tokens * self.step.kv_heads;
+            self.launch(Kernel::Store, [heads.div_ceil(THREADS / 32), 1, 1], THREADS, 0, &whole)?;
+        }
+        let most = (self.attended as u32 / self.step.splits).max(1);
+        for first in (0..self.step.tokens).step_by(most as usize) {
+            let rows = most.min(self.step.tokens - first);
+            let items = rows * self.step.kv_heads * self.step.splits;
+            let part = Step { first, ..self.step };
+            let parameters = [Parameter::Step(&part), Parameter::Layer(layer)];
+            let many = items > self.device.multiprocessors();
+            self.launch(Kernel::Attention { many }, [items, 1, 1], THREADS, shared, &parameters)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn candidates(&self) -> Result<(), Error> {
         let warps = THREADS / 32;
         let parameters = [Parameter::Step(&self.step)];
-        let grid = [(self.step.tokens * self.step.chunks).div_ceil(warps), 1, 1];
+        let grid = [(self.step.wanted * self.step.chunks).div_ceil(warps), 1, 1];
         self.launch(Kernel::Chunks, grid, THREADS, 0, &parameters)?;
         let shared = warps * KEPT as u32 * 8;
-        self.launch(Kernel::Candidates, [self.step.tokens, 1, 1], THREADS, shared, &parameters)
+        self.launch(Kernel::Candidates, [self.step.wanted, 1, 1], THREADS, shared, &parameters)
     }
 }

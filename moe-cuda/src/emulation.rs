@@ -1,4 +1,10 @@
-//! A device that runs the kernels on the processor: their sources, built by g++ under `kernels/emulation.h`.
+//! A device that runs the kernels on the processor, for tests: their sources, built by g++ under `kernels/emulation.h`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "for tests, which end where it cannot go on"
+)]
 
 use std::{
     alloc::{Layout, alloc, dealloc},
@@ -10,18 +16,20 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use libloading::Library;
-use moe_cuda::{
+use crate::{
     Error,
     device::{Device, Kernel, Launch, Stage},
 };
+use libloading::Library;
 
 type Run = unsafe extern "C" fn(u32, *const *const u8, *const u32, u32, u32, u32) -> i32;
 
 /// Fibres are the library's: one launch at a time.
 static RUNNING: Mutex<()> = Mutex::new(());
 
-pub(crate) struct Emulated {
+/// The device.
+#[derive(Debug)]
+pub struct Emulated {
     library: Library,
     multiprocessors: u32,
     allocated: RefCell<HashMap<u64, Layout>>,
@@ -32,9 +40,9 @@ pub(crate) struct Emulated {
 static BUILT: Mutex<Vec<[usize; 2]>> = Mutex::new(Vec::new());
 
 /// The kernels for heads of `head_dim`, `group` to a KV head, built once.
-fn build(head_dim: usize, group: usize) -> PathBuf {
+fn build(folder: &Path, head_dim: usize, group: usize) -> PathBuf {
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kernels-{head_dim}-{group}.so"));
+    let to = folder.join(format!("kernels-{head_dim}-{group}.so"));
     let what = [head_dim, group];
     if !built.contains(&what) {
         compile(what, &to);
@@ -64,14 +72,17 @@ fn compile([head_dim, group]: [usize; 2], to: &Path) {
 }
 
 impl Emulated {
-    pub(crate) fn new(multiprocessors: u32, head_dim: usize, group: usize) -> Self {
+    /// One with so many multiprocessors, whose kernels are built into `folder`.
+    #[must_use]
+    pub fn new(folder: &Path, multiprocessors: u32, head_dim: usize, group: usize) -> Self {
         // SAFETY: the library's initialisers are those of C++'s runtime.
-        let library = unsafe { Library::new(build(head_dim, group)) }.unwrap();
+        let library = unsafe { Library::new(build(folder, head_dim, group)) }.unwrap();
         Self { library, multiprocessors, allocated: RefCell::default(), seed: RefCell::new(1) }
     }
 
+    #[must_use]
     /// Sizes of the structs, as the kernels have them.
-    pub(crate) fn sizes(&self) -> [u32; 4] {
+    pub fn sizes(&self) -> [u32; 4] {
         let mut sizes = [0; 4];
         // SAFETY: the function writes four words.
         unsafe {
@@ -122,6 +133,12 @@ impl Device for Emulated {
         Ok(())
     }
 
+    fn copy_bytes(&self, from: u64, to: u64, bytes: usize) -> Result<(), Error> {
+        // SAFETY: tests copy inside what they allocated, and not onto itself.
+        unsafe { std::ptr::copy_nonoverlapping(from as *const u8, to as *mut u8, bytes) };
+        Ok(())
+    }
+
     fn launch(&self, launch: &Launch<'_>) -> Result<(), Error> {
         let which = match launch.kernel {
             Kernel::Begin => 0,
@@ -132,6 +149,7 @@ impl Device for Emulated {
             Kernel::Attention { many: true } => 7,
             Kernel::Chunks => 5,
             Kernel::Candidates => 6,
+            Kernel::Store => 8,
             Kernel::Product { stage, one, six } => {
                 let stage = match stage {
                     Stage::Qkv => 0,

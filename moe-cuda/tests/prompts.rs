@@ -1,0 +1,148 @@
+//! Several tokens of a sequence in one step, and blocks of KV that lie anywhere.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::path::Path;
+
+use moe_cuda::{
+    decode::{Batch, Decoder, KvGroup, Options},
+    emulation::Emulated,
+    model::{HeadNorm, Model, Shape, WeightType},
+    random::{self, Random, Recipe},
+};
+use moe_kernels::packed::PackedType;
+
+const Q4: WeightType = WeightType::Packed(PackedType::Q4_K);
+const Q8: WeightType = WeightType::Packed(PackedType::Q8_0);
+const CONTEXT: usize = 128;
+
+fn device() -> Emulated {
+    Emulated::new(Path::new(env!("CARGO_TARGET_TMPDIR")), 2, 64, 2)
+}
+
+/// Small, with chunks that a prompt crosses, and all that a layer can have.
+fn recipe() -> Recipe {
+    Recipe {
+        shape: Shape {
+            hidden: 256,
+            heads: 4,
+            kv_heads: 2,
+            head_dim: 64,
+            experts: 4,
+            used: 2,
+            vocab: 300,
+            chunk: Some(32),
+            head_norm: HeadNorm::Plain,
+            rope_halves: false,
+            softmax_on_output: false,
+            eps: 1e-5,
+            frequencies: random::frequencies(64, 1e4),
+            temperature: Some((16, 0.1)),
+        },
+        layers: 4,
+        ff: 256,
+        shared: true,
+        types: [Q4, Q8, Q4, WeightType::F32],
+        embedding: WeightType::F16,
+    }
+}
+
+fn options(rows: usize) -> Options {
+    Options { rows, wanted: rows, slots: 3, blocks: 64, block_tokens: 16, ..Options::new(rows, CONTEXT) }
+}
+
+fn bits(logits: &[f32]) -> Vec<u32> {
+    logits.iter().map(|logit| logit.to_bits()).collect()
+}
+
+/// Logits after each token of `tokens` in `slot`, one at a time.
+fn one_by_one(device: &Emulated, model: &Model, tokens: &[u32], slot: u32) -> Vec<Vec<u32>> {
+    let mut decoder = Decoder::new(device, model, options(1)).unwrap();
+    let mut all = Vec::new();
+    for (position, token) in (0..).zip(tokens) {
+        let batch = Batch { tokens: &[*token], positions: &[position], slots: &[slot], wanted: &[0] };
+        decoder.set(&batch).unwrap();
+        decoder.compute().unwrap();
+        all.push(bits(&decoder.logits(0).unwrap()));
+    }
+    all
+}
+
+#[test]
+fn a_prompt_in_steps_of_any_size_gives_its_tokens_the_bits_that_they_have_one_by_one() {
+    let device = device();
+    let model = random::model(&device, &recipe(), 11).unwrap();
+    let mut random = Random::new(4);
+    let tokens: Vec<u32> = (0..40).map(|_| random.below(300) as u32).collect();
+    let alone = one_by_one(&device, &model, &tokens, 1);
+    for sizes in [&[40][..], &[7, 1, 32]] {
+        let mut decoder = Decoder::new(&device, &model, options(40)).unwrap();
+        let mut done = 0_usize;
+        for size in sizes {
+            let rows: Vec<u32> = (0..*size as u32).collect();
+            let positions: Vec<u32> = rows.iter().map(|row| done as u32 + row).collect();
+            // The last one, and some between.
+            let wanted: Vec<u32> =
+                rows.iter().copied().filter(|row| row % 9 == 4 || row + 1 == *size as u32).collect();
+            let slots = vec![2; *size];
+            let batch = Batch {
+                tokens: &tokens[done..done + size],
+                positions: &positions,
+                slots: &slots,
+                wanted: &wanted,
+            };
+            decoder.set(&batch).unwrap();
+            decoder.compute().unwrap();
+            assert_eq!(decoder.outcomes().unwrap().len(), wanted.len());
+            for (index, row) in wanted.iter().enumerate() {
+                let got = bits(&decoder.logits(index).unwrap());
+                assert_eq!(got, alone[done + *row as usize], "{sizes:?}: token {}", done + *row as usize);
+            }
+            done += size;
+        }
+    }
+}
+
+#[test]
+fn prompts_and_decodes_share_a_step_and_blocks_lie_anywhere() {
+    let device = device();
+    let model = random::model(&device, &recipe(), 12).unwrap();
+    let mut random = Random::new(5);
+    let texts: Vec<Vec<u32>> =
+        [20, 9, 35].iter().map(|count| (0..*count).map(|_| random.below(300) as u32).collect()).collect();
+    let alone: Vec<_> = texts.iter().map(|text| one_by_one(&device, &model, text, 0)).collect();
+    let mut decoder = Decoder::new(&device, &model, options(64)).unwrap();
+    let mut free: Vec<u32> = (0..64).collect();
+    for slot in 0..3 {
+        for group in [KvGroup::Full, KvGroup::Chunked] {
+            let blocks: Vec<u32> = (0..8).map(|_| free.swap_remove(random.below(free.len()))).collect();
+            decoder.set_table(group, slot, 0, &blocks).unwrap();
+        }
+    }
+    let mut done = [0_usize; 3];
+    while (0..3).any(|slot| done[slot] < texts[slot].len()) {
+        let (mut tokens, mut positions, mut slots, mut wanted, mut whose) =
+            (vec![], vec![], vec![], vec![], vec![]);
+        for slot in 0..3 {
+            let more = [1, 6, 17][random.below(3)].min(texts[slot].len() - done[slot]);
+            for at in done[slot]..done[slot] + more {
+                tokens.push(texts[slot][at]);
+                positions.push(at as u32);
+                slots.push(slot as u32);
+            }
+            done[slot] += more;
+            if more > 0 {
+                wanted.push(tokens.len() as u32 - 1);
+                whose.push(slot);
+            }
+        }
+        decoder
+            .set(&Batch { tokens: &tokens, positions: &positions, slots: &slots, wanted: &wanted })
+            .unwrap();
+        decoder.compute().unwrap();
+        for (index, slot) in whose.into_iter().enumerate() {
+            let got = bits(&decoder.logits(index).unwrap());
+            assert_eq!(got, alone[slot][done[slot] - 1], "sequence {slot} after {} tokens", done[slot]);
+        }
+    }
+}
