@@ -58,11 +58,16 @@ __device__ __forceinline__ void prepare(float (&v)[LANE_DIMS], const Step& p, co
     for (int j = 0; j < LANE_DIMS; j++) v[j] *= scale;
 }
 __device__ __forceinline__ void load_head(float (&v)[LANE_DIMS], const float* at, u32 lane) {
+#if LANE_DIMS >= 4
 #pragma unroll
     for (int j = 0; j < LANE_DIMS; j += 4) {
         const float4 f = load_l2((const float4*)(at + (lane & 15) * LANE_DIMS + j));
         v[j] = f.x, v[j + 1] = f.y, v[j + 2] = f.z, v[j + 3] = f.w;
     }
+#else
+    const float2 f = load_l2((const float2*)at + (lane & 15));
+    v[0] = f.x, v[1] = f.y;
+#endif
 }
 // A lane's part of a stored head.
 struct Stored {
@@ -70,11 +75,15 @@ struct Stored {
 };
 __device__ __forceinline__ Stored load_stored(const u16* at, bool there) {
     Stored s;
+#if LANE_DIMS >= 4
 #pragma unroll
     for (int j = 0; j < LANE_DIMS / 2; j += 2) {
         const uint2 v = there ? *(const uint2*)(at + 2 * j) : make_uint2(0, 0);
         s.w[j] = v.x, s.w[j + 1] = v.y;
     }
+#else
+    s.w[0] = there ? *(const u32*)at : 0;
+#endif
     return s;
 }
 // The blocks of token t's sequence.
@@ -134,13 +143,17 @@ __device__ __forceinline__ void attend_part(Loaded& a, const float* queries, con
         }
 #pragma unroll 1
     for (u32 h = 0; h < GROUP; h++) {
-        const float4* from = (const float4*)(queries + h * HEAD_DIM + l16 * LANE_DIMS);
+        const float* from = queries + h * HEAD_DIM + l16 * LANE_DIMS;
         float q[LANE_DIMS], s[PART / 2], o[LANE_DIMS];
+#if LANE_DIMS >= 4
 #pragma unroll
         for (int j = 0; j < LANE_DIMS; j += 4) {
-            const float4 f = from[j / 4];
+            const float4 f = *(const float4*)(from + j);
             q[j] = f.x, q[j + 1] = f.y, q[j + 2] = f.z, q[j + 3] = f.w;
         }
+#else
+        q[0] = from[0], q[1] = from[1];
+#endif
 #pragma unroll
         for (int i = 0; i < PART / 2; i++) {
             s[i] = 0;
@@ -183,9 +196,13 @@ __device__ __forceinline__ void attend_part(Loaded& a, const float* queries, con
 #pragma unroll
         for (int j = 0; j < LANE_DIMS; j++) o[j] += __shfl_xor_sync(FULL, o[j], 16);
         if (half == 0) {
+            float* to = mixture + h * HEAD_DIM + l16 * LANE_DIMS;
+#if LANE_DIMS >= 4
 #pragma unroll
-            for (int j = 0; j < LANE_DIMS; j += 4)
-                *(float4*)(mixture + h * HEAD_DIM + l16 * LANE_DIMS + j) = make_float4(o[j], o[j + 1], o[j + 2], o[j + 3]);
+            for (int j = 0; j < LANE_DIMS; j += 4) *(float4*)(to + j) = make_float4(o[j], o[j + 1], o[j + 2], o[j + 3]);
+#else
+            to[0] = o[0], to[1] = o[1];
+#endif
         }
         if (lane == 0) ml[h] = make_float2(most, sum);
     }

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <vector>
@@ -38,15 +39,20 @@ struct Warp {
     u32 arrived, generation;
 };
 struct Named { u32 arrived, generation; };
+// A fibre's stack, which goes on where the last fibre that had it ended: making one anew costs system calls.
+struct Stack {
+    char* memory;
+    jmp_buf at;
+    bool is_made;
+};
 struct Fibre {
-    ucontext_t first;
     jmp_buf at;
     bool started, done;
     // Runs again when *until is no longer `old`.
     const u32* until;
     u32 old, thread, turn;
     Block* block;
-    char* stack;
+    Stack* stack;
 };
 struct Block {
     Index index;
@@ -63,7 +69,7 @@ struct Launch {
 static Launch launch;
 static Fibre* current;
 static jmp_buf scheduler;
-static std::vector<char*> stacks;
+static std::deque<Stack> stacks;
 
 static inline void pause() {
     if (!_setjmp(current->at)) _longjmp(scheduler, 1);
@@ -73,9 +79,22 @@ static inline void wait_until(const u32* word, u32 old) {
     pause();
 }
 static void entry() {
-    launch.run(launch.argument);
-    current->done = true;
-    _longjmp(scheduler, 1);
+    for (;;) {
+        launch.run(launch.argument);
+        current->done = true;
+        if (!_setjmp(current->stack->at)) _longjmp(scheduler, 1);
+    }
+}
+static void start(Fibre& f) {
+    f.started = true;
+    Stack& stack = *f.stack;
+    if (stack.is_made) _longjmp(stack.at, 1);
+    stack.is_made = true;
+    ucontext_t first;
+    getcontext(&first);
+    first.uc_stack.ss_sp = stack.memory, first.uc_stack.ss_size = STACK, first.uc_link = nullptr;
+    makecontext(&first, entry, 0);
+    setcontext(&first);
 }
 static inline void barrier(u32 id, u32 threads) {
     Named& n = current->block->named[id];
@@ -114,7 +133,7 @@ static bool run(Index grid, u32 threads, u32 shared_bytes, u32 seed, void (*f)(v
     while (stacks.size() < count) {
         void* s = mmap(nullptr, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (s == MAP_FAILED) return false;
-        stacks.push_back((char*)s);
+        stacks.push_back({(char*)s, {}, false});
     }
     for (size_t b = 0; b < blocks; b++) {
         all[b].index = {(u32)(b % grid.x), (u32)(b / grid.x % grid.y), (u32)(b / grid.x / grid.y)};
@@ -126,7 +145,7 @@ static bool run(Index grid, u32 threads, u32 shared_bytes, u32 seed, void (*f)(v
         for (u32 t = 0; t < threads; t++) {
             Fibre& f = fibres[b * threads + t];
             f = Fibre{};
-            f.thread = t, f.block = &all[b], f.stack = stacks[b * threads + t];
+            f.thread = t, f.block = &all[b], f.stack = &stacks[b * threads + t];
         }
     }
     const size_t warps = count / 32;
@@ -150,11 +169,7 @@ static bool run(Index grid, u32 threads, u32 shared_bytes, u32 seed, void (*f)(v
                     current = &f;
                     if (!_setjmp(scheduler)) {
                         if (f.started) _longjmp(f.at, 1);
-                        f.started = true;
-                        getcontext(&f.first);
-                        f.first.uc_stack.ss_sp = f.stack, f.first.uc_stack.ss_size = STACK, f.first.uc_link = nullptr;
-                        makecontext(&f.first, entry, 0);
-                        setcontext(&f.first);
+                        start(f);
                     }
                     left -= f.done;
                     ran = true;

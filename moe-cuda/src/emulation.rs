@@ -56,7 +56,7 @@ fn compile([head_dim, group]: [usize; 2], to: &Path) {
     let partial = to.with_extension(format!("{}.so", std::process::id()));
     let compiler = env::var("CXX").unwrap_or_else(|_| "g++".to_owned());
     let built = Command::new(&compiler)
-        .args(["-std=c++17", "-O1", "-ffp-contract=off", "-fno-strict-aliasing", "-shared", "-fPIC"])
+        .args(["-std=c++17", "-O2", "-ffp-contract=off", "-fno-strict-aliasing", "-shared", "-fPIC"])
         // The processor's own fused multiply-add, where it has one: without it each is a call.
         .args(if cfg!(target_arch = "x86_64") { &["-march=native"][..] } else { &[] })
         .args(["-w", &format!("-DHEAD_DIM={head_dim}"), &format!("-DGROUP={group}")])

@@ -176,8 +176,8 @@ impl Model {
         if !s.hidden.is_multiple_of(32) || s.hidden > layout::MOST_HIDDEN {
             return fail("its hidden size is no multiple of 32, or above 8192");
         }
-        if !(s.head_dim == 64 || s.head_dim == 128) {
-            return fail("its heads are not of 64 or 128");
+        if ![32, 64, 128].contains(&s.head_dim) {
+            return fail("its heads are not of 32, 64 or 128");
         }
         if s.kv_heads == 0 || !s.heads.is_multiple_of(s.kv_heads) {
             return fail("its query heads do not divide among the KV heads");

@@ -169,6 +169,22 @@ fn a_step_of_qwen3_moe_is_right() {
 }
 
 #[test]
+fn a_step_of_small_heads_is_right() {
+    let device = emulated(2, 32, 4);
+    let base = recipe([Q4, Q6, Q4, WeightType::F32]);
+    let shape = Shape {
+        hidden: 256,
+        heads: 8,
+        kv_heads: 2,
+        head_dim: 32,
+        frequencies: random::frequencies(32, 1e4),
+        ..base.shape
+    };
+    let recipe = Recipe { shape, layers: 2, ff: 256, ..base };
+    right(&walked(&device, &recipe, 3, 150, 50));
+}
+
+#[test]
 fn a_token_gets_the_same_logits_whatever_else_is_in_the_batch() {
     let device = emulated(2, 128, 5);
     let recipe = Recipe { layers: 2, ..recipe([Q4, Q4, Q6, WeightType::F32]) };

@@ -17,7 +17,7 @@ const Q8: WeightType = WeightType::Packed(PackedType::Q8_0);
 const CONTEXT: usize = 128;
 
 fn device() -> Emulated {
-    Emulated::new(Path::new(env!("CARGO_TARGET_TMPDIR")), 2, 64, 2)
+    Emulated::new(Path::new(env!("CARGO_TARGET_TMPDIR")), 2, 32, 4)
 }
 
 /// Small, with chunks that a prompt crosses, and all that a layer can have.
@@ -25,9 +25,9 @@ fn recipe() -> Recipe {
     Recipe {
         shape: Shape {
             hidden: 256,
-            heads: 4,
+            heads: 8,
             kv_heads: 2,
-            head_dim: 64,
+            head_dim: 32,
             experts: 4,
             used: 2,
             vocab: 300,
@@ -36,7 +36,7 @@ fn recipe() -> Recipe {
             rope_halves: false,
             softmax_on_output: false,
             eps: 1e-5,
-            frequencies: random::frequencies(64, 1e4),
+            frequencies: random::frequencies(32, 1e4),
             temperature: Some((16, 0.1)),
         },
         layers: 4,
