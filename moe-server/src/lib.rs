@@ -8,9 +8,11 @@
 //! - [`snapshot`]: the prefix cache on disk.
 //! - [`supervise`]: starts and stops the server as a process of its own.
 //! - [`engine`]: the trait [`engine::Engine`] and the implementations behind it.
+//! - [`ids`]: what tokens and sequences are called.
 
 pub mod engine;
 pub mod http;
+pub mod ids;
 pub mod json_kind;
 pub mod model;
 pub mod outbox;

@@ -8,17 +8,13 @@
 //! A [`Factory`] makes an engine anew after it was dropped, so that a server can sleep.
 
 pub mod cpu;
+mod paging;
+
+pub use crate::ids::{SequenceId, TokenId};
 
 use crate::sleep::Progress;
 use std::fmt;
 use std::sync::Arc;
-
-/// A token of the model's vocabulary.
-pub type TokenId = u32;
-
-/// Names a sequence inside its engine. Never reused within one process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SequenceId(pub u64);
 
 /// What the engine can do beyond the minimum, and how large it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

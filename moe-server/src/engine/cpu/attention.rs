@@ -8,15 +8,18 @@ use moe_kernels::{
     padded,
 };
 
-use super::{buffers::Buffer, forward::Part, kv::Cache, machine::Machine, pool::Pool};
-use crate::model::decoder::Config;
+use super::{buffers::Buffer, kv::Kv, machine::Machine, pool::Pool};
+use crate::{
+    engine::paging::{Part, Sizes},
+    model::decoder::Config,
+};
 
 /// What to attend to, in one layer.
 pub(super) struct Attended<'a> {
     pub(super) is_chunked: bool,
     /// The layer's number in its group.
     pub(super) group_layer: usize,
-    pub(super) cache: &'a Cache,
+    pub(super) kv: &'a Kv,
     pub(super) parts: &'a [Part<'a>],
     /// Token after token, heads side by side, scaled.
     pub(super) queries: &'a [f32],
@@ -92,7 +95,7 @@ fn tasks<'a>(config: &Config, what: &Attended<'a>, mixed: &'a mut [f32]) -> Vec<
     let shared = config.heads / config.kv_heads;
     let heads = shared * config.head_dim;
     let columns = padded(config.heads * config.head_dim);
-    let tiles = tiles(what, (QUERIES / shared).max(1), what.cache);
+    let tiles = tiles(what, (QUERIES / shared).max(1), &what.kv.sizes);
     let mut tasks = Vec::with_capacity(tiles.len() * config.kv_heads);
     let mut rest = mixed;
     for tile in tiles {
@@ -100,18 +103,15 @@ fn tasks<'a>(config: &Config, what: &Attended<'a>, mixed: &'a mut [f32]) -> Vec<
         rest = after;
         let mut rows: Vec<_> =
             rows.chunks_exact_mut(columns).map(|row| row.chunks_exact_mut(heads)).collect();
-        let start = if what.is_chunked { what.cache.chunk_start(tile.position) } else { 0 };
+        let start = if what.is_chunked { what.kv.sizes.chunk_start(tile.position) } else { 0 };
         let held = &what.parts[tile.part].held;
-        let (table, group) = if what.is_chunked {
-            (&held.chunked, &what.cache.chunked)
-        } else {
-            (&held.full, &what.cache.full)
-        };
-        let len = what.cache.block_len;
+        let (table, group) =
+            if what.is_chunked { (&held.chunked, &what.kv.chunked) } else { (&held.full, &what.kv.full) };
+        let len = what.kv.sizes.block_len;
         let seen = start / len - table.first..(tile.position + tile.count).div_ceil(len) - table.first;
         for head in 0..config.kv_heads {
             let attention = Attention {
-                layout: what.cache.layout,
+                layout: what.kv.layout,
                 blocks: group.paged(&table.blocks[seen.clone()], what.group_layer, head),
                 queries: &what.queries[tile.first * columns + head * heads..],
                 stride: columns,
@@ -125,7 +125,7 @@ fn tasks<'a>(config: &Config, what: &Attended<'a>, mixed: &'a mut [f32]) -> Vec<
     tasks
 }
 
-fn tiles(what: &Attended<'_>, most: usize, cache: &Cache) -> Vec<Tile> {
+fn tiles(what: &Attended<'_>, most: usize, sizes: &Sizes) -> Vec<Tile> {
     let mut tiles = Vec::new();
     let mut first = 0;
     for (part, Part { tokens, position, .. }) in what.parts.iter().enumerate() {
@@ -134,7 +134,7 @@ fn tiles(what: &Attended<'_>, most: usize, cache: &Cache) -> Vec<Tile> {
             let position = position + done;
             let mut count = most.min(tokens.len() - done);
             if what.is_chunked {
-                count = count.min(cache.chunk_end(position) - position);
+                count = count.min(sizes.chunk_end(position) - position);
             }
             tiles.push(Tile { part, first: first + done, count, position });
             done += count;

@@ -11,26 +11,15 @@ use super::{
     buffers::Buffer,
     experts::{dense, mixture},
     inputs::{Forms, Source},
-    kv::{Cache, Held},
+    kv::Kv,
     machine::Machine,
     products::{Product, run},
     store::{Written, store},
 };
 use crate::{
-    engine::{TokenId, Wanted},
+    engine::{Wanted, paging::Part},
     model::decoder::{Config, FeedForward, Layer, Model, QkNorm, RopePairs, Tensor},
 };
-
-/// One sequence's part of the batch.
-#[derive(Debug)]
-pub(super) struct Part<'a> {
-    pub(super) tokens: &'a [TokenId],
-    /// The first token's position.
-    pub(super) position: usize,
-    /// The sequence with room for these tokens.
-    pub(super) held: Held,
-    pub(super) wanted: Wanted,
-}
 
 /// What a pass needs besides the tokens.
 pub(super) struct Pass<'a> {
@@ -51,7 +40,7 @@ impl Pass<'_> {
     }
 
     /// Writes the tokens' keys and values, and to `logits` the wanted ones, row after row.
-    pub(super) fn run(&self, cache: &mut Cache, parts: &[Part<'_>], logits: &mut Vec<f32>) {
+    pub(super) fn run(&self, kv: &mut Kv, parts: &[Part<'_>], logits: &mut Vec<f32>) {
         let c = self.config();
         let stride = padded(c.hidden);
         let count: usize = parts.iter().map(|part| part.tokens.len()).sum();
@@ -68,7 +57,7 @@ impl Pass<'_> {
         let (mut chunked, mut full) = (0, 0);
         for (index, layer) in self.model.layers.iter().enumerate() {
             let group_layer = if c.is_chunked(index) { &mut chunked } else { &mut full };
-            self.attention(layer, index, *group_layer, cache, parts, &positions, &turns, &mut x);
+            self.attention(layer, index, *group_layer, kv, parts, &positions, &turns, &mut x);
             *group_layer += 1;
             self.feed_forward(layer, &mut x);
         }
@@ -115,7 +104,7 @@ impl Pass<'_> {
         layer: &Layer,
         index: usize,
         group_layer: usize,
-        cache: &mut Cache,
+        kv: &mut Kv,
         parts: &[Part<'_>],
         positions: &[usize],
         turns: &Turns,
@@ -148,17 +137,17 @@ impl Pass<'_> {
             }
         };
         let by = 1.0 / (c.head_dim as f64).sqrt();
-        let (q, kv) = (c.heads * c.head_dim, c.kv_heads * c.head_dim);
-        self.machine.pool.for_each_row(&mut queries, padded(q), |t, heads| {
-            turn(t, &mut heads[..q], norms.0, (by * c.temperature(index, positions[t])) as f32);
+        let (wide, narrow) = (c.heads * c.head_dim, c.kv_heads * c.head_dim);
+        self.machine.pool.for_each_row(&mut queries, padded(wide), |t, heads| {
+            turn(t, &mut heads[..wide], norms.0, (by * c.temperature(index, positions[t])) as f32);
         });
-        self.machine.pool.for_each_row(&mut keys, padded(kv), |t, heads| {
-            turn(t, &mut heads[..kv], norms.1, 1.0);
+        self.machine.pool.for_each_row(&mut keys, padded(narrow), |t, heads| {
+            turn(t, &mut heads[..narrow], norms.1, 1.0);
         });
         let written = Written { is_chunked, group_layer, parts, keys: &keys, values: &values };
-        store(&self.machine, c, cache, &written);
+        store(&self.machine, c, kv, &written);
 
-        let attended = Attended { is_chunked, group_layer, cache, parts, queries: &queries };
+        let attended = Attended { is_chunked, group_layer, kv, parts, queries: &queries };
         let mixed = attend(&self.machine, c, &attended);
         let [out] = self.multiply([&layer.output], &mixed);
         self.add(x, &out);

@@ -1,22 +1,18 @@
 //! Blocks of the prefix cache that are kept outside and brought back.
 
-use std::cmp::Reverse;
-
-use super::{
-    Arithmetic,
-    kv::Cache,
-    prefix::{Key, NodeId, Parent},
-    state,
-};
+use super::{Arithmetic, kv::Kv, state};
 use crate::{
-    engine::{Kept, KeptFormat, KeptParent},
+    engine::{
+        Kept, KeptFormat, KeptParent,
+        paging::{Cache, NodeId, Parent, Restored},
+    },
     model::decoder::Model,
 };
 
-impl Cache {
+impl Kv {
     /// Another version of the kernels may round otherwise; other instructions do not.
     pub(super) fn kept_format(&self, model: &Model, arithmetic: Arithmetic) -> KeptFormat {
-        let (tokens, bytes) = (self.block_len, [self.full.block_bytes(), self.chunked.block_bytes()]);
+        let (tokens, bytes) = (self.sizes.block_len, [self.full.block_bytes(), self.chunked.block_bytes()]);
         let print = state::fingerprint(model, self);
         let version = env!("CARGO_PKG_VERSION");
         KeptFormat {
@@ -26,13 +22,8 @@ impl Cache {
         }
     }
 
-    pub(super) fn visit_kept(&self, visit: &mut dyn FnMut(&Kept<'_>) -> bool) {
-        let mut nodes: Vec<_> = self.prefixes.iter().collect();
-        // What somebody holds is in use now. Parents are let go of later than their children, and are known before them.
-        nodes.sort_unstable_by_key(|(id, node)| {
-            (Reverse(self.full.idle_since(node.full).unwrap_or(i64::MAX)), id.0)
-        });
-        for (id, node) in nodes {
+    pub(super) fn visit_kept(&self, cache: &Cache, visit: &mut dyn FnMut(&Kept<'_>) -> bool) {
+        for (id, node) in cache.by_use() {
             let parent = match &node.key.parent {
                 Parent::Salt(salt) => KeptParent::Salt(salt),
                 Parent::Node(parent) => KeptParent::Block(parent.0),
@@ -50,30 +41,25 @@ impl Cache {
         }
     }
 
-    pub(super) fn restore(&mut self, block: &Kept<'_>) -> Option<u64> {
+    pub(super) fn restore(&mut self, cache: &mut Cache, block: &Kept<'_>) -> Option<u64> {
         let parent = match block.parent {
             KeptParent::Salt(salt) => Parent::Salt(salt.into()),
-            KeptParent::Block(id) => Parent::Node(self.prefixes.get(NodeId(id)).map(|_| NodeId(id))?),
+            KeptParent::Block(id) => Parent::Node(NodeId(id)),
         };
-        let key = Key { parent, tokens: block.tokens.into() };
-        if let Some(id) = self.prefixes.find(&key) {
-            return Some(id.0);
-        }
-        let fits = block.tokens.len() == self.block_len
-            && block.full.len() == self.full.block_bytes()
+        let fits = block.full.len() == self.full.block_bytes()
             && block.chunked.is_none_or(|bytes| bytes.len() == self.chunked.block_bytes());
-        if !fits || self.full.blank_blocks() == 0 || self.chunked.blank_blocks() == 0 {
+        if !fits {
             return None;
         }
-        let id = self.prefixes.next_id();
-        let full = self.full.take_idle(id)?;
-        self.full.raw_mut(full).copy_from_slice(block.full);
-        let chunked = block.chunked.and_then(|bytes| {
-            let own = self.chunked.take_idle(id)?;
-            self.chunked.raw_mut(own).copy_from_slice(bytes);
-            Some(own)
-        });
-        self.prefixes.insert(id, key, full, chunked);
-        Some(id.0)
+        match cache.restore(parent, block.tokens, block.chunked.is_some())? {
+            Restored::Known(id) => Some(id.0),
+            Restored::New { id, full, chunked } => {
+                self.full.raw_mut(full).copy_from_slice(block.full);
+                if let (Some(own), Some(bytes)) = (chunked, block.chunked) {
+                    self.chunked.raw_mut(own).copy_from_slice(bytes);
+                }
+                Some(id.0)
+            }
+        }
     }
 }

@@ -13,7 +13,6 @@ mod kv;
 mod machine;
 mod options;
 mod pool;
-mod prefix;
 mod products;
 mod routing;
 mod state;
@@ -21,7 +20,6 @@ mod store;
 
 use std::{
     any::Any,
-    collections::{BTreeMap, HashSet},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -31,15 +29,11 @@ use moe_kernels::Isa;
 pub use moe_kernels::attention::KvType;
 pub use options::{Arithmetic, CpuOptions};
 
-use self::{
-    buffers::Buffers,
-    forward::{Part, Pass},
-    kv::{Cache, Held},
-    machine::Machine,
-    pool::Pool,
-    prefix::Lineage,
+use self::{buffers::Buffers, forward::Pass, kv::Kv, machine::Machine, pool::Pool};
+use super::{
+    Capabilities, Engine, EngineError, Kept, KeptFormat, Known, SequenceId, Span, TokenId, Wanted,
+    paging::{Part, Sequences},
 };
-use super::{Capabilities, Engine, EngineError, Kept, KeptFormat, Known, SequenceId, Span, TokenId, Wanted};
 use crate::{
     model::{
         decoder::{Model, ModelError},
@@ -56,12 +50,8 @@ pub struct CpuEngine {
     buffers: Buffers,
     isa: Isa,
     arithmetic: Arithmetic,
-    cache: Cache,
-    sequences: BTreeMap<SequenceId, Held>,
-    /// Of the sequences that take part in the prefix cache.
-    lineages: BTreeMap<SequenceId, Lineage>,
-    prefix_cache: bool,
-    next: u64,
+    kv: Kv,
+    sequences: Sequences,
     capabilities: Capabilities,
     /// Why nothing here can be trusted any more.
     broken: Option<String>,
@@ -73,7 +63,7 @@ impl fmt::Debug for CpuEngine {
             .field("isa", &self.isa)
             .field("threads", &self.pool.threads())
             .field("capabilities", &self.capabilities)
-            .field("sequences", &self.sequences.len())
+            .field("sequences", &self.sequences.count())
             .finish_non_exhaustive()
     }
 }
@@ -107,17 +97,15 @@ impl CpuEngine {
             max_batch_tokens: options.max_batch_tokens.max(1),
             can_export: true,
         };
+        let kv = Kv::new(config, options.kv_tokens, options.kv_type)?;
         Ok(Self {
             frequencies: config.rope_frequencies(),
             pool: Pool::new(options.threads)?,
             buffers: Buffers::default(),
             isa: Isa::detect(),
             arithmetic: options.arithmetic,
-            cache: Cache::new(config, options.kv_tokens, options.kv_type)?,
-            sequences: BTreeMap::new(),
-            lineages: BTreeMap::new(),
-            prefix_cache: options.prefix_cache,
-            next: 0,
+            sequences: Sequences::new(kv.sizes, options.prefix_cache),
+            kv,
             capabilities,
             broken: None,
             model,
@@ -134,49 +122,6 @@ impl CpuEngine {
         self.broken.as_ref().map_or(Ok(()), |why| Err(EngineError::Broken(why.clone())))
     }
 
-    fn held(&self, sequence: SequenceId) -> Result<&Held, EngineError> {
-        self.sequences.get(&sequence).ok_or(EngineError::UnknownSequence(sequence))
-    }
-
-    fn insert(&mut self, held: Held) -> SequenceId {
-        let id = SequenceId(self.next);
-        self.next += 1;
-        self.sequences.insert(id, held);
-        id
-    }
-
-    /// Refuses what cannot be run, before anything changes.
-    fn check(&self, spans: &[Span<'_>]) -> Result<(), EngineError> {
-        self.intact()?;
-        let mut seen = HashSet::new();
-        let mut total = 0;
-        let mut blocks = 0;
-        for span in spans {
-            let held = self.held(span.sequence)?;
-            if span.tokens.is_empty() {
-                return Err(EngineError::Unsupported("a span without tokens"));
-            }
-            if !seen.insert(span.sequence) {
-                return Err(EngineError::Unsupported("two spans of one sequence in a step"));
-            }
-            let length = held.length + span.tokens.len();
-            let limit = self.capabilities.context_length;
-            if length > limit {
-                return Err(EngineError::ContextFull { length, limit });
-            }
-            if let Some(token) = span.tokens.iter().find(|t| **t as usize >= self.capabilities.vocab_size) {
-                return Err(EngineError::UnknownToken(*token));
-            }
-            total += span.tokens.len();
-            blocks += self.cache.blocks_for(held, span.tokens.len());
-        }
-        if total > self.capabilities.max_batch_tokens {
-            return Err(EngineError::Unsupported("more tokens in a step than max_batch_tokens"));
-        }
-        let (wanted, free) = (blocks * self.cache.block_len, self.cache.free_tokens());
-        if wanted > free { Err(EngineError::OutOfBlocks { wanted, free }) } else { Ok(()) }
-    }
-
     /// Runs `f`; where it panics, the engine is broken from then on.
     fn guarded<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> Result<T, EngineError> {
         catch_unwind(AssertUnwindSafe(|| f(self))).map_err(|panic| {
@@ -188,51 +133,37 @@ impl CpuEngine {
 
     /// A step; after an error `logits` hold anything.
     fn advance(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError> {
-        self.check(spans)?;
+        self.intact()?;
+        self.sequences.check(spans, &self.capabilities)?;
         if spans.is_empty() {
             logits.clear();
             return Ok(());
         }
-        let mut parts: Vec<Part<'_>> = Vec::with_capacity(spans.len());
-        for span in spans {
-            let held =
-                self.sequences.get(&span.sequence).ok_or(EngineError::UnknownSequence(span.sequence))?;
-            let Some(grown) = self.cache.grown(held, span.tokens.len()) else {
-                let why = "blocks that were free are not".to_owned();
+        let parts = self.sequences.grow(spans).inspect_err(|error| {
+            if let EngineError::Broken(why) = error {
                 self.broken = Some(why.clone());
-                return Err(EngineError::Broken(why));
-            };
-            let position = held.length;
-            parts.push(Part { tokens: span.tokens, position, held: grown, wanted: span.logits });
-        }
-        self.guarded(|engine| engine.compute(&parts, logits))?;
-        let odd = not_finite(spans, logits, self.capabilities.vocab_size);
-        for (span, part) in spans.iter().zip(parts) {
-            let mut loser = part.held;
-            if odd.is_none() {
-                if let Some(lineage) = self.lineages.get_mut(&span.sequence) {
-                    lineage.extend(span.tokens);
-                    self.cache.know(&mut loser, lineage);
-                }
-                self.cache.leave_old_chunks(&mut loser);
-                if let Some(held) = self.sequences.get_mut(&span.sequence) {
-                    std::mem::swap(held, &mut loser);
-                }
             }
-            self.cache.release(loser);
+        })?;
+        let [full, chunked] = self.sequences.copies();
+        full.for_each(|copy| self.kv.full.copy(copy));
+        chunked.for_each(|copy| self.kv.chunked.copy(copy));
+        self.guarded(|engine| engine.compute(&parts, logits))?;
+        match not_finite(spans, logits, self.capabilities.vocab_size) {
+            None => {
+                self.sequences.commit(parts);
+                Ok(())
+            }
+            Some(sequence) => {
+                self.sequences.abandon(parts, Some(sequence));
+                Err(EngineError::NotANumber { sequence })
+            }
         }
-        let Some(sequence) = odd else { return Ok(()) };
-        // What it was computed from may be damaged: whoever asks again is not to be given the same.
-        if let Some(lineage) = self.lineages.remove(&sequence) {
-            self.cache.distrust(&lineage);
-        }
-        Err(EngineError::NotANumber { sequence })
     }
 
     fn compute(&mut self, parts: &[Part<'_>], logits: &mut Vec<f32>) {
-        let Self { model, frequencies, pool, buffers, isa, arithmetic, cache, .. } = self;
+        let Self { model, frequencies, pool, buffers, isa, arithmetic, kv, .. } = self;
         let machine = Machine { pool, buffers, isa: *isa, is_exact: *arithmetic == Arithmetic::Exact };
-        Pass { model, frequencies, machine }.run(cache, parts, logits);
+        Pass { model, frequencies, machine }.run(kv, parts, logits);
     }
 }
 
@@ -262,40 +193,29 @@ impl Engine for CpuEngine {
 
     fn create(&mut self) -> Result<SequenceId, EngineError> {
         self.intact()?;
-        Ok(self.insert(Held::default()))
+        Ok(self.sequences.create())
     }
 
     fn begin(&mut self, salt: &Arc<str>, prompt: &[TokenId]) -> Result<SequenceId, EngineError> {
-        if !self.prefix_cache {
-            return self.create();
-        }
         self.intact()?;
-        let (held, lineage) = self.cache.begin(salt, prompt);
-        let id = self.insert(held);
-        self.lineages.insert(id, lineage);
-        Ok(id)
+        Ok(self.sequences.begin(salt, prompt))
     }
 
     fn known(&self) -> Known {
-        let prefixes = &self.cache.prefixes;
-        Known {
-            blocks: prefixes.len(),
-            tokens: prefixes.len() * self.cache.block_len,
-            evictions: prefixes.evictions(),
-        }
+        self.sequences.known()
     }
 
     fn kept_format(&self) -> Option<KeptFormat> {
-        let format = || self.cache.kept_format(&self.model, self.arithmetic);
-        self.prefix_cache.then(format)
+        let format = || self.kv.kept_format(&self.model, self.arithmetic);
+        self.sequences.has_prefix_cache().then(format)
     }
 
     fn visit_kept(&self, visit: &mut dyn FnMut(&Kept<'_>) -> bool) {
-        self.cache.visit_kept(visit);
+        self.kv.visit_kept(&self.sequences.cache, visit);
     }
 
     fn restore(&mut self, block: &Kept<'_>) -> Option<u64> {
-        self.broken.is_none().then(|| self.cache.restore(block)).flatten()
+        self.broken.is_none().then(|| self.kv.restore(&mut self.sequences.cache, block)).flatten()
     }
 
     fn step(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError> {
@@ -303,60 +223,39 @@ impl Engine for CpuEngine {
     }
 
     fn len(&self, sequence: SequenceId) -> Option<usize> {
-        self.sequences.get(&sequence).map(|held| held.length)
+        self.sequences.len(sequence)
     }
 
     fn fork(&mut self, sequence: SequenceId, position: usize) -> Result<SequenceId, EngineError> {
         self.intact()?;
-        let held = self.sequences.get(&sequence).ok_or(EngineError::UnknownSequence(sequence))?;
-        if !self.cache.can_resume_at(held, position) {
-            return Err(EngineError::CannotResumeAt(position));
-        }
-        let part = self.cache.shared(held, position);
-        let id = self.insert(part);
-        if let Some(mut lineage) = self.lineages.get(&sequence).cloned() {
-            lineage.cut(position, self.cache.block_len);
-            self.lineages.insert(id, lineage);
-        }
-        Ok(id)
+        self.sequences.fork(sequence, position)
     }
 
     fn truncate(&mut self, sequence: SequenceId, position: usize) -> Result<(), EngineError> {
         self.intact()?;
-        let held = self.sequences.get_mut(&sequence).ok_or(EngineError::UnknownSequence(sequence))?;
-        if !self.cache.can_resume_at(held, position) {
-            return Err(EngineError::CannotResumeAt(position));
-        }
-        self.cache.cut(held, position);
-        if let Some(lineage) = self.lineages.get_mut(&sequence) {
-            lineage.cut(position, self.cache.block_len);
-        }
-        Ok(())
+        self.sequences.truncate(sequence, position)
     }
 
     fn can_resume_at(&self, sequence: SequenceId, position: usize) -> bool {
-        self.sequences.get(&sequence).is_some_and(|held| self.cache.can_resume_at(held, position))
+        self.sequences.can_resume_at(sequence, position)
     }
 
     fn release(&mut self, sequence: SequenceId) {
-        self.lineages.remove(&sequence);
-        if let Some(held) = self.sequences.remove(&sequence) {
-            self.cache.release(held);
-        }
+        self.sequences.release(sequence);
     }
 
     fn free_tokens(&self) -> usize {
-        self.cache.free_tokens()
+        self.sequences.free_tokens()
     }
 
     fn export(&self, sequence: SequenceId) -> Result<Vec<u8>, EngineError> {
         self.intact()?;
-        Ok(state::export(&self.model, &self.cache, self.held(sequence)?))
+        Ok(state::export(&self.model, &self.kv, self.sequences.held(sequence)?))
     }
 
     fn import(&mut self, bytes: &[u8]) -> Result<SequenceId, EngineError> {
         self.intact()?;
-        let held = state::import(&self.model, &mut self.cache, bytes)?;
-        Ok(self.insert(held))
+        let held = state::import(&self.model, &mut self.kv, &mut self.sequences.cache, bytes)?;
+        Ok(self.sequences.insert(held))
     }
 }

@@ -3,21 +3,24 @@
 //! Little endian: magic, fingerprint of the model and of how keys and values are held, tokens, the first chunked block
 //! held, then the full group's blocks and the chunked group's as they lie in memory.
 
-use super::kv::{Cache, Group, Held, Table};
+use super::kv::{Group, Kv};
 use crate::{
-    engine::EngineError,
+    engine::{
+        EngineError,
+        paging::{Cache, Held, Table},
+    },
     model::decoder::{FeedForward, Model, Tensor},
 };
 
 const MAGIC: [u8; 8] = *b"moegkv02";
 const HEADER: usize = MAGIC.len() + 3 * 8;
 
-pub(super) fn export(model: &Model, cache: &Cache, held: &Held) -> Vec<u8> {
+pub(super) fn export(model: &Model, kv: &Kv, held: &Held) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
-    bytes.extend(fingerprint(model, cache).to_le_bytes());
+    bytes.extend(fingerprint(model, kv).to_le_bytes());
     bytes.extend((held.length as u64).to_le_bytes());
     bytes.extend((held.chunked.first as u64).to_le_bytes());
-    for (group, table) in [(&cache.full, &held.full), (&cache.chunked, &held.chunked)] {
+    for (group, table) in [(&kv.full, &held.full), (&kv.chunked, &held.chunked)] {
         for id in &table.blocks {
             bytes.extend_from_slice(group.raw(*id));
         }
@@ -25,7 +28,12 @@ pub(super) fn export(model: &Model, cache: &Cache, held: &Held) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn import(model: &Model, cache: &mut Cache, bytes: &[u8]) -> Result<Held, EngineError> {
+pub(super) fn import(
+    model: &Model,
+    kv: &mut Kv,
+    cache: &mut Cache,
+    bytes: &[u8],
+) -> Result<Held, EngineError> {
     let truncated = EngineError::Incompatible("the bytes are cut short");
     let Some((header, mut data)) = bytes.split_first_chunk::<HEADER>() else { return Err(truncated) };
     let (magic, numbers) = header.split_at(MAGIC.len());
@@ -33,51 +41,40 @@ pub(super) fn import(model: &Model, cache: &mut Cache, bytes: &[u8]) -> Result<H
         return Err(EngineError::Incompatible("the bytes are no exported sequence"));
     }
     let &[model_was, length, first] = numbers.as_chunks::<8>().0 else { return Err(truncated) };
-    if u64::from_le_bytes(model_was) != fingerprint(model, cache) {
+    if u64::from_le_bytes(model_was) != fingerprint(model, kv) {
         return Err(EngineError::Incompatible(
             "the sequence was computed with another model or type of keys and values",
         ));
     }
     let number = |bytes| usize::try_from(u64::from_le_bytes(bytes)).ok().filter(|n| *n <= u32::MAX as usize);
     let (Some(length), Some(first)) = (number(length), number(first)) else { return Err(truncated) };
-    let blocks = length.div_ceil(cache.block_len);
-    // A sequence holds the chunk in which it stands, or more.
-    let kept = first * cache.block_len <= cache.chunk_start(length);
-    if length > model.config.context_length || first > blocks || !kept {
+    if length > model.config.context_length {
         return Err(EngineError::Incompatible("the sequence's length is impossible"));
     }
-    let size = blocks * cache.full.block_bytes() + (blocks - first) * cache.chunked.block_bytes();
+    let blocks = cache.sizes.blocks_of(length);
+    let size = blocks * kv.full.block_bytes() + blocks.saturating_sub(first) * kv.chunked.block_bytes();
     if data.len() != size {
         return Err(truncated);
     }
-    let free = cache.full.free_blocks().min(cache.chunked.free_blocks());
-    if blocks > free {
-        let tokens = cache.block_len;
-        return Err(EngineError::OutOfBlocks { wanted: blocks * tokens, free: free * tokens });
-    }
-    let full = fill(&mut cache.full, 0, blocks, &mut data);
-    let chunked = fill(&mut cache.chunked, first, blocks - first, &mut data);
-    cache.settle();
-    Ok(Held { length, full, chunked })
+    let held = cache.claim(length, first)?;
+    fill(&mut kv.full, &held.full, &mut data);
+    fill(&mut kv.chunked, &held.chunked, &mut data);
+    Ok(held)
 }
 
-fn fill(group: &mut Group, first: usize, count: usize, data: &mut &[u8]) -> Table {
-    let mut blocks = Vec::with_capacity(count);
-    // As many are free: the caller has looked.
-    for id in std::iter::from_fn(|| group.take()).take(count).collect::<Vec<_>>() {
-        let block = group.raw_mut(id);
+fn fill(group: &mut Group, table: &Table, data: &mut &[u8]) {
+    for id in &table.blocks {
+        let block = group.raw_mut(*id);
         let (mine, rest) = data.split_at(block.len());
         block.copy_from_slice(mine);
         *data = rest;
-        blocks.push(id);
     }
-    Table { first, blocks }
 }
 
 /// FNV-1a over the configuration, the blocks' layout and samples of every tensor: enough to tell models apart, not to withstand malice.
-pub(super) fn fingerprint(model: &Model, cache: &Cache) -> u64 {
+pub(super) fn fingerprint(model: &Model, kv: &Kv) -> u64 {
     let mut hash = Fnv(0xCBF2_9CE4_8422_2325);
-    hash.add(format!("{:?} {:?}", model.config, cache.layout).as_bytes());
+    hash.add(format!("{:?} {:?}", model.config, kv.layout).as_bytes());
     let mut tensor = |tensor: &Tensor| {
         let bytes = tensor.bytes();
         hash.add(format!("{tensor:?}").as_bytes());

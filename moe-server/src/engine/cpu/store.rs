@@ -2,12 +2,11 @@
 
 use moe_kernels::padded;
 
-use super::{
-    forward::Part,
-    kv::{BlockId, Cache},
-    machine::Machine,
+use super::{kv::Kv, machine::Machine};
+use crate::{
+    engine::paging::{BlockId, Part, Sizes},
+    model::decoder::Config,
 };
-use crate::model::decoder::Config;
 
 /// A layer's keys and values: token after token, heads side by side, turned and normalised.
 pub(super) struct Written<'a> {
@@ -31,12 +30,12 @@ struct Run {
 /// From this many tokens on, waking the other threads is worth it.
 const SHARE_FROM: usize = 32;
 
-pub(super) fn store(machine: &Machine<'_>, config: &Config, cache: &mut Cache, what: &Written<'_>) {
-    let mut runs = runs(cache, what);
+pub(super) fn store(machine: &Machine<'_>, config: &Config, kv: &mut Kv, what: &Written<'_>) {
+    let mut runs = runs(&kv.sizes, what);
     // Each block is one sequence's, so no two runs write to the same one.
     runs.sort_unstable_by_key(|run| run.block);
-    let layout = cache.layout;
-    let group = if what.is_chunked { &mut cache.chunked } else { &mut cache.full };
+    let layout = kv.layout;
+    let group = if what.is_chunked { &mut kv.chunked } else { &mut kv.full };
     let blocks = group.layer_mut(runs.iter().map(|run| run.block), what.group_layer);
     let head_dim = config.head_dim;
     let stride = padded(config.kv_heads * head_dim);
@@ -58,7 +57,7 @@ pub(super) fn store(machine: &Machine<'_>, config: &Config, cache: &mut Cache, w
     }
 }
 
-fn runs(cache: &Cache, what: &Written<'_>) -> Vec<Run> {
+fn runs(sizes: &Sizes, what: &Written<'_>) -> Vec<Run> {
     let mut runs = Vec::new();
     let mut token = 0;
     for part in what.parts {
@@ -66,8 +65,8 @@ fn runs(cache: &Cache, what: &Written<'_>) -> Vec<Run> {
         let mut position = part.position;
         let end = position + part.tokens.len();
         while position < end {
-            let slot = cache.slot(table, position);
-            let count = (cache.block_len - slot.index).min(end - position);
+            let slot = sizes.slot(table, position);
+            let count = (sizes.block_len - slot.index).min(end - position);
             runs.push(Run { block: slot.block, index: slot.index, token, count });
             token += count;
             position += count;

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use crate::engine::TokenId;
+use crate::ids::TokenId;
 
 use super::index::Index;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::TokenId;
+use crate::ids::TokenId;
 
 use super::index::Index;
 

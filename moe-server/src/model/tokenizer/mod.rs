@@ -18,7 +18,7 @@ use super::{
     gguf::{Gguf, GgufError},
     prompt::Prompt,
 };
-use crate::engine::TokenId;
+use crate::ids::TokenId;
 pub use decoder::Decoder;
 use index::Index;
 use pre::Pre;

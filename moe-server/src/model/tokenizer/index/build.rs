@@ -5,7 +5,7 @@ use super::{
     EMPTY, FIELDS, Field, LONGEST_SPECIAL, MAGIC, MOST_STEPS, VERSION, hash, hash_pair, home,
 };
 use crate::{
-    engine::TokenId,
+    ids::TokenId,
     model::{ModelError, gguf::Gguf},
 };
 

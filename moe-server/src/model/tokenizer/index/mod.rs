@@ -12,7 +12,7 @@ mod build;
 use std::ops::Range;
 
 use crate::{
-    engine::TokenId,
+    ids::TokenId,
     model::{ModelError, decoder::TensorBytes},
 };
 

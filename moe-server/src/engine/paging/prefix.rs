@@ -10,34 +10,45 @@
 //! a sequence that computes it again. Who holds a node's block holds those of its parents, and lets go of them last:
 //! so parents outlive their children, and what is evicted is a text's end.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
-use super::kv::{BlockId, Cache, Held, Table};
-use crate::engine::TokenId;
+use super::{
+    blocks::BlockId,
+    cache::{Cache, Held, Table},
+};
+use crate::ids::TokenId;
 
 /// Names a node. Never reused within one cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct NodeId(pub(super) u64);
+pub(crate) struct NodeId(pub(crate) u64);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Parent {
+pub(crate) enum Parent {
     Salt(Arc<str>),
     Node(NodeId),
 }
 
 /// By what a node is found.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    pub(super) parent: Parent,
-    pub(super) tokens: Box<[TokenId]>,
+pub(crate) struct Key {
+    pub(crate) parent: Parent,
+    pub(crate) tokens: Box<[TokenId]>,
 }
 
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) key: Arc<Key>,
-    pub(super) full: BlockId,
-    pub(super) chunked: Option<BlockId>,
+pub(crate) struct Node {
+    pub(crate) key: Arc<Key>,
+    pub(crate) full: BlockId,
+    pub(crate) chunked: Option<BlockId>,
+}
+
+/// A block that was kept outside, in the prefix cache again.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Restored {
+    /// It had not gone, or was computed again.
+    Known(NodeId),
+    /// Its bytes are to be written to these blocks.
+    New { id: NodeId, full: BlockId, chunked: Option<BlockId> },
 }
 
 /// See the module.
@@ -79,24 +90,16 @@ impl Lineage {
 }
 
 impl Prefixes {
-    pub(super) fn get(&self, id: NodeId) -> Option<&Node> {
-        self.nodes.get(&id)
-    }
-
-    pub(super) fn find(&self, key: &Key) -> Option<NodeId> {
+    fn find(&self, key: &Key) -> Option<NodeId> {
         self.ids.get(key).copied()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, &Node)> {
-        self.nodes.iter().map(|(id, node)| (*id, node))
-    }
-
-    pub(super) fn next_id(&mut self) -> NodeId {
+    fn next_id(&mut self) -> NodeId {
         self.next += 1;
         NodeId(self.next)
     }
 
-    pub(super) fn insert(&mut self, id: NodeId, key: Key, full: BlockId, chunked: Option<BlockId>) {
+    fn insert(&mut self, id: NodeId, key: Key, full: BlockId, chunked: Option<BlockId>) {
         let key = Arc::new(key);
         self.ids.insert(key.clone(), id);
         self.nodes.insert(id, Node { key, full, chunked });
@@ -116,19 +119,20 @@ impl Cache {
     /// to be computed.
     pub(super) fn begin(&mut self, salt: &Arc<str>, tokens: &[TokenId]) -> (Held, Lineage) {
         let mut lineage = Lineage { salt: salt.clone(), tokens: tokens.to_vec(), nodes: Vec::new() };
-        let most = tokens.len().saturating_sub(1) / self.block_len;
+        let most = tokens.len().saturating_sub(1) / self.sizes.block_len;
         while lineage.nodes.len() < most
-            && let Some(id) = self.prefixes.find(&lineage.key(self.block_len))
+            && let Some(id) = self.prefixes.find(&lineage.key(self.sizes.block_len))
         {
             lineage.nodes.push(id);
         }
         let found: Vec<(BlockId, Option<BlockId>)> = lineage
             .nodes
             .iter()
-            .filter_map(|id| self.prefixes.get(*id).map(|node| (node.full, node.chunked)))
+            .filter_map(|id| self.prefixes.nodes.get(id).map(|node| (node.full, node.chunked)))
             .collect();
         // The chunked layers need what is known of the chunk in which the sequence then stands.
-        let first = |blocks: usize| self.chunk_start(blocks * self.block_len) / self.block_len;
+        let first =
+            |blocks: usize| self.sizes.chunk_start(blocks * self.sizes.block_len) / self.sizes.block_len;
         let mut whole = 0;
         let mut unbroken = 0;
         for (index, (_, chunked)) in found.iter().enumerate() {
@@ -139,13 +143,13 @@ impl Cache {
                 whole = index + 1;
             }
         }
-        let length = whole * self.block_len;
+        let length = whole * self.sizes.block_len;
         let first = first(whole);
         let full: Vec<BlockId> = found[..whole].iter().map(|(full, _)| *full).collect();
         let chunked: Vec<BlockId> = found[first..whole].iter().filter_map(|(_, chunked)| *chunked).collect();
         full.iter().for_each(|id| self.full.share(*id));
         chunked.iter().for_each(|id| self.chunked.share(*id));
-        lineage.cut(length, self.block_len);
+        lineage.cut(length, self.sizes.block_len);
         let (full, chunked) = (Table { first: 0, blocks: full }, Table { first, blocks: chunked });
         (Held { length, full, chunked }, lineage)
     }
@@ -153,8 +157,8 @@ impl Cache {
     /// Makes the whole blocks of a sequence known. Where others hold the same text already, it takes theirs and lets go of
     /// its own: their bits are the same.
     pub(super) fn know(&mut self, held: &mut Held, lineage: &mut Lineage) {
-        for index in lineage.nodes.len()..held.length / self.block_len {
-            let key = lineage.key(self.block_len);
+        for index in lineage.nodes.len()..held.length / self.sizes.block_len {
+            let key = lineage.key(self.sizes.block_len);
             let full = &mut held.full.blocks[index];
             let mut chunked =
                 index.checked_sub(held.chunked.first).and_then(|index| held.chunked.blocks.get_mut(index));
@@ -196,7 +200,7 @@ impl Cache {
         }
     }
 
-    /// Takes note of blocks that were taken: to be called after each [`super::kv::Group::take`].
+    /// Takes note of blocks that were taken: to be called after each [`super::blocks::Blocks::take`].
     pub(super) fn settle(&mut self) {
         for id in std::mem::take(&mut self.full.evicted) {
             self.prefixes.evictions += u64::from(self.remove(id).is_some());
@@ -216,5 +220,41 @@ impl Cache {
             self.chunked.forget(chunked);
         }
         Some(node)
+    }
+
+    /// What the prefix cache knows, the most recently used first and parents before their children.
+    pub(crate) fn by_use(&self) -> Vec<(NodeId, &Node)> {
+        let mut nodes: Vec<_> = self.prefixes.nodes.iter().map(|(id, node)| (*id, node)).collect();
+        // What somebody holds is in use now. Parents are let go of later than their children, and are known before them.
+        nodes.sort_unstable_by_key(|(id, node)| {
+            (Reverse(self.full.idle_since(node.full).unwrap_or(i64::MAX)), id.0)
+        });
+        nodes
+    }
+
+    /// Takes a block into the prefix cache, as less recently used than all that is there. `None` where its parent is not
+    /// known, it is no whole block, or no block is left that holds nothing.
+    pub(crate) fn restore(
+        &mut self,
+        parent: Parent,
+        tokens: &[TokenId],
+        has_chunked: bool,
+    ) -> Option<Restored> {
+        if let Parent::Node(id) = &parent {
+            self.prefixes.nodes.get(id)?;
+        }
+        let key = Key { parent, tokens: tokens.into() };
+        if let Some(id) = self.prefixes.find(&key) {
+            return Some(Restored::Known(id));
+        }
+        let is_whole = tokens.len() == self.sizes.block_len;
+        if !is_whole || self.full.blank_blocks() == 0 || self.chunked.blank_blocks() == 0 {
+            return None;
+        }
+        let id = self.prefixes.next_id();
+        let full = self.full.take_idle(id)?;
+        let chunked = if has_chunked { self.chunked.take_idle(id) } else { None };
+        self.prefixes.insert(id, key, full, chunked);
+        Some(Restored::New { id, full, chunked })
     }
 }
