@@ -114,12 +114,14 @@ __device__ __forceinline__ void store_new(const Step& p, const Layer* l, u32 t, 
     }
 }
 
-// A part's stored keys and values: those before `known`.
+// A part's stored keys and values: those from `start` to `known`. Parts begin at multiples of PART, and so do chunks, so that none
+// is half before `start`; blocks of older chunks may be gone.
 struct Loaded {
     Stored k[PART / 2], v[PART / 2];
 };
-__device__ __forceinline__ void load_part(Loaded& a, const Step& p, const Layer* l, const u32* table, u32 kv_head, u32 first, u32 known, u32 lane) {
+__device__ __forceinline__ void load_part(Loaded& a, const Step& p, const Layer* l, const u32* table, u32 kv_head, u32 first, u32 start, u32 known, u32 lane) {
     const u32 half = lane >> 4;
+    if (first < start) known = 0;
     const u64 at = first < known ? kv_place(p, table, first, kv_head) + half * HEAD_DIM + (lane & 15) * LANE_DIMS : 0;
 #pragma unroll
     for (int i = 0; i < PART / 2; i++) a.k[i] = load_stored((const u16*)l->keys + at + i * 2 * HEAD_DIM, first + i * 2 + half < known);
@@ -279,7 +281,7 @@ __device__ __forceinline__ void attend(const Step& p, const Layer* l, u8* shared
     const u32* table = table_of(p, l, t);
     if (stored) wait_for_last();
     Loaded loaded;
-    load_part(loaded, p, l, table, kv_head, (first + split) * SPLIT + warp * PART, known, lane);
+    load_part(loaded, p, l, table, kv_head, (first + split) * SPLIT + warp * PART, start, known, lane);
     const float scale = ((const float*)p.query_scale)[t * 2 + (l->flags & ROPE ? 0 : 1)];
     wait_for_last();
     for (u32 h = warp; h <= GROUP; h += WARPS) {
@@ -299,7 +301,7 @@ __device__ __forceinline__ void attend(const Step& p, const Layer* l, u8* shared
 #pragma unroll 1
     for (u32 part = warp; part < PARTS; part += WARPS) {
         const u32 at = (first + split) * SPLIT + part * PART;
-        if (part != warp) load_part(loaded, p, l, table, kv_head, at, known, lane);
+        if (part != warp) load_part(loaded, p, l, table, kv_head, at, start, known, lane);
         attend_part(loaded, queries, newest, at, start, position, known, mixture + part * width, ml + part * GROUP, lane);
     }
     block_sync();

@@ -40,7 +40,7 @@ pub struct Options {
     pub slots: usize,
     /// Positions of a sequence at most.
     pub context: usize,
-    /// Positions of a block of KV; a multiple of 16.
+    /// Positions of a block of KV; a multiple of 8.
     pub block_tokens: usize,
     /// Blocks of KV of the layers that see all tokens, and of the chunked ones.
     pub blocks: usize,

@@ -83,6 +83,12 @@ pub trait Device {
     /// Shared memory that a block may have.
     fn shared_bytes(&self) -> u32;
 
+    /// Memory that is free.
+    ///
+    /// # Errors
+    /// What the driver says.
+    fn free_bytes(&self) -> Result<usize, Error>;
+
     /// # Errors
     /// [`Error::OutOfMemory`], or what the driver says.
     fn allocate(&self, bytes: usize) -> Result<u64, Error>;
@@ -160,6 +166,10 @@ impl<D: Device> Device for &D {
 
     fn shared_bytes(&self) -> u32 {
         (**self).shared_bytes()
+    }
+
+    fn free_bytes(&self) -> Result<usize, Error> {
+        (**self).free_bytes()
     }
 
     fn allocate(&self, bytes: usize) -> Result<u64, Error> {

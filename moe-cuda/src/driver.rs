@@ -203,6 +203,10 @@ impl Device for Gpu {
         self.shared_bytes
     }
 
+    fn free_bytes(&self) -> Result<usize, Error> {
+        Ok(self.memory()?.0)
+    }
+
     fn allocate(&self, bytes: usize) -> Result<u64, Error> {
         let mut at = 0;
         // SAFETY: a variable to be written.

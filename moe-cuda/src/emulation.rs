@@ -34,7 +34,11 @@ pub struct Emulated {
     multiprocessors: u32,
     allocated: RefCell<HashMap<u64, Layout>>,
     seed: RefCell<u32>,
+    memory: usize,
 }
+
+/// Memory of an emulated device.
+const MEMORY: usize = 1 << 30;
 
 /// What was built in this process.
 static BUILT: Mutex<Vec<[usize; 2]>> = Mutex::new(Vec::new());
@@ -77,7 +81,20 @@ impl Emulated {
     pub fn new(folder: &Path, multiprocessors: u32, head_dim: usize, group: usize) -> Self {
         // SAFETY: the library's initialisers are those of C++'s runtime.
         let library = unsafe { Library::new(build(folder, head_dim, group)) }.unwrap();
-        Self { library, multiprocessors, allocated: RefCell::default(), seed: RefCell::new(1) }
+        Self {
+            library,
+            multiprocessors,
+            allocated: RefCell::default(),
+            seed: RefCell::new(1),
+            memory: MEMORY,
+        }
+    }
+
+    /// The same with less memory, or more.
+    #[must_use]
+    pub fn with_memory(mut self, memory: usize) -> Self {
+        self.memory = memory;
+        self
     }
 
     #[must_use]
@@ -102,7 +119,16 @@ impl Device for Emulated {
         227 << 10
     }
 
+    fn free_bytes(&self) -> Result<usize, Error> {
+        let used: usize = self.allocated.borrow().values().map(Layout::size).sum();
+        Ok(self.memory.saturating_sub(used))
+    }
+
     fn allocate(&self, bytes: usize) -> Result<u64, Error> {
+        let free = self.free_bytes()?;
+        if bytes > free {
+            return Err(Error::OutOfMemory { wanted: bytes, free });
+        }
         let layout = Layout::from_size_align(bytes.max(1), 256).unwrap();
         // SAFETY: not of size zero.
         let at = unsafe { alloc(layout) };

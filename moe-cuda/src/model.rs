@@ -47,8 +47,9 @@ impl WeightType {
     pub fn matrix_bytes(self, rows: usize, columns: usize) -> Option<usize> {
         match self {
             Self::Packed(packed) => packed.matrix_bytes(rows, columns),
-            Self::F16 | Self::BF16 => columns.is_multiple_of(32).then(|| rows * columns * 2),
-            Self::F32 => columns.is_multiple_of(32).then(|| rows * columns * 4),
+            // Eight elements of a row are read at a time.
+            Self::F16 | Self::BF16 => columns.is_multiple_of(8).then(|| rows * columns * 2),
+            Self::F32 => columns.is_multiple_of(8).then(|| rows * columns * 4),
         }
     }
 
@@ -195,8 +196,8 @@ impl Model {
                 return fail("its router is quantised");
             }
             let networks = [layer.common, layer.routed.map(|(_, gated)| gated)];
-            if networks.into_iter().flatten().any(|gated| !gated.gate.rows.is_multiple_of(32)) {
-                return fail("an expert's width is no multiple of 32");
+            if networks.into_iter().flatten().any(|gated| !gated.gate.rows.is_multiple_of(8)) {
+                return fail("an expert's width is no multiple of 8");
             }
         }
         Ok(())

@@ -133,6 +133,7 @@ fn a_step_of_other_types_is_right() {
         [Q4, Q6, q8, WeightType::BF16],
         [mxfp4, q8, Q4, WeightType::F16],
         [WeightType::BF16, Q6, WeightType::F16, WeightType::F32],
+        [Q4, WeightType::F16, Q4, WeightType::F32],
     ]
     .into_iter()
     .enumerate()

@@ -125,7 +125,7 @@ impl<D: Device> Decoder<D> {
         };
         step.normed = self.rows(s.hidden, capacity, normed_forms)?;
         step.attended = self.rows(queries, capacity, attended_forms)?;
-        step.inner = self.rows(inner, rows, inner_forms)?;
+        step.inner = self.rows(inner, rows, inner_forms & !FLOAT)?;
         let f = 4;
         self.place_inputs()?;
         let table = options.slots * self.table_blocks * f;
@@ -140,6 +140,8 @@ impl<D: Device> Decoder<D> {
         step.choice_weights = self.room(capacity * s.used * f)?;
         step.slots = self.room((1 + max_slots * (2 + capacity)) * f)?;
         step.inner_float = self.room(rows * inner * f)?;
+        // What is not quantised is read as it was written.
+        (step.inner.plain, step.inner.plain_stride) = (step.inner_float, (inner * f) as u32);
         step.mixed = self.room(rows * s.hidden * f)?;
         step.logits = self.room(options.wanted * s.vocab * f)?;
         step.chunk_candidates = self.room(options.wanted * chunks * KEPT * 8)?;

@@ -8,6 +8,7 @@
 //! A [`Factory`] makes an engine anew after it was dropped, so that a server can sleep.
 
 pub mod cpu;
+pub mod cuda;
 mod paging;
 
 pub use crate::ids::{SequenceId, TokenId};

@@ -1,0 +1,181 @@
+//! The engine that runs decoders ([`crate::model::decoder`]) on an NVIDIA GPU, by the kernels of [`moe_cuda`].
+//!
+//! Weights and KV lie on the device; tables of KV blocks, positions and tokens are sent there with each step, and the best
+//! candidates come back. It is generic over [`Device`], so that tests run it on a processor that emulates the kernels.
+
+mod open;
+mod options;
+mod step;
+mod tables;
+mod upload;
+
+use std::{fmt, sync::Arc};
+
+use moe_cuda::{
+    Error,
+    decode::{Decoder, KvGroup},
+    device::Device,
+};
+
+use self::tables::Tables;
+pub use self::{open::open, options::CudaOptions};
+use super::{
+    Capabilities, Engine, EngineError, Known, Span,
+    paging::{Sequences, Sizes},
+};
+use crate::{
+    ids::{SequenceId, TokenId},
+    model::decoder::{Model, ModelError},
+    sleep::Progress,
+};
+
+/// Tokens of a KV block at most.
+const LONGEST_BLOCK: usize = 64;
+/// Attention reads so many positions at a time, inside one block.
+const BLOCK_GRAIN: usize = 8;
+
+/// Runs a model on a device.
+pub struct CudaEngine<D: Device> {
+    decoder: Decoder<D>,
+    sequences: Sequences,
+    tables: Tables,
+    capabilities: Capabilities,
+    options: CudaOptions,
+    /// Why nothing here can be trusted any more.
+    broken: Option<String>,
+}
+
+impl<D: Device> fmt::Debug for CudaEngine<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CudaEngine")
+            .field("capabilities", &self.capabilities)
+            .field("sequences", &self.sequences.count())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<D: Device> CudaEngine<D> {
+    /// Brings `model` to the device, and makes room for its KV there. `progress` counts the bytes of tensors.
+    ///
+    /// # Errors
+    /// [`ModelError`]: what the device cannot compute, or has no room for.
+    pub fn new(
+        device: D,
+        model: &Model,
+        options: CudaOptions,
+        progress: &Progress,
+    ) -> Result<Self, ModelError> {
+        let config = &model.config;
+        let longest = config.context_length;
+        let context = options.context_limit.map_or(longest, |limit| limit.min(longest));
+        let sizes = |tokens| Sizes::new(tokens, config.chunk(), LONGEST_BLOCK);
+        if sizes(0).is_none_or(|sizes| !sizes.block_len.is_multiple_of(BLOCK_GRAIN)) {
+            return Err(ModelError::Config(format!(
+                "a GPU does not compute attention chunks of {} tokens, which have no blocks of a multiple of {BLOCK_GRAIN}",
+                config.chunk()
+            )));
+        }
+        let weights = upload::upload(&device, model, progress)?;
+        let free = device.free_bytes().map_err(upload::unusable)?;
+        let tokens = options.kv_tokens(config, context, free)?;
+        let sizes = sizes(tokens)
+            .ok_or_else(|| ModelError::Resources(format!("a KV cache of {tokens} tokens is too large")))?;
+        let layout = options.layout(context, &sizes);
+        let decoder = Decoder::new(device, &weights, layout).map_err(upload::unusable)?;
+        Ok(Self {
+            tables: Tables::new(layout.slots),
+            sequences: Sequences::new(sizes, options.prefix_cache),
+            capabilities: Capabilities {
+                vocab_size: config.vocab_size,
+                context_length: context,
+                max_batch_tokens: options.max_batch_tokens.max(1),
+                can_export: false,
+            },
+            decoder,
+            options,
+            broken: None,
+        })
+    }
+
+    fn intact(&self) -> Result<(), EngineError> {
+        self.broken.as_ref().map_or(Ok(()), |why| Err(EngineError::Broken(why.clone())))
+    }
+
+    /// What a device's failure in a step leaves: kernels may have written anything anywhere.
+    fn torn(&mut self, error: &Error) -> EngineError {
+        let why = error.to_string();
+        self.broken = Some(why.clone());
+        EngineError::Broken(why)
+    }
+
+    /// Copies blocks that are about to be written to and that others hold.
+    fn copy_blocks(&mut self) -> Result<(), Error> {
+        let [full, chunked] = self.sequences.copies();
+        for copy in full {
+            self.decoder.copy_block(KvGroup::Full, copy.from, copy.to)?;
+        }
+        for copy in chunked {
+            self.decoder.copy_block(KvGroup::Chunked, copy.from, copy.to)?;
+        }
+        Ok(())
+    }
+}
+
+impl<D: Device + Send> Engine for CudaEngine<D> {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn create(&mut self) -> Result<SequenceId, EngineError> {
+        self.intact()?;
+        Ok(self.sequences.create())
+    }
+
+    fn begin(&mut self, salt: &Arc<str>, prompt: &[TokenId]) -> Result<SequenceId, EngineError> {
+        self.intact()?;
+        Ok(self.sequences.begin(salt, prompt))
+    }
+
+    fn known(&self) -> Known {
+        self.sequences.known()
+    }
+
+    fn step(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError> {
+        logits.clear();
+        self.advance(spans, logits).inspect_err(|_| logits.clear())
+    }
+
+    fn len(&self, sequence: SequenceId) -> Option<usize> {
+        self.sequences.len(sequence)
+    }
+
+    fn fork(&mut self, sequence: SequenceId, position: usize) -> Result<SequenceId, EngineError> {
+        self.intact()?;
+        self.sequences.fork(sequence, position)
+    }
+
+    fn truncate(&mut self, sequence: SequenceId, position: usize) -> Result<(), EngineError> {
+        self.intact()?;
+        self.sequences.truncate(sequence, position)
+    }
+
+    fn can_resume_at(&self, sequence: SequenceId, position: usize) -> bool {
+        self.sequences.can_resume_at(sequence, position)
+    }
+
+    fn release(&mut self, sequence: SequenceId) {
+        self.sequences.release(sequence);
+    }
+
+    fn free_tokens(&self) -> usize {
+        self.sequences.free_tokens()
+    }
+
+    fn export(&self, _: SequenceId) -> Result<Vec<u8>, EngineError> {
+        Err(EngineError::Unsupported("export from a GPU"))
+    }
+
+    fn import(&mut self, _: &[u8]) -> Result<SequenceId, EngineError> {
+        Err(EngineError::Unsupported("import to a GPU"))
+    }
+}

@@ -1,0 +1,79 @@
+//! How to run a model on a GPU.
+
+use moe_cuda::decode::Options as Layout;
+
+use crate::{
+    engine::paging::Sizes,
+    model::decoder::{Config, ModelError},
+};
+
+/// How to run a model.
+#[derive(Debug, Clone)]
+pub struct CudaOptions {
+    /// Tokens of KV cache, over all sequences; by default as many as there is room for, and no more than the sequences that are
+    /// computed at once can have.
+    pub kv_tokens: Option<usize>,
+    /// The longest sequence; at most, and by default, what the model was made for.
+    pub context_limit: Option<usize>,
+    /// The most tokens of one step.
+    pub max_batch_tokens: usize,
+    /// Sequences that the kernels compute at once; steps of more are several on the device.
+    pub max_sequences: usize,
+    /// Rows whose logits the kernels find at once, likewise.
+    pub max_wanted: usize,
+    /// Whether a sequence takes what is known of its prompt ([`crate::engine::Engine::begin`]) instead of computing it again.
+    pub prefix_cache: bool,
+}
+
+impl Default for CudaOptions {
+    fn default() -> Self {
+        Self {
+            kv_tokens: None,
+            context_limit: None,
+            max_batch_tokens: 2048,
+            max_sequences: 32,
+            max_wanted: 32,
+            prefix_cache: false,
+        }
+    }
+}
+
+impl CudaOptions {
+    /// Tokens of KV cache, where `free` bytes are free beside the weights.
+    ///
+    /// # Errors
+    /// [`ModelError::Resources`], where not even one sequence has room.
+    pub(super) fn kv_tokens(
+        &self,
+        config: &Config,
+        context: usize,
+        free: usize,
+    ) -> Result<usize, ModelError> {
+        if let Some(tokens) = self.kv_tokens {
+            return Ok(tokens);
+        }
+        // Keys and values of two bytes each.
+        let token = config.layers * config.kv_heads * config.head_dim * 4;
+        // Buffers of a step and what the driver takes; they are not large beside what a GPU has.
+        let room = (free - free / 8) / token;
+        if room < context {
+            return Err(ModelError::Resources(format!(
+                "beside the weights the GPU has room for the keys and values of {room} tokens, and the context is {context}: \
+                 give a shorter --context, or --kv-tokens"
+            )));
+        }
+        Ok(room.min(context.saturating_mul(self.max_sequences)))
+    }
+
+    /// How the device's buffers are laid out.
+    pub(super) fn layout(&self, context: usize, sizes: &Sizes) -> Layout {
+        let rows = self.max_batch_tokens.max(1);
+        Layout {
+            wanted: self.max_wanted.clamp(1, rows),
+            slots: self.max_sequences.clamp(1, rows),
+            blocks: sizes.blocks as usize,
+            block_tokens: sizes.block_len,
+            ..Layout::new(rows, context.next_multiple_of(sizes.block_len))
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Logits against Hugging Face's, and against the processor's engine.
+
+use moe_kernels::packed::PackedType;
+use moe_server::{
+    engine::{
+        Engine, Span, Wanted,
+        cpu::{CpuEngine, CpuOptions, KvType},
+    },
+    model::decoder::{Config, Layout, Model, QkNorm, Tensor, TensorBytes},
+};
+
+use crate::{
+    engine, generator,
+    golden::{Golden, deviation},
+    options, small_config,
+};
+
+/// Of a row's largest difference, relative to its largest logit: keys and values are rounded to halves.
+const BOUND: f64 = 2e-3;
+
+fn check(name: &str) {
+    let golden = Golden::read(name);
+    let config = golden.config();
+    let model = generator::model(&config, golden.seed);
+    let mut engine = engine(&model, options(golden.tokens.len()));
+    let sequence = engine.create().unwrap();
+    let mut found = Vec::new();
+    // Most as a prompt, the last as decodes.
+    let (prompt, rest) = golden.tokens.split_at(golden.tokens.len() - 3);
+    for tokens in [prompt].into_iter().chain(rest.chunks(1)) {
+        let mut logits = Vec::new();
+        engine.step(&[Span { sequence, tokens, logits: Wanted::All }], &mut logits).unwrap();
+        found.extend(logits);
+    }
+    let mut worst = 0.0_f64;
+    for row in &golden.rows {
+        let own = &found[row.position * config.vocab_size..][..config.vocab_size];
+        worst = worst.max(deviation(&row.logits, own));
+    }
+    println!("{name}: {worst:e}");
+    assert!(worst < BOUND, "{name}: {worst:e}");
+}
+
+#[test]
+fn llama_4_gives_hugging_faces_logits() {
+    check("maverick_like");
+}
+
+#[test]
+fn qwen3_moe_gives_hugging_faces_logits() {
+    check("qwen3moe_like");
+}
+
+/// The largest deviation of the two engines' logits.
+fn beside_the_processor(model: &Model) -> f64 {
+    let config = &model.config;
+    let tokens: Vec<u32> = (0..40).map(|i| i * i % config.vocab_size as u32).collect();
+    let cpu = CpuOptions { threads: 1, kv_type: KvType::F16, kv_tokens: 64, ..CpuOptions::default() };
+    let mut cpu = CpuEngine::new(model.clone(), cpu).unwrap();
+    let mut gpu = engine(model, options(40));
+    let (mut expected, mut found) = (Vec::new(), Vec::new());
+    let sequence = cpu.create().unwrap();
+    cpu.step(&[Span { sequence, tokens: &tokens, logits: Wanted::All }], &mut expected).unwrap();
+    let sequence = gpu.create().unwrap();
+    gpu.step(&[Span { sequence, tokens: &tokens, logits: Wanted::All }], &mut found).unwrap();
+    let rows = expected.chunks(config.vocab_size).zip(found.chunks(config.vocab_size));
+    let deviations = rows.map(|(expected, found)| {
+        let expected: Vec<f64> = expected.iter().map(|logit| f64::from(*logit)).collect();
+        deviation(&expected, found)
+    });
+    deviations.fold(0.0, f64::max)
+}
+
+#[test]
+fn normed_heads_and_rope_factors_give_the_processors_logits() {
+    let pairs = small_config().head_dim / 2;
+    let config = Config {
+        qk_norm: QkNorm::Plain,
+        rope_factors: Some((0..pairs).map(|i| if i > pairs / 2 { 16.0 } else { 1.0 }).collect()),
+        ..small_config()
+    };
+    let off = beside_the_processor(&generator::model(&config, 9));
+    assert!(off < 1e-3, "{off:e}");
+}
+
+/// Matrices packed as Q8_0, but the routers and what looks tokens up.
+fn packed(config: &Config) -> Model {
+    let source = |name: &str| {
+        let shape @ [stack, rows, columns] = generator::shape(config, name);
+        let values = generator::values(config, 5, name);
+        if name.contains("_norm.") || name.contains("ffn_gate_inp") {
+            return generator::f32_tensor(shape, &values);
+        }
+        let mut blocks = Vec::new();
+        for block in values.chunks_exact(32) {
+            // A scale that is a power of two is a half exactly.
+            let most = block.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+            let exponent = (most / 127.0).log2().ceil().max(-14.0);
+            let half = (((exponent + 15.0) as u16) << 10).to_le_bytes();
+            blocks.extend(half);
+            blocks.extend(block.iter().map(|value| (value / exponent.exp2()).round() as i8 as u8));
+        }
+        let kind = PackedType::Q8_0;
+        let bytes = kind.matrix_bytes(rows, columns).unwrap();
+        let mut tiles = vec![0; stack * bytes];
+        let rows_bytes = rows * kind.row_bytes(columns);
+        for (rows_of, tiles) in blocks.chunks_exact(rows_bytes).zip(tiles.chunks_exact_mut(bytes)) {
+            moe_kernels::packed::pack(kind, rows, columns, rows_of, tiles);
+        }
+        Tensor::with_layout(Layout::Packed(kind), shape, TensorBytes::Owned(tiles.into())).unwrap()
+    };
+    Model::load(config.clone(), &mut |name| Ok(Some(source(name)))).unwrap()
+}
+
+#[test]
+fn packed_weights_give_the_processors_logits() {
+    let off = beside_the_processor(&packed(&small_config()));
+    assert!(off < 2e-2, "{off:e}");
+}

@@ -1,0 +1,1 @@
+//! The demo model through the scheduler, which falls asleep and wakes.
