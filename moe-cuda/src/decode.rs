@@ -2,6 +2,7 @@
 
 mod describe;
 mod launch;
+mod many;
 
 use crate::{
     Error,
@@ -10,7 +11,7 @@ use crate::{
     model::{Gated, Model, Tensor, WeightType},
 };
 
-/// How many sequences a step is compiled and laid out for.
+/// How many sequences a step of decoding is laid out for.
 pub const BUCKETS: [usize; 6] = [1, 2, 4, 8, 16, 32];
 
 /// Phases of a layer: queries, keys and values with the norm before; attention; its output; the experts' first halves with norm
@@ -20,7 +21,7 @@ pub const STAGES: u32 = 5;
 /// How a decoder is laid out.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Sequences at most; of [`BUCKETS`].
+    /// Rows of a step at most.
     pub capacity: usize,
     /// Positions of a sequence at most.
     pub context: usize,

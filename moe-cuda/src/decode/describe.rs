@@ -4,7 +4,7 @@ use super::Decoder;
 use crate::{
     Error,
     device::Device,
-    layout::{self, CHUNK, COARSE, FINE, FLOAT, KEPT, Layer, PANEL, Rows, SPLIT, Step, row_stride},
+    layout::{self, CHUNK, COARSE, FEW, FINE, FLOAT, KEPT, Layer, PANEL, Rows, SPLIT, Step, row_stride},
     model::{Gated, HeadNorm, Tensor},
 };
 
@@ -84,7 +84,8 @@ impl<D: Device> Decoder<'_, D> {
         let (attended_forms, inner_forms) = (all(|l| l.output_forms), all(|l| l.down_forms));
         let splits = options.context.div_ceil(SPLIT) + 1;
         let chunks = s.vocab.div_ceil(CHUNK);
-        let max_slots = s.experts.min(capacity * s.used);
+        // Steps of many rows have a slot for each expert, others for those in use.
+        let max_slots = if capacity > FEW { s.experts } else { s.experts.min(capacity * s.used) };
         let attention_counts = capacity * queries.div_ceil(256);
         let counter_words =
             2 + attention_counts + (max_slots + 1) * capacity.div_ceil(PANEL) * inner.div_ceil(256);
@@ -123,7 +124,7 @@ impl<D: Device> Decoder<'_, D> {
         };
         step.normed = self.rows(s.hidden, capacity, normed_forms)?;
         step.attended = self.rows(queries, capacity, attended_forms)?;
-        step.inner = self.rows(inner, rows, inner_forms)?;
+        step.inner = self.rows(inner, rows, inner_forms & !FLOAT)?;
         let f = 4;
         step.tokens_in = self.room(capacity * f)?;
         step.positions = self.room(capacity * f)?;
@@ -140,6 +141,8 @@ impl<D: Device> Decoder<'_, D> {
         step.choice_weights = self.room(capacity * s.used * f)?;
         step.slots = self.room((1 + max_slots * (2 + capacity)) * f)?;
         step.inner_float = self.room(rows * inner * f)?;
+        // Plain weights take them as they are.
+        (step.inner.plain, step.inner.plain_stride) = (step.inner_float, (inner * f) as u32);
         step.mixed = self.room(rows * s.hidden * f)?;
         step.logits = self.room(capacity * s.vocab * f)?;
         step.chunk_candidates = self.room(capacity * chunks * KEPT * 8)?;

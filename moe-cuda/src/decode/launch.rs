@@ -6,12 +6,12 @@ use super::{Decoder, STAGES};
 use crate::{
     Error,
     device::{Device, Kernel, Launch, Parameter, Stage},
-    layout::{self, KEPT, Layer, PANEL, PARTS, THREADS},
+    layout::{self, FEW, KEPT, Layer, PANEL, PARTS, THREADS},
     model::WeightType,
 };
 
 impl<D: Device> Decoder<'_, D> {
-    fn launch(
+    pub(super) fn launch(
         &self,
         kernel: Kernel,
         grid: [u32; 3],
@@ -75,7 +75,8 @@ impl<D: Device> Decoder<'_, D> {
         };
         let before = index.checked_sub(1).map_or(0, |before| self.layers[before].flags);
         let units = self.step.hidden.div_ceil(256);
-        let blocks = if self.step.tokens as usize >= self.options.whole_from { 1 } else { units };
+        let tokens = self.step.tokens as usize;
+        let blocks = if tokens > FEW || tokens >= self.options.whole_from { 1 } else { units };
         let words = (32 + 1 + 2 * layout::MOST_EXPERTS).next_multiple_of(8) as u32;
         let shared = words * 4;
         let parameters = [
@@ -84,11 +85,15 @@ impl<D: Device> Decoder<'_, D> {
             Parameter::Number(&number),
             Parameter::Number(&before),
         ];
-        self.launch(Kernel::Norm, [blocks, self.step.tokens, 1], THREADS, shared, &parameters)
+        self.launch(Kernel::Norm, [blocks, self.step.tokens, 1], THREADS, shared, &parameters)?;
+        if stage == Stage::Up { self.slots(layer) } else { Ok(()) }
     }
 
     /// One of a layer's products, or the head's.
     pub(crate) fn product(&self, stage: Stage, layer: &Layer) -> Result<(), Error> {
+        if self.step.tokens as usize > FEW {
+            return self.many(stage, layer);
+        }
         let tiles = |matrix: &layout::Matrix| matrix.rows.div_ceil(16);
         let (common, routed) = (layer.flags & layout::SHARED > 0, layer.flags & layout::ROUTED > 0);
         let (count, columns) = match stage {

@@ -1,5 +1,7 @@
 //! A device that runs the kernels on the processor: their sources, built by g++ under `kernels/emulation.h`.
 
+#![allow(dead_code, reason = "no test uses all of it")]
+
 use std::{
     alloc::{Layout, alloc, dealloc},
     cell::RefCell,
@@ -132,6 +134,8 @@ impl Device for Emulated {
             Kernel::Attention { many: true } => 7,
             Kernel::Chunks => 5,
             Kernel::Candidates => 6,
+            Kernel::Many { weights } => 50 + weights.kind().min(5),
+            Kernel::Slots => 50,
             Kernel::Product { stage, one, six } => {
                 let stage = match stage {
                     Stage::Qkv => 0,
