@@ -18,6 +18,7 @@ typedef unsigned long long u64;
 #else
 
 #define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) u8 name[]
+#define PARAMETER(type, name) const __grid_constant__ type name
 
 __device__ __forceinline__ float half_to_float(u32 bits) {
     float f;
@@ -67,6 +68,32 @@ __device__ __forceinline__ void mma(int (&c)[4], u32 a0, u32 a1, u32 a2, u32 a3,
         : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
         : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
+// The same where all sums begin at `from`.
+__device__ __forceinline__ void mma_from(int (&d)[4], int from, u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) {
+    asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%10,%10,%10};"
+        : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1), "r"(from));
+}
+// m16n8k16, which takes half the time: a0, a1 and b as a0, a1 and b0 above.
+__device__ __forceinline__ void mma_half(int (&c)[4], u32 a0, u32 a1, u32 b) {
+    asm("mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
+        : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+        : "r"(a0), "r"(a1), "r"(b));
+}
+
+// Copies into shared memory that go on by themselves: 16 bytes past the first cache, or 4. A thread's copies up to a commit are
+// a group; it waits until all but its newest NEWEST groups have come. Others see them after a barrier.
+__device__ __forceinline__ void copy_async16(u8* to, const u8* from) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((u32)__cvta_generic_to_shared(to)), "l"(from) : "memory");
+}
+__device__ __forceinline__ void copy_async4(u8* to, const u8* from) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"((u32)__cvta_generic_to_shared(to)), "l"(from) : "memory");
+}
+__device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int NEWEST>
+__device__ __forceinline__ void wait_for_copies() {
+    asm volatile("cp.async.wait_group %0;" ::"n"(NEWEST) : "memory");
+}
 
 // Weights: read once, so past the first cache.
 __device__ __forceinline__ uint2 stream2(const u8* p) {
@@ -90,6 +117,7 @@ __device__ __forceinline__ void prefetch_l2(const u8* at, u32 bytes) {
     asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(at), "r"(bytes) : "memory");
 #endif
 }
+__device__ __forceinline__ void prefetch_line(const u8* at) { asm volatile("prefetch.global.L2 [%0];" ::"l"(at)); }
 // A kernel may begin while the one before ends (programmatic dependent launch): it says so at once, and waits before it touches
 // what others write.
 __device__ __forceinline__ void allow_next() {

@@ -2,6 +2,7 @@
 #define EMULATED
 #include "step.cu"
 #include "begin.cu"
+#include "many.cu"
 
 // Parameters in the order in which the kernel takes them.
 struct Call {
@@ -44,6 +45,12 @@ static void enter(void* argument) {
     case 42: return up_8_six(STEP, LAYER);
     case 43: return down_8_six(STEP, LAYER);
     case 44: return head_8_six(STEP, LAYER);
+    case 50: return slots(STEP);
+    case 51: return many_q4_k(STEP, LAYER, parameter<u32>(c, 2), parameter<u32>(c, 3));
+    case 52: return many_q6_k(STEP, LAYER, parameter<u32>(c, 2), parameter<u32>(c, 3));
+    case 53: return many_q8_0(STEP, LAYER, parameter<u32>(c, 2), parameter<u32>(c, 3));
+    case 54: return many_mxfp4(STEP, LAYER, parameter<u32>(c, 2), parameter<u32>(c, 3));
+    case 55: return many_plain(STEP, LAYER, parameter<u32>(c, 2), parameter<u32>(c, 3));
     default: abort();
     }
 }

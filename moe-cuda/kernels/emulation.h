@@ -188,6 +188,7 @@ static bool run(Index grid, u32 threads, u32 shared_bytes, u32 seed, void (*f)(v
 #define blockDim (emulation::Index{emulation::launch.threads, 1, 1})
 #define blockIdx (emulation::current->block->index)
 #define gridDim (emulation::launch.grid)
+#define PARAMETER(type, name) const type name
 #define DYNAMIC_SHARED(name) u8* name = emulation::current->block->shared
 
 static inline void __syncthreads() { emulation::barrier(0, emulation::launch.threads); }
@@ -203,6 +204,7 @@ static inline u32 __ballot_sync(u32, int p) {
     return bits;
 }
 static inline int __ffs(u32 v) { return __builtin_ffs(v); }
+static inline int __popc(u32 v) { return __builtin_popcount(v); }
 static inline void __threadfence() {}
 template <class T>
 static inline T atomicAdd(T* p, T v) { const T old = *p; *p += v; return old; }
@@ -220,6 +222,13 @@ static inline uint2 stream2(const u8* p) { return *(const uint2*)p; }
 static inline u32 stream(const u8* p) { return *(const u32*)p; }
 static inline u32 stream_half(const u8* p) { return *(const u16*)p; }
 static inline void prefetch_l2(const u8*, u32) {}
+static inline void prefetch_line(const u8*) {}
+// Copies come as early as they can: what others still read may not be their destination.
+static inline void copy_async16(u8* to, const u8* from) { memcpy(to, from, 16); }
+static inline void copy_async4(u8* to, const u8* from) { memcpy(to, from, 4); }
+static inline void commit_copies() {}
+template <int NEWEST>
+static inline void wait_for_copies() {}
 static inline void allow_next() {}
 static inline void wait_for_last() {}
 static inline u32 permute_bytes(u32 low, u32 high, u32 selector) {
@@ -229,20 +238,27 @@ static inline u32 permute_bytes(u32 low, u32 high, u32 selector) {
     return v;
 }
 
-static inline void mma(int (&c)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) {
+// The lanes' words of k32, or of its first half.
+static inline void mma_words(int (&c)[4], const u32 (&words)[6], u32 halves) {
     struct Words { u32 v[6]; };
-    const char(*all)[32] = emulation::exchange(Words{{a0, a1, a2, a3, b0, b1}});
+    Words mine;
+    memcpy(mine.v, words, sizeof(mine.v));
+    const char(*all)[32] = emulation::exchange(mine);
     const u32 lane = emulation::current->thread % 32;
     for (u32 i = 0; i < 4; i++) {
         const u32 row = lane / 4, column = lane % 4 * 2 + (i & 1), of = i >> 1;
         int sum = 0;
         for (u32 part = 0; part < 4; part++) {
             const Words a = emulation::value_of<Words>(all, row * 4 + part), b = emulation::value_of<Words>(all, column * 4 + part);
-            for (u32 k = 0; k < 4; k++) {
-                sum += (int)(i8)(a.v[of] >> 8 * k) * (int)(i8)(b.v[4] >> 8 * k);
-                sum += (int)(i8)(a.v[2 + of] >> 8 * k) * (int)(i8)(b.v[5] >> 8 * k);
-            }
+            for (u32 half = 0; half < halves; half++)
+                for (u32 k = 0; k < 4; k++) sum += (int)(i8)(a.v[2 * half + of] >> 8 * k) * (int)(i8)(b.v[4 + half] >> 8 * k);
         }
         c[i] += sum;
     }
 }
+static inline void mma(int (&c)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) { mma_words(c, {a0, a1, a2, a3, b0, b1}, 2); }
+static inline void mma_from(int (&d)[4], int from, u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) {
+    d[0] = d[1] = d[2] = d[3] = from;
+    mma(d, a0, a1, a2, a3, b0, b1);
+}
+static inline void mma_half(int (&c)[4], u32 a0, u32 a1, u32 b) { mma_words(c, {a0, a1, 0, 0, b, 0}, 1); }

@@ -63,6 +63,8 @@ struct Step {
 #define COUNT_ATTENTION 2
 // Tokens that a block multiplies at a time; more are chunks, each a block of its own.
 #define PANEL 8
+// With more tokens a step's products are those of many (product_many.cuh), and its experts' lists are made by a kernel of their own.
+#define FEW 32
 
 __device__ __forceinline__ u32 query_columns(const Step& p) { return p.heads * HEAD_DIM; }
 __device__ __forceinline__ u32 qkv_columns(const Step& p) { return (p.heads + 2 * p.kv_heads) * HEAD_DIM; }

@@ -123,7 +123,8 @@ __device__ __forceinline__ void load_router(float (&w)[NORM_UNITS][8], const Mat
 // A norm and, before experts, the router: block x of token y; experts go round the blocks. `memory` has room for NORM_WORDS words.
 //
 // Synchronisation: logits are written before the block's barrier, a fence and the count; the block that counts last reads them
-// after a fence and a barrier, through L2.
+// after a fence and a barrier, through L2. With more than FEW tokens a block has a token of its own, and reads its own logits after
+// its barrier.
 __device__ __forceinline__ void norm_block(const Step& p, const Layer& l, u32 stage, u32 before, float* memory) {
     const u32 warp = threadIdx.x >> 5, lane = threadIdx.x & 31, t = blockIdx.y, block = blockIdx.x, blocks = gridDim.x;
     const bool routes = stage == UP && (l.flags & ROUTED);
@@ -148,6 +149,12 @@ __device__ __forceinline__ void norm_block(const Step& p, const Layer& l, u32 st
         if (e + blocks < p.experts) load_router(w, l.router, e + blocks, warp, lane);
         const float sum = sum_of_units(sums, memory, warp, lane);
         if (threadIdx.x == 0) ((float*)p.router_logits)[t * p.experts + e] = sum;
+    }
+    if (p.tokens > FEW) {
+        // The block has all of its token's logits.
+        block_sync();
+        if (warp == 0) choose(p, t, lane);
+        return;
     }
     if (threadIdx.x == 0) {
         __threadfence();

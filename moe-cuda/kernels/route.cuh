@@ -1,4 +1,5 @@
-// From the router's logits to the experts of each token and the tokens of each expert, by one block.
+// From the router's logits to the experts of each token and the tokens of each expert: by one block for few tokens; for many, each
+// token's experts are chosen where its logits are made, and a block an expert lists tokens.
 #pragma once
 #include "layout.cuh"
 
@@ -107,5 +108,32 @@ __device__ __forceinline__ void route_few(const Step& p, u32 lane) {
         *slot_expert(p, before) = expert;
         *slot_tokens(p, before) = same;
         *slot_entry(p, before, earlier) = lane;
+    }
+}
+
+// For many tokens: expert e is slot e, and a block lists its entries in order. `shared` has room for WARPS words.
+//
+// Synchronisation: the warps' counts are written before a barrier and read before the next; others read the list in later launches.
+__device__ __forceinline__ void list_slot(const Step& p, u32 e, u32* shared, u32 warp, u32 lane) {
+    const u32 all = p.tokens * p.used;
+    u32 count = 0;
+    for (u32 first = 0; first < all; first += THREADS) {
+        const u32 i = first + threadIdx.x;
+        const bool mine = i < all && load_l2((const u32*)p.choices + i) == e;
+        const u32 votes = __ballot_sync(FULL, mine);
+        if (lane == 0) shared[warp] = __popc(votes);
+        block_sync();
+        u32 at = count + __popc(votes & ((1u << lane) - 1));
+        for (u32 w = 0; w < WARPS; w++) {
+            at += w < warp ? shared[w] : 0;
+            count += shared[w];
+        }
+        if (mine) *slot_entry(p, e, at) = i;
+        block_sync();
+    }
+    if (threadIdx.x == 0) {
+        *slot_expert(p, e) = e;
+        *slot_tokens(p, e) = count;
+        if (e == 0) *slot_word(p, 0) = p.experts;
     }
 }

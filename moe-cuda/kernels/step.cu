@@ -5,15 +5,10 @@
 // attention.cuh, finish_unit, and the router.
 #include "attention.cuh"
 #include "candidates.cuh"
+#include "finish.cuh"
 #include "norm.cuh"
 #include "product.cuh"
 #include "route.cuh"
-
-#ifndef EMULATED
-#define PARAMETER(type, name) const __grid_constant__ type name
-#else
-#define PARAMETER(type, name) const type name
-#endif
 
 // x: units and experts go round the blocks; y: tokens. `stage` is QKV, UP or HEAD; `before` are the flags of the layer whose
 // experts have just been computed, 0 for none.
@@ -27,33 +22,6 @@ extern "C" __global__ void __launch_bounds__(THREADS) norm_rows(PARAMETER(Step, 
         if (stage == QKV) prefetch_matrix(l.value, most, blockIdx.x, gridDim.x, threadIdx.x);
     }
     norm_block(p, l, stage, before, (float*)memory);
-}
-
-// After a block has written its columns of a tile: the block that is last in 256 columns of a chunk of tokens quantises them.
-//
-// Synchronisation: `inner_float` is written before the block's barrier, a fence and the count, and read after the last count, a
-// fence and a barrier, through L2.
-__device__ __forceinline__ void finish_unit(const Step& p, const Layer& l, const Item& item, u32 chunk, u32 first, u32 tokens, u32* shared) {
-    const u32 unit = item.tile / 16, tiles = tiles_of(*item.matrix), width = item.matrix->rows, warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
-    const u32 in_unit = tiles - unit * 16 < 16 ? tiles - unit * 16 : 16, chunks = (p.capacity + PANEL - 1) / PANEL;
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        u32* count = counter(p, count_inner(p) + ((item.slot == ALL ? 0 : item.slot + 1) * chunks + chunk) * units(p.inner_columns) + unit);
-        __threadfence();
-        *shared = atomicAdd(count, 1u) + 1 == in_unit;
-        __threadfence();
-        if (*shared) *count = 0;
-    }
-    __syncthreads();
-    if (!*shared) return;
-    const u32 column = unit * 256 + lane * 8;
-    for (u32 i = first + warp; i < first + tokens; i += blockDim.x / 32) {
-        const u32 entry = entry_of(p, item.slot, i);
-        float v[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-        if (column < width) load8(v, (const float*)p.inner_float + (u64)entry * p.inner_columns + column);
-        quantise_unit(v, l.down_forms & COARSE ? (u8*)p.inner.coarse + entry * p.inner.coarse_stride : 0,
-                      l.down_forms & FINE ? (u8*)p.inner.fine + entry * p.inner.fine_stride : 0, width, unit, lane);
-    }
 }
 
 // SIX: some of the stage's matrices are Q6_K, which wants more registers.
@@ -124,7 +92,8 @@ __device__ __forceinline__ void product_block(const Step& p, const Layer& l, u8*
         __syncthreads();
         if (!half && token < tokens && at < m.rows)
             ((float*)p.inner_float)[(u64)entry * p.inner_columns + at] = __fmul_rn(__fmul_rn(value, exact_sigmoid(value)), ups[in]);
-        finish_unit(p, l, item, chunk, first, tokens, (u32*)(ups + PANEL * 16));
+        const u32 unit = item.tile / 16, left = tiles_of(m) - unit * 16;
+        finish_unit(p, l, m.rows, item.slot, unit, left < 16 ? left : 16, chunk, first, tokens, (u32*)(ups + PANEL * 16));
     } else if (token < tokens && at < m.rows) {
         float* out = (float*)(S == QKV ? p.qkv : S == OUTPUT ? p.attn_out : S == DOWN ? p.mixed : p.logits);
         out[(u64)entry * (S == QKV ? qkv_columns(p) : S == HEAD ? p.vocab : p.hidden) + item.column + at] = value;

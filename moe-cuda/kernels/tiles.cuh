@@ -53,6 +53,16 @@ __device__ __forceinline__ void mma_sub(int (&c)[4], const Weights4& w, const Fr
     mma(c, w.a0, w.a1, w.a2, w.a3, fragment_word(x, sub, 0), fragment_word(x, sub, 1));
 }
 
+// ggml's twelve bytes, this lane's of sub-blocks t and t + 4, for both rows: the scales of both rows by sub-block, and the minima
+// of both sub-blocks by row.
+__device__ __forceinline__ void q4_k_scales(const u32 (&s)[3], u32& scales, u32& more_scales, u32& a0, u32& a1) {
+    const u32 a = s[0], b = s[1], c = s[2];
+    scales = a & 0x3f3f;
+    more_scales = (c & 0x0f0f) | ((a >> 2) & 0x3030);
+    const u32 mins = b & 0x3f3f, more_mins = ((c >> 4) & 0x0f0f) | ((b >> 2) & 0x3030);
+    a0 = (mins & 255) | (more_mins & 255) << 8;
+    a1 = (mins >> 8) | (more_mins >> 8) << 8;
+}
 struct Q4KBlock {
     Weights4 w[8];
     u32 scales, more_scales, a0, a1;
@@ -68,13 +78,7 @@ struct Q4KBlock {
             w[s].a2 = (v.x >> 4) & LOW_NIBBLES;
             w[s].a3 = (v.y >> 4) & LOW_NIBBLES;
         }
-        // ggml's twelve bytes: this lane's of sub-blocks t and t + 4, for both rows.
-        const u32 a = raw.s[0], b = raw.s[1], c = raw.s[2];
-        scales = a & 0x3f3f;
-        more_scales = (c & 0x0f0f) | ((a >> 2) & 0x3030);
-        const u32 mins = b & 0x3f3f, more_mins = ((c >> 4) & 0x0f0f) | ((b >> 2) & 0x3030);
-        a0 = (mins & 255) | (more_mins & 255) << 8;
-        a1 = (mins >> 8) | (more_mins >> 8) << 8;
+        q4_k_scales(raw.s, scales, more_scales, a0, a1);
         d = halves(raw.d);
         least = halves(raw.least);
     }
@@ -112,15 +116,16 @@ struct Q6KBlock {
     __device__ __forceinline__ void take(const Raw& raw, u32 t) {
 #pragma unroll
         for (int s = 0; s < 8; s++) {
-            const uint2 low = raw.low[s], bits = raw.high[s];
-            const u32 h0 = bits.x >> 4 * (t & 1), h1 = bits.y >> 4 * (t & 1);
-            w[s].a0 = minus32((low.x & LOW_NIBBLES) | ((h0 << 4) & 0x30303030u));
-            w[s].a1 = minus32((low.y & LOW_NIBBLES) | ((h1 << 4) & 0x30303030u));
-            w[s].a2 = minus32(((low.x >> 4) & LOW_NIBBLES) | ((h0 << 2) & 0x30303030u));
-            w[s].a3 = minus32(((low.y >> 4) & LOW_NIBBLES) | ((h1 << 2) & 0x30303030u));
+            w[s] = weights(raw.low[s], raw.high[s], t);
             scales[s] = raw.scales[s];
         }
         d = halves(raw.d);
+    }
+    static __device__ __forceinline__ Weights4 weights(uint2 low, uint2 bits, u32 t) {
+        const u32 h0 = bits.x >> 4 * (t & 1), h1 = bits.y >> 4 * (t & 1);
+        return Weights4{minus32((low.x & LOW_NIBBLES) | ((h0 << 4) & 0x30303030u)), minus32((low.y & LOW_NIBBLES) | ((h1 << 4) & 0x30303030u)),
+                        minus32(((low.x >> 4) & LOW_NIBBLES) | ((h0 << 2) & 0x30303030u)),
+                        minus32(((low.y >> 4) & LOW_NIBBLES) | ((h1 << 2) & 0x30303030u))};
     }
     // Each byte less 32; none borrows from the next.
     static __device__ __forceinline__ u32 minus32(u32 v) { return ((v | 0x80808080u) - 0x20202020u) ^ 0x80808080u; }

@@ -4,9 +4,11 @@ mod card;
 mod experts;
 mod layer;
 mod report;
+mod routed;
 mod single;
 
 pub use card::card;
 pub use layer::{Walk, walk};
 pub use report::{Report, Verdict};
+pub use routed::routed;
 pub use single::{embeddings, products, quantiser};

@@ -9,11 +9,13 @@ use std::{
 };
 
 use libloading::Library;
+use moe_kernels::packed::PackedType;
 use sha2::{Digest, Sha256};
 
 use crate::{
     Error,
     device::{Kernel, Stage},
+    model::WeightType,
 };
 
 /// `kernels/*.cuh`, under the names they include each other by.
@@ -21,16 +23,20 @@ const HEADERS: &[(&CStr, &str)] = &[
     (c"attention.cuh", include_str!("../kernels/attention.cuh")),
     (c"candidates.cuh", include_str!("../kernels/candidates.cuh")),
     (c"device.cuh", include_str!("../kernels/device.cuh")),
+    (c"finish.cuh", include_str!("../kernels/finish.cuh")),
     (c"layout.cuh", include_str!("../kernels/layout.cuh")),
     (c"norm.cuh", include_str!("../kernels/norm.cuh")),
     (c"plain.cuh", include_str!("../kernels/plain.cuh")),
     (c"product.cuh", include_str!("../kernels/product.cuh")),
+    (c"product_many.cuh", include_str!("../kernels/product_many.cuh")),
     (c"quantise.cuh", include_str!("../kernels/quantise.cuh")),
     (c"route.cuh", include_str!("../kernels/route.cuh")),
     (c"tiles.cuh", include_str!("../kernels/tiles.cuh")),
+    (c"tiles_many.cuh", include_str!("../kernels/tiles_many.cuh")),
 ];
 const STEP: &str = include_str!("../kernels/step.cu");
 const BEGIN: &str = include_str!("../kernels/begin.cu");
+const MANY: &str = include_str!("../kernels/many.cu");
 
 /// Architectures the kernels are compiled for in tests: Ampere to Blackwell.
 pub const ARCHITECTURES: [&str; 6] = ["sm_80", "sm_86", "sm_89", "sm_90a", "sm_100", "sm_120"];
@@ -59,6 +65,14 @@ impl Kernel {
             Self::Attention { many: true } => c"attention_many",
             Self::Chunks => c"chunks",
             Self::Candidates => c"candidates",
+            Self::Slots => c"slots",
+            Self::Many { weights } => match weights {
+                WeightType::Packed(PackedType::Q4_K) => c"many_q4_k",
+                WeightType::Packed(PackedType::Q6_K) => c"many_q6_k",
+                WeightType::Packed(PackedType::Q8_0) => c"many_q8_0",
+                WeightType::Packed(PackedType::MXFP4) => c"many_mxfp4",
+                _ => c"many_plain",
+            },
             Self::Product { stage, one, six } => match (stage, one, six) {
                 (Stage::Qkv, true, false) => c"qkv_1",
                 (Stage::Qkv, true, true) => c"qkv_1_six",
@@ -89,6 +103,7 @@ impl Kernel {
     pub fn source(self) -> Source {
         match self {
             Self::Begin | Self::Fill | Self::Quantise => Source::Begin,
+            Self::Many { .. } | Self::Slots => Source::Many,
             _ => Source::Step,
         }
     }
@@ -99,10 +114,11 @@ impl Kernel {
 pub enum Source {
     Begin,
     Step,
+    Many,
 }
 
 impl Source {
-    pub const ALL: [Self; 2] = [Self::Begin, Self::Step];
+    pub const ALL: [Self; 3] = [Self::Begin, Self::Step, Self::Many];
 
     /// Its name, and its text.
     #[must_use]
@@ -110,6 +126,7 @@ impl Source {
         match self {
             Self::Begin => (c"begin.cu", BEGIN),
             Self::Step => (c"step.cu", STEP),
+            Self::Many => (c"many.cu", MANY),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod describe;
 mod inputs;
 mod launch;
+mod many;
 mod outcome;
 
 pub use inputs::Batch;
@@ -21,9 +22,6 @@ use inputs::Inputs;
 
 /// How many sequences steps are timed with.
 pub const BUCKETS: [usize; 6] = [1, 2, 4, 8, 16, 32];
-
-/// Rows of a step that is launched as a graph, at most.
-pub const MOST_DECODED: usize = 32;
 
 /// Phases of a layer: queries, keys and values with the norm before; attention; its output; the experts' first halves with norm
 /// and router before; their second halves.

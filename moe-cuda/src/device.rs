@@ -3,6 +3,7 @@
 use crate::{
     Error,
     layout::{self, Plain},
+    model::WeightType,
 };
 
 /// A product's place in a step.
@@ -36,6 +37,12 @@ pub enum Kernel {
         one: bool,
         six: bool,
     },
+    /// Products of a step of many rows with weights of one type, all plain ones alike.
+    Many {
+        weights: WeightType,
+    },
+    /// The lists of experts' tokens, in such a step.
+    Slots,
 }
 
 /// One launch.

@@ -176,7 +176,10 @@ impl Gpu {
                 "finding a kernel",
                 sys::cuModuleGetFunction(&raw mut function, module, kernel.name().as_ptr()),
             )?;
-            if matches!(kernel, Kernel::Product { .. } | Kernel::Attention { .. } | Kernel::Norm) {
+            if matches!(
+                kernel,
+                Kernel::Product { .. } | Kernel::Many { .. } | Kernel::Attention { .. } | Kernel::Norm
+            ) {
                 let which = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
                 let bytes = self.shared_bytes as c_int;
                 ok("asking for shared memory", sys::cuFuncSetAttribute(function, which, bytes))?;

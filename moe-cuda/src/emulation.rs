@@ -176,6 +176,8 @@ impl Device for Emulated {
             Kernel::Chunks => 5,
             Kernel::Candidates => 6,
             Kernel::Store => 8,
+            Kernel::Many { weights } => 50 + weights.kind().min(5),
+            Kernel::Slots => 50,
             Kernel::Product { stage, one, six } => {
                 let stage = match stage {
                     Stage::Qkv => 0,

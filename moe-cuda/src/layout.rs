@@ -32,6 +32,12 @@ pub const STORED: u32 = 32;
 
 /// Tokens that a block multiplies at a time.
 pub const PANEL: usize = 8;
+/// Rows of a step up to which its products are those of panels; with more, those of [`MANY`] rows.
+pub const FEW: usize = 32;
+/// Rows that a block multiplies where a step has many, with its shared memory: three buffers for 256 columns of activations, and
+/// what it notes.
+pub const MANY: usize = 64;
+pub const MANY_BYTES: u32 = 3 * (MANY as u32 * (256 + 32)) + 1024;
 /// Threads of a block, but for products.
 pub const THREADS: u32 = 512;
 

@@ -18,6 +18,16 @@ pub enum WeightType {
 }
 
 impl WeightType {
+    pub const ALL: [Self; 7] = [
+        Self::Packed(PackedType::Q4_K),
+        Self::Packed(PackedType::Q6_K),
+        Self::Packed(PackedType::Q8_0),
+        Self::Packed(PackedType::MXFP4),
+        Self::F16,
+        Self::BF16,
+        Self::F32,
+    ];
+
     /// The number that the kernels know it by.
     #[must_use]
     pub fn kind(self) -> u32 {

@@ -24,13 +24,28 @@ impl<D: Device> Walker<'_, '_, D> {
         let x = self.residual(true, &added, &before)?;
         let forms = self.decoder.layers[index].up_forms;
         let normed = self.normed("norms", &x, layer.ffn_norm, forms)?;
+        let chosen = match layer.routed {
+            Some((router, _)) => self.routing(&router, &normed)?,
+            None => Vec::new(),
+        };
+        self.networks(index, layer, &chosen)
+    }
+
+    /// Both halves of the networks, of which the first has been computed, and of which each token has `chosen` experts.
+    pub(super) fn networks(
+        &mut self,
+        index: usize,
+        layer: &Layer,
+        chosen: &[Vec<(u32, f32)>],
+    ) -> Result<(), Error> {
+        let s = &self.model.shape;
+        let hidden = s.hidden;
         let all: Vec<usize> = (0..self.count()).collect();
         let mut uses = Vec::new();
         if let Some(common) = layer.common {
             uses.push((common, 0, all.iter().map(|t| (*t, *t, 1.0)).collect::<Vec<_>>()));
         }
-        if let Some((router, experts)) = layer.routed {
-            let chosen = self.routing(&router, &normed)?;
+        if let Some((_, experts)) = layer.routed {
             for expert in 0..s.experts {
                 let mut entries = Vec::new();
                 for (t, choices) in chosen.iter().enumerate() {

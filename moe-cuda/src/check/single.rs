@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Random activations with what quantising must get right among them: zeros, ties, tiny and huge values, and not numbers.
-fn activations(random: &mut Random, columns: usize, odd: bool) -> Vec<f32> {
+pub(super) fn activations(random: &mut Random, columns: usize, odd: bool) -> Vec<f32> {
     let scale = (random.signed() * 6.0).exp2();
     let mut values: Vec<f32> = (0..columns).map(|_| random.signed() * scale).collect();
     if odd {
@@ -34,7 +34,12 @@ fn activations(random: &mut Random, columns: usize, odd: bool) -> Vec<f32> {
     values
 }
 
-fn quantise_on(device: &impl Device, rows: &Rows, x: &[Vec<f32>], forms: u32) -> Result<(), Error> {
+pub(super) fn quantise_on(
+    device: &impl Device,
+    rows: &Rows,
+    x: &[Vec<f32>],
+    forms: u32,
+) -> Result<(), Error> {
     let columns = x.first().map_or(0, Vec::len);
     let from = device.place(&x.concat())?;
     let width = columns as u32;

@@ -1,10 +1,10 @@
 //! What the kernels are told of a model: its layers, and the buffers of a step.
 
-use super::{Decoder, MOST_DECODED};
+use super::Decoder;
 use crate::{
     Error,
     device::Device,
-    layout::{self, CHUNK, COARSE, FINE, FLOAT, KEPT, Layer, PANEL, Rows, SPLIT, Step, row_stride},
+    layout::{self, CHUNK, COARSE, FEW, FINE, FLOAT, KEPT, Layer, PANEL, Rows, SPLIT, Step, row_stride},
     model::{Gated, HeadNorm, Tensor},
 };
 
@@ -86,9 +86,10 @@ impl<D: Device> Decoder<D> {
         let (attended_forms, inner_forms) = (all(|l| l.output_forms), all(|l| l.down_forms));
         let splits = options.context.div_ceil(SPLIT) + 1;
         // Prompts' rows go through attention in parts, so that its scratch need not grow with them.
-        self.attended = (capacity.min(MOST_DECODED) * splits).min(MOST_ATTENDED).max(splits);
+        self.attended = (capacity.min(FEW) * splits).min(MOST_ATTENDED).max(splits);
         let chunks = s.vocab.div_ceil(CHUNK);
-        let max_slots = s.experts.min(capacity * s.used);
+        // Steps of many rows have a slot for each expert, others for those in use.
+        let max_slots = if capacity > FEW { s.experts } else { s.experts.min(capacity * s.used) };
         let attention_counts = capacity * queries.div_ceil(256);
         let counter_words =
             2 + attention_counts + (max_slots + 1) * capacity.div_ceil(PANEL) * inner.div_ceil(256);

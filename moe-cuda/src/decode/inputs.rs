@@ -1,10 +1,10 @@
 //! What a step is to compute, and which blocks of KV it sees.
 
-use super::{Decoder, KvGroup, MOST_DECODED};
+use super::{Decoder, KvGroup};
 use crate::{
     Error,
     device::Device,
-    layout::{self, SPLIT, Step},
+    layout::{self, FEW, SPLIT, Step},
 };
 
 /// Rows of a step. Those of one sequence follow one another, in the order of their positions.
@@ -121,7 +121,7 @@ impl<D: Device> Decoder<D> {
         let last = batch.positions.iter().copied().max().unwrap_or(0) as usize;
         // Graphs are made for a number of splits: powers of two are few, and splits beyond a row's own return at once.
         let splits = (last / SPLIT + 1).next_power_of_two().min(self.options.context.div_ceil(SPLIT));
-        let is_spanning = rows > MOST_DECODED || batch.slots.windows(2).any(|pair| pair[0] == pair[1]);
+        let is_spanning = rows > FEW || batch.slots.windows(2).any(|pair| pair[0] == pair[1]);
         self.step = Step {
             tokens_in: at(places.tokens),
             positions: at(places.positions),

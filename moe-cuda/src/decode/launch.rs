@@ -6,12 +6,12 @@ use super::{Decoder, STAGES};
 use crate::{
     Error,
     device::{Device, Kernel, Launch, Parameter, Stage},
-    layout::{self, KEPT, Layer, PANEL, PARTS, Step, THREADS},
+    layout::{self, FEW, KEPT, Layer, PANEL, PARTS, Step, THREADS},
     model::WeightType,
 };
 
 impl<D: Device> Decoder<D> {
-    fn launch(
+    pub(super) fn launch(
         &self,
         kernel: Kernel,
         grid: [u32; 3],
@@ -75,7 +75,8 @@ impl<D: Device> Decoder<D> {
         };
         let before = index.checked_sub(1).map_or(0, |before| self.layers[before].flags);
         let units = self.step.hidden.div_ceil(256);
-        let blocks = if self.step.tokens as usize >= self.options.whole_from { 1 } else { units };
+        let tokens = self.step.tokens as usize;
+        let blocks = if tokens > FEW || tokens >= self.options.whole_from { 1 } else { units };
         let words = (32 + 1 + 2 * layout::MOST_EXPERTS).next_multiple_of(8) as u32;
         let shared = words * 4;
         let parameters = [
@@ -85,11 +86,17 @@ impl<D: Device> Decoder<D> {
             Parameter::Number(&before),
         ];
         let rows = if stage == Stage::Head { self.step.wanted } else { self.step.tokens };
-        self.launch(Kernel::Norm, [blocks, rows, 1], THREADS, shared, &parameters)
+        self.launch(Kernel::Norm, [blocks, rows, 1], THREADS, shared, &parameters)?;
+        if stage == Stage::Up { self.slots(layer) } else { Ok(()) }
     }
 
     /// One of a layer's products, or the head's.
     pub(crate) fn product(&self, stage: Stage, layer: &Layer) -> Result<(), Error> {
+        // Only the wanted rows reach the head.
+        let rows = if stage == Stage::Head { self.step.wanted } else { self.step.tokens };
+        if rows as usize > FEW {
+            return self.many(stage, layer, rows);
+        }
         let tiles = |matrix: &layout::Matrix| matrix.rows.div_ceil(16);
         let (common, routed) = (layer.flags & layout::SHARED > 0, layer.flags & layout::ROUTED > 0);
         let (count, columns) = match stage {
@@ -117,7 +124,6 @@ impl<D: Device> Decoder<D> {
         // As many warps as divide the blocks of a tile well; for gate and up so many for each.
         let warps = if stage == Stage::Up || columns.div_ceil(256).is_multiple_of(8) { 8 } else { 4 };
         let one = self.step.tokens == 1;
-        let rows = if stage == Stage::Head { self.step.wanted } else { self.step.tokens };
         let chunks = if one { 1 } else { rows.div_ceil(PANEL as u32) };
         let shared = if stage == Stage::Up {
             2 * self.step.term_bytes + (16 * PANEL * 4) as u32 + 16
