@@ -6,7 +6,7 @@
 #include "route.cuh"
 
 // Descending by value, of equal ones the lower index first.
-__device__ __forceinline__ u64 candidate(float v, u32 index) { return (u64)ordered(v) << 32 | (0xffffffffu - index); }
+__device__ __forceinline__ u64 candidate(float v, u32 index) { return (u64)total_order(v) << 32 | (0xffffffffu - index); }
 __device__ __forceinline__ u64 exchange(u64 v, u32 lane, u32 distance, bool descending) {
     const u64 other = __shfl_xor_sync(FULL, v, distance);
     const bool lower = (lane & distance) == 0;

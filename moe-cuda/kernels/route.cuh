@@ -5,12 +5,14 @@
 
 #define MOST_EXPERTS 256
 
-// Larger first, NaN before all; zeros of both signs are equal.
-__device__ __forceinline__ u32 ordered(float v) {
+// Larger first, NaN before all; zero before minus zero.
+__device__ __forceinline__ u32 total_order(float v) {
     if (v != v) return 0xffffffffu;
-    const u32 b = float_bits(v + 0.f);
+    const u32 b = float_bits(v);
     return b & 0x80000000u ? ~b : b | 0x80000000u;
 }
+// The same, where zeros of both signs are equal.
+__device__ __forceinline__ u32 ordered(float v) { return total_order(v + 0.f); }
 
 // Token t's experts by rank and their weights, by one warp: higher logits first, of equal ones the lower index.
 __device__ __forceinline__ void choose(const Step& p, u32 t, u32 lane) {

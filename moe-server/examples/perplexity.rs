@@ -71,7 +71,7 @@ fn opened(path: &str, arithmetic: Arithmetic, kv_type: KvType) -> LoadedModel {
 fn logits(model: &mut LoadedModel, tokens: &[TokenId]) -> Vec<f32> {
     let mut rows = Vec::new();
     let sequence = model.engine.create().unwrap();
-    model.engine.step(&[Span { sequence, tokens, logits: Wanted::All }], &mut rows).unwrap();
+    model.engine.step_logits(&[Span { sequence, tokens, logits: Wanted::All }], &mut rows).unwrap();
     model.engine.release(sequence);
     rows
 }

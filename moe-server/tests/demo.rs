@@ -37,7 +37,10 @@ fn answer(model: &mut LoadedModel, messages: &Value) -> Option<String> {
     let mut text = String::new();
     let mut logits = Vec::new();
     for _ in 0..MOST_TOKENS {
-        model.engine.step(&[Span { sequence, tokens: &tokens, logits: Wanted::Last }], &mut logits).unwrap();
+        model
+            .engine
+            .step_logits(&[Span { sequence, tokens: &tokens, logits: Wanted::Last }], &mut logits)
+            .unwrap();
         let best = (0..).zip(&logits).max_by(|a, b| a.1.total_cmp(b.1)).map(|(token, _)| token).unwrap();
         if model.tokenizer.is_end(best) {
             model.engine.release(sequence);

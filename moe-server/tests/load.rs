@@ -24,7 +24,10 @@ fn speak(model: &mut LoadedModel, count: usize) -> Vec<u32> {
     let mut logits = Vec::new();
     let mut spoken = Vec::new();
     for _ in 0..count {
-        model.engine.step(&[Span { sequence, tokens: &tokens, logits: Wanted::Last }], &mut logits).unwrap();
+        model
+            .engine
+            .step_logits(&[Span { sequence, tokens: &tokens, logits: Wanted::Last }], &mut logits)
+            .unwrap();
         assert_eq!(logits.len(), model.tokenizer.vocab_size());
         assert!(logits.iter().all(|logit| logit.is_finite()));
         let best = (0..).zip(&logits).max_by(|a, b| a.1.total_cmp(b.1)).map(|(token, _)| token).unwrap();

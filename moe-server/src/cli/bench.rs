@@ -149,7 +149,7 @@ impl Bench {
     }
 
     fn step(&mut self, spans: &[Span<'_>]) -> Result<(), String> {
-        self.engine.step(spans, &mut self.logits).map_err(text)
+        self.engine.step_logits(spans, &mut self.logits).map_err(text)
     }
 
     fn decode(&mut self, prompt: usize, sequences: usize, steps: usize) -> Result<Duration, String> {

@@ -9,9 +9,11 @@
 
 pub mod cpu;
 pub mod cuda;
+mod outcomes;
 mod paging;
 
 pub use crate::ids::{SequenceId, TokenId};
+pub use outcomes::{Best, Candidate, LOG_SUM_EXP_ERROR, Outcome, Outcomes};
 
 use crate::sleep::Progress;
 use std::fmt;
@@ -189,13 +191,42 @@ pub trait Engine: Send {
         None
     }
 
-    /// Appends every span's tokens and yields the wanted logits: row after row, each `vocab_size` long, in the order
-    /// of the spans. Prefill and decode are the same thing and may be mixed. A sequence appears in one span at most.
-    /// On an error no sequence has changed (except after [`EngineError::Broken`]).
+    /// Appends every span's tokens and tells the wanted rows of logits, in the order of the spans: whole, or the best of each,
+    /// as the engine likes. Prefill and decode are the same thing and may be mixed. A sequence appears in one span at most.
+    /// On an error no sequence has changed (except after [`EngineError::Broken`]), and nothing is told.
     ///
     /// # Errors
     /// See [`EngineError`].
-    fn step(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError>;
+    fn step(&mut self, spans: &[Span<'_>], outcomes: &mut Outcomes) -> Result<(), EngineError>;
+
+    /// Overwrites `logits` with a whole row of the last step, number `row` of its outcomes, where [`Outcome::Best`] was told of it.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] where there is no such row, or it was told whole; [`EngineError::Broken`].
+    fn logits(&mut self, row: usize, logits: &mut Vec<f32>) -> Result<(), EngineError> {
+        let _ = (row, logits);
+        Err(EngineError::Unsupported("rows of logits after their step"))
+    }
+
+    /// As [`Self::step`], and all rows whole: one after the other, each `vocab_size` long.
+    ///
+    /// # Errors
+    /// As [`Self::step`]; `logits` are empty then.
+    fn step_logits(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError> {
+        let mut outcomes = Outcomes::with_buffer(std::mem::take(logits));
+        let told = self.step(spans, &mut outcomes);
+        let best = outcomes.best_rows();
+        *logits = outcomes.into_buffer();
+        told.and_then(|()| {
+            let mut whole = Vec::new();
+            (0..best).try_for_each(|row| {
+                self.logits(row, &mut whole)?;
+                logits.extend_from_slice(&whole);
+                Ok(())
+            })
+        })
+        .inspect_err(|_| logits.clear())
+    }
 
     /// The number of tokens in the sequence.
     fn len(&self, sequence: SequenceId) -> Option<usize>;

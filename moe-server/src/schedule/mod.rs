@@ -5,10 +5,14 @@
 //! of its events, and is released before the next step. While the server sleeps (`rest`), the thread has no engine.
 
 mod admit;
+mod candidates;
+#[cfg(test)]
+mod candidates_tests;
 pub mod meter;
 pub mod output;
 pub mod plan;
 mod rest;
+mod rows;
 pub mod sample;
 pub mod stats;
 pub mod text;

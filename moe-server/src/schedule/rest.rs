@@ -1,5 +1,6 @@
 //! The thread without an engine: it lets go of one and makes it again.
 
+use super::rows::Rows;
 use super::warm::TICK;
 use super::worker::{Worker, log};
 use super::{Failure, Message};
@@ -78,7 +79,7 @@ impl Worker {
         self.keep_warm_state();
         self.shared.meter.sleep();
         drop(self.engine.take());
-        self.logits = Vec::new();
+        self.rows = Rows::default();
         self.tell_kv();
         self.shared.switch.unloaded();
         log("asleep");

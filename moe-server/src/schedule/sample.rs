@@ -3,7 +3,8 @@
 //! A choice depends on the logits, the request's parameters, its seed and the token's position in the answer, and on
 //! nothing else: neither the batch nor the history of a generator can change it.
 
-use crate::engine::TokenId;
+use super::candidates;
+use crate::engine::{Best, TokenId};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
@@ -73,24 +74,40 @@ impl Sampler {
         self.position += 1;
     }
 
+    /// What is taken off the logit of a token that was generated `count` times.
+    fn penalty(&self, count: u32) -> f32 {
+        let Sampling { frequency_penalty, presence_penalty, .. } = self.sampling;
+        #[expect(clippy::cast_precision_loss, reason = "below the context length")]
+        let count = count as f32;
+        count * frequency_penalty + presence_penalty
+    }
+
     /// The next token, of one row of logits (changed in place by penalties).
     ///
     /// # Errors
     /// [`NotANumber`]; nothing was chosen then.
     pub fn next(&mut self, logits: &mut [f32]) -> Result<TokenId, NotANumber> {
-        let Sampling { frequency_penalty, presence_penalty, .. } = self.sampling;
-        if self.penalises() {
-            for (&token, &count) in &self.generated {
-                if let Some(logit) = logits.get_mut(token as usize) {
-                    #[expect(clippy::cast_precision_loss, reason = "below the context length")]
-                    let count = count as f32;
-                    *logit -= count * frequency_penalty + presence_penalty;
-                }
+        for (&token, &count) in &self.generated {
+            if let Some(logit) = logits.get_mut(token as usize) {
+                *logit -= self.penalty(count);
             }
         }
         let token = choose(logits, &self.sampling, self.position)?;
         self.count(token);
         Ok(token)
+    }
+
+    /// The same token without the row, or `None` and no change where it takes the row to tell ([`Self::next`]).
+    pub fn next_of(&mut self, best: &Best<'_>) -> Option<TokenId> {
+        let penalty = |token| self.generated.get(&token).map(|&count| self.penalty(count));
+        let known = best.candidates.iter().filter(|candidate| self.generated.contains_key(&candidate.token));
+        let others_fall = known.count() < self.generated.len();
+        if others_fall && self.sampling.frequency_penalty.min(self.sampling.presence_penalty) < 0.0 {
+            return None;
+        }
+        let token = candidates::choose(best, &self.sampling, self.position, penalty, others_fall)?;
+        self.count(token);
+        Some(token)
     }
 }
 
@@ -171,7 +188,7 @@ fn likeliest(logits: &[f32]) -> Result<TokenId, NotANumber> {
 }
 
 /// The token in whose part of the summed weights `point` (in `[0, 1)`) falls.
-fn pick(weighted: impl Iterator<Item = (TokenId, f64)> + Clone, point: f64) -> Option<TokenId> {
+pub(super) fn pick(weighted: impl Iterator<Item = (TokenId, f64)> + Clone, point: f64) -> Option<TokenId> {
     let total: f64 = weighted.clone().map(|(_, weight)| weight).sum();
     let mut left = point * total;
     let mut last = None;
@@ -188,7 +205,7 @@ fn pick(weighted: impl Iterator<Item = (TokenId, f64)> + Clone, point: f64) -> O
 }
 
 /// A number in `[0, 1)` for a seed and a position: `SplitMix64`'s finaliser over both (Steele, Lea, Flood 2014).
-fn uniform(seed: u64, position: u64) -> f64 {
+pub(super) fn uniform(seed: u64, position: u64) -> f64 {
     let mix = |mut z: u64| {
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

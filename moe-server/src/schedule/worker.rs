@@ -2,6 +2,7 @@
 
 use super::meter::divide;
 use super::plan::{Budget, Pace, Share, plan};
+use super::rows::Rows;
 use super::stats::{add, set};
 use super::track::Finish;
 use super::warm::Coming;
@@ -52,7 +53,7 @@ pub(super) struct Worker {
     /// Prompt tokens in one step, while others decode and while none does.
     beside: Pace,
     alone: Pace,
-    pub(super) logits: Vec<f32>,
+    pub(super) rows: Rows,
     pub(super) warm_state: Option<snapshot::Options>,
     /// What is on its way from there.
     pub(super) coming: Option<Coming>,
@@ -80,7 +81,7 @@ impl Worker {
             max_batch: config.max_batch.clamp(1, most),
             beside: Pace::new(config.step_target, most),
             alone: Pace::new(config.prompt_step_target, most),
-            logits: Vec::new(),
+            rows: Rows::default(),
             warm_state: config.warm_state.clone(),
             coming: None,
             evictions: 0,
@@ -210,7 +211,7 @@ impl Worker {
             })
             .collect();
         let start = Instant::now();
-        let result = engine.step(&spans, &mut self.logits);
+        let result = engine.step(&spans, &mut self.rows.outcomes);
         let elapsed = start.elapsed();
         let Err(error) = result else {
             self.shared.stats.count_step(elapsed);
@@ -220,8 +221,7 @@ impl Worker {
                 let pace = if decodes { &mut self.beside } else { &mut self.alone };
                 pace.observe(prompt, elapsed);
             }
-            let vocab_size = engine.capabilities().vocab_size.max(1);
-            self.advance(&shares, vocab_size);
+            self.advance(&shares);
             return Ok(());
         };
         self.share_out(&shares);
@@ -258,9 +258,10 @@ impl Worker {
     }
 
     /// After a step: counts, and samples where a sequence's last token was computed.
-    fn advance(&mut self, shares: &[Share], vocab_size: usize) {
+    fn advance(&mut self, shares: &[Share]) {
+        let Some(engine) = &mut self.engine else { return };
         let stats = &self.shared.stats;
-        let mut rows = self.logits.chunks_exact_mut(vocab_size);
+        let mut rows = 0;
         let mut over: Vec<(SequenceId, Result<Finish, Failure>)> = Vec::new();
         for share in shares {
             let work = &mut self.running[share.index];
@@ -284,18 +285,16 @@ impl Worker {
             if work.remaining() > 0 {
                 continue;
             }
-            let Some(row) = rows.next() else {
-                over.push((sequence, Err(Failure::Internal)));
-                continue;
-            };
-            match work.sampler.next(row) {
+            let chosen = self.rows.choose(rows, &mut work.sampler, &mut **engine);
+            rows += 1;
+            match chosen {
                 Ok(token) => {
                     add(&stats.completion_tokens, 1);
                     if let Some(finish) = work.take(token) {
                         over.push((sequence, Ok(finish)));
                     }
                 }
-                Err(_) => over.push((sequence, Err(Failure::NotANumber))),
+                Err(failure) => over.push((sequence, Err(failure))),
             }
         }
         self.share_out(shares);

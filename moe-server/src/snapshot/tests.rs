@@ -1,6 +1,6 @@
 use super::*;
 use crate::engine::{
-    Capabilities, Engine, EngineError, Kept, KeptFormat, KeptParent, SequenceId, Span, TokenId,
+    Capabilities, Engine, EngineError, Kept, KeptFormat, KeptParent, Outcomes, SequenceId, Span, TokenId,
 };
 use std::fs;
 use std::path::Path;
@@ -34,7 +34,7 @@ impl Engine for Keeper {
     fn create(&mut self) -> Result<SequenceId, EngineError> {
         unreachable!("not asked")
     }
-    fn step(&mut self, _: &[Span<'_>], _: &mut Vec<f32>) -> Result<(), EngineError> {
+    fn step(&mut self, _: &[Span<'_>], _: &mut Outcomes) -> Result<(), EngineError> {
         unreachable!("not asked")
     }
     fn len(&self, _: SequenceId) -> Option<usize> {

@@ -29,19 +29,19 @@ fn an_odd_logit_is_an_error_and_changes_nothing() {
         let mut engine = engine(&model, 2, 64);
         let (a, b) = (engine.create().unwrap(), engine.create().unwrap());
         let mut logits = Vec::new();
-        engine.step(&[span(a, &[1, 2]), span(b, &[3])], &mut logits).unwrap();
+        engine.step_logits(&[span(a, &[1, 2]), span(b, &[3])], &mut logits).unwrap();
         let free = engine.free_tokens();
-        let failed = engine.step(&[span(a, &[3]), span(b, &[4, 7])], &mut logits);
+        let failed = engine.step_logits(&[span(a, &[3]), span(b, &[4, 7])], &mut logits);
         assert_eq!(failed, Err(EngineError::NotANumber { sequence: b }));
         assert_eq!((engine.len(a), engine.len(b), logits.len()), (Some(2), Some(1), 0));
         assert_eq!(engine.free_tokens(), free);
 
         // Nothing of it is left behind in the blocks.
-        engine.step(&[span(a, &[3]), span(b, &[4, 5])], &mut logits).unwrap();
+        engine.step_logits(&[span(a, &[3]), span(b, &[4, 5])], &mut logits).unwrap();
         let mut fresh = self::engine(&model, 1, 64);
         let c = fresh.create().unwrap();
         let mut expected = Vec::new();
-        fresh.step(&[span(c, &[3, 4, 5])], &mut expected).unwrap();
+        fresh.step_logits(&[span(c, &[3, 4, 5])], &mut expected).unwrap();
         assert_eq!(logits[logits.len() / 2..], expected);
     }
 }
@@ -66,7 +66,7 @@ fn check_router(c: &Config, odd: f32) {
         *router = generator::f32_tensor([1, c.experts, c.hidden], &values);
         let mut engine = engine(&model, 1, 64);
         let a = engine.create().unwrap();
-        let failed = engine.step(&[span(a, &[1, 2])], &mut Vec::new());
+        let failed = engine.step_logits(&[span(a, &[1, 2])], &mut Vec::new());
         assert_eq!(failed, Err(EngineError::NotANumber { sequence: a }), "{odd} of expert {expert}");
     }
 }
@@ -90,7 +90,7 @@ fn an_infinite_key_or_value_is_noticed() {
             let options = CpuOptions { threads: 1, kv_tokens: 64, kv_type, ..CpuOptions::default() };
             let mut engine = CpuEngine::new(model, options).unwrap();
             let a = engine.create().unwrap();
-            let failed = engine.step(&[span(a, &[1, 2])], &mut Vec::new());
+            let failed = engine.step_logits(&[span(a, &[1, 2])], &mut Vec::new());
             assert_eq!(failed, Err(EngineError::NotANumber { sequence: a }), "{name} in {kv_type}");
         }
     }
@@ -102,7 +102,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     let mut engine = engine(&model, 1, 64);
     let mut logits = Vec::new();
     let a = engine.create().unwrap();
-    engine.step(&[span(a, &[1; 60])], &mut logits).unwrap();
+    engine.step_logits(&[span(a, &[1; 60])], &mut logits).unwrap();
     let stranger = SequenceId(99);
     let cases: [(&[Span<'_>], EngineError); 6] = [
         (&[span(a, &[0; 37])], EngineError::ContextFull { length: 97, limit: 96 }),
@@ -113,13 +113,13 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
         (&[span(a, &[1]), span(stranger, &[1])], EngineError::UnknownSequence(stranger)),
     ];
     for (spans, error) in cases {
-        assert_eq!(engine.step(spans, &mut logits), Err(error));
+        assert_eq!(engine.step_logits(spans, &mut logits), Err(error));
         assert_eq!(engine.len(a), Some(60));
     }
     assert_eq!(engine.fork(stranger, 0), Err(EngineError::UnknownSequence(stranger)));
     assert_eq!(engine.truncate(a, 61), Err(EngineError::CannotResumeAt(61)));
     engine.release(stranger);
-    engine.step(&[], &mut logits).unwrap();
+    engine.step_logits(&[], &mut logits).unwrap();
 }
 
 #[test]
@@ -130,19 +130,19 @@ fn a_full_cache_is_refused_until_something_ends() {
     let mut logits = Vec::new();
     assert_eq!(engine.free_tokens(), 64);
     let (a, b) = (engine.create().unwrap(), engine.create().unwrap());
-    engine.step(&[span(a, &[1; 40])], &mut logits).unwrap();
+    engine.step_logits(&[span(a, &[1; 40])], &mut logits).unwrap();
     assert_eq!(engine.free_tokens(), 16, "blocks of 16");
-    let full = engine.step(&[span(b, &[1; 17])], &mut logits);
+    let full = engine.step_logits(&[span(b, &[1; 17])], &mut logits);
     assert_eq!(full, Err(EngineError::OutOfBlocks { wanted: 32, free: 16 }));
     assert_eq!(engine.len(b), Some(0));
     // A shared block takes another one as soon as it is written to.
     let c = engine.fork(a, 40).unwrap();
     assert_eq!(engine.free_tokens(), 16);
-    engine.step(&[span(c, &[2])], &mut logits).unwrap();
+    engine.step_logits(&[span(c, &[2])], &mut logits).unwrap();
     assert_eq!(engine.free_tokens(), 0);
     engine.release(a);
     engine.release(c);
-    engine.step(&[span(b, &[1; 17])], &mut logits).unwrap();
+    engine.step_logits(&[span(b, &[1; 17])], &mut logits).unwrap();
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn foreign_bytes_are_not_imported() {
     let mut engine_a = engine(&model, 1, 64);
     let mut logits = Vec::new();
     let a = engine_a.create().unwrap();
-    engine_a.step(&[span(a, &[1; 20])], &mut logits).unwrap();
+    engine_a.step_logits(&[span(a, &[1; 20])], &mut logits).unwrap();
     let good = engine_a.export(a).unwrap();
     let free = engine_a.free_tokens();
     let refused = |model: &Model, bytes: &[u8]| {
@@ -194,9 +194,9 @@ fn a_dead_compute_thread_breaks_the_engine_for_good() {
         let mut engine = engine(&model, threads, 64);
         let a = engine.create().unwrap();
         let mut logits = Vec::new();
-        let result = engine.step(&[span(a, &[1, 2])], &mut logits);
+        let result = engine.step_logits(&[span(a, &[1, 2])], &mut logits);
         assert!(matches!(result, Err(EngineError::Broken(_))), "{result:?}");
-        assert_eq!(engine.step(&[span(a, &[1])], &mut logits), result);
+        assert_eq!(engine.step_logits(&[span(a, &[1])], &mut logits), result);
         assert_eq!(engine.create().map(|_| ()), result);
         assert_eq!(engine.fork(a, 0).map(|_| ()), result);
         assert_eq!(engine.truncate(a, 0), result);

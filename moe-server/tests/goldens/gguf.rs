@@ -157,7 +157,7 @@ fn logits(mut engine: CpuEngine) -> Vec<u32> {
     let sequence = engine.create().unwrap();
     let mut logits = Vec::new();
     let span = Span { sequence, tokens: &[1, 2, 3, 4, 5], logits: Wanted::All };
-    engine.step(&[span], &mut logits).unwrap();
+    engine.step_logits(&[span], &mut logits).unwrap();
     logits.iter().map(|l| l.to_bits()).collect()
 }
 

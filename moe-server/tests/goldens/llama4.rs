@@ -34,7 +34,7 @@ pub(crate) fn engine_deviation(golden: &Golden, batch: usize) -> f64 {
     let mut worst = 0.0_f64;
     let mut logits = Vec::new();
     for (index, tokens) in golden.tokens.chunks(batch).enumerate() {
-        engine.step(&[Span { sequence, tokens, logits: Wanted::All }], &mut logits).unwrap();
+        engine.step_logits(&[Span { sequence, tokens, logits: Wanted::All }], &mut logits).unwrap();
         let first = index * batch;
         while let Some(row) = rows.next_if(|row| row.position < first + tokens.len()) {
             let found = &logits[(row.position - first) * config.vocab_size..][..config.vocab_size];

@@ -86,7 +86,7 @@ fn logits(model: &Model, arithmetic: Arithmetic, batch: usize) -> Vec<f32> {
     let mut all = Vec::new();
     for tokens in tokens.chunks(batch) {
         let mut logits = Vec::new();
-        engine.step(&[Span { sequence, tokens, logits: Wanted::All }], &mut logits).unwrap();
+        engine.step_logits(&[Span { sequence, tokens, logits: Wanted::All }], &mut logits).unwrap();
         all.extend(logits);
     }
     all

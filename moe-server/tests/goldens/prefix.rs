@@ -41,7 +41,7 @@ fn salt(text: &str) -> Arc<str> {
 fn go_on(engine: &mut dyn Engine, sequence: SequenceId, tokens: &[TokenId]) -> Result<Vec<u32>, EngineError> {
     let mut logits = Vec::new();
     for tokens in tokens.chunks(BATCH) {
-        engine.step(&[Span { sequence, tokens, logits: Wanted::Last }], &mut logits)?;
+        engine.step_logits(&[Span { sequence, tokens, logits: Wanted::Last }], &mut logits)?;
     }
     Ok(bits(&logits))
 }

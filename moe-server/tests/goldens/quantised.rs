@@ -67,7 +67,7 @@ fn quantised_weights_give_the_bits_of_their_values() {
             let mut all = Vec::new();
             for tokens in tokens.chunks(batch) {
                 let mut logits = Vec::new();
-                engine.step(&[Span { sequence, tokens, logits: Wanted::All }], &mut logits).unwrap();
+                engine.step_logits(&[Span { sequence, tokens, logits: Wanted::All }], &mut logits).unwrap();
                 all.extend(logits.iter().map(|l| l.to_bits()));
             }
             all

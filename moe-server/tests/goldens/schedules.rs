@@ -64,7 +64,7 @@ impl Truth {
             let mut logits = Vec::new();
             for (at, token) in text.iter().enumerate() {
                 let span = Span { sequence, tokens: &[*token], logits: Wanted::Last };
-                self.engine.step(&[span], &mut logits).unwrap();
+                self.engine.step_logits(&[span], &mut logits).unwrap();
                 self.known.insert(text[..=at].to_vec(), bits(&logits));
             }
             self.engine.release(sequence);
@@ -177,7 +177,7 @@ fn step(
         .map(|(index, tokens, logits)| Span { sequence: texts[*index].0, tokens, logits: *logits })
         .collect();
     let mut logits = Vec::new();
-    engine.step(&of_engine, &mut logits).unwrap();
+    engine.step_logits(&of_engine, &mut logits).unwrap();
     let mut rows = logits.chunks_exact(vocab_size);
     for (index, tokens, wanted) in spans {
         let text = &mut texts[index].1;
@@ -221,11 +221,11 @@ fn every_schedule_gives_the_same_bits_with_parts_of_keys() {
     let text: Vec<TokenId> = (0..300).map(|i| i * i % 40).collect();
     let (of_one, of_three) = (one.create().unwrap(), three.create().unwrap());
     let (mut expected, mut found) = (Vec::new(), Vec::new());
-    one.step(&[Span { sequence: of_one, tokens: &text, logits: Wanted::All }], &mut expected).unwrap();
+    one.step_logits(&[Span { sequence: of_one, tokens: &text, logits: Wanted::All }], &mut expected).unwrap();
     let spans = [&text[..250], &text[250..251], &text[251..252], &text[252..259], &text[259..]];
     for tokens in spans {
         let mut logits = Vec::new();
-        three.step(&[Span { sequence: of_three, tokens, logits: Wanted::All }], &mut logits).unwrap();
+        three.step_logits(&[Span { sequence: of_three, tokens, logits: Wanted::All }], &mut logits).unwrap();
         found.extend(logits);
     }
     assert_eq!(bits(&found), bits(&expected));

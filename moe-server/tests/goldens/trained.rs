@@ -49,7 +49,7 @@ fn the_engine_foretells_held_out_answers() {
     for conversation in &conversations[..SOME] {
         let sequence = engine.create().unwrap();
         let span = Span { sequence, tokens: &conversation.tokens, logits: Wanted::All };
-        engine.step(&[span], &mut rows).unwrap();
+        engine.step_logits(&[span], &mut rows).unwrap();
         surprise.add(conversation, &rows);
         engine.release(sequence);
     }

@@ -19,7 +19,7 @@ fn a_full_cache_refuses_and_goes_on() {
     let mut logits = Vec::new();
     let step = |engine: &mut CudaEngine<_>, sequence, count: usize, logits: &mut Vec<f32>| {
         let tokens = vec![1; count];
-        engine.step(&[Span { sequence, tokens: &tokens, logits: Wanted::Last }], logits)
+        engine.step_logits(&[Span { sequence, tokens: &tokens, logits: Wanted::Last }], logits)
     };
     step(&mut engine, first, 30, &mut logits).unwrap();
     let refused = step(&mut engine, second, 4, &mut logits);

@@ -29,7 +29,7 @@ fn check(name: &str) {
     let (prompt, rest) = golden.tokens.split_at(golden.tokens.len() - 3);
     for tokens in [prompt].into_iter().chain(rest.chunks(1)) {
         let mut logits = Vec::new();
-        engine.step(&[Span { sequence, tokens, logits: Wanted::All }], &mut logits).unwrap();
+        engine.step_logits(&[Span { sequence, tokens, logits: Wanted::All }], &mut logits).unwrap();
         found.extend(logits);
     }
     let mut worst = 0.0_f64;

@@ -34,7 +34,7 @@ impl Truth {
             let mut logits = Vec::new();
             for (at, token) in text.iter().enumerate() {
                 let span = Span { sequence, tokens: &[*token], logits: Wanted::Last };
-                self.engine.step(&[span], &mut logits).unwrap();
+                self.engine.step_logits(&[span], &mut logits).unwrap();
                 self.known.insert(text[..=at].to_vec(), bits(&logits));
             }
             self.engine.release(sequence);
@@ -124,7 +124,7 @@ fn step(
         })
         .collect();
     let mut logits = Vec::new();
-    engine.step(&of_engine, &mut logits).unwrap();
+    engine.step_logits(&of_engine, &mut logits).unwrap();
     let mut rows = logits.chunks_exact(40);
     for (index, count, wanted) in spans {
         let (_, script, length) = &mut texts[index];
@@ -159,7 +159,7 @@ fn what_is_known_of_a_prompt_is_not_computed_again() {
         let known = engine.len(sequence).unwrap();
         assert_eq!(known, expected);
         let span = Span { sequence, tokens: &text[known..end], logits: Wanted::Last };
-        engine.step(&[span], &mut logits).unwrap();
+        engine.step_logits(&[span], &mut logits).unwrap();
         assert_eq!(bits(&logits), truth.of(&text[..end]));
     }
     assert!(engine.known().tokens >= 32);

@@ -6,7 +6,7 @@
 //! - Bytes that break things once they are computed: [`NAN`], [`NAN_ROW`], [`PANIC`], [`BROKEN`].
 
 use moe_server::engine::{
-    Capabilities, Engine, EngineError, Factory, LoadFailure, SequenceId, Span, TokenId, Wanted,
+    Capabilities, Engine, EngineError, Factory, LoadFailure, Outcomes, SequenceId, Span, TokenId, Wanted,
 };
 use moe_server::http::codec::Codec;
 use moe_server::http::error::ApiError;
@@ -171,11 +171,12 @@ impl Engine for Scripted {
         Ok(id)
     }
 
-    fn step(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError> {
+    fn step(&mut self, spans: &[Span<'_>], outcomes: &mut Outcomes) -> Result<(), EngineError> {
         assert!(!spans.is_empty(), "an empty step");
         self.control.pass();
         self.control.steps.fetch_add(1, SeqCst);
         self.control.widest.fetch_max(spans.len(), SeqCst);
+        let logits = outcomes.whole(VOCAB);
         logits.clear();
         let wanted: usize = spans.iter().map(|span| span.tokens.len()).sum();
         assert!(wanted <= self.capabilities.max_batch_tokens, "{wanted} tokens in a step");

@@ -4,6 +4,7 @@
 mod answers;
 mod binary;
 mod busy;
+mod candidates;
 mod clients;
 mod deploy;
 mod engine;

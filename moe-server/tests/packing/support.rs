@@ -73,7 +73,10 @@ pub(crate) fn logits(model: &mut LoadedModel) -> Vec<u32> {
     let sequence = model.engine.create().unwrap();
     let mut logits = Vec::new();
     let tokens = model.tokenizer.encode("Hello, world! It's 12345.", moe_server::model::Special::AsText);
-    model.engine.step(&[Span { sequence, tokens: &tokens, logits: Wanted::All }], &mut logits).unwrap();
+    model
+        .engine
+        .step_logits(&[Span { sequence, tokens: &tokens, logits: Wanted::All }], &mut logits)
+        .unwrap();
     logits.iter().map(|logit| logit.to_bits()).collect()
 }
 

@@ -31,7 +31,7 @@ pub use options::{Arithmetic, CpuOptions};
 
 use self::{buffers::Buffers, forward::Pass, kv::Kv, machine::Machine, pool::Pool};
 use super::{
-    Capabilities, Engine, EngineError, Kept, KeptFormat, Known, SequenceId, Span, TokenId, Wanted,
+    Capabilities, Engine, EngineError, Kept, KeptFormat, Known, Outcomes, SequenceId, Span, TokenId, Wanted,
     paging::{Part, Sequences},
 };
 use crate::{
@@ -218,7 +218,8 @@ impl Engine for CpuEngine {
         self.broken.is_none().then(|| self.kv.restore(&mut self.sequences.cache, block)).flatten()
     }
 
-    fn step(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError> {
+    fn step(&mut self, spans: &[Span<'_>], outcomes: &mut Outcomes) -> Result<(), EngineError> {
+        let logits = outcomes.whole(self.capabilities.vocab_size);
         self.advance(spans, logits).inspect_err(|_| logits.clear())
     }
 

@@ -20,7 +20,7 @@ use moe_cuda::{
 use self::tables::Tables;
 pub use self::{open::open, options::CudaOptions};
 use super::{
-    Capabilities, Engine, EngineError, Known, Span,
+    Capabilities, Engine, EngineError, Known, Outcomes, Span,
     paging::{Sequences, Sizes},
 };
 use crate::{
@@ -41,6 +41,8 @@ pub struct CudaEngine<D: Device> {
     tables: Tables,
     capabilities: Capabilities,
     options: CudaOptions,
+    /// Rows of the last step whose logits are on the device.
+    told: usize,
     /// Why nothing here can be trusted any more.
     broken: Option<String>,
 }
@@ -93,12 +95,20 @@ impl<D: Device> CudaEngine<D> {
             },
             decoder,
             options,
+            told: 0,
             broken: None,
         })
     }
 
     fn intact(&self) -> Result<(), EngineError> {
         self.broken.as_ref().map_or(Ok(()), |why| Err(EngineError::Broken(why.clone())))
+    }
+
+    /// Appends the last pass' row number `row`.
+    fn read(&self, row: usize, logits: &mut Vec<f32>) -> Result<(), Error> {
+        self.decoder.device().enter()?;
+        logits.extend(self.decoder.logits(row)?);
+        Ok(())
     }
 
     /// What a device's failure in a step leaves: kernels may have written anything anywhere.
@@ -140,9 +150,17 @@ impl<D: Device + Send> Engine for CudaEngine<D> {
         self.sequences.known()
     }
 
-    fn step(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError> {
+    fn step(&mut self, spans: &[Span<'_>], outcomes: &mut Outcomes) -> Result<(), EngineError> {
+        self.advance(spans, outcomes).inspect_err(|_| outcomes.clear())
+    }
+
+    fn logits(&mut self, row: usize, logits: &mut Vec<f32>) -> Result<(), EngineError> {
+        self.intact()?;
+        if row >= self.told {
+            return Err(EngineError::Unsupported("rows of logits that the last step has not told in part"));
+        }
         logits.clear();
-        self.advance(spans, logits).inspect_err(|_| logits.clear())
+        self.read(row, logits).map_err(|error| self.torn(&error))
     }
 
     fn len(&self, sequence: SequenceId) -> Option<usize> {

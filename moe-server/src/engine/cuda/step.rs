@@ -1,29 +1,72 @@
-//! From spans to steps of the device.
+//! From spans to passes of the device.
 
-use moe_cuda::{Error, decode::Batch, device::Device};
-
-use super::CudaEngine;
-use crate::{
-    engine::{EngineError, Span, Wanted, paging::Part},
-    ids::{SequenceId, TokenId},
+use moe_cuda::{
+    Error,
+    decode::{Batch, Outcome},
+    device::Device,
 };
 
-/// Rows of one step on the device.
-#[derive(Debug, Default)]
-struct Rows {
-    tokens: Vec<TokenId>,
-    positions: Vec<u32>,
-    slots: Vec<u32>,
-    wanted: Vec<u32>,
-    /// Of each wanted row.
-    sequences: Vec<SequenceId>,
-    /// Sequences in it.
+use super::{CudaEngine, CudaOptions};
+use crate::{
+    engine::{Candidate, EngineError, Outcomes, Span, Wanted, paging::Part},
+    ids::SequenceId,
+};
+
+/// A stretch of one sequence's tokens in a pass.
+struct Stretch<'p> {
+    part: &'p Part<'p>,
+    /// Tokens of the part before it.
+    skipped: usize,
     count: usize,
 }
 
+/// What the device computes at once.
+#[derive(Default)]
+struct Pass<'p> {
+    stretches: Vec<Stretch<'p>>,
+    rows: usize,
+    wanted: usize,
+}
+
+/// Divides a step into as few passes as the device's buffers allow.
+fn passes<'p>(parts: &'p [Part<'p>], options: &CudaOptions) -> Vec<Pass<'p>> {
+    let most_rows = options.max_batch_tokens.max(1);
+    let (most_sequences, most_wanted) = (options.max_sequences.max(1), options.max_wanted.max(1));
+    let mut passes: Vec<Pass<'p>> = Vec::new();
+    let mut pass = Pass::default();
+    for part in parts {
+        let mut done = 0;
+        while done < part.tokens.len() {
+            let left = part.tokens.len() - done;
+            let mut count = left.min(most_rows - pass.rows);
+            if part.wanted == Wanted::All {
+                count = count.min(most_wanted - pass.wanted);
+            } else if part.wanted == Wanted::Last && count == left && pass.wanted == most_wanted {
+                count -= 1;
+            }
+            if count == 0 || pass.stretches.len() == most_sequences {
+                passes.push(std::mem::take(&mut pass));
+                continue;
+            }
+            pass.rows += count;
+            pass.wanted += match part.wanted {
+                Wanted::None => 0,
+                Wanted::Last => usize::from(count == left),
+                Wanted::All => count,
+            };
+            pass.stretches.push(Stretch { part, skipped: done, count });
+            done += count;
+        }
+    }
+    passes.push(pass);
+    passes
+}
+
 impl<D: Device> CudaEngine<D> {
-    /// A step; after an error `logits` hold anything.
-    pub(super) fn advance(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), EngineError> {
+    /// A step; after an error `outcomes` hold anything.
+    pub(super) fn advance(&mut self, spans: &[Span<'_>], outcomes: &mut Outcomes) -> Result<(), EngineError> {
+        self.told = 0;
+        outcomes.best(self.capabilities.vocab_size);
         self.intact()?;
         self.sequences.check(spans, &self.capabilities)?;
         if spans.is_empty() {
@@ -34,7 +77,7 @@ impl<D: Device> CudaEngine<D> {
                 self.broken = Some(why.clone());
             }
         })?;
-        match self.compute(&parts, logits) {
+        match self.compute(&parts, outcomes) {
             Err(error) => {
                 self.sequences.abandon(parts, None);
                 Err(self.torn(&error))
@@ -51,62 +94,64 @@ impl<D: Device> CudaEngine<D> {
     }
 
     /// Answers the first sequence with a logit that is no finite number.
-    fn compute(&mut self, parts: &[Part<'_>], logits: &mut Vec<f32>) -> Result<Option<SequenceId>, Error> {
+    fn compute(&mut self, parts: &[Part<'_>], outcomes: &mut Outcomes) -> Result<Option<SequenceId>, Error> {
         self.decoder.device().enter()?;
         self.copy_blocks()?;
+        let passes = passes(parts, &self.options);
+        if let [pass] = &passes[..] {
+            let (rows, odd) = self.pass(pass)?;
+            self.told = rows.len();
+            for row in rows {
+                let candidate =
+                    |best: moe_cuda::decode::Candidate| Candidate { token: best.token, logit: best.logit };
+                let candidates = row.candidates.into_iter().map(candidate);
+                outcomes.push(candidates, f64::from(row.log_sum_exp), row.is_finite);
+            }
+            return Ok(odd);
+        }
+        // The next pass overwrites what this one has told.
+        let logits = outcomes.whole(self.capabilities.vocab_size);
+        logits.clear();
         let mut odd = None;
-        let mut rows = Rows::default();
+        for pass in &passes {
+            odd = odd.or(self.pass(pass)?.1);
+            for row in 0..pass.wanted {
+                self.read(row, logits)?;
+            }
+        }
+        Ok(odd)
+    }
+
+    /// What is told of its wanted rows, and the first sequence with a logit that is no finite number.
+    fn pass(&mut self, pass: &Pass<'_>) -> Result<(Vec<Outcome>, Option<SequenceId>), Error> {
+        let (mut tokens, mut positions) = (Vec::with_capacity(pass.rows), Vec::with_capacity(pass.rows));
+        let (mut slots, mut wanted) = (Vec::with_capacity(pass.rows), Vec::new());
+        let mut sequences = Vec::new();
         self.tables.next_step();
-        for part in parts {
-            let mut slot = None;
-            for (index, token) in part.tokens.iter().enumerate() {
+        for Stretch { part, skipped, count } in &pass.stretches {
+            let slot = self.tables.slot(&self.decoder, part.sequence, &part.held)?;
+            for index in *skipped..skipped + count {
                 let is_wanted = match part.wanted {
                     Wanted::None => false,
                     Wanted::Last => index + 1 == part.tokens.len(),
                     Wanted::All => true,
                 };
-                if self.is_full(&rows, slot.is_none(), is_wanted) {
-                    odd = odd.or(self.launch(&rows, logits)?);
-                    rows = Rows::default();
-                    self.tables.next_step();
-                    slot = None;
-                }
-                let slot = match slot {
-                    Some(slot) => slot,
-                    None => {
-                        rows.count += 1;
-                        *slot.insert(self.tables.slot(&self.decoder, part.sequence, &part.held)?)
-                    }
-                };
                 if is_wanted {
-                    rows.wanted.push(number(rows.tokens.len()));
-                    rows.sequences.push(part.sequence);
+                    wanted.push(number(tokens.len()));
+                    sequences.push(part.sequence);
                 }
-                rows.tokens.push(*token);
-                rows.positions.push(number(part.position + index));
-                rows.slots.push(number(slot));
+                tokens.push(part.tokens[index]);
+                positions.push(number(part.position + index));
+                slots.push(number(slot));
             }
         }
-        Ok(odd.or(self.launch(&rows, logits)?))
-    }
-
-    /// Whether a further row has no room.
-    fn is_full(&self, rows: &Rows, is_new: bool, is_wanted: bool) -> bool {
-        rows.tokens.len() == self.options.max_batch_tokens.max(1)
-            || is_new && rows.count == self.options.max_sequences.max(1)
-            || is_wanted && rows.wanted.len() == self.options.max_wanted.max(1)
-    }
-
-    fn launch(&mut self, rows: &Rows, logits: &mut Vec<f32>) -> Result<Option<SequenceId>, Error> {
-        let Rows { tokens, positions, slots, wanted, .. } = rows;
-        self.decoder.set(&Batch { tokens, positions, slots, wanted })?;
+        let batch = Batch { tokens: &tokens, positions: &positions, slots: &slots, wanted: &wanted };
+        self.decoder.set(&batch)?;
         self.decoder.compute()?;
         let outcomes = self.decoder.outcomes()?;
-        for row in 0..wanted.len() {
-            logits.extend(self.decoder.logits(row)?);
-        }
-        let odd = outcomes.iter().zip(&rows.sequences).find(|(outcome, _)| !outcome.is_finite);
-        Ok(odd.map(|(_, sequence)| *sequence))
+        let odd = outcomes.iter().zip(sequences).find(|(outcome, _)| !outcome.is_finite);
+        let odd = odd.map(|(_, sequence)| sequence);
+        Ok((outcomes, odd))
     }
 }
 
