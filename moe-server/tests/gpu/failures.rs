@@ -1,5 +1,12 @@
 //! No room, and a device that fails.
 
+use std::cell::Cell;
+
+use moe_cuda::{
+    Error,
+    device::{Device, Launch},
+    emulation::Emulated,
+};
 use moe_server::{
     engine::{
         Engine, EngineError, Span, Wanted,
@@ -45,4 +52,71 @@ fn a_model_that_does_not_fit_is_told() {
     let why = text(load(weights, all.clone()));
     assert!(why.contains("--context") || why.contains("GPU memory are wanted"), "{why}");
     load(64 << 20, all).unwrap();
+}
+
+/// Launches of a device that fails from some launch on.
+struct Failing {
+    device: Emulated,
+    left: Cell<usize>,
+}
+
+impl Device for Failing {
+    fn multiprocessors(&self) -> u32 {
+        self.device.multiprocessors()
+    }
+
+    fn shared_bytes(&self) -> u32 {
+        self.device.shared_bytes()
+    }
+
+    fn free_bytes(&self) -> Result<usize, Error> {
+        self.device.free_bytes()
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<u64, Error> {
+        self.device.allocate(bytes)
+    }
+
+    fn free(&self, at: u64) {
+        self.device.free(at);
+    }
+
+    fn write_bytes(&self, at: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.device.write_bytes(at, bytes)
+    }
+
+    fn read_bytes(&self, at: u64, bytes: &mut [u8]) -> Result<(), Error> {
+        self.device.read_bytes(at, bytes)
+    }
+
+    fn copy_bytes(&self, from: u64, to: u64, bytes: usize) -> Result<(), Error> {
+        self.device.copy_bytes(from, to, bytes)
+    }
+
+    fn launch(&self, launch: &Launch<'_>) -> Result<(), Error> {
+        match self.left.get().checked_sub(1) {
+            Some(left) => self.left.set(left),
+            None => return Err(Error::Lost { doing: "launching a kernel", why: "by the test".into() }),
+        }
+        self.device.launch(launch)
+    }
+}
+
+#[test]
+fn a_device_that_is_lost_breaks_the_engine_for_good() {
+    let model = generator::model(&small_config(), 5);
+    let device = Failing { device: device(&model.config), left: Cell::new(60) };
+    let mut engine = CudaEngine::new(device, &model, options(8), &Progress::default()).unwrap();
+    let sequence = engine.create().unwrap();
+    let mut logits = Vec::new();
+    let mut step = |engine: &mut CudaEngine<Failing>| {
+        engine.step_logits(&[Span { sequence, tokens: &[1], logits: Wanted::Last }], &mut logits)
+    };
+    step(&mut engine).unwrap();
+    let lost = (0..9).find_map(|_| step(&mut engine).err()).unwrap();
+    assert!(matches!(&lost, EngineError::Broken(why) if why.contains("Xid")), "{lost}");
+    let length = engine.len(sequence);
+    assert_eq!(step(&mut engine), Err(lost.clone()));
+    assert_eq!(engine.len(sequence), length);
+    assert_eq!(engine.create(), Err(lost));
 }

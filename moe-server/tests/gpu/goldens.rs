@@ -60,9 +60,9 @@ fn beside_the_processor(model: &Model) -> f64 {
     let mut gpu = engine(model, options(40));
     let (mut expected, mut found) = (Vec::new(), Vec::new());
     let sequence = cpu.create().unwrap();
-    cpu.step(&[Span { sequence, tokens: &tokens, logits: Wanted::All }], &mut expected).unwrap();
+    cpu.step_logits(&[Span { sequence, tokens: &tokens, logits: Wanted::All }], &mut expected).unwrap();
     let sequence = gpu.create().unwrap();
-    gpu.step(&[Span { sequence, tokens: &tokens, logits: Wanted::All }], &mut found).unwrap();
+    gpu.step_logits(&[Span { sequence, tokens: &tokens, logits: Wanted::All }], &mut found).unwrap();
     let rows = expected.chunks(config.vocab_size).zip(found.chunks(config.vocab_size));
     let deviations = rows.map(|(expected, found)| {
         let expected: Vec<f64> = expected.iter().map(|logit| f64::from(*logit)).collect();
