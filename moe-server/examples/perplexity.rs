@@ -23,7 +23,7 @@ use moe_server::{
         Span, TokenId, Wanted,
         cpu::{Arithmetic, CpuOptions, KvType},
     },
-    model::{LoadOptions, LoadedModel, load},
+    load::{LoadOptions, LoadedModel, load},
 };
 
 /// What is known of one side.

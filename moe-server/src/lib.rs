@@ -3,7 +3,8 @@
 //! - [`http`]: the OpenAI surface, health, metrics, receipts.
 //! - [`outbox`]: receipts that go to the gateway by themselves, kept on disk until they are there.
 //! - [`schedule`]: which sequences run in the next step, sampling, cancellation; the one thread that owns the engine.
-//! - [`model`]: GGUF, tokenizer, chat template.
+//! - [`model`]: GGUF, weights, tokenizer, chat template.
+//! - [`load`]: from a model's file to an engine that runs it.
 //! - [`sleep`]: the states from cold to ready and back.
 //! - [`snapshot`]: the prefix cache on disk.
 //! - [`supervise`]: starts and stops the server as a process of its own.
@@ -14,6 +15,7 @@ pub mod engine;
 pub mod http;
 pub mod ids;
 pub mod json_kind;
+pub mod load;
 pub mod model;
 pub mod outbox;
 pub mod schedule;

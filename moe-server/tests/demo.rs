@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use moe_server::{
     engine::{Span, Wanted},
-    model::{LoadOptions, LoadedModel, load},
+    load::{LoadOptions, LoadedModel, load},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};

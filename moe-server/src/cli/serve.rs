@@ -8,7 +8,7 @@ use moe_server::http::codec::ModelCodec;
 use moe_server::http::receipts::{Receipts, Retention};
 use moe_server::http::tickets::Spent;
 use moe_server::http::{self, Limits, Server};
-use moe_server::model::{LoadOptions, Loader, load};
+use moe_server::load::{LoadOptions, Loader, load};
 use moe_server::outbox;
 use moe_server::schedule::{Config, Scheduler};
 use moe_server::snapshot;

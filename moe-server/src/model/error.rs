@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{decoder, gguf::GgufError, template::TemplateError};
+use super::{gguf::GgufError, template::TemplateError, weights};
 
 /// What is wrong with a model's file.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub enum ModelError {
     /// A packed file that cannot be used, and why.
     Packed(String),
     /// The weights, or what they need to run.
-    Weights(decoder::ModelError),
+    Weights(weights::ModelError),
     /// Any of these, with the file that it is about.
     InFile {
         path: PathBuf,
@@ -27,7 +27,7 @@ pub enum ModelError {
 
 impl ModelError {
     /// The same with the file's name, where it is not named already.
-    pub(super) fn in_file(self, path: &Path) -> Self {
+    pub(crate) fn in_file(self, path: &Path) -> Self {
         match self {
             Self::Gguf(GgufError::Io { .. }) | Self::InFile { .. } => self,
             error => Self::InFile { path: path.to_owned(), error: Box::new(error) },
@@ -77,8 +77,8 @@ impl From<TemplateError> for ModelError {
     }
 }
 
-impl From<decoder::ModelError> for ModelError {
-    fn from(error: decoder::ModelError) -> Self {
+impl From<weights::ModelError> for ModelError {
+    fn from(error: weights::ModelError) -> Self {
         Self::Weights(error)
     }
 }

@@ -11,12 +11,12 @@ const BYTES: usize = 8;
 
 /// The fingerprint of all that decides how text becomes tokens and tokens text: the file's tokenizer, by its hash, and
 /// `template`, the source of the chat template in use. Files that spell the same tokenizer differently differ, too.
-pub(super) fn of(tokenizer: &str, template: &str) -> String {
+pub(crate) fn of(tokenizer: &str, template: &str) -> String {
     to_hex(&hash([tokenizer.as_bytes(), template.as_bytes()].into_iter())[..BYTES])
 }
 
 /// The hash of a file's tokenizer; a packed file carries its model's.
-pub(super) fn tokenizer(gguf: &Gguf) -> String {
+pub(crate) fn tokenizer(gguf: &Gguf) -> String {
     let mut keys: Vec<&str> = gguf.keys().filter(|key| key.starts_with(PREFIX)).collect();
     keys.sort_unstable();
     let parts = keys.into_iter().flat_map(|key| [key.as_bytes(), gguf.raw(key).unwrap_or_default()]);

@@ -10,11 +10,10 @@ use std::{borrow::Cow, collections::HashSet};
 
 use serde_json::Value;
 
-use super::{
-    gguf::{Gguf, GgufError},
-    packing::SPECIAL_STARTS,
-};
+use super::gguf::{Gguf, GgufError};
 
+/// Of a packed file: the first character of each special token.
+pub(super) const SPECIAL_STARTS: &str = "moegate.packed.special_starts";
 const TOKENS: &str = "tokenizer.ggml.tokens";
 
 /// Supplementary private use areas A and B.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use moe_server::model::{Special, packing::MemoryPlan};
+use moe_server::model::{Special, weights::MemoryPlan};
 use serde_json::json;
 
 use crate::support::{MODELS, folder_with, loaded, logits, packed, random, split_in_two};

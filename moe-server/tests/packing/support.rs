@@ -9,10 +9,9 @@ use std::{
 use crate::gguf_writer::Writer;
 use moe_server::{
     engine::{Span, Wanted},
+    load::{LoadOptions, LoadedModel, load},
     model::{
-        LoadOptions, LoadedModel,
         gguf::Gguf,
-        load,
         packing::{Event, PackError, PackOptions, Packed, pack},
     },
 };

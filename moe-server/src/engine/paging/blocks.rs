@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::prefix::NodeId;
-
 pub(crate) type BlockId = u32;
+
+/// What the prefix cache knows a block by. Never reused within one cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct NodeId(pub(crate) u64);
 
 /// All that `from` holds is to be in `to` too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

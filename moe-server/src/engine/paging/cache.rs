@@ -1,18 +1,11 @@
 //! Both groups' blocks, and what sequences hold of them.
 
 use super::{
-    blocks::{BlockId, Blocks},
-    prefix::Prefixes,
-    sizes::Sizes,
+    blocks::{Blocks, NodeId},
+    prefix::{Node, Prefixes},
+    sizes::{Sizes, Table},
 };
 use crate::engine::EngineError;
-
-/// A sequence's blocks in one group: those from `first` (a block's number in the sequence) on.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Table {
-    pub(crate) first: usize,
-    pub(crate) blocks: Vec<BlockId>,
-}
 
 /// A sequence: how long it is and where it lies.
 #[derive(Debug, Clone, Default)]
@@ -140,6 +133,27 @@ impl Cache {
         cut(&mut self.full, &mut held.full, blocks);
         cut(&mut self.chunked, &mut held.chunked, blocks);
         self.leave_old_chunks(held);
+    }
+
+    /// Takes note of blocks that were taken: to be called after each [`Blocks::take`].
+    pub(super) fn settle(&mut self) {
+        for id in std::mem::take(&mut self.full.evicted) {
+            self.prefixes.evictions += u64::from(self.remove(id).is_some());
+        }
+        for id in std::mem::take(&mut self.chunked.evicted) {
+            if let Some(node) = self.prefixes.nodes.get_mut(&id) {
+                node.chunked = None;
+            }
+        }
+    }
+
+    /// The prefix cache knows it no more; without its block of the full group, which is the caller's concern.
+    pub(super) fn remove(&mut self, id: NodeId) -> Option<Node> {
+        let node = self.prefixes.remove(id)?;
+        if let Some(chunked) = node.chunked {
+            self.chunked.forget(chunked);
+        }
+        Some(node)
     }
 
     pub(super) fn release(&mut self, held: Held) {

@@ -11,13 +11,15 @@
 mod blocks;
 mod cache;
 mod prefix;
+mod reuse;
 mod sequences;
 #[cfg(test)]
 mod sequences_tests;
 mod sizes;
 
-pub(crate) use blocks::{BlockCopy, BlockId};
-pub(crate) use cache::{Cache, Held, Table};
-pub(crate) use prefix::{NodeId, Parent, Restored};
+pub(crate) use blocks::{BlockCopy, BlockId, NodeId};
+pub(crate) use cache::{Cache, Held};
+pub(crate) use prefix::Parent;
+pub(crate) use reuse::Restored;
 pub(crate) use sequences::{Part, Sequences};
-pub(crate) use sizes::Sizes;
+pub(crate) use sizes::{Sizes, Table};

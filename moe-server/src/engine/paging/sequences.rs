@@ -89,7 +89,7 @@ impl Sequences {
         Known {
             blocks: prefixes.len(),
             tokens: prefixes.len() * self.cache.sizes.block_len,
-            evictions: prefixes.evictions(),
+            evictions: prefixes.evictions,
         }
     }
 

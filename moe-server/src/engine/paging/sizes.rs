@@ -1,6 +1,6 @@
 //! How large a paged KV cache is, and the arithmetic of positions in it.
 
-use super::{blocks::BlockId, cache::Table};
+use super::blocks::BlockId;
 
 /// How many tokens there are in what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,13 @@ pub(crate) struct Sizes {
     pub(crate) block_len: usize,
     /// Tokens of a chunk, a multiple of the block's: no block straddles two.
     pub(crate) chunk: usize,
+}
+
+/// A sequence's blocks in one group: those from `first` (a block's number in the sequence) on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Table {
+    pub(crate) first: usize,
+    pub(crate) blocks: Vec<BlockId>,
 }
 
 /// What tells one token's place in a group.

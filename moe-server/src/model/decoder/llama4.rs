@@ -9,7 +9,7 @@
 
 use super::{
     Attention, Config, ModelError, QkNorm, RopePairs, Score,
-    from_gguf::{Keys, tensor_values},
+    keys::{Keys, tensor_values},
 };
 
 pub(super) const NAME: &str = "llama4";

@@ -5,16 +5,14 @@
 //! further one needs such a file and, where it computes something new, a variant of one of [`Config`]'s enums.
 
 mod config;
-mod error;
 mod from_gguf;
+mod keys;
 mod llama4;
 mod qwen3moe;
-mod tensor;
 
+pub use super::weights::{Layout, ModelError, Tensor, TensorBytes, Weights};
 pub use config::{Attention, Config, NOPE_INTERVAL, QkNorm, RopePairs, Score};
-pub use error::ModelError;
 pub(super) use from_gguf::check;
-pub use tensor::{Layout, Tensor, TensorBytes, Weights};
 
 /// `down(silu(gate(x)) · up(x))`: one, or a stack of experts.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@
 //!
 //! `norm_topk_prob` has no key in GGUF; like llama.cpp this takes it to be true, as in every released model.
 
-use super::{Config, ModelError, QkNorm, RopePairs, Score, from_gguf::Keys};
+use super::{Config, ModelError, QkNorm, RopePairs, Score, keys::Keys};
 
 pub(super) const NAME: &str = "qwen3moe";
 

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use moe_kernels::{packed::PackedType, weights::DType};
-
-use crate::model::decoder::Layout;
+use moe_kernels::packed::PackedType;
 
 /// Types of our own begin here, far outside of ggml's: "mg" and ggml's number of what was packed.
 const PACKED: u32 = 0x6D67_0000;
@@ -114,16 +112,6 @@ impl GgmlType {
             PackedType::Q6_K => Self::Q6_K,
             PackedType::Q8_0 => Self::Q8_0,
             PackedType::MXFP4 => Self::MXFP4,
-        }
-    }
-
-    /// How a packed file spells a layout.
-    pub(in crate::model) fn of_layout(layout: Layout) -> Self {
-        match layout {
-            Layout::Rows(DType::F32) => Self::F32,
-            Layout::Rows(DType::F16) => Self::F16,
-            Layout::Rows(DType::BF16) => Self::BF16,
-            Layout::Packed(packed) => Self::Packed(packed),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::model::gguf::{FileInfo, Gguf, GgufError};
 ///
 /// # Errors
 /// Why the one that is there is not used, for the operator.
-pub(in crate::model) fn beside(model: &Path, plain: &Gguf) -> Result<Option<(Gguf, Manifest)>, String> {
+pub(crate) fn beside(model: &Path, plain: &Gguf) -> Result<Option<(Gguf, Manifest)>, String> {
     let path = default_output(model);
     let unused = |why: &dyn std::fmt::Display| format!("{} is not used: {why}", path.display());
     let packed = match Gguf::open(&path) {
@@ -31,7 +31,7 @@ pub(in crate::model) fn beside(model: &Path, plain: &Gguf) -> Result<Option<(Ggu
 
 /// Whether the model that a packed file was made from lies beside it and is not what it was. Its absence is none of
 /// our business: a packed file is complete.
-pub(in crate::model) fn changed_source(packed: &Path, manifest: &Manifest) -> bool {
+pub(crate) fn changed_source(packed: &Path, manifest: &Manifest) -> bool {
     let Source { names, .. } = &manifest.source;
     let found: Option<Vec<_>> = names
         .iter()

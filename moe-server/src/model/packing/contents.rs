@@ -3,16 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    convert::{Piece, pieces},
     error::PackError,
     header::HeaderWriter,
-    manifest::{self, KEYS, Manifest, SPECIAL_STARTS, Source, TOKEN_TEXTS},
-    plan::Plan,
+    manifest::{self, KEYS, Manifest, Source},
 };
 use crate::model::{
     ChatTemplate, ModelError, Tokenizer, decoder, fingerprint,
     gguf::{GgmlType, Gguf, TensorInfo, base_name},
+    prompt::SPECIAL_STARTS,
+    template::TOKEN_TEXTS,
     tokenizer::{INDEX_TENSOR, index_of},
+    weights::{Piece, Plan, pieces},
 };
 
 /// Where tensors begin: on pages, so that one can be advised, locked or read past the cache without its neighbours. It
@@ -155,7 +156,7 @@ impl<'a> Contents<'a> {
         }
         header.tensor(INDEX_TENSOR, &[self.index.len()], GgmlType::I8.id(), 0);
         for Entry { info, plan, offset, .. } in &self.tensors {
-            header.tensor(info.name, info.dims, GgmlType::of_layout(plan.layout()).id(), *offset);
+            header.tensor(info.name, info.dims, plan.ggml_type().id(), *offset);
         }
         (header.finish(), blanks)
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use crate::model::{ModelError, decoder};
+use crate::model::{ModelError, weights};
 
 #[derive(Debug)]
 pub enum PackError {
@@ -105,8 +105,8 @@ impl From<ModelError> for PackError {
     }
 }
 
-impl From<decoder::ModelError> for PackError {
-    fn from(error: decoder::ModelError) -> Self {
+impl From<weights::ModelError> for PackError {
+    fn from(error: weights::ModelError) -> Self {
         Self::Model(error.into())
     }
 }

@@ -25,13 +25,6 @@ const SIZES: &str = "moegate.packed.source.sizes";
 const MODIFIED: &str = "moegate.packed.source.modified";
 const SOURCE_HEADER: &str = "moegate.packed.source.header_sha256";
 const VOCAB: &str = "moegate.packed.tokenizer_sha256";
-/// The first character of each special token.
-pub(in crate::model) const SPECIAL_STARTS: &str = "moegate.packed.special_starts";
-/// Where the texts of single tokens are, and the keys that name those tokens.
-pub(in crate::model) const TOKEN_TEXTS: [(&str, &str); 2] = [
-    ("tokenizer.ggml.bos_token_id", "moegate.packed.bos_text"),
-    ("tokenizer.ggml.eos_token_id", "moegate.packed.eos_text"),
-];
 /// Of all behind the header. Until the file is whole, how many bytes of that are ([`mark`]).
 const CONTENT: &str = "moegate.packed.content_sha256";
 /// Of the header, with [`BLANK`] for both hashes in it.
@@ -92,10 +85,10 @@ fn seconds(time: Option<SystemTime>) -> u64 {
 
 /// A packed file's description of itself, checked.
 #[derive(Debug)]
-pub(in crate::model) struct Manifest {
+pub(crate) struct Manifest {
     pub(super) source: Source,
     /// SHA-256 of what decides about tokens (`model::fingerprint`).
-    pub(in crate::model) vocab: String,
+    pub(crate) vocab: String,
     /// SHA-256 of the data.
     pub(super) content: String,
 }
@@ -105,7 +98,7 @@ impl Manifest {
     ///
     /// # Errors
     /// [`ModelError::Packed`] where it is not whole, not as it was written, or of another version.
-    pub(in crate::model) fn of(gguf: &Gguf) -> Result<Option<Self>, ModelError> {
+    pub(crate) fn of(gguf: &Gguf) -> Result<Option<Self>, ModelError> {
         let odd = |why: String| Err(ModelError::Packed(why));
         let Some(version) = gguf.find::<u32>(VERSION_KEY)? else {
             let mut tensors = gguf.tensors();

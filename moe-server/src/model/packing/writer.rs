@@ -15,12 +15,14 @@ use sha2::{Digest, Sha256};
 
 use super::{
     contents::{Contents, Part, default_output},
-    convert::convert,
     error::PackError,
     manifest::{Manifest, Source},
     partial::{Found, Partial},
 };
-use crate::model::gguf::{Gguf, GgufError};
+use crate::model::{
+    gguf::{Gguf, GgufError},
+    weights::convert,
+};
 
 /// After so many bytes they are synced: more would be lost by a crash, and would wait in memory.
 const SAVE_EVERY: u64 = 256 << 20;

@@ -15,10 +15,15 @@ use serde_json::Value;
 
 use super::{
     gguf::{Gguf, GgufError},
-    packing::TOKEN_TEXTS,
     prompt::{Guarding, Prompt},
 };
 pub use error::TemplateError;
+
+/// The keys that name the first and the last token, and those of a packed file that hold their texts.
+pub(super) const TOKEN_TEXTS: [(&str, &str); 2] = [
+    ("tokenizer.ggml.bos_token_id", "moegate.packed.bos_text"),
+    ("tokenizer.ggml.eos_token_id", "moegate.packed.eos_text"),
+];
 
 /// For Llama 4 files without a template: Meta's format (`llama4/chat_format.py`), tools as JSON in the system message.
 const LLAMA4: &str = include_str!("llama4.jinja");

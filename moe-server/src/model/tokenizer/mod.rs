@@ -13,10 +13,10 @@ mod split;
 use std::{fmt, sync::Arc};
 
 use super::{
-    decoder::TensorBytes,
     error::ModelError,
     gguf::{Gguf, GgufError},
     prompt::Prompt,
+    weights::TensorBytes,
 };
 use crate::ids::TokenId;
 pub use decoder::Decoder;

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use crate::{
     ids::TokenId,
-    model::{ModelError, decoder::TensorBytes},
+    model::{ModelError, weights::TensorBytes},
 };
 
 use super::broken;

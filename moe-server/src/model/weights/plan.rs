@@ -6,17 +6,15 @@
 
 use moe_kernels::{ggml::BlockType, packed::PackedType, weights::DType};
 
-use crate::model::{
-    decoder::{Layout, ModelError},
-    gguf::{GgmlType, TensorInfo},
-};
+use super::{error::ModelError, tensor::Layout};
+use crate::model::gguf::{GgmlType, TensorInfo};
 
 /// Longer rows than any model has would need a tile of more memory than is right.
 const MAX_COLUMNS: usize = 1 << 22;
 
 /// How a tensor's bytes become what the engine reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Plan {
+pub(in crate::model) enum Plan {
     /// They are that already.
     Keep(Layout),
     /// Decoded to F32, row after row.
@@ -30,7 +28,7 @@ pub(super) enum Plan {
 impl Plan {
     /// # Errors
     /// [`ModelError::Quantisation`] for what is no type of weights.
-    pub(super) fn of(info: &TensorInfo<'_>) -> Result<Self, ModelError> {
+    pub(in crate::model) fn of(info: &TensorInfo<'_>) -> Result<Self, ModelError> {
         let rows = [DType::F32, DType::F16, DType::BF16];
         let kept =
             [GgmlType::F32, GgmlType::F16, GgmlType::BF16].iter().position(|kept| *kept == info.ggml_type);
@@ -67,8 +65,18 @@ impl Plan {
         }
     }
 
+    /// How a packed file spells the type of what comes of it.
+    pub(in crate::model) fn ggml_type(self) -> GgmlType {
+        match self.layout() {
+            Layout::Rows(DType::F32) => GgmlType::F32,
+            Layout::Rows(DType::F16) => GgmlType::F16,
+            Layout::Rows(DType::BF16) => GgmlType::BF16,
+            Layout::Packed(packed) => GgmlType::Packed(packed),
+        }
+    }
+
     /// Bytes that the whole tensor takes; `None` where no machine could hold it.
-    pub(super) fn bytes(self, info: &TensorInfo<'_>) -> Option<usize> {
+    pub(in crate::model) fn bytes(self, info: &TensorInfo<'_>) -> Option<usize> {
         let [stack, rows, columns] = shape(info);
         self.layout().matrix_bytes(rows, columns)?.checked_mul(stack)
     }

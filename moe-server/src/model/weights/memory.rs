@@ -8,12 +8,11 @@ use memmap2::MmapMut;
 
 use super::{
     convert::{convert, pieces},
+    error::ModelError,
     plan::{Plan, shape},
+    tensor::{Tensor, TensorBytes},
 };
-use crate::model::{
-    decoder::{ModelError, Tensor, TensorBytes},
-    gguf::{Gguf, TensorInfo},
-};
+use crate::model::gguf::{Gguf, TensorInfo};
 
 /// What serving a file as it is would take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +56,7 @@ impl MemoryPlan {
 }
 
 /// Bytes that could be had without swapping; none where the system does not say.
-pub(in crate::model) fn available_memory() -> Option<usize> {
+pub(crate) fn available_memory() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

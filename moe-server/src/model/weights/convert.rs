@@ -15,17 +15,17 @@ const PIECE: usize = 1 << 20;
 
 /// Some rows of one matrix.
 #[derive(Debug, Clone)]
-pub(super) struct Piece {
+pub(in crate::model) struct Piece {
     rows: usize,
     columns: usize,
     /// Of the tensor's bytes in the file.
     source: Range<usize>,
     /// Bytes that come of them; pieces follow one another without gaps.
-    pub(super) size: usize,
+    pub(in crate::model) size: usize,
 }
 
 /// A tensor's pieces, in order. The plan must be the tensor's and have a size.
-pub(super) fn pieces(plan: Plan, info: &TensorInfo<'_>) -> impl Iterator<Item = Piece> + use<> {
+pub(in crate::model) fn pieces(plan: Plan, info: &TensorInfo<'_>) -> impl Iterator<Item = Piece> + use<> {
     let [stack, rows, columns] = shape(info);
     let source = info.bytes.len() / (stack * rows);
     let (unit, unit_size) = match plan {
@@ -57,7 +57,7 @@ pub(super) fn pieces(plan: Plan, info: &TensorInfo<'_>) -> impl Iterator<Item = 
 }
 
 /// Writes a piece of `tensor`'s bytes to `out`, which has [`Piece::size`] bytes.
-pub(super) fn convert(plan: Plan, piece: &Piece, tensor: &[u8], out: &mut [u8]) {
+pub(in crate::model) fn convert(plan: Plan, piece: &Piece, tensor: &[u8], out: &mut [u8]) {
     let source = &tensor[piece.source.clone()];
     match plan {
         Plan::Keep(_) => out.copy_from_slice(source),
@@ -96,8 +96,8 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        decoder::Layout,
         gguf::{GgmlType, Gguf},
+        weights::Layout,
     };
 
     /// A file of one tensor of `[columns, rows, stack]`, whose scales are small numbers.

@@ -1,4 +1,6 @@
-//! From a file to a model that can serve.
+//! From a file to a model that can serve: what [`crate::model`] makes of it, and the engine that runs it.
+
+mod files;
 
 use std::{
     fmt,
@@ -6,15 +8,16 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    ChatTemplate, ModelError, Tokenizer, fingerprint,
-    gguf::{Gguf, base_name},
-    packing::{Manifest, MemoryPlan, available_memory, beside, changed_source, default_output},
-};
 use crate::{
     engine::{
         Capabilities, Engine, Factory, LoadFailure,
         cpu::{CpuEngine, CpuOptions},
+    },
+    model::{
+        ChatTemplate, ModelError, Tokenizer, fingerprint,
+        gguf::Gguf,
+        packing::Manifest,
+        weights::{MemoryPlan, available_memory},
     },
     sleep::{
         Progress,
@@ -22,8 +25,7 @@ use crate::{
     },
 };
 
-/// Less is packed before anybody has read the notice.
-const WORTH_A_NOTICE: usize = 64 << 20;
+use files::{again, name_of, open};
 
 /// How to load a model.
 #[derive(Debug, Clone, Default)]
@@ -114,17 +116,6 @@ fn parts(path: &Path, options: &LoadOptions, progress: &Progress) -> Result<(Wei
     Ok((Weights { engine, mapped }, Text { gguf, packed, template, vocab }))
 }
 
-/// Maps a model's one file a second time.
-fn again(gguf: &Gguf) -> Result<Gguf, ModelError> {
-    let path = gguf.files().next().map(|file| file.path).unwrap_or(Path::new(""));
-    let second = Gguf::open(path)?;
-    let headers = |gguf: &Gguf| gguf.files().next().map(|file| file.header.to_vec());
-    if headers(gguf) != headers(&second) {
-        return Err(ModelError::Packed("it was replaced while it was being opened; start again".to_owned()));
-    }
-    Ok(second)
-}
-
 /// Makes the engine of a [`LoadedModel`] again.
 #[derive(Debug)]
 pub struct Loader {
@@ -177,43 +168,4 @@ impl Factory for Loader {
             }
         })
     }
-}
-
-/// The model's file, or a packed one that stands for it.
-fn open(path: &Path, notice: &dyn Fn(&str)) -> Result<(Arc<Gguf>, Option<Manifest>), ModelError> {
-    let gguf = Gguf::open(path)?;
-    if let Some(manifest) = Manifest::of(&gguf)? {
-        if changed_source(path, &manifest) {
-            notice(&format!(
-                "{}: the model beside it was changed since it was packed; pack it again to serve what it is now",
-                path.display()
-            ));
-        }
-        return Ok((Arc::new(gguf), Some(manifest)));
-    }
-    match beside(path, &gguf) {
-        Ok(Some((packed, manifest))) => {
-            notice(&format!("{} is served, which was made from it", default_output(path).display()));
-            return Ok((Arc::new(packed), Some(manifest)));
-        }
-        Ok(None) => {}
-        Err(why) => notice(&why),
-    }
-    let in_memory = MemoryPlan::of(&gguf);
-    in_memory.check()?;
-    if in_memory.bytes >= WORTH_A_NOTICE {
-        notice(&format!(
-            "packing {} tensors ({} MiB) in memory; `moe-server pack` does it once and for all, and the start takes \
-             milliseconds",
-            in_memory.tensors,
-            in_memory.bytes >> 20
-        ));
-    }
-    Ok((Arc::new(gguf), None))
-}
-
-/// A model's name, packed or not.
-fn name_of(path: &Path) -> String {
-    let name = base_name(path);
-    name.strip_suffix(".packed").map_or(name.clone(), str::to_owned)
 }
