@@ -107,6 +107,14 @@ pub trait Device {
     /// What the driver says.
     fn write_bytes(&self, at: u64, bytes: &[u8]) -> Result<(), Error>;
 
+    /// The same for much: whole weights.
+    ///
+    /// # Errors
+    /// What the driver says.
+    fn upload_bytes(&self, at: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.write_bytes(at, bytes)
+    }
+
     /// Waits for what was launched, then reads.
     ///
     /// # Errors
@@ -189,6 +197,10 @@ impl<D: Device> Device for &D {
 
     fn write_bytes(&self, at: u64, bytes: &[u8]) -> Result<(), Error> {
         (**self).write_bytes(at, bytes)
+    }
+
+    fn upload_bytes(&self, at: u64, bytes: &[u8]) -> Result<(), Error> {
+        (**self).upload_bytes(at, bytes)
     }
 
     fn read_bytes(&self, at: u64, bytes: &mut [u8]) -> Result<(), Error> {

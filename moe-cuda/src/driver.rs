@@ -2,6 +2,7 @@
 
 mod graph;
 mod status;
+mod upload;
 
 use std::{
     cell::RefCell,
@@ -38,6 +39,7 @@ pub struct Gpu {
     allocated: RefCell<HashMap<u64, usize>>,
     /// Graphs that [`Device::replay`] keeps.
     graphs: RefCell<HashMap<u64, sys::CUgraphExec>>,
+    staging: RefCell<Option<upload::Staging>>,
 }
 
 // SAFETY: the driver's handles may be used by any thread whose current context is theirs, and [`Device::enter`] makes it that. One
@@ -107,6 +109,7 @@ impl Gpu {
             modules: RefCell::default(),
             allocated: RefCell::default(),
             graphs: RefCell::default(),
+            staging: RefCell::default(),
         })
     }
 
@@ -244,6 +247,10 @@ impl Device for Gpu {
         self.wait()
     }
 
+    fn upload_bytes(&self, at: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.upload(at, bytes)
+    }
+
     fn read_bytes(&self, at: u64, bytes: &mut [u8]) -> Result<(), Error> {
         // SAFETY: the buffer is written before the wait ends, and lives beyond it.
         unsafe {
@@ -311,6 +318,7 @@ impl Drop for Gpu {
         unsafe {
             sys::cuCtxSetCurrent(self.context);
             sys::cuStreamSynchronize(self.stream);
+            drop(self.staging.take());
             for at in self.allocated.get_mut().keys() {
                 sys::cuMemFree_v2(*at);
             }

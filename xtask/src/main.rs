@@ -39,6 +39,7 @@ Commands:
       --json          print one line {\"gateway_url\",\"origin_url\",\"client_key\",\"admin_key\"} once both are ready
       --port N        the gateway's port (default: 8787, or the next free one)
       --model FILE    the GGUF file to serve (default: the small one of this repository)
+      --device WHAT   what computes: cpu, auto, or cuda:N (cpu); as for `moe-server serve`
       --verbose       show what the servers print
       --config FILE   run the gateway under that moegate.toml instead, built in a folder of its own
       --secrets FILE  with --config: the secrets it names, a line NAME=value each. A client's or the admin's hash that is
@@ -186,6 +187,7 @@ fn parse(mut args: lexopt::Parser) -> std::result::Result<Command, lexopt::Error
                     Long("json") => options.json = true,
                     Long("port") => options.port = Some(args.value()?.parse()?),
                     Long("model") => options.model = Some(args.value()?.into()),
+                    Long("device") => options.device = Some(args.value()?),
                     Long("verbose") => options.verbose = true,
                     Long("host") => options.host = args.value()?.parse_with(Host::parse)?,
                     Long("config") => options.config = Some(args.value()?.into()),

@@ -76,7 +76,10 @@ pub(crate) fn run(setup: &Setup, options: &Options) -> Result<()> {
         Some(origin) => {
             // Building took its time: somebody may have taken the port meanwhile.
             check_port(origin)?;
-            let command = serve(setup, origin, setting.keys(), &model);
+            let mut command = serve(setup, origin, setting.keys(), &model);
+            if let Some(device) = &options.device {
+                command.arg("--device").arg(device);
+            }
             let mut server = Running::start("moe-server", command, show)?;
             wait_for_200(&mut server, origin.port, "/ready", SERVER_LIMIT)?;
             Some(server)

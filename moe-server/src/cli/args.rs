@@ -4,6 +4,7 @@ pub(crate) use super::help::HELP;
 use super::{bench, gpu, pack, supervise};
 use lexopt::{Arg, Parser, ValueExt};
 use moe_server::engine::cpu::KvType;
+use moe_server::load::DeviceChoice;
 use moe_server::sleep::BadWindow;
 use moe_server::sleep::{Rules, Window};
 use std::ffi::OsString;
@@ -50,6 +51,7 @@ pub(crate) struct Options {
     pub(crate) aliases: Vec<String>,
     /// 0 takes what there is.
     pub(crate) threads: usize,
+    pub(crate) device: DeviceChoice,
     pub(crate) context: Option<usize>,
     pub(crate) kv_tokens: Option<usize>,
     pub(crate) kv_type: KvType,
@@ -81,6 +83,7 @@ impl Options {
             require_ticket: false,
             aliases: Vec::new(),
             threads: 0,
+            device: DeviceChoice::default(),
             context: None,
             kv_tokens: None,
             kv_type: KvType::F16,
@@ -162,6 +165,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
             "require-ticket" => options.require_ticket = true,
             "alias" => options.aliases.push(parser.value()?.string()?),
             "threads" => options.threads = number(&mut parser, "threads", 1)?,
+            "device" => options.device = device(&parser.value()?.string()?)?,
             "context" => options.context = Some(number(&mut parser, "context", 2)?),
             "kv-tokens" => options.kv_tokens = Some(number(&mut parser, "kv-tokens", 2)?),
             "kv-type" => options.kv_type = kv_type(&parser.value()?.string()?)?,
@@ -240,6 +244,12 @@ pub(super) fn kv_type(text: &str) -> Result<KvType, UsageError> {
     known.ok_or_else(|| UsageError(format!("--kv-type {text}: give f16, q8_0 or f32")))
 }
 
+fn device(text: &str) -> Result<DeviceChoice, UsageError> {
+    text.parse().map_err(|()| {
+        UsageError(format!("--device {text}: give cpu, auto, or cuda:N (cuda:0 is the first GPU)"))
+    })
+}
+
 fn switch(parser: &mut Parser, name: &str) -> Result<bool, UsageError> {
     match parser.value()?.string()?.as_str() {
         "on" => Ok(true),
@@ -278,7 +288,7 @@ mod tests {
         let all = "serve --host ::1 --port=0 m.gguf --api-key-file k --alias a --alias b --threads 2 --context 9 \
                    --kv-tokens 8 --kv-type q8_0 --max-queue 7 --max-batch 6 --step-ms 3 --keepalive-s 5 --max-body-mb 4 \
                    --receipts-to https://g --origin-name o --outbox d --outbox-mb 9 --sleep-after 60 --wake-on-request --json \
-                   --warm-state w --warm-state-mib 5 --prefix-cache on --require-ticket";
+                   --warm-state w --warm-state-mib 5 --prefix-cache on --require-ticket --device cuda:1";
         let expected = Options {
             host: "::1".parse().unwrap(),
             port: 0,
@@ -286,6 +296,7 @@ mod tests {
             require_ticket: true,
             aliases: vec!["a".into(), "b".into()],
             threads: 2,
+            device: DeviceChoice::Cuda(1),
             context: Some(9),
             kv_tokens: Some(8),
             kv_type: KvType::Q8_0,
@@ -341,6 +352,7 @@ mod tests {
             ("serve m --threads 0", "at least 1"),
             ("serve m --kv-type q4_0", "q8_0 or f32"),
             ("serve m --prefix-cache 1", "on or off"),
+            ("serve m --device gpu", "cuda:N"),
             ("serve m --prefix-cache off --warm-state w", "leave one out"),
             ("serve m --host example.org", "IP address"),
             ("serve m --no-auth --host 0.0.0.0", "loopback"),

@@ -3,6 +3,7 @@
 use super::args::Options;
 use super::key::{VARIABLE, auth};
 use moe_server::engine::cpu::CpuOptions;
+use moe_server::engine::cuda::CudaOptions;
 use moe_server::http::body::Budget;
 use moe_server::http::codec::ModelCodec;
 use moe_server::http::receipts::{Receipts, Retention};
@@ -60,13 +61,21 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         prefix_cache: options.prefix_cache,
         ..defaults
     };
+    let cuda = CudaOptions {
+        kv_tokens: options.kv_tokens,
+        context_limit: options.context,
+        max_sequences: options.max_batch,
+        max_wanted: options.max_batch,
+        prefix_cache: options.prefix_cache,
+        ..CudaOptions::default()
+    };
     let path = &options.model;
     let push = push(options);
     if let Some(push) = &push {
         // Before the model, so that a mistake is told at once.
         push.check()?;
     }
-    let how = LoadOptions { name: None, cpu, notice: Some(notice) };
+    let how = LoadOptions { name: None, device: options.device, cpu, cuda, notice: Some(notice) };
     let model = load(path, &how).map_err(|error| error.to_string())?;
     let config = Config {
         max_queue: options.max_queue,

@@ -1,5 +1,6 @@
 //! From a file to a model that can serve: what [`crate::model`] makes of it, and the engine that runs it.
 
+mod device;
 mod files;
 
 use std::{
@@ -9,10 +10,7 @@ use std::{
 };
 
 use crate::{
-    engine::{
-        Capabilities, Engine, Factory, LoadFailure,
-        cpu::{CpuEngine, CpuOptions},
-    },
+    engine::{Capabilities, Engine, Factory, LoadFailure, cpu::CpuOptions, cuda::CudaOptions},
     model::{
         ChatTemplate, ModelError, Tokenizer, fingerprint,
         gguf::Gguf,
@@ -25,6 +23,8 @@ use crate::{
     },
 };
 
+pub use device::DeviceChoice;
+use device::{Chosen, engine};
 use files::{again, name_of, open};
 
 /// How to load a model.
@@ -32,7 +32,9 @@ use files::{again, name_of, open};
 pub struct LoadOptions {
     /// The name under which it is served; without one, the file's name without its endings and number.
     pub name: Option<String>,
+    pub device: DeviceChoice,
     pub cpu: CpuOptions,
+    pub cuda: CudaOptions,
     /// Is told what the operator may want to know, a line at a time.
     pub notice: Option<fn(&str)>,
 }
@@ -45,6 +47,9 @@ pub struct LoadedModel {
     /// Of tokenizer and template: 16 hex digits.
     pub vocab: String,
     pub engine: Box<dyn Engine>,
+    /// What the engine runs on, and with what on a GPU.
+    pub device: DeviceChoice,
+    cuda: CudaOptions,
     /// The files whose bytes the engine reads where they are mapped, in that order.
     mapped: Vec<PathBuf>,
 }
@@ -83,6 +88,8 @@ fn load_telling(path: &Path, options: &LoadOptions, progress: &Progress) -> Resu
         vocab: text.vocab,
         template: Arc::new(text.template),
         engine: weights.engine,
+        device: weights.device,
+        cuda: weights.cuda,
         mapped: weights.mapped,
     })
 }
@@ -90,6 +97,8 @@ fn load_telling(path: &Path, options: &LoadOptions, progress: &Progress) -> Resu
 /// What computes.
 struct Weights {
     engine: Box<dyn Engine>,
+    device: DeviceChoice,
+    cuda: CudaOptions,
     mapped: Vec<PathBuf>,
 }
 
@@ -105,15 +114,15 @@ fn parts(path: &Path, options: &LoadOptions, progress: &Progress) -> Result<(Wei
     let notice = |line: &str| options.notice.map_or((), |notice| notice(line));
     let (gguf, packed) = open(path, &notice)?;
     // First, since it knows what it can run: another architecture's tokenizer need not be understood.
-    let engine = Box::new(CpuEngine::load(&gguf, options.cpu.clone(), progress)?);
+    let Chosen { engine, device, cuda } = engine(&gguf, options, progress, &notice)?;
     let template = ChatTemplate::from_gguf(&gguf)?;
     let vocab =
         packed.as_ref().map_or_else(|| fingerprint::tokenizer(&gguf), |manifest| manifest.vocab.clone());
     let vocab = fingerprint::of(&vocab, template.source());
-    // What had to be converted has been read.
-    let is_mapped = packed.is_some() || MemoryPlan::of(&gguf).tensors == 0;
+    // What had to be converted has been read, and so has what was brought to a GPU.
+    let is_mapped = device == DeviceChoice::Cpu && (packed.is_some() || MemoryPlan::of(&gguf).tensors == 0);
     let mapped = gguf.files().filter(|_| is_mapped).map(|file| file.path.to_owned()).collect();
-    Ok((Weights { engine, mapped }, Text { gguf, packed, template, vocab }))
+    Ok((Weights { engine, device, cuda, mapped }, Text { gguf, packed, template, vocab }))
 }
 
 /// Makes the engine of a [`LoadedModel`] again.
@@ -132,7 +141,7 @@ impl Loader {
     pub fn new(path: &Path, options: LoadOptions, model: &LoadedModel) -> Self {
         Self {
             path: path.to_owned(),
-            options,
+            options: LoadOptions { device: model.device, cuda: model.cuda.clone(), ..options },
             vocab: model.vocab.clone(),
             capabilities: model.engine.capabilities().clone(),
             mapped: model.mapped.clone(),
@@ -142,7 +151,11 @@ impl Loader {
 
 impl Factory for Loader {
     fn load(&mut self, progress: &Progress) -> Result<Box<dyn Engine>, LoadFailure> {
-        let failed = |error: ModelError| LoadFailure::Failed(error.in_file(&self.path).to_string());
+        let failed = |error: ModelError| {
+            // What is not wanted any more may end half way.
+            let cancelled = progress.check().map_err(|_| LoadFailure::Cancelled);
+            cancelled.err().unwrap_or_else(|| LoadFailure::Failed(error.in_file(&self.path).to_string()))
+        };
         let (weights, text) = parts(&self.path, &self.options, progress).map_err(failed)?;
         if text.vocab != self.vocab || *weights.engine.capabilities() != self.capabilities {
             return Err(LoadFailure::Failed(format!(

@@ -54,7 +54,7 @@ enum Own {
 
 impl Golden {
     pub(crate) fn read(name: &str) -> Self {
-        let path = format!("{}/goldens/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("{}/{name}.json", crate::GOLDENS);
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
     }
 

@@ -16,3 +16,6 @@ mod qwen3moe;
 mod reference;
 mod schedules;
 mod trained;
+
+/// Where the golden files are.
+const GOLDENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/goldens");

@@ -1,5 +1,6 @@
 //! What `run` is asked for.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::build::Host;
@@ -9,6 +10,8 @@ pub(crate) struct Options {
     pub(crate) json: bool,
     pub(crate) port: Option<u16>,
     pub(crate) model: Option<PathBuf>,
+    /// What the server computes on, as it takes it.
+    pub(crate) device: Option<OsString>,
     pub(crate) verbose: bool,
     pub(crate) host: Host,
     /// The gateway's configuration instead of the checkout's.
@@ -64,7 +67,7 @@ impl Options {
         if self.config.is_none() && (self.secrets.is_some() || self.no_server) {
             return Some("--secrets and --no-server belong to --config");
         }
-        (self.no_server && self.model.is_some())
-            .then_some("--no-server starts nothing that --model could be for")
+        (self.no_server && (self.model.is_some() || self.device.is_some()))
+            .then_some("--no-server starts nothing that --model or --device could be for")
     }
 }

@@ -44,7 +44,7 @@ pub(super) const SUITES: &[Suite] = &[
     },
     Suite {
         name: "gpu",
-        what: "the GPU kernels, emulated on the processor and compiled for every architecture",
+        what: "the GPU kernels, and the engine on them, emulated on the processor; and the kernels compiled for every architecture",
         usual: true,
         checks: gpu,
     },
@@ -113,6 +113,8 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
                 // These are suites of their own.
                 "--exclude",
                 "moe-cuda",
+                "--exclude",
+                "gpu",
                 "--exclude",
                 "dialects",
                 "--exclude",
@@ -197,12 +199,15 @@ fn gpu(setup: &Setup) -> Result<Vec<Check>> {
     let nvrtc = setup.nvrtc()?;
     let mut kernels = setup.cargo("test");
     kernels.args(["--quiet", "--package", "moe-cuda", "--lib", "--tests", "--no-fail-fast"]);
+    let mut engine = setup.cargo("test");
+    engine.args(["--quiet", "--package", "gpu", "--tests", "--no-fail-fast"]);
     let mut resources = setup.cargo("run");
     resources.args(["--quiet", "--package", "moe-cuda", "--example", "resources", "--"]);
     resources.args(["--check", "moe-cuda/kernels/resources.tsv"]);
     nvrtc.lend(&mut resources)?;
     Ok(vec![
         Check { name: "kernels on the processor", command: kernels, counting: Counting::Lines },
+        Check { name: "the engine on emulated kernels", command: engine, counting: Counting::Lines },
         Check { name: "kernels for every architecture", command: resources, counting: Counting::Status },
     ])
 }

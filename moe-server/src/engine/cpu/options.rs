@@ -30,6 +30,14 @@ pub struct CpuOptions {
     pub prefix_cache: bool,
 }
 
+impl CpuOptions {
+    /// Threads that convert weights while a model is loaded.
+    #[must_use]
+    pub fn conversion_threads(&self) -> usize {
+        super::pool::threads_of(self.threads)
+    }
+}
+
 impl Default for CpuOptions {
     fn default() -> Self {
         Self {

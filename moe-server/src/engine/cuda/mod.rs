@@ -18,7 +18,10 @@ use moe_cuda::{
 };
 
 use self::tables::Tables;
-pub use self::{open::open, options::CudaOptions};
+pub use self::{
+    open::{gpu, unusable},
+    options::CudaOptions,
+};
 use super::{
     Capabilities, Engine, EngineError, Known, Outcomes, Span,
     paging::{Sequences, Sizes},
@@ -68,8 +71,6 @@ impl<D: Device> CudaEngine<D> {
         progress: &Progress,
     ) -> Result<Self, ModelError> {
         let config = &model.config;
-        let longest = config.context_length;
-        let context = options.context_limit.map_or(longest, |limit| limit.min(longest));
         let sizes = |tokens| Sizes::new(tokens, config.chunk(), LONGEST_BLOCK);
         if sizes(0).is_none_or(|sizes| !sizes.block_len.is_multiple_of(BLOCK_GRAIN)) {
             return Err(ModelError::Config(format!(
@@ -78,12 +79,13 @@ impl<D: Device> CudaEngine<D> {
             )));
         }
         let weights = upload::upload(&device, model, progress)?;
-        let free = device.free_bytes().map_err(upload::unusable)?;
-        let tokens = options.kv_tokens(config, context, free)?;
+        let free = device.free_bytes().map_err(unusable)?;
+        let options = options.settled(config, free)?;
+        let (context, tokens) = (options.context(config), options.kv_tokens.unwrap_or_default());
         let sizes = sizes(tokens)
             .ok_or_else(|| ModelError::Resources(format!("a KV cache of {tokens} tokens is too large")))?;
         let layout = options.layout(context, &sizes);
-        let decoder = Decoder::new(device, &weights, layout).map_err(upload::unusable)?;
+        let decoder = Decoder::new(device, &weights, layout).map_err(unusable)?;
         Ok(Self {
             tables: Tables::new(layout.slots),
             sequences: Sequences::new(sizes, options.prefix_cache),
@@ -98,6 +100,12 @@ impl<D: Device> CudaEngine<D> {
             told: 0,
             broken: None,
         })
+    }
+
+    /// What it was made with, where nothing is left open.
+    #[must_use]
+    pub fn options(&self) -> &CudaOptions {
+        &self.options
     }
 
     fn intact(&self) -> Result<(), EngineError> {

@@ -1,25 +1,25 @@
-//! A model on a GPU of this machine.
+//! GPUs of this machine.
 
-use moe_cuda::driver::Gpu;
+use moe_cuda::{Error, driver::Gpu};
 
-use super::{CudaEngine, CudaOptions, upload::unusable};
-use crate::{
-    model::decoder::{Model, ModelError},
-    sleep::Progress,
-};
+use crate::model::decoder::{Config, ModelError};
 
-/// Opens GPU number `ordinal`, compiles the kernels where they are not kept, and brings `model` there.
+/// Opens GPU number `ordinal` for models of this configuration, and compiles the kernels where they are not kept.
 ///
 /// # Errors
-/// [`ModelError`]: there is no such GPU, it cannot compute the model, or has no room for it.
-pub fn open(
-    ordinal: i32,
-    model: &Model,
-    options: CudaOptions,
-    progress: &Progress,
-) -> Result<CudaEngine<Gpu>, ModelError> {
-    let config = &model.config;
-    let gpu = Gpu::open(ordinal, config.head_dim, config.heads / config.kv_heads).map_err(unusable)?;
-    gpu.prepare().map_err(unusable)?;
-    CudaEngine::new(gpu, model, options, progress)
+/// [`Error`]: why it cannot be used.
+pub fn gpu(ordinal: u16, config: &Config) -> Result<Gpu, Error> {
+    let gpu = Gpu::open(i32::from(ordinal), config.head_dim, config.heads / config.kv_heads)?;
+    gpu.prepare()?;
+    Ok(gpu)
+}
+
+/// What a GPU says, as a reason why a model cannot be loaded.
+#[must_use]
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+pub fn unusable(error: Error) -> ModelError {
+    match error {
+        Error::Model(_) => ModelError::Config(error.to_string()),
+        _ => ModelError::Resources(error.to_string()),
+    }
 }

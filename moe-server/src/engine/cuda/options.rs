@@ -7,13 +7,16 @@ use crate::{
     model::decoder::{Config, ModelError},
 };
 
+/// The longest sequence, where none is asked for: buffers grow with it.
+const USUAL_CONTEXT: usize = 131_072;
+
 /// How to run a model.
 #[derive(Debug, Clone)]
 pub struct CudaOptions {
     /// Tokens of KV cache, over all sequences; by default as many as there is room for, and no more than the sequences that are
     /// computed at once can have.
     pub kv_tokens: Option<usize>,
-    /// The longest sequence; at most, and by default, what the model was made for.
+    /// The longest sequence; at most what the model was made for. By default that, but no more than has room, or than 131,072.
     pub context_limit: Option<usize>,
     /// The most tokens of one step.
     pub max_batch_tokens: usize,
@@ -39,30 +42,33 @@ impl Default for CudaOptions {
 }
 
 impl CudaOptions {
-    /// Tokens of KV cache, where `free` bytes are free beside the weights.
+    /// The longest sequence, where the limit is settled.
+    pub(super) fn context(&self, config: &Config) -> usize {
+        self.context_limit.map_or(config.context_length, |limit| limit.min(config.context_length))
+    }
+
+    /// With what was left open decided, where `free` bytes are free beside the weights.
     ///
     /// # Errors
     /// [`ModelError::Resources`], where not even one sequence has room.
-    pub(super) fn kv_tokens(
-        &self,
-        config: &Config,
-        context: usize,
-        free: usize,
-    ) -> Result<usize, ModelError> {
-        if let Some(tokens) = self.kv_tokens {
-            return Ok(tokens);
-        }
+    pub(super) fn settled(mut self, config: &Config, free: usize) -> Result<Self, ModelError> {
         // Keys and values of two bytes each.
         let token = config.layers * config.kv_heads * config.head_dim * 4;
         // Buffers of a step and what the driver takes; they are not large beside what a GPU has.
-        let room = (free - free / 8) / token;
-        if room < context {
+        let room = self.kv_tokens.unwrap_or((free - free / 8) / token);
+        let context = match self.context_limit {
+            Some(_) => self.context(config),
+            None => config.context_length.min(USUAL_CONTEXT).min(room),
+        };
+        if room < context || room == 0 {
             return Err(ModelError::Resources(format!(
                 "beside the weights the GPU has room for the keys and values of {room} tokens, and the context is {context}: \
-                 give a shorter --context, or --kv-tokens"
+                 give a shorter --context"
             )));
         }
-        Ok(room.min(context.saturating_mul(self.max_sequences)))
+        self.context_limit = Some(context);
+        self.kv_tokens = Some(room.min(context.saturating_mul(self.max_sequences)));
+        Ok(self)
     }
 
     /// How the device's buffers are laid out.

@@ -1,27 +1,18 @@
 //! A model's weights, brought to a device.
 
 use moe_cuda::{
-    Error,
     device::Device,
     model::{self as cuda, HeadNorm, Shape, WeightType},
 };
 use moe_kernels::weights::DType;
 
+use super::unusable;
 use crate::{
     model::decoder::{
         self, Attention, Config, FeedForward, Layout, Model, ModelError, QkNorm, RopePairs, Score,
     },
     sleep::Progress,
 };
-
-/// What a device says, as a reason why the model cannot be loaded.
-#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
-pub(super) fn unusable(error: Error) -> ModelError {
-    match error {
-        Error::Model(_) => ModelError::Config(error.to_string()),
-        _ => ModelError::Resources(error.to_string()),
-    }
-}
 
 /// Brings all tensors to the device as they lie.
 ///
@@ -64,7 +55,7 @@ impl<D: Device> Uploader<'_, D> {
         let bytes = tensor.bytes();
         let at = self.device.allocate(bytes.len()).map_err(unusable)?;
         for (index, part) in bytes.chunks(PART).enumerate() {
-            self.device.write_bytes(at + (index * PART) as u64, part).map_err(unusable)?;
+            self.device.upload_bytes(at + (index * PART) as u64, part).map_err(unusable)?;
             self.progress.add(part.len() as u64);
             self.progress
                 .check()

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod failures;
-#[path = "../goldens/generator.rs"]
+#[path = "../../../../moe-server/tests/goldens/generator.rs"]
 #[allow(dead_code, reason = "a part of it is wanted here")]
 mod generator;
-#[path = "../goldens/golden.rs"]
+#[path = "../../../../moe-server/tests/goldens/golden.rs"]
 mod golden;
 mod goldens;
 mod schedules;
@@ -22,6 +22,9 @@ use moe_server::{
 };
 
 use golden::Golden;
+
+/// Where the golden files are.
+const GOLDENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../moe-server/goldens");
 
 /// A device for models of this configuration.
 pub(crate) fn device(config: &Config) -> Emulated {

@@ -36,7 +36,7 @@ fn answer(engine: &mut dyn Engine, prompt: &[TokenId]) -> Vec<TokenId> {
 
 #[test]
 fn the_demo_model_says_what_it_says_on_the_processor_and_says_it_again_after_a_sleep() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo.gguf");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../moe-server/models/demo.gguf");
     let file = Arc::new(Gguf::open(&path).unwrap());
     let prompt = Tokenizer::from_gguf(&file).unwrap().encode("What is moegate?", Special::AsText);
     let cpu = CpuOptions { threads: 1, kv_type: KvType::F16, ..CpuOptions::default() };
