@@ -3,12 +3,14 @@
 mod card;
 mod experts;
 mod layer;
+mod prompt;
 mod report;
 mod routed;
 mod single;
 
 pub use card::card;
 pub use layer::{Walk, walk};
+pub use prompt::prompts;
 pub use report::{Report, Verdict};
 pub use routed::routed;
 pub use single::{embeddings, products, quantiser};

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use moe_cuda::{
+    check,
     decode::{Batch, Decoder, KvGroup, Options},
     emulation::Emulated,
     model::{HeadNorm, Model, Shape, WeightType},
@@ -72,34 +73,9 @@ fn one_by_one(device: &Emulated, model: &Model, tokens: &[u32], slot: u32) -> Ve
 fn a_prompt_in_steps_of_any_size_gives_its_tokens_the_bits_that_they_have_one_by_one() {
     let device = device();
     let model = random::model(&device, &recipe(), 11).unwrap();
-    let mut random = Random::new(4);
-    let tokens: Vec<u32> = (0..40).map(|_| random.below(300) as u32).collect();
-    let alone = one_by_one(&device, &model, &tokens, 1);
-    for sizes in [&[40][..], &[7, 1, 32]] {
-        let mut decoder = Decoder::new(&device, &model, options(40)).unwrap();
-        let mut done = 0_usize;
-        for size in sizes {
-            let rows: Vec<u32> = (0..*size as u32).collect();
-            let positions: Vec<u32> = rows.iter().map(|row| done as u32 + row).collect();
-            // The last one, and some between.
-            let wanted: Vec<u32> =
-                rows.iter().copied().filter(|row| row % 9 == 4 || row + 1 == *size as u32).collect();
-            let slots = vec![2; *size];
-            let batch = Batch {
-                tokens: &tokens[done..done + size],
-                positions: &positions,
-                slots: &slots,
-                wanted: &wanted,
-            };
-            decoder.set(&batch).unwrap();
-            decoder.compute().unwrap();
-            assert_eq!(decoder.outcomes().unwrap().len(), wanted.len());
-            for (index, row) in wanted.iter().enumerate() {
-                let got = bits(&decoder.logits(index).unwrap());
-                assert_eq!(got, alone[done + *row as usize], "{sizes:?}: token {}", done + *row as usize);
-            }
-            done += size;
-        }
+    for sizes in [&[36][..], &[7, 1, 34]] {
+        let report = check::prompts(&device, &model, sizes, 4).unwrap();
+        assert!(report.is_right(), "{report:?}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use moe_kernels::{Isa, packed::PackedType};
 
-use super::{Report, Walk, embeddings, products, quantiser, walk};
+use super::{Report, Walk, embeddings, products, prompts, quantiser, walk};
 use crate::{
     Error,
     decode::Options,
@@ -54,6 +54,10 @@ pub fn card(gpu: &Gpu, model: &Model, seed: u64, mut progress: impl FnMut(&str))
             seed: random.bits(),
         };
         report.append(walk(gpu, isa, model, &walked)?);
+    }
+    progress("prompts, and their tokens one by one");
+    for sizes in [&[130][..], &[40, 5, 1, 64]] {
+        report.append(prompts(gpu, model, sizes, random.bits())?);
     }
     Ok(report)
 }
