@@ -117,6 +117,10 @@ __device__ __forceinline__ void prefetch_l2(const u8* at, u32 bytes) {
     asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(at), "r"(bytes) : "memory");
 #endif
 }
+// Hides from the compiler what a value is made of: it neither adds an address up anew for each load, nor keeps what follows from
+// an index in registers all through a loop.
+__device__ __forceinline__ void hide(const u8*& at) { asm volatile("" : "+l"(at)); }
+__device__ __forceinline__ void hide(u32& index) { asm volatile("" : "+r"(index)); }
 __device__ __forceinline__ void prefetch_line(const u8* at) { asm volatile("prefetch.global.L2 [%0];" ::"l"(at)); }
 // A kernel may begin while the one before ends (programmatic dependent launch): it says so at once, and waits before it touches
 // what others write.

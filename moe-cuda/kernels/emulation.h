@@ -223,6 +223,8 @@ static inline u32 stream(const u8* p) { return *(const u32*)p; }
 static inline u32 stream_half(const u8* p) { return *(const u16*)p; }
 static inline void prefetch_l2(const u8*, u32) {}
 static inline void prefetch_line(const u8*) {}
+static inline void hide(const u8*&) {}
+static inline void hide(u32&) {}
 // Copies come as early as they can: what others still read may not be their destination.
 static inline void copy_async16(u8* to, const u8* from) { memcpy(to, from, 16); }
 static inline void copy_async4(u8* to, const u8* from) { memcpy(to, from, 4); }

@@ -37,45 +37,51 @@ struct Destination {
 
 // What a block keeps in shared memory beside activations, so that it does not take registers.
 struct Chunk {
-    // The chunk's tokens: their entries, which rows of activations they read, and what multiplies those rows' scales.
-    u32 entry[MANY], row[MANY];
+    // The chunk's tokens: their rows of activations, what multiplies those rows' scales, and their entries.
+    const u8* row[MANY];
     float factor[MANY];
+    u32 entry[MANY];
     Destination to;
     // The slot, its tokens of this chunk from the first on, and the chunk's number.
     u32 slot, first, tokens, number;
     // The block's first tile, and the matrix' last.
     u32 tile, last;
+    // Blocks that write to a unit of 256 columns of what gate and up give.
+    u32 writers;
     bool fused;
+    // Of activations: units of 256 columns, and tokens that are copied, whole panels.
+    u32 units, copied;
     u32 flag;
 };
-#define CHUNK_BYTES 1024
+#define CHUNK_BYTES 1280
 static_assert(sizeof(Chunk) <= CHUNK_BYTES, "src/layout.rs knows its room");
 
 // Activations of the chunk's tokens, 256 columns at a time.
 template <bool IS_COARSE>
 struct Feed {
     u8* buffers;
-    const u8* x;
-    const u32* row;
-    u32 stride, nb, tokens;
+    const Chunk& chunk;
 
     // Values of 64 columns take 64 bytes; of odd tokens neighbouring 64 bytes change places, so that lanes read different banks.
     __device__ __forceinline__ void ask(u32 b) const {
+        const u32 nb = chunk.units, tokens = chunk.copied;
+        u32 thread = threadIdx.x;
+        hide(thread);
         if (b < nb) {
             u8* to = buffers + b % BUFFERS * BUFFER_BYTES;
-            for (u32 i = threadIdx.x; i < tokens * 16; i += blockDim.x) {
+            for (u32 i = thread; i < tokens * 16; i += blockDim.x) {
                 const u32 token = i >> 4, at = (i & 15) * 16;
-                copy_async16(to + token * 256 + (at ^ (token & 1) << 6), x + (u64)row[token] * stride + b * 256 + at);
+                copy_async16(to + token * 256 + (at ^ (token & 1) << 6), chunk.row[token] + b * 256 + at);
             }
             u8* more = to + BUFFER_VALUES;
-            for (u32 i = threadIdx.x; i < tokens * (IS_COARSE ? 1 : 8); i += blockDim.x) {
+            for (u32 i = thread; i < tokens * (IS_COARSE ? 1 : 8); i += blockDim.x) {
                 if (IS_COARSE) {
-                    const u8* from = x + (u64)row[i] * stride + nb * 256;
+                    const u8* from = chunk.row[i] + nb * 256;
                     copy_async16(more + i * 16, from + b * 16);
                     copy_async4(more + MANY * 16 + i * 4, from + nb * 16 + b * 4);
                 } else {
                     const u32 token = i >> 3, sub = i & 7;
-                    copy_async4(more + (sub * MANY + token) * 4, x + (u64)row[token] * stride + nb * 256 + (b * 8 + sub) * 4);
+                    copy_async4(more + (sub * MANY + token) * 4, chunk.row[token] + nb * 256 + (b * 8 + sub) * 4);
                 }
             }
         }
@@ -97,10 +103,11 @@ struct Feed {
 __device__ __forceinline__ uint4 values_at(const u8* buffer, u32 panel, u32 i, u32 g, u32 t) {
     return *(const uint4*)(buffer + panel * PANEL * 256 + g * 256 + (i * 64 ^ (g & 1) << 6) + t * 16);
 }
-// Asks for 256 columns of a tile to be brought into the second cache, by a warp.
-__device__ __forceinline__ void ask_for(const u8* tile, u64 at, u32 bytes, u64 end, u32 lane) {
-    for (u32 i = lane * 128; i < bytes; i += 32 * 128)
-        if (at + i < end) prefetch_line(tile + at + i);
+// Asks for `bytes` bytes to be brought into the second cache, by a warp.
+__device__ __forceinline__ void ask_for(const u8* at, u32 bytes, u32 lane) {
+#pragma unroll
+    for (u32 i = 0; i < bytes; i += 32 * 128)
+        if (i + lane * 128 < bytes) prefetch_line(at + i + lane * 128);
 }
 
 typedef float Outputs[2][MANY_PANELS][4];
@@ -108,47 +115,58 @@ typedef float Outputs[2][MANY_PANELS][4];
 // FULL_CHUNK: all panels have tokens, so nothing need be asked; else panels are multiplied two by two, as far as there are tokens.
 template <class T, bool FULL_CHUNK>
 __device__ __forceinline__ void coarse_many(Outputs& acc, const u8* const (&tiles)[2], const Feed<true>& feed, const float* factor, u32 panels, u32 lane) {
-    const u32 g = lane >> 2, t = lane & 3, nb = feed.nb;
-    const u64 end = (u64)nb * T::BYTES;
     typename T::RawPiece raw[2];
     typename T::Scales scales[2];
+    // What a lane reads first of the block that is next.
+    const u8* at[2] = {tiles[0] + T::offset(lane >> 2, lane & 3), tiles[1] + T::offset(lane >> 2, lane & 3)};
 #pragma unroll
     for (int r = 0; r < 2; r++) {
-        raw[r].load(tiles[r], 0, g, t);
-        scales[r].load(tiles[r], g, t);
-        ask_for(tiles[r], T::BYTES, T::BYTES, end, lane);
+        hide(at[r]);
+        raw[r].load(at[r], 0, lane >> 2, lane & 3);
+        scales[r].load(at[r], lane >> 2, lane & 3);
+        if (feed.chunk.units > 1) ask_for(tiles[r] + T::BYTES, T::BYTES, lane);
     }
     feed.begin();
 #pragma unroll 1
-    for (u32 b = 0; b < nb; b++) {
+    for (u32 b = 0; b < feed.chunk.units; b++) {
         const u8* x = feed.next(b);
+        u32 own = lane;
+        hide(own);
+        const u32 g = own >> 2, t = own & 3;
+        const bool more_blocks = b + 1 < feed.chunk.units;
         int whole[2][MANY_PANELS][4];
         typename T::End ends[2];
         const u32 both[2] = {scales[0].both(), scales[1].both()};
 #pragma unroll
         for (int r = 0; r < 2; r++) {
-            ask_for(tiles[r], (u64)(b + 2) * T::BYTES, T::BYTES, end, lane);
+            if (b + 2 < feed.chunk.units) ask_for(at[r] - T::offset(g, t) + 2 * T::BYTES, T::BYTES, own);
 #pragma unroll
             for (int k = 0; k < MANY_PANELS; k++) whole[r][k][0] = whole[r][k][1] = whole[r][k][2] = whole[r][k][3] = 0;
         }
 #pragma unroll
         for (u32 n = 0; n < T::PIECES; n++) {
             typename T::Piece piece[2];
+            // Here and below, so that not more is read ahead than there are registers for.
+            __syncwarp();
 #pragma unroll
             for (int r = 0; r < 2; r++) {
-                const u8* block = tiles[r] + (u64)b * T::BYTES;
-                piece[r].take(raw[r], both[r], n, lane);
-                if (n == T::PIECES / 2) ends[r].load(block, g, t);
+                piece[r].take(raw[r], both[r], n, own);
+                if (n == T::PIECES / 2) ends[r].load(at[r], g, t);
                 if (n + 1 < T::PIECES) {
-                    raw[r].load(block, n + 1, g, t);
-                } else if (b + 1 < nb) {
-                    raw[r].load(block + T::BYTES, 0, g, t);
-                    scales[r].load(block + T::BYTES, g, t);
+                    raw[r].load(at[r], n + 1, g, t);
+                } else {
+                    at[r] += T::BYTES;
+                    hide(at[r]);
+                    if (more_blocks) {
+                        raw[r].load(at[r], 0, g, t);
+                        scales[r].load(at[r], g, t);
+                    }
                 }
             }
 #pragma unroll
             for (u32 pair = 0; pair < MANY_PANELS; pair += 2) {
                 if (!FULL_CHUNK && pair >= panels) break;
+                if (FULL_CHUNK && pair && pair % T::WINDOW == 0) __syncwarp();
 #pragma unroll
                 for (u32 k = pair; k < pair + 2; k++) {
                     const uint4 v = values_at(x, k, n * 4 / T::PIECES, g, t);
@@ -176,33 +194,37 @@ __device__ __forceinline__ void coarse_many(Outputs& acc, const u8* const (&tile
 template <class T, bool FULL_CHUNK>
 __device__ __forceinline__ void fine_many(Outputs& acc, const u8* const (&tiles)[2], const Feed<false>& feed, const float* factor, u32 panels, u32 columns,
                                           u32 lane) {
-    const u32 g = lane >> 2, t = lane & 3, nb = feed.nb, blocks = columns / 32;
-    const u64 end = (u64)blocks * T::BYTES;
+    u32 left = columns / 32;
     // Blocks in turn; two are asked for ahead.
     typename T::Raw raw[2][2];
+    const u8* at[2] = {tiles[0], tiles[1]};
 #pragma unroll
     for (int r = 0; r < 2; r++) {
-        raw[0][r].load(tiles[r], g, t);
-        if (blocks > 1) raw[1][r].load(tiles[r] + T::BYTES, g, t);
-        ask_for(tiles[r], 8 * T::BYTES, 8 * T::BYTES, end, lane);
+        hide(at[r]);
+        raw[0][r].load(tiles[r], lane >> 2, lane & 3);
+        if (left > 1) raw[1][r].load(tiles[r] + T::BYTES, lane >> 2, lane & 3);
+        if (left > 8) ask_for(tiles[r] + 8 * T::BYTES, (left < 16 ? left - 8 : 8) * T::BYTES, lane);
     }
     feed.begin();
 #pragma unroll 1
-    for (u32 b = 0; b < nb; b++) {
+    for (u32 b = 0; left > 0; b++) {
         const u8* x = feed.next(b);
+        u32 own = lane;
+        hide(own);
+        const u32 g = own >> 2, t = own & 3;
 #pragma unroll
-        for (int r = 0; r < 2; r++) ask_for(tiles[r], (u64)(b + 2) * 8 * T::BYTES, 8 * T::BYTES, end, lane);
+        for (int r = 0; r < 2; r++)
+            if (left > 16) ask_for(at[r] + 16 * T::BYTES, (left < 24 ? left - 16 : 8) * T::BYTES, own);
 #pragma unroll
         for (u32 n = 0; n < 8; n++) {
-            const u32 block = b * 8 + n;
-            if (block >= blocks) break;
+            if (n >= left) break;
             Weights4 w[2];
             float2 d[2];
 #pragma unroll
             for (int r = 0; r < 2; r++) {
                 w[r] = raw[n & 1][r].weights();
                 d[r] = raw[n & 1][r].scales();
-                if (block + 2 < blocks) raw[n & 1][r].load(tiles[r] + (u64)(block + 2) * T::BYTES, g, t);
+                if (n + 2 < left) raw[n & 1][r].load(at[r] + (n + 2) * T::BYTES, g, t);
             }
             const u8* scales = x + BUFFER_VALUES + n * MANY * 4;
 #pragma unroll
@@ -223,19 +245,24 @@ __device__ __forceinline__ void fine_many(Outputs& acc, const u8* const (&tiles)
                 }
             }
         }
+        left -= left < 8 ? left : 8;
+#pragma unroll
+        for (int r = 0; r < 2; r++) {
+            at[r] += 8 * T::BYTES;
+            hide(at[r]);
+        }
     }
 }
 
 // Plain rows of a tile, by half warps and panels.
-__device__ __forceinline__ void plain_many(const Destination& to, const Matrix& m, const u8* matrix, u32 tile, const Rows& x, const Chunk& chunk,
-                                           u32 tokens, u32 lane) {
+__device__ __forceinline__ void plain_many(const Matrix& m, const u8* matrix, u32 tile, const Chunk& chunk, u32 lane) {
 #pragma unroll 1
-    for (u32 first = 0; first < tokens; first += PANEL) {
+    for (u32 first = 0; first < chunk.tokens; first += PANEL) {
         const float* rows[PANEL];
         float factor[PANEL];
 #pragma unroll
         for (u32 i = 0; i < PANEL; i++) {
-            rows[i] = (const float*)((const u8*)x.plain + (u64)chunk.row[first + i] * x.plain_stride);
+            rows[i] = (const float*)chunk.row[first + i];
             factor[i] = chunk.factor[first + i];
         }
 #pragma unroll 1
@@ -245,7 +272,7 @@ __device__ __forceinline__ void plain_many(const Destination& to, const Matrix& 
             plain_row(sum, matrix + (u64)last * m.columns * element_bytes(m.type), m.type, m.columns, rows, factor, lane);
 #pragma unroll
             for (u32 i = 0; i < PANEL; i++)
-                if ((lane & 15) == i && first + i < tokens) to.put(chunk.entry[first + i], row, sum[i]);
+                if ((lane & 15) == i && first + i < chunk.tokens) chunk.to.put(chunk.entry[first + i], row, sum[i]);
         }
     }
 }
@@ -334,7 +361,9 @@ __device__ __forceinline__ void put_outputs(const Outputs& acc, const Chunk& chu
 // others one after the other, in launches that differ in `pass`.
 template <class T>
 __device__ __forceinline__ void many_block(const Step& p, const Layer& l, u32 stage, u32 pass, u8* memory) {
-    const u32 warp = threadIdx.x >> 5, lane = threadIdx.x & 31, warps = blockDim.x / 32;
+    u32 warps = blockDim.x / 32;
+    hide(warps);
+    const u32 warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
     Chunk& chunk = *(Chunk*)(memory + BUFFERS * BUFFER_BYTES);
     const u32 all = stage == HEAD ? p.wanted : p.tokens, chunks = (all + MANY - 1) / MANY;
     const u32 common = (stage == UP || stage == DOWN) && !(l.flags & SHARED) ? 0 : chunks;
@@ -354,10 +383,11 @@ __device__ __forceinline__ void many_block(const Step& p, const Layer& l, u32 st
         count = load_l2(slot_tokens(p, item.slot));
     }
     const u32 first = number * MANY, tokens = count - first < MANY ? count - first : MANY;
+    const Rows& rows = stage == OUTPUT ? p.attended : stage == DOWN ? p.inner : p.normed;
     for (u32 i = threadIdx.x; i < MANY; i += blockDim.x) {
         const u32 entry = entry_of(p, item.slot, first + (i < tokens ? i : tokens - 1));
         chunk.entry[i] = entry;
-        chunk.row[i] = stage == DOWN ? row_of<DOWN>(p, entry) : row_of<UP>(p, entry);
+        chunk.row[i] = T::row(rows, stage == DOWN ? row_of<DOWN>(p, entry) : row_of<UP>(p, entry));
         chunk.factor[i] = stage == UP ? factor_of<UP>(p, entry) : 1.f;
     }
     if (threadIdx.x == 0) {
@@ -365,14 +395,16 @@ __device__ __forceinline__ void many_block(const Step& p, const Layer& l, u32 st
                                stage == QKV ? qkv_columns(p) : stage == UP ? p.inner_columns : stage == HEAD ? p.vocab : p.hidden, item.column, m.rows, pass > 0};
         chunk.slot = item.slot, chunk.first = first, chunk.tokens = tokens, chunk.number = number;
         chunk.tile = item.tile, chunk.last = tiles_of(m) - 1, chunk.fused = fused;
+        const u32 left = tiles_of(m) - item.tile / 16 * 16;
+        chunk.writers = ((left < 16 ? left : 16) + warps - 1) / warps;
+        chunk.units = units(m.columns), chunk.copied = (tokens + PANEL - 1) / PANEL * PANEL;
     }
     block_sync();
-    const Rows& rows = stage == OUTPUT ? p.attended : stage == DOWN ? p.inner : p.normed;
     const u8* matrix = (const u8*)m.at + item.expert * m.expert_bytes;
     const Tiles mine(chunk, warp, stage == UP);
     if (!is_packed(m.type)) {
-        if (mine.is_any) plain_many(chunk.to, m, matrix, mine.first, rows, chunk, tokens, lane);
-        if (mine.second > mine.first) plain_many(chunk.to, m, matrix, mine.second, rows, chunk, tokens, lane);
+        if (mine.is_any) plain_many(m, matrix, mine.first, chunk, lane);
+        if (mine.second > mine.first) plain_many(m, matrix, mine.second, chunk, lane);
     } else {
         const u8* const tiles[2] = {matrix + mine.first * tile_bytes(m), (const u8*)second.at + item.expert * second.expert_bytes + mine.second * tile_bytes(m)};
         Outputs acc;
@@ -380,21 +412,21 @@ __device__ __forceinline__ void many_block(const Step& p, const Layer& l, u32 st
         for (int r = 0; r < 2; r++)
 #pragma unroll
             for (int k = 0; k < MANY_PANELS; k++) acc[r][k][0] = acc[r][k][1] = acc[r][k][2] = acc[r][k][3] = 0;
-        T::multiply(acc, tiles, memory, rows, chunk, m.columns, (tokens + PANEL - 1) / PANEL, lane);
+        T::multiply(acc, tiles, memory, chunk, m.columns, (tokens + PANEL - 1) / PANEL, lane);
         block_sync();
         put_outputs(acc, chunk, (float*)memory + warp * MANY * 16, Tiles(chunk, warp, stage == UP), lane);
     }
     if (stage != UP || (!chunk.fused && !pass)) return;
-    const u32 unit = chunk.tile / 16, left = chunk.last + 1 - unit * 16, writers = ((left < 16 ? left : 16) + warps - 1) / warps;
-    finish_unit(p, l, chunk.to.rows, chunk.slot, unit, writers, chunk.number, chunk.first, chunk.tokens, &chunk.flag);
+    finish_unit(p, l, chunk.to.rows, chunk.slot, chunk.tile / 16, chunk.writers, chunk.number, chunk.first, chunk.tokens, &chunk.flag);
 }
 
 template <class T>
 struct Coarse {
+    static __device__ __forceinline__ const u8* row(const Rows& rows, u32 row) { return (const u8*)rows.coarse + (u64)row * rows.coarse_stride; }
     static __device__ __forceinline__ bool takes(u32 type) { return type == T::TYPE; }
-    static __device__ __forceinline__ void multiply(Outputs& acc, const u8* const (&tiles)[2], u8* memory, const Rows& rows, const Chunk& chunk, u32 columns,
-                                                    u32 panels, u32 lane) {
-        const Feed<true> feed = {memory, (const u8*)rows.coarse, chunk.row, rows.coarse_stride, units(columns), panels * PANEL};
+    static __device__ __forceinline__ void multiply(Outputs& acc, const u8* const (&tiles)[2], u8* memory, const Chunk& chunk, u32 columns, u32 panels,
+                                                    u32 lane) {
+        const Feed<true> feed = {memory, chunk};
         if (panels == MANY_PANELS)
             coarse_many<T, true>(acc, tiles, feed, chunk.factor, panels, lane);
         else
@@ -403,10 +435,11 @@ struct Coarse {
 };
 template <class T>
 struct Fine {
+    static __device__ __forceinline__ const u8* row(const Rows& rows, u32 row) { return (const u8*)rows.fine + (u64)row * rows.fine_stride; }
     static __device__ __forceinline__ bool takes(u32 type) { return type == T::TYPE; }
-    static __device__ __forceinline__ void multiply(Outputs& acc, const u8* const (&tiles)[2], u8* memory, const Rows& rows, const Chunk& chunk, u32 columns,
-                                                    u32 panels, u32 lane) {
-        const Feed<false> feed = {memory, (const u8*)rows.fine, chunk.row, rows.fine_stride, units(columns), panels * PANEL};
+    static __device__ __forceinline__ void multiply(Outputs& acc, const u8* const (&tiles)[2], u8* memory, const Chunk& chunk, u32 columns, u32 panels,
+                                                    u32 lane) {
+        const Feed<false> feed = {memory, chunk};
         if (panels == MANY_PANELS)
             fine_many<T, true>(acc, tiles, feed, chunk.factor, panels, columns, lane);
         else
@@ -414,6 +447,7 @@ struct Fine {
     }
 };
 struct Plain {
+    static __device__ __forceinline__ const u8* row(const Rows& rows, u32 row) { return (const u8*)rows.plain + (u64)row * rows.plain_stride; }
     static __device__ __forceinline__ bool takes(u32 type) { return !is_packed(type); }
-    static __device__ __forceinline__ void multiply(Outputs&, const u8* const (&)[2], u8*, const Rows&, const Chunk&, u32, u32, u32) {}
+    static __device__ __forceinline__ void multiply(Outputs&, const u8* const (&)[2], u8*, const Chunk&, u32, u32, u32) {}
 };

@@ -23,20 +23,24 @@ __device__ __forceinline__ void add_scaled(int (&whole)[4], const int (&c)[4], i
 
 // The grain of 256. A piece is two sub-blocks of 32.
 struct ManyQ4K {
-    static const u32 TYPE = Q4_K, BYTES = 2304, PIECES = 4;
+    // WINDOW: panels that are multiplied side by side.
+    static const u32 TYPE = Q4_K, BYTES = 2304, PIECES = 4, WINDOW = 4;
+    // Where a lane begins to read a block: loads are told that address.
+    static __device__ __forceinline__ int offset(u32 g, u32 t) { return t * 64 + g * 8; }
     struct RawPiece {
         uint2 q[2];
-        __device__ __forceinline__ void load(const u8* block, u32 piece, u32 g, u32 t) {
+        __device__ __forceinline__ void load(const u8* at, u32 piece, u32, u32) {
 #pragma unroll
-            for (int k = 0; k < 2; k++) q[k] = stream2(block + (2 * piece + k) * 256 + t * 64 + g * 8);
+            for (int k = 0; k < 2; k++) q[k] = stream2(at + (2 * piece + k) * 256);
         }
     };
     // What the pieces' integers are scaled by: wanted when the block is begun.
     struct Scales {
         u32 s[2];
-        __device__ __forceinline__ void load(const u8* block, u32 g, u32 t) {
+        __device__ __forceinline__ void load(const u8* at, u32 g, u32 t) {
+            const u8* mine = at + ((int)(2048 + t * 16 + 2 * g) - offset(g, t));
 #pragma unroll
-            for (int i = 0; i < 2; i++) s[i] = stream_half(block + 2048 + (t + 8 * i) * 16 + 2 * g);
+            for (int i = 0; i < 2; i++) s[i] = stream_half(mine + 8 * i * 16);
         }
         __device__ __forceinline__ u32 both() const {
             const u32 all[3] = {s[0], 0, s[1]};
@@ -48,11 +52,13 @@ struct ManyQ4K {
     // What is added at the block's end: wanted then.
     struct End {
         u32 s[2], d, least;
-        __device__ __forceinline__ void load(const u8* block, u32 g, u32 t) {
+        __device__ __forceinline__ void load(const u8* at, u32 g, u32 t) {
+            const u8* mine = at + ((int)(2048 + t * 16 + 2 * g) - offset(g, t));
 #pragma unroll
-            for (int i = 0; i < 2; i++) s[i] = stream_half(block + 2048 + (t + 4 + 4 * i) * 16 + 2 * g);
-            d = stream(block + 2240 + 4 * g);
-            least = stream(block + 2272 + 4 * g);
+            for (int i = 0; i < 2; i++) s[i] = stream_half(mine + (4 + 4 * i) * 16);
+            const u8* last = at + ((int)(2240 + 4 * g) - offset(g, t));
+            d = stream(last);
+            least = stream(last + 32);
         }
         // `sums`: the word of token g of the sums of sub-blocks t and t + 4.
         __device__ __forceinline__ void add(float (&acc)[4], const int (&whole)[4], float2 by, u32 sums) const {
@@ -94,15 +100,17 @@ struct ManyQ4K {
 };
 // A piece is one sub-block of 32, whose halves have a scale each.
 struct ManyQ6K {
-    static const u32 TYPE = Q6_K, BYTES = 3360, PIECES = 8;
+    static const u32 TYPE = Q6_K, BYTES = 3360, PIECES = 8, WINDOW = 2;
+    static __device__ __forceinline__ int offset(u32 g, u32 t) { return (t >> 1) * 192 + 8 * g; }
     struct RawPiece {
         uint2 low, high;
         u32 scales;
-        __device__ __forceinline__ void load(const u8* block, u32 piece, u32 g, u32 t) {
-            const u8* sub = block + (2 * piece + (t >> 1)) * 192 + 8 * g;
+        __device__ __forceinline__ void load(const u8* at, u32 piece, u32 g, u32 t) {
+            const u8* sub = at + 2 * piece * 192;
             low = stream2(sub + (t & 1) * 64);
             high = stream2(sub + 128);
-            scales = stream_half(block + 3072 + 2 * piece * 16 + 2 * g) | stream_half(block + 3072 + (2 * piece + 1) * 16 + 2 * g) << 16;
+            const u8* by = at + ((int)(3072 + 2 * piece * 16 + 2 * g) - offset(g, t));
+            scales = stream_half(by) | stream_half(by + 16) << 16;
         }
     };
     struct Scales {
@@ -111,7 +119,7 @@ struct ManyQ6K {
     };
     struct End {
         u32 d;
-        __device__ __forceinline__ void load(const u8* block, u32 g, u32) { d = stream(block + 3328 + 4 * g); }
+        __device__ __forceinline__ void load(const u8* at, u32 g, u32 t) { d = stream(at + ((int)(3328 + 4 * g) - offset(g, t))); }
         __device__ __forceinline__ void add(float (&acc)[4], const int (&whole)[4], float2 by, u32) const {
             const float v[4] = {(float)whole[0], (float)whole[1], (float)whole[2], (float)whole[3]};
             add_term(acc, v, halves(d), by);

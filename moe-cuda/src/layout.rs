@@ -37,7 +37,7 @@ pub const FEW: usize = 32;
 /// Rows that a block multiplies where a step has many, with its shared memory: three buffers for 256 columns of activations, and
 /// what it notes.
 pub const MANY: usize = 64;
-pub const MANY_BYTES: u32 = 3 * (MANY as u32 * (256 + 32)) + 1024;
+pub const MANY_BYTES: u32 = 3 * (MANY as u32 * (256 + 32)) + 1280;
 /// Threads of a block, but for products.
 pub const THREADS: u32 = 512;
 
