@@ -1,25 +1,20 @@
-//! The kernels' sources, and NVRTC, which compiles them on the machine. What it makes is kept in a folder under the hash of
-//! everything it depends on.
+//! The kernels' sources, and NVRTC, which compiles them; [`crate::cubins`] keeps what it makes.
 
 use std::{
     env,
     ffi::{CStr, CString, c_char, c_int, c_void},
-    fs,
-    path::PathBuf,
 };
-
-use libloading::Library;
-use moe_kernels::packed::PackedType;
-use sha2::{Digest, Sha256};
 
 use crate::{
     Error,
     device::{Kernel, Stage},
     model::WeightType,
 };
+use libloading::Library;
+use moe_kernels::packed::PackedType;
 
 /// `kernels/*.cuh`, under the names they include each other by.
-const HEADERS: &[(&CStr, &str)] = &[
+pub(crate) const HEADERS: &[(&CStr, &str)] = &[
     (c"attention.cuh", include_str!("../kernels/attention.cuh")),
     (c"candidates.cuh", include_str!("../kernels/candidates.cuh")),
     (c"device.cuh", include_str!("../kernels/device.cuh")),
@@ -131,7 +126,7 @@ impl Source {
     }
 }
 
-fn options(target: &Target) -> Vec<String> {
+pub(crate) fn options(target: &Target) -> Vec<String> {
     let mut options = vec![
         format!("--gpu-architecture={}", target.architecture),
         "--std=c++17".to_owned(),
@@ -287,44 +282,4 @@ impl Compiler {
             }
         }
     }
-}
-
-/// The folder of compiled kernels.
-fn cache() -> Option<PathBuf> {
-    let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = folder("XDG_CACHE_HOME")
-        .or_else(|| folder("HOME").map(|home| home.join(".cache")))
-        .or_else(|| folder("LOCALAPPDATA"))?;
-    Some(base.join("moegate/kernels"))
-}
-
-/// The machine code of a source: out of the cache, or compiled now and put there. `driver` is the driver's version.
-///
-/// # Errors
-/// As [`Compiler::load`] and [`Compiler::compile`].
-pub fn cubin(source: Source, target: &Target, driver: i32) -> Result<Vec<u8>, Error> {
-    let mut hash = Sha256::new();
-    for (name, text) in HEADERS {
-        hash.update(name.to_bytes_with_nul());
-        hash.update(text);
-    }
-    hash.update(source.text().1);
-    hash.update(options(target).join(" "));
-    hash.update(driver.to_le_bytes());
-    let name: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    let kept = cache().map(|folder| folder.join(format!("{name}.cubin")));
-    if let Some(found) = kept.as_ref().and_then(|path| fs::read(path).ok()).filter(|bytes| !bytes.is_empty())
-    {
-        return Ok(found);
-    }
-    let compiled = Compiler::load()?.compile(source, target)?.cubin;
-    if let Some(path) = kept {
-        // A cache that cannot be written costs seconds at the next start, no more. Renamed, so that none is half there.
-        let partial = path.with_extension(format!("{}.partial", std::process::id()));
-        let _ = path.parent().map_or(Ok(()), fs::create_dir_all);
-        if fs::write(&partial, &compiled).is_ok() && fs::rename(&partial, &path).is_err() {
-            let _ = fs::remove_file(&partial);
-        }
-    }
-    Ok(compiled)
 }

@@ -18,7 +18,8 @@ use status::{initialise, ok};
 
 use crate::{
     Error,
-    compile::{self, Source, Target},
+    compile::{Source, Target},
+    cubins,
     device::{Device, Kernel, Launch},
 };
 
@@ -143,7 +144,7 @@ impl Gpu {
     /// Compiles and loads all kernels ahead, side by side.
     ///
     /// # Errors
-    /// As [`compile::cubin`], and what the driver says.
+    /// As [`cubins::cubin`], and what the driver says.
     pub fn prepare(&self) -> Result<(), Error> {
         let missing: Vec<Source> =
             Source::ALL.into_iter().filter(|source| !self.modules.borrow().contains_key(source)).collect();
@@ -151,7 +152,7 @@ impl Gpu {
         let cubins: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = missing
                 .iter()
-                .map(|source| scope.spawn(move || compile::cubin(*source, target, driver)))
+                .map(|source| scope.spawn(move || cubins::cubin(*source, target, driver)))
                 .collect();
             threads.into_iter().map(|thread| thread.join()).collect()
         });

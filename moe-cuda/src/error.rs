@@ -41,6 +41,11 @@ pub enum Error {
         doing: &'static str,
         why: String,
     },
+    /// Compiled kernels could not be written.
+    Ship {
+        path: std::path::PathBuf,
+        why: String,
+    },
     /// A model that the kernels do not compute.
     Model(&'static str),
 }
@@ -67,7 +72,8 @@ impl fmt::Display for Error {
             Self::NoCompiler { looked_for } => write!(
                 f,
                 "no NVRTC, which compiles the kernels: looked for {}; install the CUDA package that has it (Debian: \
-                 libnvrtc, pip: nvidia-cuda-nvrtc) or set MOE_NVRTC to the library's path",
+                 libnvrtc, pip: nvidia-cuda-nvrtc), set MOE_NVRTC to the library's path, or MOE_KERNELS to a folder that \
+                 `moe-server gpu kernels` has made for this GPU elsewhere",
                 looked_for.join(", ")
             ),
             Self::Compile { architecture, log } => {
@@ -84,6 +90,7 @@ impl fmt::Display for Error {
                 write!(f, "the GPU was lost while {doing} ({why}): see the kernel's log for an Xid, and start again")
             }
             Self::Driver { doing, why } => write!(f, "the driver failed at {doing}: {why}"),
+            Self::Ship { path, why } => write!(f, "{} cannot be written: {why}", path.display()),
             Self::Model(why) => write!(f, "the model cannot run on a GPU: {why}"),
         }
     }

@@ -10,6 +10,7 @@
 
 pub mod check;
 pub mod compile;
+pub mod cubins;
 pub mod decode;
 pub mod device;
 pub mod driver;

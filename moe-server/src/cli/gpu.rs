@@ -1,4 +1,6 @@
-//! `moe-server gpu check`: the GPU's kernels against the processor's, and how fast they are.
+//! `moe-server gpu`: the GPU's kernels against the processor's, and how fast they are; and kernels for other machines.
+
+mod kernels;
 
 use super::args::{UsageError, number};
 use lexopt::{Arg, Parser};
@@ -18,14 +20,21 @@ pub(crate) const HELP: &str = "\
 Checks a GPU: every kernel against the processor's, and the speed of steps of Llama 4 Scout's shape.
 
 usage: moe-server gpu check [options]
+       moe-server gpu kernels FOLDER [options]
 
-It needs NVIDIA's driver and NVRTC, no network and no model: weights are random, made on the GPU. The first run compiles the
+`check` needs NVIDIA's driver and NVRTC, no network and no model: weights are random, made on the GPU. The first run compiles the
 kernels (some twenty seconds) and keeps them. A minute in all. The exit status is 0 where all is right.
 
   --device N    which GPU (0)
   --layers N    layers of the model (48, or as many as fit)
   --small       a small model and no timing: for compute-sanitizer
   --json        one line of JSON on the standard output
+
+`kernels` compiles the kernels into FOLDER, without a GPU, for machines without NVRTC: MOE_KERNELS names it there.
+
+  --architecture NAME   such as sm_90a; may be repeated (all: sm_80, sm_86, sm_89, sm_90a, sm_100, sm_120)
+  --heads DIMxGROUP     heads of so many dimensions, so many query heads to a KV head; may be repeated (128x5, 128x8, 32x4:
+                        Llama 4, Qwen3-MoE, the demo model)
   --help
 ";
 
@@ -36,9 +45,27 @@ const STEPS: usize = 21;
 /// Left free beside weights, for KV, buffers and the driver.
 const SPARE: usize = 6 << 30;
 
-/// The options of `gpu check`; see [`HELP`].
+/// What to do; see [`HELP`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Options {
+    Check(CheckOptions),
+    Kernels(kernels::Options),
+}
+
+/// Does it.
+///
+/// # Errors
+/// What went wrong and what to do.
+pub(super) fn run(options: &Options) -> Result<(), String> {
+    match options {
+        Options::Check(options) => check(options),
+        Options::Kernels(options) => kernels::compile(options),
+    }
+}
+
+/// The options of `gpu check`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Options {
+pub(crate) struct CheckOptions {
     device: u16,
     layers: Option<usize>,
     small: bool,
@@ -51,11 +78,14 @@ pub(crate) struct Options {
 /// [`UsageError`].
 pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Option<Options>, UsageError> {
     let mut parser = Parser::from_args(args);
-    let mut options = Options { device: 0, layers: None, small: false, json: false };
+    let mut options = CheckOptions { device: 0, layers: None, small: false, json: false };
     let mut said = false;
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Value(word) if !said && word == "check" => said = true,
+            Arg::Value(word) if !said && word == "kernels" => {
+                return Ok(kernels::parse(&mut parser)?.map(Options::Kernels));
+            }
             Arg::Short('h') | Arg::Long("help") => return Ok(None),
             Arg::Long("device") => options.device = number(&mut parser, "device", 0)?,
             Arg::Long("layers") => options.layers = Some(number(&mut parser, "layers", 1)?),
@@ -65,9 +95,9 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Option<Optio
         }
     }
     if said {
-        Ok(Some(options))
+        Ok(Some(Options::Check(options)))
     } else {
-        Err(UsageError("say what to do: `moe-server gpu check`".to_owned()))
+        Err(UsageError("say what to do: `moe-server gpu check`, or `gpu kernels FOLDER`".to_owned()))
     }
 }
 
@@ -87,13 +117,10 @@ struct Findings {
     seconds: f32,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why the GPU cannot be used, or that something is wrong.
-pub(super) fn check(options: &Options) -> Result<(), String> {
+/// Why the GPU cannot be used, or that something is wrong, is its error.
+fn check(options: &CheckOptions) -> Result<(), String> {
     let mut out = io::stdout();
-    let result = run(options);
+    let result = find(options);
     let wrong = match &result {
         Ok(result) => {
             let shown = if options.json { json(result) } else { Ok(text(result)) };
@@ -121,7 +148,7 @@ fn said(error: impl Display) -> String {
     error.to_string()
 }
 
-fn run(options: &Options) -> Result<Findings, String> {
+fn find(options: &CheckOptions) -> Result<Findings, String> {
     let begun = Instant::now();
     let mut recipe = scout();
     if options.small {
@@ -161,7 +188,7 @@ fn run(options: &Options) -> Result<Findings, String> {
 }
 
 /// As many of the model's layers as fit, or as were asked for.
-fn layers(gpu: &Gpu, recipe: &Recipe, options: &Options) -> Result<usize, moe_cuda::Error> {
+fn layers(gpu: &Gpu, recipe: &Recipe, options: &CheckOptions) -> Result<usize, moe_cuda::Error> {
     let (free, _) = gpu.memory()?;
     let (each, rest) = recipe.bytes();
     let fit = free.saturating_sub(rest + SPARE) / (each + recipe.kv_bytes(32 * CONTEXT));
@@ -220,9 +247,10 @@ mod tests {
 
     #[test]
     fn the_command_line_is_read() {
-        assert_eq!(line("check"), Ok(Some(Options { device: 0, layers: None, small: false, json: false })));
-        let all = Options { device: 1, layers: Some(4), small: true, json: true };
-        assert_eq!(line("check --device 1 --json --small --layers 4"), Ok(Some(all)));
+        let usual = CheckOptions { device: 0, layers: None, small: false, json: false };
+        assert_eq!(line("check"), Ok(Some(Options::Check(usual))));
+        let all = CheckOptions { device: 1, layers: Some(4), small: true, json: true };
+        assert_eq!(line("check --device 1 --json --small --layers 4"), Ok(Some(Options::Check(all))));
         assert_eq!(line("--help"), Ok(None));
         for wrong in ["", "chek", "check --device x", "check --layers 0", "check check"] {
             assert!(line(wrong).is_err(), "{wrong}");

@@ -38,7 +38,7 @@ pub(crate) fn run() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(1, &error),
         },
-        Ok(Command::Gpu(Some(options))) => match gpu::check(&options) {
+        Ok(Command::Gpu(Some(options))) => match gpu::run(&options) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(1, &error),
         },

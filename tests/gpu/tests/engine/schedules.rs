@@ -63,9 +63,9 @@ fn check(seed: u64) {
     let room = engine.free_tokens();
     // Few texts, of which sequences take beginnings: so that the truth is computed once.
     let scripts: Vec<Vec<TokenId>> =
-        (0..3).map(|_| (0..40).map(|_| dice.below(40) as TokenId).collect()).collect();
+        (0..3).map(|_| (0..24).map(|_| dice.below(40) as TokenId).collect()).collect();
     let mut texts: Vec<(SequenceId, usize, usize)> = Vec::new();
-    for _ in 0..30 {
+    for _ in 0..24 {
         match dice.below(8) {
             0 | 1 if texts.len() < 7 => texts.push((engine.create().unwrap(), dice.below(3), 0)),
             2 if !texts.is_empty() => {
@@ -141,9 +141,7 @@ fn step(
 
 #[test]
 fn every_schedule_gives_the_same_bits() {
-    for seed in 1..3 {
-        check(seed);
-    }
+    check(1);
 }
 
 #[test]

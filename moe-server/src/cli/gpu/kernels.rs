@@ -1,0 +1,98 @@
+//! `moe-server gpu kernels`: the kernels, compiled for machines without NVRTC.
+
+use crate::cli::args::UsageError;
+use lexopt::{Arg, Parser, ValueExt};
+use moe_cuda::compile::{ARCHITECTURES, Compiler, Target};
+use moe_cuda::cubins::ship;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// Heads of the known models: dimensions, and query heads of a KV head.
+const HEADS: [[usize; 2]; 3] = [[128, 5], [128, 8], [32, 4]];
+
+/// The options of `gpu kernels`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Options {
+    folder: PathBuf,
+    /// Empty: all.
+    architectures: Vec<String>,
+    /// Empty: those of the known models.
+    heads: Vec<[usize; 2]>,
+}
+
+/// Reads what follows `kernels`; None where help is asked for.
+///
+/// # Errors
+/// [`UsageError`].
+pub(super) fn parse(parser: &mut Parser) -> Result<Option<Options>, UsageError> {
+    let mut options = Options { folder: PathBuf::new(), architectures: Vec::new(), heads: Vec::new() };
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Value(folder) if options.folder.as_os_str().is_empty() => options.folder = folder.into(),
+            Arg::Short('h') | Arg::Long("help") => return Ok(None),
+            Arg::Long("architecture") => options.architectures.push(parser.value()?.string()?),
+            Arg::Long("heads") => options.heads.push(heads(&parser.value()?.string()?)?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if options.folder.as_os_str().is_empty() {
+        return Err(UsageError("`gpu kernels` wants a folder for what it compiles".to_owned()));
+    }
+    Ok(Some(options))
+}
+
+fn heads(text: &str) -> Result<[usize; 2], UsageError> {
+    let read = || {
+        let (dim, group) = text.split_once('x')?;
+        Some([dim.parse().ok().filter(|dim| [32, 64, 128].contains(dim))?, group.parse().ok()?])
+    };
+    read().ok_or_else(|| {
+        UsageError(format!(
+            "--heads {text}: give 32, 64 or 128 and the query heads of a KV head, such as 128x5"
+        ))
+    })
+}
+
+/// Compiles them.
+///
+/// # Errors
+/// What NVRTC or the file system says.
+pub(super) fn compile(options: &Options) -> Result<(), String> {
+    let compiler = Compiler::load().map_err(|error| error.to_string())?;
+    let all = ARCHITECTURES.map(str::to_owned);
+    let architectures = if options.architectures.is_empty() { &all[..] } else { &options.architectures };
+    let heads = if options.heads.is_empty() { &HEADS[..] } else { &options.heads };
+    for architecture in architectures {
+        for [head_dim, group] in heads.iter().copied() {
+            let target = Target { architecture: architecture.clone(), head_dim, group };
+            let bytes = ship(&compiler, &target, &options.folder).map_err(|error| error.to_string())?;
+            // Whoever started it may not care for its output.
+            let _ = writeln!(io::stdout(), "{architecture}, heads {head_dim}x{group}: {} KiB", bytes >> 10);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_read() {
+        let line = |text: &str| parse(&mut Parser::from_args(text.split_whitespace()));
+        let all = Options {
+            folder: "k".into(),
+            architectures: vec!["sm_90a".into(), "sm_80".into()],
+            heads: vec![[128, 5], [32, 4]],
+        };
+        let text = "k --architecture sm_90a --heads 128x5 --architecture sm_80 --heads 32x4";
+        assert_eq!(line(text), Ok(Some(all)));
+        assert_eq!(line("--help"), Ok(None));
+        for (wrong, part) in
+            [("", "a folder"), ("a b", "\"b\""), ("k --heads 128", "128x5"), ("k --heads 96x4", "128x5")]
+        {
+            let error = line(wrong).unwrap_err();
+            assert!(error.0.contains(part), "{wrong}: {error}");
+        }
+    }
+}
