@@ -13,6 +13,8 @@ use crate::{
 
 /// How many sequences a step of decoding is laid out for.
 pub const BUCKETS: [usize; 6] = [1, 2, 4, 8, 16, 32];
+/// How many rows the products of prompts are timed with.
+pub const PROMPTS: [usize; 2] = [512, 2048];
 
 /// Phases of a layer: queries, keys and values with the norm before; attention; its output; the experts' first halves with norm
 /// and router before; their second halves.

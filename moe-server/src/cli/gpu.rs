@@ -3,11 +3,11 @@
 use super::args::{UsageError, number};
 use lexopt::{Arg, Parser};
 use moe_cuda::check::{Report, card};
-use moe_cuda::decode::{BUCKETS, Options as Layout};
+use moe_cuda::decode::{BUCKETS, Options as Layout, PROMPTS};
 use moe_cuda::driver::Gpu;
 use moe_cuda::model::Model;
 use moe_cuda::random::{Recipe, model, scout};
-use moe_cuda::table::{Timing, time};
+use moe_cuda::table::{Prompt, Timing, prompt, time};
 use serde::Serialize;
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -84,6 +84,7 @@ struct Findings {
     right: bool,
     checks: Report,
     steps: Vec<Timing>,
+    prompts: Vec<Prompt>,
     seconds: f32,
 }
 
@@ -145,6 +146,11 @@ fn run(options: &Options) -> Result<Findings, String> {
         say(&format!("steps of {sequences} sequences with {CONTEXT} tokens each"));
         steps.push(time(&gpu, &model, Layout::new(sequences, CONTEXT), sequences, STEPS).map_err(said)?);
     }
+    let mut prompts = Vec::new();
+    for rows in PROMPTS.into_iter().filter(|_| !options.small) {
+        say(&format!("products of prompts of {rows} tokens"));
+        prompts.push(prompt(&gpu, &model, rows).map_err(said)?);
+    }
     let (major, minor) = gpu.capability();
     Ok(Findings {
         device: gpu.name().to_owned(),
@@ -156,6 +162,7 @@ fn run(options: &Options) -> Result<Findings, String> {
         right: checks.is_right(),
         checks,
         steps,
+        prompts,
         seconds: begun.elapsed().as_secs_f32(),
     })
 }
@@ -203,6 +210,15 @@ fn text(result: &Findings) -> String {
         let cells: Vec<String> =
             cells.map(|k| format!("{:>8.1} ({:4.0})", k.microseconds, k.gigabytes_per_second)).collect();
         lines.push(format!("{:22}{}", kernel.name, cells.concat()));
+    }
+    lines.push(String::new());
+    lines.push("products of prompts, without attention and head".to_owned());
+    for of in &result.prompts {
+        let (rows, ms, speed) = (of.rows, of.products_ms, of.rows_per_second);
+        lines.push(format!("{rows:5} tokens: {ms:.1} ms, {speed:.0} tokens/s; µs (10^12 operations/s)"));
+        lines.extend(of.kernels.iter().map(|k| {
+            format!("  {:22}{:>10.1} ({:4.0})", k.name, k.microseconds, k.tera_operations_per_second)
+        }));
     }
     lines.push(String::new());
     let verdict = if result.right { "all is right" } else { "something is WRONG" };
