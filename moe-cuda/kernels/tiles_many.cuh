@@ -23,8 +23,7 @@ __device__ __forceinline__ void add_scaled(int (&whole)[4], const int (&c)[4], i
 
 // The grain of 256. A piece is two sub-blocks of 32.
 struct ManyQ4K {
-    // WINDOW: panels that are multiplied side by side.
-    static const u32 TYPE = Q4_K, BYTES = 2304, PIECES = 4, WINDOW = 4;
+    static const u32 TYPE = Q4_K, BYTES = 2304, PIECES = 4;
     // Where a lane begins to read a block: loads are told that address.
     static __device__ __forceinline__ int offset(u32 g, u32 t) { return t * 64 + g * 8; }
     struct RawPiece {
@@ -100,7 +99,7 @@ struct ManyQ4K {
 };
 // A piece is one sub-block of 32, whose halves have a scale each.
 struct ManyQ6K {
-    static const u32 TYPE = Q6_K, BYTES = 3360, PIECES = 8, WINDOW = 2;
+    static const u32 TYPE = Q6_K, BYTES = 3360, PIECES = 8;
     static __device__ __forceinline__ int offset(u32 g, u32 t) { return (t >> 1) * 192 + 8 * g; }
     struct RawPiece {
         uint2 low, high;

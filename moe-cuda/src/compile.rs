@@ -17,6 +17,7 @@ use moe_kernels::packed::PackedType;
 pub(crate) const HEADERS: &[(&CStr, &str)] = &[
     (c"attention.cuh", include_str!("../kernels/attention.cuh")),
     (c"candidates.cuh", include_str!("../kernels/candidates.cuh")),
+    (c"chunk.cuh", include_str!("../kernels/chunk.cuh")),
     (c"device.cuh", include_str!("../kernels/device.cuh")),
     (c"finish.cuh", include_str!("../kernels/finish.cuh")),
     (c"layout.cuh", include_str!("../kernels/layout.cuh")),

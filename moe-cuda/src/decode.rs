@@ -22,6 +22,8 @@ use inputs::Inputs;
 
 /// How many sequences steps are timed with.
 pub const BUCKETS: [usize; 6] = [1, 2, 4, 8, 16, 32];
+/// How many tokens prompts are timed with.
+pub const PROMPTS: [usize; 2] = [512, 2048];
 
 /// Phases of a layer: queries, keys and values with the norm before; attention; its output; the experts' first halves with norm
 /// and router before; their second halves.
@@ -143,19 +145,18 @@ impl<D: Device> Decoder<D> {
     ///
     /// # Errors
     /// As [`Device::launch`].
-    pub fn compute(&mut self) -> Result<(), Error> {
+    pub fn compute(&self) -> Result<(), Error> {
         let phases = if self.step.wanted == 0 { self.phases() - 2 } else { self.phases() };
         // Graphs are kept by what their launches depend on.
         let key = u64::from(self.step.splits) << 32
             | u64::from(self.step.wanted) << 16
             | u64::from(self.step.tokens);
         let decodes = self.step.flags & crate::layout::STORED == 0;
-        let this = &*self;
         let mut launches = || {
-            this.begin()?;
-            this.run(0, phases)
+            self.begin()?;
+            self.run(0, phases)
         };
-        if decodes { this.device.replay(key, &mut launches) } else { launches() }
+        if decodes { self.device.replay(key, &mut launches) } else { launches() }
     }
 
     /// Copies a block of KV in all layers of a group.

@@ -1,5 +1,9 @@
 //! How fast a step is: whole steps as graphs, and each kernel by itself.
 
+mod prompt;
+
+pub use prompt::{Product, Prompt, prompt};
+
 use serde::Serialize;
 
 use crate::{
@@ -91,6 +95,15 @@ pub fn time(
     })
 }
 
+/// Milliseconds of `work`: the median of five.
+fn median(gpu: &Gpu, work: &dyn Fn() -> Result<(), Error>) -> Result<f32, Error> {
+    let graph = gpu.capture(work)?;
+    gpu.time(1, || graph.launch())?;
+    let mut times = gpu.time(5, || graph.launch())?;
+    times.sort_by(f32::total_cmp);
+    Ok(times[2])
+}
+
 type Launches<'l> = &'l dyn Fn(usize, &Layer) -> Result<(), Error>;
 
 /// For each kernel: launches, bytes that they read, name, milliseconds (median of five).
@@ -122,13 +135,7 @@ fn kernels(
             decoder.product(Stage::Down, layer)
         }),
     ];
-    let median = |work: &dyn Fn() -> Result<(), Error>| {
-        let graph = gpu.capture(work)?;
-        gpu.time(1, || graph.launch())?;
-        let mut times = gpu.time(5, || graph.launch())?;
-        times.sort_by(f32::total_cmp);
-        Ok::<_, Error>(times[2])
-    };
+    let median = |work: &dyn Fn() -> Result<(), Error>| median(gpu, work);
     let mut all = Vec::new();
     for (name, bytes, launch) in rows {
         let layers = &decoder.layers;

@@ -2,7 +2,7 @@
 
 use moe_kernels::{Isa, packed::PackedType};
 
-use super::{Report, Walk, embeddings, products, prompts, quantiser, walk};
+use super::{Report, Walk, embeddings, products, prompts, quantiser, routed, walk};
 use crate::{
     Error,
     decode::Options,
@@ -29,22 +29,37 @@ pub fn card(gpu: &Gpu, model: &Model, seed: u64, mut progress: impl FnMut(&str))
     for weight_type in packed.into_iter().chain([WeightType::F16, WeightType::BF16, WeightType::F32]) {
         progress("products and embeddings of each type");
         let block = if weight_type.form() == crate::layout::COARSE { 256 } else { 32 };
-        for tokens in [1, 7, 16, 32] {
+        for tokens in [1, 7, 16, 32, 130] {
             let shape = [3001 + random.below(3000), block * (1 + random.below(5120 / block)), tokens];
             report.append(products(gpu, isa, weight_type, shape, random.bits())?);
         }
         report.append(embeddings(gpu, weight_type, 1024, random.bits())?);
     }
+    progress("experts of many tokens");
+    // Half of the tokens take the first expert, more than one block multiplies; the others have a few each.
+    let experts = model.shape.experts;
+    let of = |random: &mut Random| {
+        let mut chosen: Vec<u32> = if random.below(2) == 0 { vec![0] } else { Vec::new() };
+        while chosen.len() < model.shape.used {
+            let expert = random.below(experts) as u32;
+            if !chosen.contains(&expert) {
+                chosen.push(expert);
+            }
+        }
+        chosen
+    };
+    let choices: Vec<u32> = (0..400).flat_map(|_| of(&mut random)).collect();
+    report.append(routed(gpu, isa, model, &choices, random.bits())?);
     let last = model.layers.len() - 1;
-    for (sequences, layers) in [
-        (1, vec![0, last]),
-        (2, vec![last]),
-        (8, vec![3.min(last)]),
-        (16, vec![1.min(last)]),
-        (32, vec![last]),
+    for (sequences, context, layers) in [
+        (1, 2048, vec![0, last]),
+        (2, 2048, vec![last]),
+        (8, 2048, vec![3.min(last)]),
+        (16, 2048, vec![1.min(last)]),
+        (32, 2048, vec![last]),
+        (40, 256, vec![0, last]),
     ] {
         progress("steps of the model, stage by stage");
-        let context = 2048;
         let walked = Walk {
             options: Options::new(sequences, context),
             tokens: (0..sequences).map(|_| random.below(model.shape.vocab) as u32).collect(),

@@ -35,7 +35,8 @@ pub fn routed<D: Device>(
     let mut random = Random::new(seed);
     let (used, columns) = (model.shape.used, model.shape.hidden);
     let tokens = choices.len() / used;
-    let mut decoder = Decoder::new(device, model, Options::new(tokens, 16))?;
+    let options = Options { block_tokens: 16, ..Options::new(tokens, 16) };
+    let mut decoder = Decoder::new(device, model, options)?;
     decoder.set_decodes(&vec![0; tokens], &vec![0; tokens])?;
     decoder.begin()?;
     let layer = decoder.layers[0];

@@ -5,11 +5,11 @@ mod kernels;
 use super::args::{UsageError, number};
 use lexopt::{Arg, Parser};
 use moe_cuda::check::{Report, card};
-use moe_cuda::decode::{BUCKETS, Options as Layout};
+use moe_cuda::decode::{BUCKETS, Options as Layout, PROMPTS};
 use moe_cuda::driver::Gpu;
 use moe_cuda::model::Model;
 use moe_cuda::random::{Recipe, model, scout};
-use moe_cuda::table::{Timing, time};
+use moe_cuda::table::{Prompt, Timing, prompt, time};
 use serde::Serialize;
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -114,6 +114,7 @@ struct Findings {
     right: bool,
     checks: Report,
     steps: Vec<Timing>,
+    prompts: Vec<Prompt>,
     seconds: f32,
 }
 
@@ -172,6 +173,11 @@ fn find(options: &CheckOptions) -> Result<Findings, String> {
         say(&format!("steps of {sequences} sequences with {CONTEXT} tokens each"));
         steps.push(time(&gpu, &model, Layout::new(sequences, CONTEXT), sequences, STEPS).map_err(said)?);
     }
+    let mut prompts = Vec::new();
+    for rows in PROMPTS.into_iter().filter(|_| !options.small) {
+        say(&format!("prompts of {rows} tokens"));
+        prompts.push(prompt(&gpu, &model, rows).map_err(said)?);
+    }
     let (major, minor) = gpu.capability();
     Ok(Findings {
         device: gpu.name().to_owned(),
@@ -183,6 +189,7 @@ fn find(options: &CheckOptions) -> Result<Findings, String> {
         right: checks.is_right(),
         checks,
         steps,
+        prompts,
         seconds: begun.elapsed().as_secs_f32(),
     })
 }
@@ -230,6 +237,17 @@ fn text(result: &Findings) -> String {
         let cells: Vec<String> =
             cells.map(|k| format!("{:>8.1} ({:4.0})", k.microseconds, k.gigabytes_per_second)).collect();
         lines.push(format!("{:22}{}", kernel.name, cells.concat()));
+    }
+    lines.push(String::new());
+    lines.push("prompts (median, least and most)".to_owned());
+    for of in &result.prompts {
+        let (rows, [ms, least, most], speed) = (of.rows, of.step_ms, of.tokens_per_second);
+        lines.push(format!(
+            "{rows:5} tokens: {ms:.1} ms ({least:.1}, {most:.1}), {speed:.0} tokens/s; µs (10^12 operations/s)"
+        ));
+        lines.extend(of.kernels.iter().map(|k| {
+            format!("  {:22}{:>10.1} ({:4.0})", k.name, k.microseconds, k.tera_operations_per_second)
+        }));
     }
     lines.push(String::new());
     let verdict = if result.right { "all is right" } else { "something is WRONG" };
