@@ -34,6 +34,8 @@ pub struct ApiError {
     pub code: &'static str,
     /// The field of the request it is about.
     pub param: Option<Cow<'static, str>>,
+    /// The model that there is not, cut to what may be shown.
+    pub model: Option<Box<str>>,
     pub message: Cow<'static, str>,
     /// The header `Allow` of a 405.
     pub allow: Option<&'static str>,
@@ -71,6 +73,7 @@ impl ApiError {
             kind,
             code,
             param: None,
+            model: None,
             message: message.into(),
             allow: None,
             retry_after_s: None,
@@ -155,9 +158,10 @@ impl ApiError {
 
     /// 404 for a model.
     #[must_use]
-    pub fn unknown_model(message: String) -> Self {
+    pub fn unknown_model(model: &str, message: String) -> Self {
         Self {
             param: Some(Cow::Borrowed("model")),
+            model: Some(model.into()),
             ..Self::new(404, "model_not_found", "model_not_found", message)
         }
     }
@@ -193,25 +197,17 @@ impl ApiError {
     /// 413.
     #[must_use]
     pub fn too_large(limit_mib: u32) -> Self {
-        Self::new(
-            413,
-            "invalid_request_error",
-            "body_too_large",
-            format!(
-                "the request body is over the limit of {limit_mib} MiB (gateway.max_body_mib in moegate.toml)"
-            ),
-        )
+        let text = format!(
+            "the request body is over the limit of {limit_mib} MiB (gateway.max_body_mib in moegate.toml)"
+        );
+        Self::new(413, "invalid_request_error", "body_too_large", text)
     }
 
     /// 408.
     #[must_use]
     pub fn body_timeout() -> Self {
-        Self::new(
-            408,
-            "invalid_request_error",
-            "body_timeout",
-            "the request body did not come in time; send it again",
-        )
+        let text = "the request body did not come in time; send it again";
+        Self::new(408, "invalid_request_error", "body_timeout", text)
     }
 
     /// An origin's fault, by the status the client gets.

@@ -36,7 +36,7 @@ pub use fields::{DENIED_FIELDS, DeniedAction, FieldPolicy, is_harmless, is_same_
 pub use kind::Kind;
 pub use limit::{Ledger, LedgerStore, Limit, OnLedgerFailure, ReserveOrder, Tenant, Window};
 pub use money::DollarsPerMillion;
-pub use oidc::{Oidc, Values};
+pub use oidc::{Algorithm, Oidc, Values};
 pub use origin::{Authority, Aws, Origin};
 pub use policy::{Action, Breaker, Budget, Dollars, Failure, Prefill, StreamUsage, Timeouts};
 pub use price::{Model, PastPrice, PriceStep};

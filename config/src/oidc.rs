@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 /// Tokens of an OpenID Connect issuer (JWTs) in the place of a key, so that an app holds no secret: Vercel, GitHub Actions,
 /// Google Cloud, Kubernetes and others give their workloads such tokens. A signature only says who has issued a token, and one
-/// issuer serves everybody: so what the token is for (`audience`) and whose it is (the other members) are compared too, exactly. Tokens are
-/// signed with RS256, as those issuers' are.
+/// issuer serves everybody: so what the token is for (`audience`) and whose it is (the other members) are compared too, exactly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -20,6 +19,10 @@ pub struct Oidc {
     /// for other issuers it is the `jwks_uri` of `<issuer>/.well-known/openid-configuration`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<String>,
+    /// How tokens may be signed. What a token says of its algorithm is only compared with this, and with the kind of its key: a token
+    /// that names another one is refused. Those issuers sign with RS256.
+    #[serde(default = "usual_algorithms", skip_serializing_if = "is_usual")]
+    pub algorithms: Vec<Algorithm>,
     /// The claim `owner_id`: Vercel's team, `team_…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_id: Option<String>,
@@ -44,8 +47,43 @@ pub struct Oidc {
     pub leeway_s: u32,
 }
 
+fn usual_algorithms() -> Vec<Algorithm> {
+    vec![Algorithm::Rs256]
+}
+
+fn is_usual(algorithms: &[Algorithm]) -> bool {
+    algorithms == [Algorithm::Rs256]
+}
+
 fn usual_leeway_s() -> u32 {
     30
+}
+
+/// How a token may be signed, and with a key of which kind (RFC 7518, section 3.1; RFC 8037, section 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "authoring", derive(schemars::JsonSchema))]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256, by RSA keys of 2048 to 4096 bits.
+    #[serde(rename = "RS256")]
+    Rs256,
+    /// ECDSA with SHA-256, by keys on P-256.
+    #[serde(rename = "ES256")]
+    Es256,
+    /// EdDSA by Ed25519 keys; Ed448 is none of them.
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+}
+
+impl Algorithm {
+    /// As tokens, keys and the configuration write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
 }
 
 /// One value, or several of which any will do.

@@ -1,7 +1,7 @@
 //! Tokens of issuers in the place of keys: what has to be pinned, and what is refused.
 #![allow(clippy::unwrap_used, reason = "a helper of tests may fail a test")]
 
-use moegate_config::{Config, authoring, replaceable};
+use moegate_config::{Algorithm, Config, authoring, replaceable};
 
 fn with(key: &str) -> Result<Config, Vec<String>> {
     authoring::parse(&format!("[[keys]]\nname = \"web\"\n{key}"))
@@ -51,6 +51,23 @@ fn good_ones() {
 }
 
 #[test]
+fn tokens_are_signed_with_rs256_unless_said_otherwise() {
+    let given = |more: &str| {
+        let more = format!(", jwks = \"https://id.acme.dev/k\", claims = {{ sub = \"x\" }}{more}");
+        let config = oidc(OWN, &more).unwrap();
+        let json = authoring::to_json(&config).unwrap();
+        assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config);
+        config.keys[0].oidc.as_ref().unwrap().algorithms.clone()
+    };
+    assert_eq!(given(""), [Algorithm::Rs256]);
+    let all = [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Rs256];
+    assert_eq!(given(", algorithms = [\"EdDSA\", \"ES256\", \"RS256\"]"), all);
+    for algorithm in all {
+        assert_eq!(given(&format!(", algorithms = [\"{}\"]", algorithm.name())), [algorithm]);
+    }
+}
+
+#[test]
 fn each_mistake_is_named() {
     let jwks = ", jwks = \"https://id.acme.dev/k\"";
     let pinned = ", jwks = \"https://id.acme.dev/k\", claims = { sub = \"x\" }";
@@ -78,6 +95,10 @@ fn each_mistake_is_named() {
         (OWN, pins("iss = \"x\""), "is looked at already"),
         (OWN, format!("{pinned}, leeway_s = 301"), "must be 0 to 300"),
         (OWN, format!("{pinned}, algorithm = \"none\""), "unknown field `algorithm`"),
+        (OWN, format!("{pinned}, algorithms = [\"none\"]"), "unknown variant `none`"),
+        (OWN, format!("{pinned}, algorithms = [\"HS256\"]"), "unknown variant `HS256`"),
+        (OWN, format!("{pinned}, algorithms = [\"rs256\"]"), "expected one of `RS256`, `ES256`, `EdDSA`"),
+        (OWN, format!("{pinned}, algorithms = []"), "algorithms: has no algorithm"),
     ] {
         let problems = oidc(issuer, &more).unwrap_err().join("\n");
         assert!(problems.contains(part), "{issuer}{more}: {problems}");

@@ -244,7 +244,15 @@ const MODEL: Object = Object {
 };
 
 /// An error as the SDK reads it.
-pub const ERROR: Object = Object { name: "AiError", members: &[object("error", &ERROR_FIELDS, "").needed()] };
+pub const ERROR: Object = Object {
+    name: "AiError",
+    members: &[
+        object("error", &ERROR_FIELDS, "").needed(),
+        text("generationId", "Of a request that has records: /v1/generation says more."),
+    ],
+};
+
+const UNKNOWN_MODEL: Object = Object { name: "", members: &[text("modelId", "").needed()] };
 
 const ERROR_FIELDS: Object = Object {
     name: "",
@@ -264,7 +272,11 @@ const ERROR_FIELDS: Object = Object {
             "",
         )
         .needed(),
-        text("param", ""),
+        member(
+            "param",
+            Kind::Either(&[Kind::Text, Kind::Object(&UNKNOWN_MODEL)]),
+            "The field that it is about; of model_not_found the model.",
+        ),
         text("code", "").needed(),
     ],
 };

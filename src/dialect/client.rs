@@ -116,8 +116,8 @@ pub trait ClientDialect: Sync {
         false
     }
 
-    /// An error as the body of a reply: `application/json`.
-    fn error_body(&self, error: &ApiError) -> String;
+    /// An error as the body of a reply: `application/json`. `request_id`: of a request that has records.
+    fn error_body(&self, error: &ApiError, request_id: Option<&str>) -> String;
 
     /// An error as an event of a stream that is under way.
     fn error_event(&self, error: &ApiError) -> String;

@@ -250,8 +250,9 @@ fn what_the_gateway_itself_says_is_as_documented() {
                 None if own.api == Api::AiSdk => (registry::account_dialect(), None),
                 None => (registry::default_dialect(), None),
             };
-            conform(&kind, dialect.error_body(&error));
-            conform(&kind, dialect.error_body(&ApiError::unavailable("no_origin", "no origin")));
+            conform(&kind, dialect.error_body(&error, Some("r1")));
+            conform(&kind, dialect.error_body(&ApiError::unavailable("no_origin", "no origin"), None));
+            conform(&kind, dialect.error_body(&ApiError::unknown_model("m", "no model".to_owned()), None));
             let model = ModelInfo { name: "m", created_s: 1, facts: None };
             match operation {
                 Some(Operation::ListModels) => {

@@ -4,7 +4,7 @@ use super::attempt::Attempt;
 use super::authenticate::look_up;
 use super::context::{RequestContext, Skipped};
 use super::receive::{self, OpenStream};
-use super::reply::{self, header_text};
+use super::reply::header_text;
 use super::reserve::{self, NotReserved};
 use super::send::{self, Timeouts};
 use super::stream::both;
@@ -362,7 +362,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
     }
 
     pub(super) fn replaced(&self, error: &ApiError, headers: HeaderMap) -> Whole<P> {
-        Whole { status: error.status, headers, body: reply::error_payload(self.dialect, error) }
+        Whole { status: error.status, headers, body: self.error_payload(error) }
     }
 
     /// What the origin asks to wait, in milliseconds.

@@ -4,7 +4,7 @@ use super::stream::Watch;
 use super::{Gateway, send};
 use crate::auth::oidc::jwks::{self, Found, PublicKey};
 use crate::auth::oidc::{Token, refused};
-use crate::config::{Key, Oidc};
+use crate::config::{Algorithm, Key, Oidc};
 use crate::error::ApiError;
 use crate::platform::{Payload, Platform};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -38,40 +38,43 @@ pub(super) async fn caller<'g, P: Platform>(
     for key in &gateway.config.keys {
         let Some(oidc) = key.oidc.as_ref().filter(|oidc| token.is_of(&oidc.issuer)) else { continue };
         match token.suits(oidc, now_ms) {
-            Ok(()) => {
-                found = Some((key, oidc));
+            Ok(algorithm) => {
+                found = Some((key, oidc, algorithm));
                 break;
             }
             Err(error) => why = why.or(Some(error)),
         }
     }
-    let Some((key, oidc)) = found else {
+    let Some((key, oidc, algorithm)) = found else {
         return Err(why.unwrap_or_else(|| {
             refused("is of an issuer (`iss`) that this gateway does not take tokens of")
         }));
     };
-    let (keys, at) = public_key(platform, oidc, &token.key_id()?).await?;
+    let (keys, at) = public_key(platform, oidc, &token.key_id()?, algorithm).await?;
     token.verify(&keys[at])?;
     let claim = |name: &Option<String>| name.as_ref().and_then(|name| token.claim(name));
     Ok(Issued { key, user: claim(&oidc.user), tag: claim(&oidc.tag) })
 }
 
-/// The issuer's key of that name, and where it stands among the others.
+/// The issuer's key of that name for that algorithm, and where it stands among the others.
 async fn public_key<P: Platform>(
     platform: &P,
     oidc: &Oidc,
     id: &str,
+    algorithm: Algorithm,
 ) -> Result<(Arc<[PublicKey]>, usize), ApiError> {
     let url = oidc.jwks_url();
     let until_ms = platform.now_ms() + jwks::PATIENCE_MS;
     loop {
         let now_ms = platform.now_ms();
-        match platform.state(|state| state.issuers.find(url, id, now_ms)) {
+        match platform.state(|state| state.issuers.find(url, id, algorithm, now_ms)) {
             Found::Key(keys, at) => return Ok((keys, at)),
-            Found::Ask => ask(platform, url, id).await,
+            Found::Ask => ask(platform, url, id, algorithm).await,
             Found::Wait if now_ms < until_ms => platform.sleep(LOOK_MS).await,
             Found::Unknown => {
-                return Err(refused("is signed with a key (`kid`) that its issuer does not have"));
+                return Err(refused(
+                    "is signed with a key (`kid`) that its issuer does not have for this algorithm",
+                ));
             }
             Found::Wait | Found::Unreachable => return Err(ApiError::issuer_unavailable(&oidc.issuer)),
         }
@@ -81,7 +84,7 @@ async fn public_key<P: Platform>(
 /// Has the instance know the keys that are there: what another instance has left of late, else what the issuer gives.
 ///
 /// Requests that wait look at the instance's state: a promise of this request's would be of no use to others on Workers.
-async fn ask<P: Platform>(platform: &P, url: &str, id: &str) {
+async fn ask<P: Platform>(platform: &P, url: &str, id: &str, algorithm: Algorithm) {
     let now_ms = platform.now_ms();
     let place = format!("jwks/{}", moegate_wire::sign::to_hex(&crate::auth::digest(url)));
     let mut watch = Watch::new(platform);
@@ -93,7 +96,7 @@ async fn ask<P: Platform>(platform: &P, url: &str, id: &str) {
         Some((jwks::parse(set)?, of_ms))
     });
     let has = |(keys, of_ms): &(Vec<PublicKey>, u64)| {
-        now_ms < of_ms + jwks::FRESH_MS && keys.iter().any(|key| key.is(id))
+        now_ms < of_ms + jwks::FRESH_MS && keys.iter().any(|key| key.is(id, algorithm))
     };
     let mut given = None;
     if !left.as_ref().is_some_and(has) {

@@ -110,11 +110,6 @@ pub(super) async fn nothing<P: Platform>(platform: &P, head: Response<()>) {
     let _left = platform.respond(head.map(|()| Payload::Empty)).await;
 }
 
-/// An error as a body.
-pub(super) fn error_payload<B>(dialect: &dyn ClientDialect, error: &ApiError) -> Payload<B> {
-    Payload::Own(dialect.error_body(error).into_bytes())
-}
-
 /// An error as the whole reply; with what a request has met on its way, where it came that far.
 pub(super) async fn refuse<P: Platform>(
     platform: &P,
@@ -151,7 +146,11 @@ pub(super) async fn refuse<P: Platform>(
             insert(headers, name, id);
         }
     }
-    let _left = platform.respond(reply.map(|()| error_payload(dialect, error))).await;
+    let body = match context {
+        Some(context) => context.error_payload(error),
+        None => Payload::Own(dialect.error_body(error, None).into_bytes()),
+    };
+    let _left = platform.respond(reply.map(|()| body)).await;
 }
 
 /// What a client learns of an error whose text is for the operator.
@@ -206,6 +205,12 @@ pub(super) fn is_about_the_request(status: u16, failure: Option<Failure>) -> boo
 }
 
 impl<P: Platform> RequestContext<'_, P> {
+    /// An error as a body.
+    pub(super) fn error_payload(&self, error: &ApiError) -> Payload<P::Bytes> {
+        let id = (!self.attempts.is_empty()).then_some(&*self.id);
+        Payload::Own(self.dialect.error_body(error, id).into_bytes())
+    }
+
     /// The head of a reply that says who answered.
     pub(super) fn reply(&self, status: u16, streamed: bool) -> Response<()> {
         let events = streamed && self.facts.stream_form == StreamForm::Events;

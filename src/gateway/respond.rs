@@ -40,7 +40,7 @@ impl<P: Platform> RequestContext<'_, P> {
             // Somebody may still be told: not every platform knows who has left.
             Found::ClientLeft => {
                 let error = ApiError::upstream(499, "client_left", "the client left before the answer came");
-                let body = reply::error_payload(self.dialect, &error);
+                let body = self.error_payload(&error);
                 let _left = self.platform.respond(self.reply(499, false).map(|()| body)).await;
             }
         }
@@ -125,7 +125,7 @@ impl<P: Platform> RequestContext<'_, P> {
         let origin = self.attempts.last().map_or("", |attempt| attempt.target.origin.name.as_str());
         self.platform.log(&format!("request {}: origin `{origin}`: {status} {text}", self.id)).await;
         let error = ApiError::upstream(shown, "origin_error", "");
-        reply::error_payload(self.dialect, &reply::plain(&error, &self.id))
+        self.error_payload(&reply::plain(&error, &self.id))
     }
 
     async fn relayed(&mut self, stream: OpenStream<P>) {

@@ -111,11 +111,13 @@ pub fn models<'a>(config: &'a Config, key: &'a Key) -> impl Iterator<Item = &'a 
 pub fn find<'a>(config: &'a Config, key: &Key, model: &str) -> Result<&'a Route, ApiError> {
     let Some(route) = config.routes.iter().find(|route| route.has_name(model)) else {
         let known: Vec<_> = models(config, key).collect();
-        return Err(ApiError::unknown_model(format!(
+        let shown = shown_name(model);
+        let message = format!(
             "there is no model {}; this key may use: {}",
-            serde_json::Value::from(shown_name(model)),
+            serde_json::Value::from(&*shown),
             known.join(", ")
-        )));
+        );
+        return Err(ApiError::unknown_model(&shown, message));
     };
     if !is_allowed(key, model) {
         return Err(ApiError::forbidden(format!(

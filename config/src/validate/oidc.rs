@@ -27,6 +27,9 @@ impl Problems {
                 "is empty: give the gateway's own URL, and have the app ask for it",
             );
         }
+        if oidc.algorithms.is_empty() {
+            self.add(format!("{path}.algorithms"), "has no algorithm: no token could be good");
+        }
         self.range(&format!("{path}.leeway_s"), oidc.leeway_s, 0, 300);
         for (name, values) in oidc.pins() {
             let path = format!("{path}.{name}");

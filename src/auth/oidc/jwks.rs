@@ -1,13 +1,12 @@
 //! Issuers' public keys: sets of JSON Web Keys (RFC 7517), and what an instance holds of them.
 
+use crate::config::Algorithm;
 use crate::dialect::json;
-use crate::signing::rs256;
+use crate::signing::{ed25519, es256, rs256};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use std::fmt;
 use std::sync::Arc;
 
-/// How all tokens are signed (RFC 7518, section 3.3).
-pub const ALGORITHM: &str = "RS256";
 /// How long a set is taken to be current, in milliseconds.
 pub const FRESH_MS: u64 = 3_600_000;
 /// For how long it is used where the issuer gives no other, in milliseconds.
@@ -23,21 +22,41 @@ const MOST_KEYS: usize = 64;
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
     id: String,
-    modulus: Vec<u8>,
-    exponent: Vec<u8>,
+    numbers: Numbers,
+}
+
+/// What a key is of, which says the one algorithm that it is for.
+#[derive(Clone, PartialEq, Eq)]
+enum Numbers {
+    Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
+    P256 { x: Vec<u8>, y: Vec<u8> },
+    Ed25519(Vec<u8>),
 }
 
 impl PublicKey {
-    /// Whether it is the one of that name.
+    /// Whether it is the one of that name for that algorithm: keys of different kinds may have the same name
+    /// (RFC 7517, section 4.5).
     #[must_use]
-    pub fn is(&self, id: &str) -> bool {
-        self.id == id
+    pub fn is(&self, id: &str, algorithm: Algorithm) -> bool {
+        self.id == id && self.algorithm() == algorithm
     }
 
-    /// Whether it has signed that.
+    fn algorithm(&self) -> Algorithm {
+        match self.numbers {
+            Numbers::Rsa { .. } => Algorithm::Rs256,
+            Numbers::P256 { .. } => Algorithm::Es256,
+            Numbers::Ed25519(_) => Algorithm::EdDsa,
+        }
+    }
+
+    /// Whether it has signed that, by its algorithm.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        rs256::verify(&self.modulus, &self.exponent, message, signature)
+        match &self.numbers {
+            Numbers::Rsa { modulus, exponent } => rs256::verify(modulus, exponent, message, signature),
+            Numbers::P256 { x, y } => es256::verify(x, y, message, signature),
+            Numbers::Ed25519(x) => ed25519::verify(x, message, signature),
+        }
     }
 }
 
@@ -49,16 +68,19 @@ pub fn parse(text: &str) -> Option<Vec<PublicKey>> {
 }
 
 fn key(text: &str) -> Option<PublicKey> {
-    let members = json::pick(text, &["kty", "kid", "alg", "use", "n", "e"])?;
+    let members = json::pick(text, &["kty", "kid", "alg", "use", "crv", "n", "e", "x", "y"])?;
     let text = |at: usize| members[at].and_then(json::string);
     let bytes = |at: usize| Base64UrlUnpadded::decode_vec(&text(at)?).ok();
-    let fits = text(0)? == "RSA"
-        && text(2).is_none_or(|name| name == ALGORITHM)
+    let numbers = match (&*text(0)?, text(4).as_deref()) {
+        ("RSA", _) => Numbers::Rsa { modulus: bytes(5)?, exponent: bytes(6)? },
+        ("EC", Some("P-256")) => Numbers::P256 { x: bytes(7)?, y: bytes(8)? },
+        ("OKP", Some("Ed25519")) => Numbers::Ed25519(bytes(7)?),
+        _ => return None,
+    };
+    let key = PublicKey { id: text(1)?.into_owned(), numbers };
+    let fits = text(2).is_none_or(|name| name == key.algorithm().name())
         && text(3).is_none_or(|purpose| purpose == "sig");
-    if !fits {
-        return None;
-    }
-    Some(PublicKey { id: text(1)?.into_owned(), modulus: bytes(4)?, exponent: bytes(5)? })
+    fits.then_some(key)
 }
 
 /// What an instance holds, by the address.
@@ -96,8 +118,8 @@ impl fmt::Debug for JwksCache {
 }
 
 impl JwksCache {
-    /// The key of that name. One request at a time asks an issuer; what is known serves the others meanwhile.
-    pub fn find(&mut self, url: &str, id: &str, now_ms: u64) -> Found {
+    /// The key of that name for that algorithm. One request at a time asks an issuer; what is known serves the others meanwhile.
+    pub fn find(&mut self, url: &str, id: &str, algorithm: Algorithm, now_ms: u64) -> Found {
         let at = match self.0.iter().position(|entry| entry.url == url) {
             Some(at) => at,
             None => {
@@ -113,7 +135,7 @@ impl JwksCache {
         let known = entry
             .keys
             .as_ref()
-            .and_then(|keys| Some((keys.clone(), keys.iter().position(|key| key.is(id))?)));
+            .and_then(|keys| Some((keys.clone(), keys.iter().position(|key| key.is(id, algorithm))?)));
         let is_fresh = entry.keys.is_some() && now_ms < entry.of_ms + FRESH_MS;
         // A request that asks may end before it has an answer.
         let is_asking = entry.is_asking && now_ms < entry.asked_ms + PATIENCE_MS;

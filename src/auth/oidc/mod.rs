@@ -1,11 +1,11 @@
 //! Tokens of OpenID Connect issuers in the place of client keys: JSON Web Tokens (RFC 7519) in the compact form (RFC 7515).
 //!
-//! What a token says of itself is never followed: the algorithm is RS256, keys come from where the configuration
-//! says, and the header's `jwk`, `jku` and `x5u` are not looked at.
+//! What a token says of itself is never followed: its algorithm must be one that the configuration has and the one that its key is
+//! of, keys come from where the configuration says, and the header's `jwk`, `jku` and `x5u` are not looked at.
 
 pub mod jwks;
 
-use crate::config::Oidc;
+use crate::config::{Algorithm, Oidc};
 use crate::dialect::json;
 use crate::error::{ApiError, shown_name};
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -74,16 +74,18 @@ impl<'t> Token<'t> {
         self.claims.text(name)
     }
 
-    /// Whether it says what it has to say, whoever may have signed it.
+    /// Whether it says what it has to say, whoever may have signed it; then by which algorithm its key has to be found.
     ///
     /// # Errors
     /// 401 that names what is amiss; never the value that would be right.
-    pub fn suits(&self, oidc: &Oidc, now_ms: u64) -> Result<(), ApiError> {
-        let algorithm = self.header.text("alg").unwrap_or_default();
-        if algorithm != jwks::ALGORITHM {
-            let algorithm = shown_name(&algorithm);
-            return Err(refused(&format!("says that it is signed by `{algorithm}`, which is not RS256")));
-        }
+    pub fn suits(&self, oidc: &Oidc, now_ms: u64) -> Result<Algorithm, ApiError> {
+        let named = self.header.text("alg").unwrap_or_default();
+        let Some(&algorithm) = oidc.algorithms.iter().find(|own| own.name() == named) else {
+            return Err(refused(&format!(
+                "says that it is signed by `{}`, which is none of the key's `algorithms` in moegate.toml",
+                shown_name(&named)
+            )));
+        };
         if self.header.get("crit").is_some() {
             return Err(refused("has an extension (`crit`) that the gateway does not know"));
         }
@@ -133,7 +135,7 @@ impl<'t> Token<'t> {
                 )));
             }
         }
-        Ok(())
+        Ok(algorithm)
     }
 
     /// Whether it is signed with that key.
@@ -224,5 +226,7 @@ impl<'a> Visitor<'a> for Read<'_> {
     }
 }
 
+#[cfg(test)]
+mod algorithm_tests;
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,10 @@ use super::*;
 use crate::signing::test_issuer::{jwk, signed};
 use serde_json::{Value, json};
 
-const NOW_MS: u64 = 1_800_000_000_000;
+pub(super) const NOW_MS: u64 = 1_800_000_000_000;
 const NOW_S: u64 = NOW_MS / 1000;
 
-fn oidc() -> Oidc {
+pub(super) fn oidc() -> Oidc {
     serde_json::from_value(json!({
         "issuer": "https://oidc.vercel.com/acme",
         "audience": "https://gw.acme.dev",
@@ -20,7 +20,7 @@ fn oidc() -> Oidc {
     .unwrap()
 }
 
-fn claims() -> Value {
+pub(super) fn claims() -> Value {
     json!({
         "iss": "https://oidc.vercel.com/acme", "aud": "https://gw.acme.dev",
         "exp": NOW_S + 600, "nbf": NOW_S - 5, "iat": NOW_S - 5,
@@ -49,16 +49,19 @@ fn keys() -> Vec<PublicKey> {
     jwks::parse(&format!("{{\"keys\":[{}]}}", jwk("k1"))).unwrap()
 }
 
-/// As a request does it, without the network.
 fn taken(token: &str) -> Result<(), ApiError> {
-    let (oidc, keys) = (oidc(), keys());
+    taken_with(token, &oidc(), &keys())
+}
+
+/// As a request does it, without the network.
+pub(super) fn taken_with(token: &str, oidc: &Oidc, keys: &[PublicKey]) -> Result<(), ApiError> {
     let token = Token::parse(token)?;
     if !token.is_of(&oidc.issuer) {
         return Err(refused("is of an issuer (`iss`) that is not known"));
     }
-    token.suits(&oidc, NOW_MS)?;
+    let algorithm = token.suits(oidc, NOW_MS)?;
     let id = token.key_id()?;
-    let key = keys.iter().find(|key| key.is(&id));
+    let key = keys.iter().find(|key| key.is(&id, algorithm));
     token.verify(key.ok_or_else(|| refused("is signed with a key (`kid`) that its issuer does not have"))?)
 }
 
@@ -207,7 +210,7 @@ fn other_kinds_of_keys_are_left_out() {
         (changed("e", "AAEAAQ"), false),
     ] {
         let keys = jwks::parse(&json!({"keys": [key]}).to_string()).unwrap();
-        let found = keys.iter().find(|key| key.is("k1"));
+        let found = keys.iter().find(|key| key.is("k1", Algorithm::Rs256));
         assert_eq!(found.is_some_and(|key| token.verify(key).is_ok()), takes, "{key}");
     }
     for text in ["", "[]", "{}", "{\"keys\":1}", "<html>"] {
@@ -221,13 +224,14 @@ fn other_kinds_of_keys_are_left_out() {
 fn issuers_are_asked_seldom() {
     const URL: &str = "https://issuer.example/jwks";
     let mut cache = JwksCache::default();
-    let look = |cache: &mut JwksCache, id: &str, ms: u64| match cache.find(URL, id, NOW_MS + ms) {
-        Found::Key(..) => "key",
-        Found::Ask => "ask",
-        Found::Wait => "wait",
-        Found::Unknown => "unknown",
-        Found::Unreachable => "unreachable",
-    };
+    let look =
+        |cache: &mut JwksCache, id: &str, ms: u64| match cache.find(URL, id, Algorithm::Rs256, NOW_MS + ms) {
+            Found::Key(..) => "key",
+            Found::Ask => "ask",
+            Found::Wait => "wait",
+            Found::Unknown => "unknown",
+            Found::Unreachable => "unreachable",
+        };
     let answer =
         |cache: &mut JwksCache, keys: Option<Vec<PublicKey>>, ms: u64| cache.answered(URL, keys, NOW_MS + ms);
     const HOUR: u64 = jwks::FRESH_MS;

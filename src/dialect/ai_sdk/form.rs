@@ -1,5 +1,6 @@
 //! What the gateway itself says: errors, and the models at `/config`.
 
+use super::parts::generation_id;
 use crate::dialect::json_writer::JsonWriter;
 use crate::dialect::{ModelFacts, ModelInfo};
 use crate::error::ApiError;
@@ -30,16 +31,25 @@ fn class(error: &ApiError) -> &'static str {
 pub(super) fn error_members(json: &mut JsonWriter, error: &ApiError) {
     json.member("message", &error.message);
     json.member("type", class(error));
-    if let Some(param) = &error.param {
-        json.member("param", param);
+    match (&error.model, &error.param) {
+        // What fills the error's `modelId`.
+        (Some(model), _) => json.key("param").object(|json| json.member("modelId", model)),
+        (None, Some(param)) => json.member("param", param),
+        (None, None) => {}
     }
     json.member("code", error.code);
 }
 
-/// `{"error":{…}}`.
-pub(super) fn error_body(error: &ApiError) -> String {
+/// `{"error":{…},"generationId":"gen_…"}`: the id that `gateway.getGenerationInfo` takes, where there are records. The SDK shows it
+/// behind the message.
+pub(super) fn error_body(error: &ApiError, request_id: Option<&str>) -> String {
     let mut json = JsonWriter::default();
-    json.object(|json| json.key("error").object(|json| error_members(json, error)));
+    json.object(|json| {
+        json.key("error").object(|json| error_members(json, error));
+        if let Some(id) = request_id {
+            json.member("generationId", &generation_id(id));
+        }
+    });
     json.into_string()
 }
 
@@ -117,16 +127,31 @@ mod tests {
             (ApiError::unauthorized("a revoked key"), "forbidden"),
             (ApiError::forbidden("no"), "forbidden"),
             (ApiError::budget("spent".to_owned()), "forbidden"),
-            (ApiError::unknown_model("none".to_owned()), "model_not_found"),
+            (ApiError::unknown_model("none", "none".to_owned()), "model_not_found"),
             (ApiError::not_found(), "not_found"),
             (ApiError::method("POST"), "invalid_request_error"),
             (ApiError::limited("requests", "slow".to_owned(), 1, None), "rate_limit_exceeded"),
             (ApiError::upstream(429, "origin_error", "slow"), "rate_limit_exceeded"),
             (ApiError::upstream(502, "origin_error", "broken"), "internal_server_error"),
         ] {
-            let body: serde_json::Value = serde_json::from_str(&error_body(&error)).unwrap();
+            let body: serde_json::Value = serde_json::from_str(&error_body(&error, None)).unwrap();
             assert_eq!(body["error"]["type"], class, "{error:?}");
             assert_eq!(body["error"]["message"], *error.message);
         }
+    }
+
+    #[test]
+    fn what_an_error_is_about() {
+        let said = |error: &ApiError, id: Option<&str>| -> serde_json::Value {
+            serde_json::from_str(&error_body(error, id)).unwrap()
+        };
+        let unknown = said(&ApiError::unknown_model("gpt-9", "there is no model".to_owned()), None);
+        assert_eq!(unknown["error"]["param"], serde_json::json!({"modelId": "gpt-9"}));
+        assert!(unknown.get("generationId").is_none());
+        let field = said(&ApiError::invalid("invalid_value", Some("prompt"), "no"), None);
+        assert_eq!(field["error"]["param"], "prompt");
+        let failed = said(&ApiError::upstream(502, "origin_error", "broken"), Some("r1"));
+        assert_eq!(failed["generationId"], "gen_r1");
+        assert!(failed["error"].get("param").is_none());
     }
 }

@@ -129,8 +129,8 @@ impl ClientDialect for AiSdk {
         true
     }
 
-    fn error_body(&self, error: &ApiError) -> String {
-        form::error_body(error)
+    fn error_body(&self, error: &ApiError, request_id: Option<&str>) -> String {
+        form::error_body(error, request_id)
     }
 
     fn error_event(&self, error: &ApiError) -> String {

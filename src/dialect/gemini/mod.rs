@@ -135,7 +135,7 @@ impl ClientDialect for Gemini {
         }
     }
 
-    fn error_body(&self, error: &ApiError) -> String {
+    fn error_body(&self, error: &ApiError, _request_id: Option<&str>) -> String {
         form::error_body(error)
     }
 

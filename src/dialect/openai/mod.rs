@@ -88,7 +88,7 @@ impl ClientDialect for OpenAi {
         }
     }
 
-    fn error_body(&self, error: &ApiError) -> String {
+    fn error_body(&self, error: &ApiError, _request_id: Option<&str>) -> String {
         form::error_body(error)
     }
 

@@ -182,7 +182,8 @@ fn what_is_wrong_is_told_with_its_place() {
 /// What `@google/genai` and `google-genai` (`errors.py`) and `@ai-sdk/google` (`google-error.ts`) read.
 #[test]
 fn errors_and_models_in_googles_form() {
-    let error = ApiError { retry_after_s: Some(3), ..ApiError::unknown_model("no such model".to_owned()) };
+    let error =
+        ApiError { retry_after_s: Some(3), ..ApiError::unknown_model("none", "no such model".to_owned()) };
     assert_eq!(
         form::error_body(&error),
         r#"{"error":{"code":404,"message":"no such model","status":"NOT_FOUND","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"MODEL_NOT_FOUND","domain":"moegate"},{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"model","description":"no such model"}]},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"3s"}]}}"#

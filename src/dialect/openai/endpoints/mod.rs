@@ -73,7 +73,7 @@ impl ClientDialect for Endpoints {
         is_served_by(origin, model).then_some(exchange)
     }
 
-    fn error_body(&self, error: &ApiError) -> String {
+    fn error_body(&self, error: &ApiError, _request_id: Option<&str>) -> String {
         words::error_body(error)
     }
 

@@ -66,7 +66,7 @@ impl ClientDialect for Responses {
         Some(registry::through(registry::Client::Responses, registry::api_of(origin, model)))
     }
 
-    fn error_body(&self, error: &ApiError) -> String {
+    fn error_body(&self, error: &ApiError, _request_id: Option<&str>) -> String {
         form::error_body(error)
     }
 
