@@ -99,13 +99,11 @@ fn prompts_and_decodes_share_a_step_and_blocks_lie_anywhere() {
     while (0..3).any(|slot| done[slot] < texts[slot].len()) {
         let (mut tokens, mut positions, mut slots, mut wanted, mut whose) =
             (vec![], vec![], vec![], vec![], vec![]);
-        for slot in 0..3 {
-            let more = [1, 6, 17][random.below(3)].min(texts[slot].len() - done[slot]);
-            for at in done[slot]..done[slot] + more {
-                tokens.push(texts[slot][at]);
-                positions.push(at as u32);
-                slots.push(slot as u32);
-            }
+        for (slot, text) in texts.iter().enumerate() {
+            let more = [1, 6, 17][random.below(3)].min(text.len() - done[slot]);
+            tokens.extend(&text[done[slot]..done[slot] + more]);
+            positions.extend((done[slot]..done[slot] + more).map(|at| at as u32));
+            slots.extend(vec![slot as u32; more]);
             done[slot] += more;
             if more > 0 {
                 wanted.push(tokens.len() as u32 - 1);
