@@ -35,7 +35,8 @@ pub(super) fn traced<P: Platform>(platform: &P, telemetry: &Telemetry, head: &Re
     let given = Trace::parse(header_text(head.headers(), TRACEPARENT.as_str()));
     let state = head.headers().get(TRACESTATE).filter(|state| given.is_some() && is_state(state)).cloned();
     let mut trace = given;
-    if telemetry.otlp.is_some() {
+    let may_be_sampled = trace.as_ref().map_or(telemetry.sample_percent > 0, Trace::is_sampled);
+    if telemetry.otlp.is_some() && may_be_sampled {
         let mut random = [0; 26];
         platform.random(&mut random);
         let number = random.iter().fold(0, |number: u128, &byte| number << 8 | u128::from(byte));

@@ -204,6 +204,12 @@ pub fn is_receipt(arrived: &Arrived) -> bool {
     arrived.method == "GET" && arrived.path.contains("/v1/receipts/")
 }
 
+/// Spans, for the collector of the suite's configuration.
+#[must_use]
+pub fn is_export(arrived: &Arrived) -> bool {
+    arrived.path.starts_with("/otlp/")
+}
+
 /// The attempt that is asked about.
 #[must_use]
 pub fn receipt_id(arrived: &Arrived) -> &str {

@@ -1,6 +1,6 @@
 //! What a behaviour is played on: a host, and an account of every record it makes.
 
-use crate::fixtures::{ADMIN_KEY, always, get, is_receipt, receipt_id};
+use crate::fixtures::{ADMIN_KEY, always, get, is_export, is_receipt, receipt_id};
 use crate::host::{Call, Host, Needs, Reply};
 use moegate::metering::record::{Record, State};
 use moegate::platform::fake::{Arrived, Responder, Script};
@@ -142,10 +142,11 @@ impl<'h> Stage<'h> {
         let _later = catch_unwind(AssertUnwindSafe(|| self.unclaimed()));
     }
 
-    /// What arrived at an origin, without questions for receipts.
+    /// What arrived at an origin, without questions for receipts and spans.
     #[must_use]
     pub fn generations(&self) -> Vec<Arrived> {
-        self.host.arrived().into_iter().filter(|arrived| arrived.method == "POST").collect()
+        let is_generation = |arrived: &Arrived| arrived.method == "POST" && !is_export(arrived);
+        self.host.arrived().into_iter().filter(is_generation).collect()
     }
 
     #[must_use]

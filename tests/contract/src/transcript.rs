@@ -3,6 +3,7 @@
 //! The same request and the same answer of the origin must give the same reply, byte for byte, and the same record,
 //! ids and times aside.
 
+use crate::fixtures::is_export;
 use crate::host::{Call, Ended, Host, Needs, Reply};
 use moegate::metering::record::Record;
 use moegate::platform::fake::{Arrived, Responder};
@@ -204,9 +205,9 @@ impl Host for Noting<'_> {
         if call.path.contains("__panic") {
             return reply;
         }
-        // Questions for receipts come after the reply, at their own time.
-        let generations: Vec<_> =
-            self.host.arrived().into_iter().filter(|arrived| arrived.method == "POST").collect();
+        // Questions for receipts, and spans, come after the reply, at their own time.
+        let is_generation = |arrived: &Arrived| arrived.method == "POST" && !is_export(arrived);
+        let generations: Vec<_> = self.host.arrived().into_iter().filter(is_generation).collect();
         let seen = self.seen.swap(generations.len(), Ordering::Relaxed);
         let sent = generations.iter().skip(seen).map(Sent::of).collect();
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).push(Exchange::of(call, &reply, sent));

@@ -18,6 +18,7 @@ mod pushed;
 mod refusals;
 mod relay;
 mod secrets;
+mod traces;
 mod unstreamed;
 mod usage;
 
@@ -43,6 +44,7 @@ pub fn all() -> Vec<(&'static str, &'static [Behaviour])> {
         ("Events in other forms", odd_events::ALL),
         ("Counts in other places and relations", counts::ALL),
         ("Endings and money", endings::ALL),
+        ("Traces", traces::ALL),
         ("Changed without a deploy", pushed::ALL),
         ("Keys made at run time", keys::ALL),
         ("Without a ledger", key_value::ALL),
