@@ -232,6 +232,8 @@ impl<D: Device> Decoder<D> {
 
 impl<D: Device> Drop for Decoder<D> {
     fn drop(&mut self) {
+        // By whichever thread; an error would be an earlier launch's.
+        let _ = self.device.enter();
         self.device.forget_replays();
         for at in &self.buffers {
             self.device.free(*at);

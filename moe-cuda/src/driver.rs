@@ -38,8 +38,8 @@ pub struct Gpu {
     functions: RefCell<HashMap<Kernel, sys::CUfunction>>,
     modules: RefCell<HashMap<Source, sys::CUmodule>>,
     allocated: RefCell<HashMap<u64, usize>>,
-    /// Graphs that [`Device::replay`] keeps.
-    graphs: RefCell<HashMap<u64, sys::CUgraphExec>>,
+    /// Graphs that [`Device::replay`] keeps; none where the key was seen once.
+    graphs: RefCell<HashMap<u64, Option<sys::CUgraphExec>>>,
     staging: RefCell<Option<upload::Staging>>,
 }
 
@@ -243,9 +243,8 @@ impl Device for Gpu {
         // SAFETY: pageable memory is copied before the call returns.
         unsafe {
             let status = sys::cuMemcpyHtoDAsync_v2(at, bytes.as_ptr().cast(), bytes.len(), self.stream);
-            ok("writing to the GPU", status)?;
+            ok("writing to the GPU", status)
         }
-        self.wait()
     }
 
     fn upload_bytes(&self, at: u64, bytes: &[u8]) -> Result<(), Error> {

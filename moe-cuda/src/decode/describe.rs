@@ -147,8 +147,9 @@ impl<D: Device> Decoder<D> {
         step.logits = self.room(options.wanted * s.vocab * f)?;
         step.chunk_candidates = self.room(options.wanted * chunks * KEPT * 8)?;
         step.chunk_sums = self.room(options.wanted * chunks * 4 * f)?;
-        step.candidates = self.room(options.wanted * KEPT * 8)?;
-        step.sums = self.room(options.wanted * 2 * f)?;
+        // One behind the other, so that they are read at once.
+        step.sums = self.room(options.wanted * (2 * f + KEPT * 8))?;
+        step.candidates = step.sums + (options.wanted * 2 * f) as u64;
         step.counters = self.room(counter_words * f)?;
         // So that launches without a beginning find counters at zero.
         self.device.write(step.counters, &vec![0_u32; counter_words])?;

@@ -27,20 +27,23 @@ impl<D: Device> Decoder<D> {
     /// As [`Device::read`].
     pub fn outcomes(&self) -> Result<Vec<Outcome>, Error> {
         let count = self.step.wanted as usize;
-        let keys: Vec<u64> = self.device.read(self.step.candidates, count * KEPT)?;
-        let sums: Vec<f32> = self.device.read(self.step.sums, count * 2)?;
+        let all = self.options.wanted;
+        let words: Vec<u64> =
+            self.device.read(self.step.sums, if count > 0 { all + count * KEPT } else { 0 })?;
+        let (sums, keys) = words.split_at(all.min(words.len()));
         let candidate = |key: &u64| {
             let ordered = (key >> 32) as u32;
             let bits = if ordered & 0x8000_0000 > 0 { ordered & 0x7FFF_FFFF } else { !ordered };
             let logit = if ordered == u32::MAX { f32::NAN } else { f32::from_bits(bits) };
             Candidate { token: u32::MAX - (*key & 0xFFFF_FFFF) as u32, logit }
         };
-        let outcome = |(keys, sums): (&[u64], &[f32])| Outcome {
+        // Two floats: little endian, as GPUs and their hosts are.
+        let outcome = |(keys, sums): (&[u64], &u64)| Outcome {
             candidates: keys.iter().filter(|key| **key > 0).map(candidate).collect(),
-            log_sum_exp: sums[0],
-            is_finite: sums[1] > 0.0,
+            log_sum_exp: f32::from_bits((*sums & 0xFFFF_FFFF) as u32),
+            is_finite: f32::from_bits((*sums >> 32) as u32) > 0.0,
         };
-        Ok(keys.chunks(KEPT).zip(sums.chunks(2)).map(outcome).collect())
+        Ok(keys.chunks(KEPT).zip(sums).map(outcome).collect())
     }
 
     /// All logits of the last step's wanted row number `row`.

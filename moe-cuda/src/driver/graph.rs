@@ -74,29 +74,35 @@ impl Gpu {
         Ok(times)
     }
 
-    /// The graph of that key, captured from `launches` where there is none.
+    /// The graph of that key. What is launched the first time is launched plainly: it may load kernels, which cannot be captured, and
+    /// may never come again.
     pub(super) fn launch_kept(
         &self,
         key: u64,
         launches: &mut dyn FnMut() -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let kept = self.graphs.borrow().get(&key).copied();
-        let executable = if let Some(executable) = kept {
-            executable
-        } else {
-            if self.graphs.borrow().len() >= MOST_GRAPHS {
-                self.forget_graphs();
+        let seen = self.graphs.borrow().get(&key).copied();
+        let executable = match seen {
+            None => {
+                if self.graphs.borrow().len() >= MOST_GRAPHS {
+                    self.forget_graphs();
+                }
+                self.graphs.borrow_mut().insert(key, None);
+                return launches();
             }
-            let made = self.executable(launches)?;
-            self.graphs.borrow_mut().insert(key, made);
-            made
+            Some(None) => {
+                let made = self.executable(launches)?;
+                self.graphs.borrow_mut().insert(key, Some(made));
+                made
+            }
+            Some(Some(kept)) => kept,
         };
         // SAFETY: graph and stream live.
         ok("launching a graph", unsafe { sys::cuGraphLaunch(executable, self.stream) })
     }
 
     pub(super) fn forget_graphs(&self) {
-        for (_, executable) in self.graphs.borrow_mut().drain() {
+        for executable in self.graphs.borrow_mut().drain().filter_map(|(_, graph)| graph) {
             // SAFETY: made here, and destroyed once; one that still runs is destroyed when it has ended.
             unsafe {
                 sys::cuGraphExecDestroy(executable);
