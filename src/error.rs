@@ -34,15 +34,21 @@ pub struct ApiError {
     pub code: &'static str,
     /// The field of the request it is about.
     pub param: Option<Cow<'static, str>>,
-    /// The model that there is not, cut to what may be shown.
-    pub model: Option<Box<str>>,
     pub message: Cow<'static, str>,
     /// The header `Allow` of a 405.
     pub allow: Option<&'static str>,
     /// Seconds after which it may work: the header `Retry-After`.
     pub retry_after_s: Option<u32>,
+    pub detail: Option<Box<Detail>>,
+}
+
+/// What some dialects or headers say besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Detail {
     /// What is left of the limit that was reached.
-    pub remaining: Option<Box<Remaining>>,
+    Limit(Remaining),
+    /// The model that there is not, cut to what may be shown.
+    UnknownModel(String),
 }
 
 /// What is left of a limit of a window, as answers say it in OpenAI's headers.
@@ -73,11 +79,10 @@ impl ApiError {
             kind,
             code,
             param: None,
-            model: None,
             message: message.into(),
             allow: None,
             retry_after_s: None,
-            remaining: None,
+            detail: None,
         }
     }
 
@@ -161,7 +166,7 @@ impl ApiError {
     pub fn unknown_model(model: &str, message: String) -> Self {
         Self {
             param: Some(Cow::Borrowed("model")),
-            model: Some(model.into()),
+            detail: Some(Box::new(Detail::UnknownModel(model.to_owned()))),
             ..Self::new(404, "model_not_found", "model_not_found", message)
         }
     }
@@ -225,15 +230,8 @@ impl ApiError {
     /// 503: the instance holds as many bytes as it may.
     #[must_use]
     pub fn too_many_bytes() -> Self {
-        Self {
-            retry_after_s: Some(1),
-            ..Self::new(
-                503,
-                "overloaded",
-                "too_many_bytes_in_flight",
-                "the gateway is holding as much request data as it may at once (gateway.max_inflight_mib in moegate.toml); try again in a moment",
-            )
-        }
+        let text = "the gateway is holding as much request data as it may at once (gateway.max_inflight_mib in moegate.toml); try again in a moment";
+        Self { retry_after_s: Some(1), ..Self::new(503, "overloaded", "too_many_bytes_in_flight", text) }
     }
 
     /// 429: a limit of the gateway's own.
@@ -245,7 +243,11 @@ impl ApiError {
         remaining: Option<Remaining>,
     ) -> Self {
         let error = Self::new(429, "rate_limit_error", code, message);
-        Self { retry_after_s: Some(retry_after_s), remaining: remaining.map(Box::new), ..error }
+        Self {
+            retry_after_s: Some(retry_after_s),
+            detail: remaining.map(Detail::Limit).map(Box::new),
+            ..error
+        }
     }
 
     /// 402: a budget is used up.
@@ -257,15 +259,8 @@ impl ApiError {
     /// 503: what would be spent could not be written down.
     #[must_use]
     pub fn ledger_unavailable() -> Self {
-        Self {
-            retry_after_s: Some(1),
-            ..Self::new(
-                503,
-                "overloaded",
-                "ledger_unavailable",
-                "the gateway's ledger does not answer, and nothing is spent that is not accounted for; try again in a moment (operators: the log says why; `on_ledger_failure = \"open\"` on a route serves it without)",
-            )
-        }
+        let text = "the gateway's ledger does not answer, and nothing is spent that is not accounted for; try again in a moment (operators: the log says why; `on_ledger_failure = \"open\"` on a route serves it without)";
+        Self { retry_after_s: Some(1), ..Self::new(503, "overloaded", "ledger_unavailable", text) }
     }
 
     /// 401: what an own server reports is not signed as it must be.
@@ -285,14 +280,10 @@ impl ApiError {
     /// 503: nobody can tell whether the key is good.
     #[must_use]
     pub fn secrets_unavailable() -> Self {
+        let text = "the gateway cannot read its secrets at the moment; try again in a moment";
         Self {
             retry_after_s: Some(1),
-            ..Self::new(
-                503,
-                "internal_server_error",
-                "secrets_unavailable",
-                "the gateway cannot read its secrets at the moment; try again in a moment",
-            )
+            ..Self::new(503, "internal_server_error", "secrets_unavailable", text)
         }
     }
 

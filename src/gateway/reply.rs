@@ -6,7 +6,7 @@ use super::cors::Allowed;
 use crate::config::{ErrorDetail, Failure};
 use crate::dialect::ClientDialect;
 use crate::dialect::request::StreamForm;
-use crate::error::{ApiError, Limited, Remaining};
+use crate::error::{ApiError, Detail, Limited, Remaining};
 use crate::platform::{Payload, Platform};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use moegate_wire::header as wire;
@@ -134,7 +134,7 @@ pub(super) async fn refuse<P: Platform>(
     if let Some(seconds) = error.retry_after_s {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }
-    if let Some(left) = &error.remaining {
+    if let Some(Detail::Limit(left)) = error.detail.as_deref() {
         remaining(headers, left);
     }
     if let Some(methods) = error.allow {

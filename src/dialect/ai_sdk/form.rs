@@ -3,7 +3,7 @@
 use super::parts::generation_id;
 use crate::dialect::json_writer::JsonWriter;
 use crate::dialect::{ModelFacts, ModelInfo};
-use crate::error::ApiError;
+use crate::error::{ApiError, Detail};
 
 /// 404 for what is not served below `/vN/ai`.
 pub(super) fn not_served() -> ApiError {
@@ -31,11 +31,13 @@ fn class(error: &ApiError) -> &'static str {
 pub(super) fn error_members(json: &mut JsonWriter, error: &ApiError) {
     json.member("message", &error.message);
     json.member("type", class(error));
-    match (&error.model, &error.param) {
+    match (error.detail.as_deref(), &error.param) {
         // What fills the error's `modelId`.
-        (Some(model), _) => json.key("param").object(|json| json.member("modelId", model)),
-        (None, Some(param)) => json.member("param", param),
-        (None, None) => {}
+        (Some(Detail::UnknownModel(model)), _) => {
+            json.key("param").object(|json| json.member("modelId", model));
+        }
+        (_, Some(param)) => json.member("param", param),
+        (_, None) => {}
     }
     json.member("code", error.code);
 }

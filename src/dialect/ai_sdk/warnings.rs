@@ -5,7 +5,7 @@ use crate::dialect::json_writer::JsonWriter;
 use std::borrow::Cow;
 
 /// What must not be left out silently: parts of the conversation, and what the answer is made to be.
-const NEEDED: [&str; 5] = ["messages", "prompt", "a file", "tool_choice", "response_format"];
+const NEEDED: [&str; 6] = ["messages", "prompt", "a file", "input_audio", "tool_choice", "response_format"];
 
 /// Whether a request may be sent without that member, with a warning. The SDK's own providers do the same.
 pub(super) fn may_be_dropped(path: &str) -> bool {
