@@ -9,6 +9,7 @@ pub enum ClientApi {
     Responses,
     Anthropic,
     Gemini,
+    AiSdk,
 }
 
 /// As origins speak it.
@@ -28,7 +29,7 @@ pub struct ClientCall {
 }
 
 impl ClientApi {
-    pub const ALL: [Self; 4] = [Self::Chat, Self::Responses, Self::Anthropic, Self::Gemini];
+    pub const ALL: [Self; 5] = [Self::Chat, Self::Responses, Self::Anthropic, Self::Gemini, Self::AiSdk];
 
     /// The folder of its fixtures.
     #[must_use]
@@ -38,6 +39,7 @@ impl ClientApi {
             Self::Responses => "responses",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
+            Self::AiSdk => "ai_sdk",
         }
     }
 
@@ -48,6 +50,7 @@ impl ClientApi {
             Self::Responses => "OpenAI Responses",
             Self::Anthropic => "Anthropic Messages",
             Self::Gemini => "Gemini generateContent",
+            Self::AiSdk => "the AI SDK's gateway provider",
         }
     }
 
@@ -55,7 +58,8 @@ impl ClientApi {
     #[must_use]
     pub fn call(self, fixture: &Value, model: &str, stream: bool, key: &str) -> ClientCall {
         let mut body = fixture.clone();
-        if let (Some(members), true) = (body.as_object_mut(), self != Self::Gemini) {
+        let has_model = !matches!(self, Self::Gemini | Self::AiSdk);
+        if let (Some(members), true) = (body.as_object_mut(), has_model) {
             members.insert("model".to_owned(), json!(model));
             if stream {
                 members.insert("stream".to_owned(), json!(true));
@@ -70,6 +74,7 @@ impl ClientApi {
             (Self::Anthropic, _) => "/v1/messages".to_owned(),
             (Self::Gemini, false) => format!("/v1beta/models/{model}:generateContent"),
             (Self::Gemini, true) => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
+            (Self::AiSdk, _) => "/v4/ai/language-model".to_owned(),
         };
         let headers = match self {
             Self::Chat | Self::Responses => vec![("authorization", format!("Bearer {key}"))],
@@ -77,6 +82,12 @@ impl ClientApi {
                 vec![("x-api-key", key.to_owned()), ("anthropic-version", "2023-06-01".to_owned())]
             }
             Self::Gemini => vec![("x-goog-api-key", key.to_owned())],
+            Self::AiSdk => vec![
+                ("authorization", format!("Bearer {key}")),
+                ("ai-language-model-id", model.to_owned()),
+                ("ai-language-model-specification-version", "4".to_owned()),
+                ("ai-language-model-streaming", stream.to_string()),
+            ],
         };
         ClientCall { path, headers, body: body.to_string().into_bytes() }
     }

@@ -21,6 +21,8 @@ pub enum What {
     /// The gateway refuses to say it there: the members that it names.
     Refused(String),
     Answered,
+    /// It is said without these settings, and the client gets the answer with a warning.
+    LeftOut(String),
     /// The client gets something else than an answer.
     Failed,
 }
@@ -84,7 +86,15 @@ pub fn play(setting: &Setting, client: ClientApi, origin: OriginApi, feature: &s
         written["answer"] = json!({ "status": whole.status, "body": parsed(&whole.body) });
         written["stream"] = json!(events(&streamed.body));
     }
-    (if is_fine { What::Answered } else { What::Failed }, written)
+    let what = match whole.headers.get("x-moegate-dropped") {
+        _ if !is_fine => What::Failed,
+        Some(names) => {
+            written["dropped"] = json!(names);
+            What::LeftOut(names.clone())
+        }
+        None => What::Answered,
+    };
+    (what, written)
 }
 
 /// What the gateway names as the reason, between the first backticks after "for".

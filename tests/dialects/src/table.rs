@@ -4,6 +4,15 @@ use crate::api::{ClientApi, OriginApi};
 use crate::golden::{Cell, What};
 use std::fmt::Write;
 
+/// The number of a note.
+fn note(notes: &mut Vec<String>, text: &str) -> usize {
+    let at = notes.iter().position(|note| note == text).unwrap_or_else(|| {
+        notes.push(text.to_owned());
+        notes.len() - 1
+    });
+    at + 1
+}
+
 /// The page's generated part.
 #[must_use]
 pub fn markdown(cells: &[Cell]) -> String {
@@ -29,12 +38,10 @@ pub fn markdown(cells: &[Cell]) -> String {
                     What::NotAsked => "".to_owned(),
                     What::Answered => "✓".to_owned(),
                     What::Failed => "✗".to_owned(),
-                    What::Refused(names) => {
-                        let at = notes.iter().position(|note| note == names).unwrap_or_else(|| {
-                            notes.push(names.clone());
-                            notes.len() - 1
-                        });
-                        format!("no [{}]", at + 1)
+                    What::Refused(names) => format!("no [{}]", note(&mut notes, names)),
+                    What::LeftOut(names) => {
+                        let names: Vec<_> = names.split(", ").map(|name| format!("`{name}`")).collect();
+                        format!("without [{}]", note(&mut notes, &names.join(", ")))
                     }
                 };
                 let _ = write!(text, " {shown} |");
