@@ -20,7 +20,7 @@ pub struct Oidc {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<String>,
     /// How tokens may be signed. What a token says of its algorithm is only compared with this, and with the kind of its key: a token
-    /// that names another one is refused. Those issuers sign with RS256.
+    /// that names another one is refused. Those issuers sign with RS256, which is the default.
     #[serde(default = "usual_algorithms", skip_serializing_if = "is_usual")]
     pub algorithms: Vec<Algorithm>,
     /// The claim `owner_id`: Vercel's team, `team_…`.

@@ -111,9 +111,10 @@ fn section(page: &mut String, title: &str, definition: &Value, definitions: &Map
         .filter_map(Value::as_str)
         .collect();
     for (name, field) in definition.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        // Arrays of tables have sections of their own.
+        // Arrays of tables have sections of their own; those of an enumeration's values have none.
+        let items = field.get("items").and_then(reference_in);
         if field.get("type").and_then(Value::as_str) == Some("array")
-            && field.pointer("/items/$ref").is_some()
+            && items.is_some_and(|name| values(name, definitions).is_empty())
         {
             continue;
         }
