@@ -1,4 +1,4 @@
-// What stands before a step: counters at zero, and the tokens' embeddings. And quantising by itself, for checks.
+// What stands before a step: the tokens' embeddings. And quantising by itself, for checks.
 #include "plain.cuh"
 #include "quantise.cuh"
 
@@ -47,10 +47,8 @@ __device__ __forceinline__ float value_at(const Matrix& m, u32 row, u32 column) 
     }
 }
 
-// Blocks by tokens; block 0 also zeroes the counters. The launch's end stands before whoever reads.
+// A block a token. The launch's end stands before whoever reads.
 extern "C" __global__ void __launch_bounds__(THREADS) begin(const Step p) {
-    if (blockIdx.x == 0)
-        for (u32 i = threadIdx.x; i < p.counter_words; i += THREADS) *counter(p, i) = 0;
     const u32 t = blockIdx.x;
     if (t < p.tokens && p.embedding.type != NONE)
         for (u32 i = threadIdx.x; i < p.hidden; i += THREADS) ((float*)p.x[0])[(u64)t * p.hidden + i] = value_at(p.embedding, ((const u32*)p.tokens_in)[t], i);

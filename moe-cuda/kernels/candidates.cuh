@@ -1,4 +1,4 @@
-// The best KEPT logits of each token, in order, with the logarithm of the sum of exponentials and whether all are finite.
+// The best KEPT logits of each token, in order, with the sum of exponentials relative to the largest and whether all are finite.
 //
 // Chunks of CHUNK logits are the same whatever the batch; a warp takes one. Then a block a token puts chunks together.
 #pragma once
@@ -93,7 +93,7 @@ __device__ __forceinline__ void token_candidates(const Step& p, u32 t, u64* shar
         }
         sum = sum_of_warp(sum);
         finite = __ballot_sync(FULL, !finite) == 0;
-        if (lane == 0) ((float2*)p.sums)[t] = make_float2(most + logf(sum), finite ? 1.f : 0.f);
+        if (lane == 0) ((float2*)p.sums)[t] = make_float2(sum, finite ? 1.f : 0.f);
     }
     block_sync();
 }

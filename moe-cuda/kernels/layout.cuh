@@ -54,11 +54,11 @@ struct Step {
     u64 chunk_candidates, chunk_sums, candidates, sums, counters;
     u32 hidden, heads, kv_heads, experts, used, vocab, flags;
     u32 tokens, capacity, splits, block_tokens, table_stride, head_forms, wanted, first;
-    u32 chunks, inner_columns, max_slots, counter_words, term_bytes, pad;
+    u32 chunks, inner_columns, max_slots, term_bytes;
     float eps;
 };
 
-// Words of `counters`. The inner products' units follow attention's.
+// Words of `counters`, which are zero between kernels: whoever counts last sets them back. The inner products' units follow attention's.
 #define COUNT_ROUTER 0
 #define COUNT_ATTENTION 2
 // Tokens that a block multiplies at a time; more are chunks, each a block of its own.

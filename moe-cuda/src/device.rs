@@ -6,7 +6,7 @@ use crate::{
     model::WeightType,
 };
 
-/// A product's place in a step.
+/// A product's place in a step, in the order of the kernels' own list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
     Qkv,
@@ -14,6 +14,14 @@ pub enum Stage {
     Up,
     Down,
     Head,
+}
+
+impl Stage {
+    /// As the kernels call it.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self as u32
+    }
 }
 
 /// A kernel, by its name in the sources.

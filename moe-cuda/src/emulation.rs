@@ -18,7 +18,7 @@ use std::{
 
 use crate::{
     Error,
-    device::{Device, Kernel, Launch, Stage},
+    device::{Device, Kernel, Launch},
 };
 use libloading::Library;
 
@@ -97,8 +97,8 @@ impl Emulated {
         self
     }
 
-    #[must_use]
     /// Sizes of the structs, as the kernels have them.
+    #[must_use]
     pub fn sizes(&self) -> [u32; 4] {
         let mut sizes = [0; 4];
         // SAFETY: the function writes four words.
@@ -179,14 +179,7 @@ impl Device for Emulated {
             Kernel::Many { weights } => 50 + weights.kind().min(5),
             Kernel::Slots => 50,
             Kernel::Product { stage, one, six } => {
-                let stage = match stage {
-                    Stage::Qkv => 0,
-                    Stage::Output => 1,
-                    Stage::Up => 2,
-                    Stage::Down => 3,
-                    Stage::Head => 4,
-                };
-                stage + if one { 10 } else { 20 } + if six { 20 } else { 0 }
+                stage.number() + if one { 10 } else { 20 } + if six { 20 } else { 0 }
             }
         };
         let parameters: Vec<*const u8> =

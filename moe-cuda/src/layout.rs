@@ -144,9 +144,7 @@ pub struct Step {
     pub chunks: u32,
     pub inner_columns: u32,
     pub max_slots: u32,
-    pub counter_words: u32,
     pub term_bytes: u32,
-    pub pad: u32,
     pub eps: f32,
 }
 

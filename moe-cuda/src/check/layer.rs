@@ -324,7 +324,7 @@ impl<D: Device> Walker<'_, '_, D> {
             let most = f64::from(values[0]);
             let sum: f64 = logits.iter().map(|l| (f64::from(*l) - most).exp()).sum();
             let exact = most + sum.ln();
-            self.report.within("log of sum of exps", 1e-5, [(f64::from(outcome.log_sum_exp) - exact).abs()]);
+            self.report.within("log of sum of exps", 1e-5, [(outcome.log_sum_exp - exact).abs()]);
             self.report.equal("finite", &[outcome.is_finite], &[logits.iter().all(|l| l.is_finite())]);
         }
         Ok(())

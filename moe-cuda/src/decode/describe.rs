@@ -108,7 +108,6 @@ impl<D: Device> Decoder<D> {
             chunks: chunks as u32,
             inner_columns: inner as u32,
             max_slots: max_slots as u32,
-            counter_words: counter_words as u32,
             eps: s.eps,
             head_forms,
             embedding: model.embedding.matrix(),
@@ -151,7 +150,7 @@ impl<D: Device> Decoder<D> {
         step.sums = self.room(options.wanted * (2 * f + KEPT * 8))?;
         step.candidates = step.sums + (options.wanted * 2 * f) as u64;
         step.counters = self.room(counter_words * f)?;
-        // So that launches without a beginning find counters at zero.
+        // Kernels leave them so.
         self.device.write(step.counters, &vec![0_u32; counter_words])?;
         self.step = step;
         Ok(())

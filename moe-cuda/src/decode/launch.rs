@@ -23,7 +23,7 @@ impl<D: Device> Decoder<D> {
         self.device.launch(&Launch { kernel, grid, threads, shared_bytes, overlaps, parameters })
     }
 
-    /// Zeroes counters and looks up the tokens' embeddings.
+    /// Looks up the tokens' embeddings.
     ///
     /// # Errors
     /// As [`Device::launch`].
@@ -68,11 +68,7 @@ impl<D: Device> Decoder<D> {
 
     /// The norm before a product; before experts with the router. `index` is the layer's.
     pub(crate) fn norm(&self, stage: Stage, layer: &Layer, index: usize) -> Result<(), Error> {
-        let number = match stage {
-            Stage::Up => 2,
-            Stage::Head => 4,
-            _ => 0,
-        };
+        let number = stage.number();
         let before = index.checked_sub(1).map_or(0, |before| self.layers[before].flags);
         let units = self.step.hidden.div_ceil(256);
         let tokens = self.step.tokens as usize;
@@ -85,15 +81,29 @@ impl<D: Device> Decoder<D> {
             Parameter::Number(&number),
             Parameter::Number(&before),
         ];
-        let rows = if stage == Stage::Head { self.step.wanted } else { self.step.tokens };
-        self.launch(Kernel::Norm, [blocks, rows, 1], THREADS, shared, &parameters)?;
+        self.launch(Kernel::Norm, [blocks, self.rows_of(stage), 1], THREADS, shared, &parameters)?;
         if stage == Stage::Up { self.slots(layer) } else { Ok(()) }
+    }
+
+    /// Rows of a stage: only the wanted ones reach the head.
+    fn rows_of(&self, stage: Stage) -> u32 {
+        if stage == Stage::Head { self.step.wanted } else { self.step.tokens }
+    }
+
+    /// What a product multiplies with; matrices that the layer does not have are of no type.
+    pub(super) fn matrices<'a>(&'a self, stage: Stage, layer: &'a Layer) -> Vec<&'a layout::Matrix> {
+        match stage {
+            Stage::Qkv => vec![&layer.query, &layer.key, &layer.value],
+            Stage::Output => vec![&layer.output],
+            Stage::Up => vec![&layer.shared_gate, &layer.shared_up, &layer.gate, &layer.up],
+            Stage::Down => vec![&layer.shared_down, &layer.down],
+            Stage::Head => vec![&self.step.head],
+        }
     }
 
     /// One of a layer's products, or the head's.
     pub(crate) fn product(&self, stage: Stage, layer: &Layer) -> Result<(), Error> {
-        // Only the wanted rows reach the head.
-        let rows = if stage == Stage::Head { self.step.wanted } else { self.step.tokens };
+        let rows = self.rows_of(stage);
         if rows as usize > FEW {
             return self.many(stage, layer, rows);
         }
@@ -130,15 +140,8 @@ impl<D: Device> Decoder<D> {
         } else {
             self.step.term_bytes
         };
-        let matrices: &[&layout::Matrix] = match stage {
-            Stage::Qkv => &[&layer.query, &layer.key, &layer.value],
-            Stage::Output => &[&layer.output],
-            Stage::Up => &[&layer.shared_gate, &layer.shared_up, &layer.gate, &layer.up],
-            Stage::Down => &[&layer.shared_down, &layer.down],
-            Stage::Head => &[&self.step.head],
-        };
         let q6_k = WeightType::Packed(PackedType::Q6_K).kind();
-        let six = matrices.iter().any(|matrix| matrix.kind == q6_k);
+        let six = self.matrices(stage, layer).iter().any(|matrix| matrix.kind == q6_k);
         let kernel = Kernel::Product { stage, one, six };
         let parameters = [Parameter::Step(&self.step), Parameter::Layer(layer)];
         self.launch(kernel, [count * chunks, slots, 1], warps * 32, shared, &parameters)

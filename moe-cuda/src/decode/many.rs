@@ -44,13 +44,7 @@ impl<D: Device> Decoder<D> {
     pub(super) fn many(&self, stage: Stage, layer: &Layer, rows: u32) -> Result<(), Error> {
         let chunks = rows.div_ceil(MANY as u32);
         let (is_shared, is_routed) = (layer.flags & SHARED > 0, layer.flags & ROUTED > 0);
-        let matrices: &[&Matrix] = match stage {
-            Stage::Qkv => &[&layer.query, &layer.key, &layer.value],
-            Stage::Output => &[&layer.output],
-            Stage::Up => &[&layer.shared_gate, &layer.shared_up, &layer.gate, &layer.up],
-            Stage::Down => &[&layer.shared_down, &layer.down],
-            Stage::Head => &[&self.step.head],
-        };
+        let matrices = self.matrices(stage, layer);
         // Of the slots' chunks there are as many as their rows fill, and one more for each expert at most.
         let entries = rows * self.step.used;
         let routed = entries / MANY as u32 + self.step.experts.min(entries);
@@ -67,14 +61,8 @@ impl<D: Device> Decoder<D> {
         // Wide blocks read activations less often; narrow ones are there for all multiprocessors.
         let wanted = self.device.multiprocessors();
         let warps = [8, 4].into_iter().find(|warps| items * shares(*warps) >= wanted).unwrap_or(2);
-        let number = match stage {
-            Stage::Qkv => 0,
-            Stage::Output => 1,
-            Stage::Up => 2,
-            Stage::Down => 3,
-            Stage::Head => 4,
-        };
-        for (pass, weights) in parts(stage, matrices) {
+        let number = stage.number();
+        for (pass, weights) in parts(stage, &matrices) {
             let parameters = [
                 Parameter::Step(&self.step),
                 Parameter::Layer(layer),

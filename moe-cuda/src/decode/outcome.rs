@@ -15,7 +15,7 @@ pub struct Candidate {
 pub struct Outcome {
     /// The best, in order; of equal logits the lower token first.
     pub candidates: Vec<Candidate>,
-    pub log_sum_exp: f32,
+    pub log_sum_exp: f64,
     /// Whether all logits are finite.
     pub is_finite: bool,
 }
@@ -37,11 +37,14 @@ impl<D: Device> Decoder<D> {
             let logit = if ordered == u32::MAX { f32::NAN } else { f32::from_bits(bits) };
             Candidate { token: u32::MAX - (*key & 0xFFFF_FFFF) as u32, logit }
         };
-        // Two floats: little endian, as GPUs and their hosts are.
-        let outcome = |(keys, sums): (&[u64], &u64)| Outcome {
-            candidates: keys.iter().filter(|key| **key > 0).map(candidate).collect(),
-            log_sum_exp: f32::from_bits((*sums & 0xFFFF_FFFF) as u32),
-            is_finite: f32::from_bits((*sums >> 32) as u32) > 0.0,
+        let outcome = |(keys, sums): (&[u64], &u64)| {
+            let candidates: Vec<Candidate> = keys.iter().filter(|key| **key > 0).map(candidate).collect();
+            // Two floats: little endian, as GPUs and their hosts are. The sum is relative to the best, so that large logits do
+            // not cost it its precision.
+            let sum = f64::from(f32::from_bits((*sums & 0xFFFF_FFFF) as u32));
+            let best = candidates.first().map_or(f64::NEG_INFINITY, |best| f64::from(best.logit));
+            let is_finite = f32::from_bits((*sums >> 32) as u32) > 0.0;
+            Outcome { candidates, log_sum_exp: best + sum.ln(), is_finite }
         };
         Ok(keys.chunks(KEPT).zip(sums).map(outcome).collect())
     }

@@ -2,8 +2,6 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use moe_cuda::Error;
-
 use super::LoadOptions;
 use crate::{
     engine::{
@@ -80,22 +78,18 @@ pub(super) fn engine(
         DeviceChoice::Auto => 0,
     };
     let is_free = options.device == DeviceChoice::Auto;
+    if options.cpu.kv_type != KvType::F16 {
+        let error =
+            ModelError::Resources("keys and values on a GPU are of type f16; leave --kv-type out".to_owned());
+        return if is_free { instead(&error, notice, || cpu(model)) } else { Err(error) };
+    }
     let gpu = match cuda::gpu(ordinal, &model.config) {
         Ok(gpu) => gpu,
-        Err(error @ (Error::NoDriver | Error::NoDevice)) if is_free => {
-            notice(&format!("computing on the processor: {error}"));
-            return cpu(model);
-        }
         Err(error) if is_free => return instead(&error, notice, || cpu(model)),
         Err(error) => return Err(cuda::unusable(error)),
     };
     let name = gpu.name().to_owned();
-    let made = if options.cpu.kv_type == KvType::F16 {
-        CudaEngine::new(gpu, &model, options.cuda.clone(), progress)
-    } else {
-        Err(ModelError::Resources("keys and values on a GPU are of type f16; leave --kv-type out".to_owned()))
-    };
-    match made {
+    match CudaEngine::new(gpu, &model, options.cuda.clone(), progress) {
         Ok(engine) => {
             notice(&format!(
                 "computing on GPU {ordinal}, {name}, with room for the keys and values of {} tokens",
@@ -115,7 +109,7 @@ fn instead(
     notice: &dyn Fn(&str),
     cpu: impl FnOnce() -> Result<Chosen, ModelError>,
 ) -> Result<Chosen, ModelError> {
-    notice(&format!("there is a GPU, and it is not used: {error}; computing on the processor"));
+    notice(&format!("no GPU is used: {error}; computing on the processor"));
     cpu()
 }
 

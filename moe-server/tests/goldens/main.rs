@@ -16,6 +16,7 @@ mod qwen3moe;
 mod reference;
 mod schedules;
 mod trained;
+mod truth;
 
 /// Where the golden files are.
 const GOLDENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/goldens");

@@ -13,6 +13,7 @@ use moe_server::{
 use crate::{
     generator, quantised,
     schedules::{small_config, small_qwen_config},
+    truth::{Dice, bits},
 };
 
 const BATCH: usize = 64;
@@ -27,10 +28,6 @@ fn engine(model: &Model, kv_type: KvType, kv_tokens: usize, prefix_cache: bool) 
         ..CpuOptions::default()
     };
     CpuEngine::new(model.clone(), options).unwrap()
-}
-
-fn bits(logits: &[f32]) -> Vec<u32> {
-    logits.iter().map(|l| l.to_bits()).collect()
 }
 
 fn salt(text: &str) -> Arc<str> {
@@ -52,15 +49,6 @@ fn truth(plain: &mut CpuEngine, text: &[TokenId]) -> Vec<u32> {
     let logits = go_on(plain, sequence, text).unwrap();
     plain.release(sequence);
     logits
-}
-
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 += 1;
-        usize::try_from(generator::splitmix(self.0) % n as u64).unwrap()
-    }
 }
 
 /// Texts that begin like others, in a KV cache too small for all of them, some running while others begin, with forks and

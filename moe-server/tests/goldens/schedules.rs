@@ -1,7 +1,5 @@
 //! A token's logits are the same bits however its sequence came to be computed.
 
-use std::collections::HashMap;
-
 use moe_server::{
     engine::{
         Engine, EngineError, SequenceId, Span, TokenId, Wanted,
@@ -10,7 +8,12 @@ use moe_server::{
     model::decoder::{Attention, Config, Model},
 };
 
-use crate::{generator, golden::Golden, quantised};
+use crate::{
+    generator,
+    golden::Golden,
+    quantised,
+    truth::{Dice, Truth, bits},
+};
 
 /// Small, with every kind of layer, more than one KV head and a chunk that sequences outgrow.
 pub(crate) fn small_config() -> Config {
@@ -47,54 +50,14 @@ fn engine_with(model: &Model, kv_type: KvType, threads: usize, batch: usize) -> 
     CpuEngine::new(model.clone(), options).unwrap()
 }
 
-fn bits(logits: &[f32]) -> Vec<u32> {
-    logits.iter().map(|l| l.to_bits()).collect()
-}
-
-/// What each text's last token gets when the text is computed one token at a time, alone, on one thread.
-struct Truth {
-    engine: CpuEngine,
-    known: HashMap<Vec<TokenId>, Vec<u32>>,
-}
-
-impl Truth {
-    fn of(&mut self, text: &[TokenId]) -> &[u32] {
-        if !self.known.contains_key(text) {
-            let sequence = self.engine.create().unwrap();
-            let mut logits = Vec::new();
-            for (at, token) in text.iter().enumerate() {
-                let span = Span { sequence, tokens: &[*token], logits: Wanted::Last };
-                self.engine.step_logits(&[span], &mut logits).unwrap();
-                self.known.insert(text[..=at].to_vec(), bits(&logits));
-            }
-            self.engine.release(sequence);
-        }
-        &self.known[text]
-    }
-}
-
-/// A small counter-based source of choices.
-struct Dice {
-    seed: u64,
-    thrown: u64,
-}
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.thrown += 1;
-        let word = generator::splitmix(self.seed.wrapping_mul(0x1234_5678_9ABC_DEF1) + self.thrown);
-        usize::try_from(word % n as u64).unwrap()
-    }
-}
-
 pub(crate) fn check(model: &Model, seed: u64) {
     check_with(model, KvType::F32, seed);
 }
 
 /// Random steps over several sequences, with forks, truncations, exports and ends.
 fn check_with(model: &Model, kv_type: KvType, seed: u64) {
-    let mut truth = Truth { engine: engine_with(model, kv_type, 1, 1), known: HashMap::new() };
-    let mut dice = Dice { seed, thrown: 0 };
+    let mut truth = Truth::new(engine_with(model, kv_type, 1, 1));
+    let mut dice = Dice(seed.wrapping_mul(0x1234_5678_9ABC_DEF1));
     let threads = 1 + dice.below(3);
     let mut engine = engine_with(model, kv_type, threads, 64);
     let room = engine.free_tokens();
@@ -152,7 +115,7 @@ fn check_with(model: &Model, kv_type: KvType, seed: u64) {
 fn step(
     engine: &mut CpuEngine,
     texts: &mut [(SequenceId, Vec<TokenId>)],
-    truth: &mut Truth,
+    truth: &mut Truth<CpuEngine>,
     dice: &mut Dice,
 ) {
     let vocab_size = engine.capabilities().vocab_size;

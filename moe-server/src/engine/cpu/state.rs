@@ -9,7 +9,7 @@ use crate::{
         EngineError,
         paging::{Cache, Held, Table},
     },
-    model::decoder::{FeedForward, Model, Tensor},
+    model::decoder::Model,
 };
 
 const MAGIC: [u8; 8] = *b"moegkv02";
@@ -75,29 +75,12 @@ fn fill(group: &mut Group, table: &Table, data: &mut &[u8]) {
 pub(super) fn fingerprint(model: &Model, kv: &Kv) -> u64 {
     let mut hash = Fnv(0xCBF2_9CE4_8422_2325);
     hash.add(format!("{:?} {:?}", model.config, kv.layout).as_bytes());
-    let mut tensor = |tensor: &Tensor| {
+    for tensor in model.tensors() {
         let bytes = tensor.bytes();
         hash.add(format!("{tensor:?}").as_bytes());
         for part in 0..8 {
             let at = bytes.len() / 8 * part;
             hash.add(&bytes[at..(at + 32).min(bytes.len())]);
-        }
-    };
-    tensor(&model.embedding);
-    tensor(&model.output);
-    for layer in &model.layers {
-        for one in [&layer.query, &layer.key, &layer.value, &layer.output] {
-            tensor(one);
-        }
-        let gated = match &layer.feed_forward {
-            FeedForward::Dense(weights) => vec![weights],
-            FeedForward::Moe { router, experts, shared } => {
-                tensor(router);
-                [experts].into_iter().chain(shared).collect()
-            }
-        };
-        for one in gated.into_iter().flat_map(|g| [&g.gate, &g.up, &g.down]) {
-            tensor(one);
         }
     }
     hash.0

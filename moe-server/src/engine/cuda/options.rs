@@ -60,14 +60,17 @@ impl CudaOptions {
             Some(_) => self.context(config),
             None => config.context_length.min(USUAL_CONTEXT).min(room),
         };
-        if room < context || room == 0 {
+        let is_open = self.kv_tokens.is_none();
+        if is_open && (room < context || room == 0) {
             return Err(ModelError::Resources(format!(
                 "beside the weights the GPU has room for the keys and values of {room} tokens, and the context is {context}: \
                  give a shorter --context"
             )));
         }
-        self.context_limit = Some(context);
-        self.kv_tokens = Some(room.min(context.saturating_mul(self.max_sequences)));
+        self.context_limit = Some(context.max(1));
+        // What is asked for is given, or there is an error when it has no room.
+        let most = if is_open { context.saturating_mul(self.max_sequences) } else { room };
+        self.kv_tokens = Some(room.min(most));
         Ok(self)
     }
 
@@ -81,5 +84,56 @@ impl CudaOptions {
             block_tokens: sizes.block_len,
             ..Layout::new(rows, context.next_multiple_of(sizes.block_len))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::decoder::{Attention, QkNorm, RopePairs, Score};
+
+    fn config() -> Config {
+        Config {
+            vocab_size: 100,
+            hidden: 64,
+            layers: 2,
+            heads: 4,
+            kv_heads: 2,
+            head_dim: 32,
+            attention: Attention::Full,
+            qk_norm: QkNorm::Off,
+            rope_pairs: RopePairs::Halves,
+            rope_theta: 1e4,
+            rope_factors: None,
+            dense_ff: 64,
+            moe_step: 0,
+            experts: 0,
+            experts_used: 0,
+            expert_ff: 0,
+            shared_expert: false,
+            score: Score::SoftmaxOnOutput,
+            norm_eps: 1e-5,
+            context_length: 1000,
+        }
+    }
+
+    #[test]
+    fn what_is_left_open_is_decided_by_what_has_room() {
+        // 512 bytes a token, and an eighth of what is free stays free.
+        let settled = |kv_tokens, context_limit, tokens: usize| {
+            let options =
+                CudaOptions { kv_tokens, context_limit, max_sequences: 4, ..CudaOptions::default() };
+            let settled = options.settled(&config(), tokens * 512 / 7 * 8 + 512).ok()?;
+            Some((settled.kv_tokens?, settled.context_limit?))
+        };
+        assert_eq!(settled(None, None, 9000), Some((4000, 1000)));
+        assert_eq!(settled(None, None, 2100), Some((2100, 1000)));
+        assert_eq!(settled(None, None, 210), Some((210, 210)));
+        assert_eq!(settled(None, Some(300), 2100), Some((1200, 300)));
+        assert_eq!(settled(None, Some(5000), 2100), Some((2100, 1000)));
+        assert_eq!(settled(None, Some(300), 210), None);
+        // What is asked for is given, longer sequences or not.
+        assert_eq!(settled(Some(64), Some(300), 2100), Some((64, 300)));
+        assert_eq!(settled(Some(8000), Some(300), 2100), Some((8000, 300)));
     }
 }

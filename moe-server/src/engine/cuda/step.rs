@@ -105,7 +105,7 @@ impl<D: Device> CudaEngine<D> {
                 let candidate =
                     |best: moe_cuda::decode::Candidate| Candidate { token: best.token, logit: best.logit };
                 let candidates = row.candidates.into_iter().map(candidate);
-                outcomes.push(candidates, f64::from(row.log_sum_exp), row.is_finite);
+                outcomes.push(candidates, row.log_sum_exp, row.is_finite);
             }
             return Ok(odd);
         }

@@ -23,13 +23,13 @@ pub(super) fn upload(
     model: &Model,
     progress: &Progress,
 ) -> Result<cuda::Model, ModelError> {
+    let tensors = model.tensors().skip(usize::from(model.is_tied()));
+    progress.set(0, tensors.map(|tensor| tensor.bytes().len() as u64).sum());
     let uploader = Uploader { device, progress };
     let layers =
         model.layers.iter().enumerate().map(|(index, layer)| uploader.layer(&model.config, index, layer));
     let embedding = uploader.tensor(&model.embedding)?;
-    // A model that ties them has one tensor.
-    let is_tied = model.embedding.bytes().as_ptr() == model.output.bytes().as_ptr();
-    let head = if is_tied { embedding } else { uploader.tensor(&model.output)? };
+    let head = if model.is_tied() { embedding } else { uploader.tensor(&model.output)? };
     Ok(cuda::Model {
         shape: shape(&model.config),
         layers: layers.collect::<Result<_, _>>()?,

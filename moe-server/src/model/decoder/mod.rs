@@ -55,6 +55,19 @@ pub struct Layer {
     pub feed_forward: FeedForward,
 }
 
+impl Layer {
+    fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        let (router, gated) = match &self.feed_forward {
+            FeedForward::Dense(weights) => (None, vec![weights]),
+            FeedForward::Moe { router, experts, shared } => {
+                (Some(router), [experts].into_iter().chain(shared).collect())
+            }
+        };
+        let attention = [&self.query, &self.key, &self.value, &self.output];
+        attention.into_iter().chain(router).chain(gated.into_iter().flat_map(|g| [&g.gate, &g.up, &g.down]))
+    }
+}
+
 /// A model ready to be run.
 #[derive(Debug, Clone)]
 pub struct Model {
@@ -68,6 +81,16 @@ pub struct Model {
 }
 
 impl Model {
+    /// All matrices, in a fixed order; one that is tied comes twice.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        [&self.embedding, &self.output].into_iter().chain(self.layers.iter().flat_map(Layer::tensors))
+    }
+
+    /// Whether the output is the embedding again.
+    pub(crate) fn is_tied(&self) -> bool {
+        self.embedding.bytes().as_ptr() == self.output.bytes().as_ptr()
+    }
+
     /// Takes every tensor from `source` by its GGUF name and checks its shape.
     ///
     /// # Errors

@@ -11,6 +11,8 @@ mod golden;
 mod goldens;
 mod schedules;
 mod served;
+#[path = "../../../../moe-server/tests/goldens/truth.rs"]
+mod truth;
 
 use std::path::Path;
 

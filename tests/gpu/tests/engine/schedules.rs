@@ -1,62 +1,22 @@
 //! A token's logits are the same bits however its sequence came to be computed, as on the processor.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use moe_cuda::emulation::Emulated;
-use moe_server::{
-    engine::{
-        Engine, EngineError, SequenceId, Span, TokenId, Wanted,
-        cuda::{CudaEngine, CudaOptions},
-    },
-    model::decoder::Model,
+use moe_server::engine::{
+    Engine, EngineError, SequenceId, Span, TokenId, Wanted,
+    cuda::{CudaEngine, CudaOptions},
 };
 
-use crate::{engine, generator, options, small_config};
-
-fn bits(logits: &[f32]) -> Vec<u32> {
-    logits.iter().map(|l| l.to_bits()).collect()
-}
-
-/// What each text's last token gets when the text is computed one token at a time, alone.
-struct Truth {
-    engine: CudaEngine<Emulated>,
-    known: HashMap<Vec<TokenId>, Vec<u32>>,
-}
-
-impl Truth {
-    fn new(model: &Model) -> Self {
-        Self { engine: engine(model, options(1)), known: HashMap::new() }
-    }
-
-    fn of(&mut self, text: &[TokenId]) -> &[u32] {
-        if !self.known.contains_key(text) {
-            let sequence = self.engine.create().unwrap();
-            let mut logits = Vec::new();
-            for (at, token) in text.iter().enumerate() {
-                let span = Span { sequence, tokens: &[*token], logits: Wanted::Last };
-                self.engine.step_logits(&[span], &mut logits).unwrap();
-                self.known.insert(text[..=at].to_vec(), bits(&logits));
-            }
-            self.engine.release(sequence);
-        }
-        &self.known[text]
-    }
-}
-
-/// A small counter-based source of choices.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 += 1;
-        (generator::splitmix(self.0) % n as u64) as usize
-    }
-}
+use crate::{
+    engine, generator, options, small_config,
+    truth::{Dice, Truth, bits},
+};
 
 /// Random steps over more sequences than the device has slots, with forks, truncations and ends.
 fn check(seed: u64) {
     let model = generator::model(&small_config(), 5);
-    let mut truth = Truth::new(&model);
+    let mut truth = Truth::new(engine(&model, options(1)));
     let mut dice = Dice(seed << 32);
     let wanted = CudaOptions { max_wanted: 5, ..options(24) };
     let mut engine = engine(&model, wanted);
@@ -101,7 +61,7 @@ fn step(
     engine: &mut CudaEngine<Emulated>,
     texts: &mut [(SequenceId, usize, usize)],
     scripts: &[Vec<TokenId>],
-    truth: &mut Truth,
+    truth: &mut Truth<CudaEngine<Emulated>>,
     dice: &mut Dice,
 ) {
     let mut spans = Vec::new();
@@ -147,7 +107,7 @@ fn every_schedule_gives_the_same_bits() {
 #[test]
 fn what_is_known_of_a_prompt_is_not_computed_again() {
     let model = generator::model(&small_config(), 5);
-    let mut truth = Truth::new(&model);
+    let mut truth = Truth::new(engine(&model, options(1)));
     let mut engine = engine(&model, CudaOptions { prefix_cache: true, ..options(48) });
     let salt: Arc<str> = "a".into();
     let text: Vec<TokenId> = (0..40).map(|i| i * 7 % 40).collect();
