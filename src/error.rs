@@ -157,7 +157,7 @@ impl ApiError {
             404,
             "not_found",
             "not_found",
-            "there is nothing at this path; the gateway serves /v1/chat/completions, /v1/responses, /v1/completions, /v1/embeddings, /v1/moderations, /v1/images/…, /v1/audio/…, /v1/messages, /v1beta/models/{model}:generateContent, /v4/ai/…, /v1/models, /usage, /health and /openapi.json, which describes all of them",
+            "there is nothing at this path; the gateway serves /v1/chat/completions, /v1/responses, /v1/completions, /v1/embeddings, /v1/moderations, /v1/rerank, /v1/images/…, /v1/audio/…, /v1/messages, /v1beta/models/{model}:generateContent, /v4/ai/…, /v1/models, /usage, /health and /openapi.json, which describes all of them",
         )
     }
 

@@ -9,8 +9,11 @@
 //! - [`snapshot`]: the prefix cache on disk.
 //! - [`supervise`]: starts and stops the server as a process of its own.
 //! - [`engine`]: the trait [`engine::Engine`] and the implementations behind it.
+//! - [`telemetry`]: spans of the requests, for a collector.
 //! - [`ids`]: what tokens and sequences are called.
 
+mod backoff;
+mod client;
 pub mod engine;
 pub mod http;
 pub mod ids;
@@ -22,3 +25,4 @@ pub mod schedule;
 pub mod sleep;
 pub mod snapshot;
 pub mod supervise;
+pub mod telemetry;

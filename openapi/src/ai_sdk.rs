@@ -21,6 +21,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         &[(JSON, Kind::Object(&EMBEDDINGS))],
     ),
     post(
+        "/v4/ai/reranking-model",
+        "aiRerankingModel",
+        "Documents in the order of their relevance, by OpenAI-compatible origins that have /rerank; also at /v3/ai and /v1/ai.",
+        Body { media_type: JSON, object: &RERANKING_REQUEST, examples: RERANKING_EXAMPLES, is_read: false },
+        &[(JSON, Kind::Object(&RANKING))],
+    ),
+    post(
         "/v4/ai/image-model",
         "aiImageModel",
         "Images, by OpenAI-compatible origins; also at /v3/ai and /v1/ai.",
@@ -62,7 +69,7 @@ pub fn headers(path: &str) -> &'static [Member] {
     const OTHER: &[Member] = &[text("ai-model-id", "The model's name at this gateway.").needed()];
     match path {
         "/v4/ai/language-model" => LANGUAGE,
-        "/v4/ai/embedding-model" | "/v4/ai/image-model" => OTHER,
+        "/v4/ai/embedding-model" | "/v4/ai/reranking-model" | "/v4/ai/image-model" => OTHER,
         _ => &[],
     }
 }
@@ -213,6 +220,34 @@ const EMBEDDINGS: Object = Object {
     ],
 };
 
+const RERANKING_REQUEST: Object = Object {
+    name: "AiRerankingRequest",
+    members: &[
+        text("query", "").needed(),
+        member("documents", Kind::Object(&DOCUMENTS), "").needed(),
+        count("topN", ""),
+        OPTIONS,
+    ],
+};
+
+const DOCUMENTS: Object = Object {
+    name: "AiDocuments",
+    members: &[
+        words("type", &["text", "object"], "").needed(),
+        list("values", &Kind::Any, "Strings, or objects.").needed(),
+    ],
+};
+
+const RANKING: Object = Object {
+    name: "AiRanking",
+    members: &[list("ranking", &Kind::Object(&PLACE), "").needed(), map("providerMetadata", "").needed()],
+};
+
+const PLACE: Object = Object {
+    name: "AiRankingPlace",
+    members: &[count("index", "").needed(), number("relevanceScore", "").needed()],
+};
+
 const IMAGE_REQUEST: Object = Object {
     name: "AiImageRequest",
     members: &[text("prompt", ""), count("n", ""), text("size", "Such as 1024x1024."), OPTIONS],
@@ -321,5 +356,8 @@ const EXAMPLES: &[&str] = &[
 
 const EMBEDDING_EXAMPLES: &[&str] =
     &[r#"{"values":["a"],"dimensions":2,"providerOptions":{}}"#, r#"{"input":"a"}"#];
+
+const RERANKING_EXAMPLES: &[&str] =
+    &[r#"{"query":"q","documents":{"type":"text","values":["a"]},"topN":1,"providerOptions":{}}"#];
 
 const IMAGE_EXAMPLES: &[&str] = &[r#"{"prompt":"a","n":1,"size":"1x1","providerOptions":{}}"#];

@@ -1,5 +1,5 @@
 //! What passes to origins of OpenAI's API, and back, as it is: embeddings, moderations, images, audio
-//! (<https://platform.openai.com/docs/api-reference>). The gateway reads the model.
+//! (<https://platform.openai.com/docs/api-reference>), and reranking (<https://docs.cohere.com/reference/rerank>). The gateway reads the model.
 
 use crate::table::{
     Api, Body, Endpoint, FORM, JSON, Key, Kind, MODEL, Member, Object, STREAM, count, list, map, member,
@@ -42,6 +42,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "Whether texts or images are harmful.",
         json(&MODERATIONS, &[r#"{"model":"m","input":"i"}"#]),
         &[(JSON, Kind::Object(&MODERATION))],
+    ),
+    endpoint(
+        "/v1/rerank",
+        "createRanking",
+        "Documents in the order of their relevance, as vLLM, Jina and Cohere say it.",
+        json(&RERANK, &[r#"{"model":"m","query":"q","documents":["a","b"],"top_n":1}"#]),
+        &[(JSON, Kind::Object(&RANKING))],
     ),
     endpoint(
         "/v1/images/generations",
@@ -114,6 +121,26 @@ const MODERATIONS: Object = Object {
 
 const MODERATION: Object =
     Object { name: "Moderation", members: &[list("results", &Kind::Map, "").needed(), text("model", "")] };
+
+const RERANK: Object = Object {
+    name: "RerankRequest",
+    members: &[
+        MODEL,
+        text("query", "").needed(),
+        list("documents", &Kind::Any, "Texts, or what the origin takes.").needed(),
+        count("top_n", ""),
+    ],
+};
+
+const RANKING: Object = Object {
+    name: "Ranking",
+    members: &[list("results", &Kind::Object(&PLACE), "").needed(), text("model", ""), map("usage", "")],
+};
+
+const PLACE: Object = Object {
+    name: "",
+    members: &[count("index", "Of the document.").needed(), number("relevance_score", "").needed()],
+};
 
 const PROMPT: Member = text("prompt", "").needed();
 const IMAGE: Member = member("image", Kind::Bytes, "").needed();

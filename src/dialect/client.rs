@@ -64,6 +64,7 @@ impl ModelFacts<'_> {
     pub fn kind(&self) -> &'static str {
         match self.rates.image {
             0 if self.name.contains("embed") => "embedding",
+            0 if self.name.contains("rerank") => "reranking",
             0 => "language",
             _ => "image",
         }

@@ -9,12 +9,14 @@ use crate::config::{Kind, Telemetry, TraceTo};
 use crate::metering::record::Record;
 use crate::platform::{Payload, Platform};
 use crate::routing::Target;
-use crate::trace::{SpanKind, Spans, Trace, is_state};
+use crate::trace::Trace;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use moegate_wire::spans::{SpanKind, Spans};
+use moegate_wire::trace::{self, TraceParent, is_state};
 use std::cell::RefCell;
 
-pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static(trace::TRACEPARENT);
+pub(super) const TRACESTATE: HeaderName = HeaderName::from_static(trace::TRACESTATE);
 
 /// What the collector may take.
 const EXPORT_MS: u64 = 5_000;
@@ -32,9 +34,10 @@ pub(super) fn traced<P: Platform>(platform: &P, telemetry: &Telemetry, head: &Re
     if !telemetry.reads_traceparent() {
         return Traced::default();
     }
-    let given = Trace::parse(header_text(head.headers(), TRACEPARENT.as_str()));
-    let state = head.headers().get(TRACESTATE).filter(|state| given.is_some() && is_state(state)).cloned();
-    let mut trace = given;
+    let given = TraceParent::parse(header_text(head.headers(), TRACEPARENT.as_str()));
+    let state =
+        head.headers().get(TRACESTATE).filter(|state| given.is_some() && is_state(state.as_bytes())).cloned();
+    let mut trace = given.map(Trace::new);
     let may_be_sampled = trace.as_ref().map_or(telemetry.sample_percent > 0, Trace::is_sampled);
     if telemetry.otlp.is_some() && may_be_sampled {
         let mut random = [0; 26];
@@ -45,7 +48,7 @@ pub(super) fn traced<P: Platform>(platform: &P, telemetry: &Telemetry, head: &Re
         let draw = u32::from(u16::from_be_bytes([random[8], random[9]]));
         if trace.is_none() && draw * 100 < telemetry.sample_percent << 16 {
             // The last sixteen bytes.
-            trace = Some(Trace::begin(number));
+            trace = Some(Trace::new(TraceParent::begin(number)));
         }
         trace = trace.map(|trace| match trace.is_sampled() {
             true => trace.with_span(u64::from_be_bytes(own)),
@@ -109,7 +112,7 @@ impl<P: Platform> RequestContext<'_, P> {
         let operation = self.operation();
         let name = format!("{operation} {}", record.served_model);
         let end_ms = record.started_ms + record.ended_after_ms;
-        spans.begin(trace, record.attempt, SpanKind::Client, &name, record.started_ms, end_ms);
+        trace.begin(&mut spans, record.attempt, SpanKind::Client, &name, record.started_ms, end_ms);
         spans.text("gen_ai.operation.name", operation);
         spans.text("gen_ai.provider.name", provider(target.origin.kind));
         spans.text("gen_ai.request.model", &record.served_model);
@@ -143,12 +146,13 @@ impl<P: Platform> RequestContext<'_, P> {
         let _running = Running(self.platform);
         let mut spans = self.traced.spans.take();
         let end_ms = self.attempts.last().map_or(now_ms, |attempt| attempt.ended_ms);
-        spans.begin(trace, 0, SpanKind::Server, self.operation(), self.started_ms, end_ms);
+        trace.begin(&mut spans, 0, SpanKind::Server, self.operation(), self.started_ms, end_ms);
         spans.text("gen_ai.request.model", &self.facts.model);
         spans.number("http.response.status_code", status.into());
         spans.text("moegate.request.id", &self.id);
         spans.end(status >= 500);
-        if let Err(why) = self.export(telemetry, url, spans.body()).await {
+        if let Err(why) = self.export(telemetry, url, spans.body("moegate", env!("CARGO_PKG_VERSION"))).await
+        {
             self.platform.state(|state| state.exports.failed(now_ms));
             self.platform.log(&format!("spans were dropped: {why}")).await;
         }

@@ -7,6 +7,7 @@ import { cases as exampleCases } from './examples.mjs';
 import { cases as accountCases } from './account.mjs';
 import { cases as neverDownCases } from './never_down.mjs';
 import { cases as streamCases } from './streams.mjs';
+import { cases as traceCases } from './traces.mjs';
 import { World } from './world.mjs';
 
 let passed = 0;
@@ -60,6 +61,7 @@ for (const host of ['workerd', 'spin']) {
     await play(world, 'examples', exampleCases);
     await play(world, 'account', accountCases);
     await play(world, 'streams', streamCases);
+    await play(world, 'traces', traceCases);
     await world.startTwin();
     await play(world, 'never down', neverDownCases);
   } catch (error) {

@@ -14,6 +14,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const GATEWAY_PORT = 28710;
 const SERVER_PORT = 28711;
 const TWIN_PORT = 28715;
+/** Where spans go, by that configuration; an origin that some script plays has the port, too. */
+export const COLLECTOR_PORT = 28713;
 // A server that was down is asked for a receipt again after half a minute, and a minute after that.
 const PATIENCE_MS = 120_000;
 const GLANCE_MS = 20;
@@ -125,6 +127,7 @@ export class World {
     const args = [
       'serve', join(ROOT, 'moe-server/models/tiny.gguf'), '--host', '127.0.0.1', '--port', `${port}`,
       '--api-key-file', join(this.#folder, keyFile), '--alias', this.model, '--json',
+      '--otlp', `http://127.0.0.1:${COLLECTOR_PORT}/otlp/v1/traces`, '--otlp-percent', '0',
     ];
     return this.#started('moe-server', variable('MOEGATE_SERVER'), args);
   }

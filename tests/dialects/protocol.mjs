@@ -55,6 +55,21 @@ const CASES = {
     assert.equal(usage.tokens, 8);
   },
 
+  async reranking({ ai, gateway }) {
+    // Since ai 6.
+    if (!ai.rerank) return;
+    const documents = ['rain in the north', 'sun', 'some rain and some sun'];
+    const { ranking, rerankedDocuments, providerMetadata } = await ai.rerank({ model: gateway.rerankingModel('rerank'), documents, query: 'rain and sun', topN: 2 });
+    assert.deepEqual(ranking.map(({ originalIndex, score }) => [originalIndex, score]), [[2, 1], [0, 1 / 3]]);
+    assert.deepEqual(rerankedDocuments, [documents[2], documents[0]]);
+    assert.deepEqual([providerMetadata.gateway.routing.finalProvider, providerMetadata.gateway.cost], ['vllm', '0.0000012']);
+    const objects = documents.map((text) => ({ text }));
+    const of = await ai.rerank({ model: gateway.rerankingModel('rerank'), documents: objects, query: 'sun' });
+    assert.deepEqual(of.rerankedDocuments[0], objects[1]);
+    const error = await thrown(() => ai.rerank({ model: gateway.rerankingModel('to-anthropic'), documents, query: 'sun', maxRetries: 0 }));
+    assert.equal(error.statusCode, 400, error.stack);
+  },
+
   async order({ ai, gateway }) {
     const asked = (options) => ai.generateText({ model: gateway('outage'), prompt: SAY_HELLO, maxRetries: 0, providerOptions: { gateway: options } });
     for (const [options, expected] of [

@@ -12,6 +12,7 @@
 //! - [`resume`]: how a stream that broke off goes on elsewhere.
 //! - [`usage`]: token counts.
 //! - [`window`]: hours of the week in which an origin stays warm.
+//! - [`trace`], [`spans`]: the trace that a request belongs to, and spans as a collector takes them.
 //! - [`path`]: paths that are the same as another one.
 #![forbid(unsafe_code)]
 
@@ -24,7 +25,9 @@ pub mod push;
 pub mod receipt;
 pub mod resume;
 pub mod sign;
+pub mod spans;
 pub mod ticket;
+pub mod trace;
 pub mod usage;
 pub mod window;
 

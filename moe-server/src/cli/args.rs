@@ -1,17 +1,16 @@
 //! The command line.
 
 pub(crate) use super::help::HELP;
+use super::values::{device, host, kv_type, number, percent, switch, window};
 use super::{bench, gpu, pack, supervise};
 use lexopt::{Arg, Parser, ValueExt};
 use moe_server::engine::cpu::KvType;
 use moe_server::load::DeviceChoice;
-use moe_server::sleep::BadWindow;
-use moe_server::sleep::{Rules, Window};
+use moe_server::sleep::Rules;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 /// What to do.
@@ -66,6 +65,8 @@ pub(crate) struct Options {
     pub(crate) origin_name: Option<String>,
     pub(crate) outbox: Option<PathBuf>,
     pub(crate) outbox_mb: u64,
+    pub(crate) otlp: Option<String>,
+    pub(crate) otlp_percent: u8,
     pub(crate) sleep: Rules,
     pub(crate) warm_state: Option<PathBuf>,
     pub(crate) warm_state_mib: u64,
@@ -97,6 +98,8 @@ impl Options {
             origin_name: None,
             outbox: None,
             outbox_mb: 64,
+            otlp: None,
+            otlp_percent: 100,
             sleep: Rules::default(),
             warm_state: None,
             warm_state_mib: 256,
@@ -179,6 +182,8 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
             "origin-name" => options.origin_name = Some(parser.value()?.string()?),
             "outbox" => options.outbox = Some(parser.value()?.into()),
             "outbox-mb" => options.outbox_mb = number(&mut parser, "outbox-mb", 1)?,
+            "otlp" => options.otlp = Some(parser.value()?.string()?),
+            "otlp-percent" => options.otlp_percent = percent(&mut parser, "otlp-percent")?,
             "sleep-after" => {
                 options.sleep.sleep_after = Some(Duration::from_secs(number(&mut parser, "sleep-after", 1)?));
             }
@@ -230,49 +235,6 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
     Ok(Command::Serve(Box::new(options)))
 }
 
-fn host(text: &str) -> Result<IpAddr, UsageError> {
-    match text {
-        "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
-        text => text
-            .parse()
-            .map_err(|_| UsageError(format!("--host {text}: give an IP address, such as 127.0.0.1 or ::1"))),
-    }
-}
-
-pub(super) fn kv_type(text: &str) -> Result<KvType, UsageError> {
-    let known = KvType::ALL.into_iter().find(|kv_type| kv_type.to_string() == text.to_lowercase());
-    known.ok_or_else(|| UsageError(format!("--kv-type {text}: give f16, q8_0 or f32")))
-}
-
-fn device(text: &str) -> Result<DeviceChoice, UsageError> {
-    text.parse().map_err(|()| {
-        UsageError(format!("--device {text}: give cpu, auto, or cuda:N (cuda:0 is the first GPU)"))
-    })
-}
-
-fn switch(parser: &mut Parser, name: &str) -> Result<bool, UsageError> {
-    match parser.value()?.string()?.as_str() {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        text => Err(UsageError(format!("--{name} {text}: give on or off"))),
-    }
-}
-
-pub(super) fn window(text: &str) -> Result<Window, UsageError> {
-    text.parse().map_err(|error: BadWindow| UsageError(format!("--keep-warm {text:?}: {error}")))
-}
-
-pub(super) fn number<N>(parser: &mut Parser, name: &str, least: N) -> Result<N, UsageError>
-where
-    N: FromStr + PartialOrd + fmt::Display + Copy,
-{
-    let text = parser.value()?.string()?;
-    match text.parse() {
-        Ok(number) if number >= least => Ok(number),
-        _ => Err(UsageError(format!("--{name} {text}: give a whole number of at least {least}"))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,7 +249,7 @@ mod tests {
         assert_eq!(line("serve m.gguf"), Ok(Command::Serve(Box::new(options.clone()))));
         let all = "serve --host ::1 --port=0 m.gguf --api-key-file k --alias a --alias b --threads 2 --context 9 \
                    --kv-tokens 8 --kv-type q8_0 --max-queue 7 --max-batch 6 --step-ms 3 --keepalive-s 5 --max-body-mb 4 \
-                   --receipts-to https://g --origin-name o --outbox d --outbox-mb 9 --sleep-after 60 --wake-on-request --json \
+                   --receipts-to https://g --origin-name o --outbox d --outbox-mb 9 --otlp https://c --otlp-percent 0 --sleep-after 60 --wake-on-request --json \
                    --warm-state w --warm-state-mib 5 --prefix-cache on --require-ticket --device cuda:1";
         let expected = Options {
             host: "::1".parse().unwrap(),
@@ -309,6 +271,8 @@ mod tests {
             origin_name: Some("o".into()),
             outbox: Some("d".into()),
             outbox_mb: 9,
+            otlp: Some("https://c".into()),
+            otlp_percent: 0,
             sleep: Rules {
                 sleep_after: Some(Duration::from_secs(60)),
                 wake_on_request: true,
@@ -362,6 +326,7 @@ mod tests {
             ("serve m --receipts-to https://g --outbox d --origin-name=", "--origin-name is empty"),
             ("serve m --receipts-to https://g --outbox d --origin-name o --no-auth", "signs with the key"),
             ("serve m --outbox-mb 0", "at least 1"),
+            ("serve m --otlp-percent 101", "0 to 100"),
             ("serve m --sleep-after 0", "at least 1"),
             ("serve m --keep-warm Mon", "\"Mon\": give days"),
         ] {
@@ -382,6 +347,7 @@ mod tests {
             format!("({})", defaults.keepalive_s),
             format!("({})", defaults.max_body_mb),
             format!("({})", defaults.outbox_mb),
+            format!("({})", defaults.otlp_percent),
             format!("({})", defaults.warm_state_mib),
             format!("({})", defaults.host),
         ] {

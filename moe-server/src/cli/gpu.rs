@@ -2,7 +2,8 @@
 
 mod kernels;
 
-use super::args::{UsageError, number};
+use super::args::UsageError;
+use super::values::number;
 use lexopt::{Arg, Parser};
 use moe_cuda::check::{Report, card};
 use moe_cuda::decode::{BUCKETS, Options as Layout, PROMPTS};

@@ -40,6 +40,9 @@ The bearer key that clients must send comes from --api-key-file or from the envi
   --origin-name NAME    this server's name under [[origins]] of the gateway's configuration
   --outbox FOLDER       where receipts are kept until they are taken; for this server alone
   --outbox-mb N         the most that the outbox may take, in MiB; the oldest receipts are dropped first (64)
+  --otlp URL            a collector's URL, such as https://collector.example/v1/traces: spans of the requests are sent there, as
+                        OTLP's JSON; headers for it come from the environment variable OTEL_EXPORTER_OTLP_HEADERS
+  --otlp-percent N      how many requests without a `traceparent` have spans; with one, its flag decides (100)
   --sleep-after N       seconds with nothing to do and without a lease after which the server sleeps: it lets go of the
                         weights and stays reachable; off without it
   --keep-warm WINDOW    when it does not, in UTC, such as \"Mon-Fri 08:00-18:00\"; it wakes at the beginning; may be repeated

@@ -8,6 +8,7 @@ mod key;
 mod pack;
 mod serve;
 mod supervise;
+mod values;
 
 use args::Command;
 use std::fmt::Display;

@@ -13,6 +13,7 @@ use moe_server::load::{LoadOptions, Loader, load};
 use moe_server::outbox;
 use moe_server::schedule::{Config, Scheduler};
 use moe_server::snapshot;
+use moe_server::telemetry;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
@@ -75,6 +76,11 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         // Before the model, so that a mistake is told at once.
         push.check()?;
     }
+    let spans = options.otlp.clone().map(|url| {
+        let headers = std::env::var(telemetry::Options::HEADERS).unwrap_or_default();
+        telemetry::Options::new(url, &headers, options.otlp_percent)
+    });
+    let spans = spans.transpose()?;
     let how = LoadOptions { name: None, device: options.device, cpu, cuda, notice: Some(notice) };
     let model = load(path, &how).map_err(|error| error.to_string())?;
     let config = Config {
@@ -98,10 +104,11 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
             models.push(alias.clone());
         }
     }
-    let push = {
+    let (push, spans) = {
         let _runtime = runtime.enter();
         let start = |push| outbox::Running::start(push, auth.clone(), scheduler.meter().clone());
-        push.as_ref().map(start).transpose()?
+        let push = push.as_ref().map(start).transpose()?;
+        (push, spans.as_ref().map(telemetry::Running::start).transpose()?)
     };
     let limits = Limits::default();
     let max_body_bytes = options.max_body_mb.saturating_mul(1 << 20);
@@ -114,6 +121,7 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         scheduler,
         receipts: Receipts::new(Retention::default()),
         outbox: push.as_ref().map(outbox::Running::outbox),
+        telemetry: spans.as_ref().map(telemetry::Running::telemetry),
         auth,
         tickets: options.require_ticket.then(Spent::default),
         models,
@@ -139,10 +147,15 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
         if options.warm_state.is_some() {
             let _ = timeout(WRITE_GRACE, scheduler.ended()).await;
         }
-        if let Some(push) = push {
+        if push.is_some() || spans.is_some() {
             // Requests whose clients have left may still be ending.
             let _ = timeout(GRACE, scheduler.ended()).await;
+        }
+        if let Some(push) = push {
             push.close().await;
+        }
+        if let Some(spans) = spans {
+            spans.close().await;
         }
     });
     // What still runs may be deep in a computation; nobody waits for it.

@@ -1,8 +1,9 @@
 //! `moe-server supervise`.
 
-use super::args::{self, Command, UsageError, number, window};
+use super::args::{self, Command, UsageError};
 use super::key::{VARIABLE, auth};
 use super::serve::{BACKLOG, reserve, signals, taken};
+use super::values::{number, window};
 use lexopt::{Arg, Parser, ValueExt};
 use moe_server::sleep::Rules;
 use moe_server::supervise;

@@ -9,6 +9,7 @@ use crate::engine::TokenId;
 use crate::schedule::output::Output;
 use crate::schedule::track::{Finish, Track};
 use crate::schedule::{Job, conclude};
+use crate::telemetry::RequestTrace;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -23,10 +24,15 @@ use tokio::sync::mpsc::unbounded_channel;
 const LARGE_BODY_BYTES: usize = 1 << 20;
 
 pub(super) async fn handle(server: Arc<Server>, endpoint: Endpoint, request: Request) -> Response {
-    let mut id = None;
-    let result = generate(&server, endpoint, request, &mut id).await;
+    let (mut id, mut trace) = (None, None);
+    let local = request.extensions().get::<LocalId>().map(|LocalId(id)| id.clone());
+    let local = local.unwrap_or_else(|| format!("req_{:016x}", random()));
+    let result = generate(&server, endpoint, request, &local, &mut id, &mut trace).await;
     let mut response = result.unwrap_or_else(|error| {
         server.scheduler.stats().refused.fetch_add(1, Relaxed);
+        if let Some(trace) = trace {
+            trace.refused(id.as_ref().unwrap_or(&local), error.status.as_u16(), error.code);
+        }
         error.into_response()
     });
     if let Some(id) = id.and_then(|id| HeaderValue::try_from(id).ok()) {
@@ -39,7 +45,9 @@ async fn generate(
     server: &Arc<Server>,
     endpoint: Endpoint,
     request: Request,
+    local: &str,
     id: &mut Option<String>,
+    trace: &mut Option<RequestTrace>,
 ) -> Result<Response, ApiError> {
     let (parts, unread) = request.into_parts();
     let (limits, limit) = (&server.limits, server.max_body_bytes);
@@ -67,8 +75,10 @@ async fn generate(
         price = Some(ticket.price);
         *id = Some(ticket.request_id);
     }
-    let local = parts.extensions.get::<LocalId>().map(|LocalId(id)| id.clone());
-    let request_id = id.clone().or(local).unwrap_or_else(|| format!("req_{:016x}", random()));
+    let request_id = id.clone().unwrap_or_else(|| local.to_owned());
+    // Who is not let in writes nothing to the collector.
+    *trace =
+        server.telemetry.as_ref().and_then(|telemetry| telemetry.trace(&parts.headers, endpoint.operation()));
 
     let body = body::read(unread, limit, limits, &server.body_budget).await?;
     let alone = if body.bytes.len() > LARGE_BODY_BYTES {
@@ -99,7 +109,7 @@ async fn generate(
     // A ticket is of the gateway, which wants the receipt.
     let outbox = server.outbox.clone().filter(|_| price.is_some());
     let track = Track::new(request_id.clone(), request.model.clone(), created_ms, price, stats);
-    let track = Arc::new(track.posted_to(outbox));
+    let track = Arc::new(track.posted_to(outbox).traced(trace.clone()));
     if !server.receipts.insert(track.clone(), Instant::now()) {
         return Err(ApiError::new(
             StatusCode::CONFLICT,

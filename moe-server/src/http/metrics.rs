@@ -3,6 +3,7 @@
 use super::{Caller, Server};
 use crate::schedule::Scheduler;
 use crate::schedule::stats::STEP_BOUNDS_US;
+use crate::telemetry::Telemetry;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -12,10 +13,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 pub(super) async fn get(State(server): State<Arc<Server>>, _: Caller) -> Response {
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, text)], render(&server.scheduler)).into_response()
+    ([(header::CONTENT_TYPE, text)], render(&server.scheduler, server.telemetry.as_ref())).into_response()
 }
 
-fn render(scheduler: &Scheduler) -> String {
+fn render(scheduler: &Scheduler, telemetry: Option<&Telemetry>) -> String {
     let stats = scheduler.stats();
     let mut out = String::new();
     let mut family = |name: &str, kind: &str, help: &str, values: &[(&str, u64)]| {
@@ -66,6 +67,13 @@ fn render(scheduler: &Scheduler) -> String {
     family("running", "gauge", "Sequences in the batch.", &[("", stats.running.load(Relaxed))]);
     let free = stats.kv_free_tokens.load(Relaxed);
     family("kv_free_tokens", "gauge", "Tokens that the KV cache still takes.", &[("", free)]);
+    if let Some(counts) = telemetry.map(Telemetry::counts) {
+        let outcomes = [
+            ("{outcome=\"sent\"}", counts.sent.load(Relaxed)),
+            ("{outcome=\"dropped\"}", counts.dropped.load(Relaxed)),
+        ];
+        family("traces_total", "counter", "Requests by what became of their spans.", &outcomes);
+    }
     family("ready", "gauge", "Whether requests are taken.", &[("", u64::from(scheduler.ready().is_ok()))]);
 
     let total = scheduler.meter().total();

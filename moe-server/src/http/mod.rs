@@ -25,6 +25,7 @@ pub mod tickets;
 
 use crate::outbox::Outbox;
 use crate::schedule::{Refused, Scheduler, Unready};
+use crate::telemetry::Telemetry;
 use auth::Auth;
 use axum::Router;
 use axum::extract::rejection::PathRejection;
@@ -56,6 +57,8 @@ pub struct Server {
     pub receipts: Receipts,
     /// Where receipts of the gateway's requests go by themselves.
     pub outbox: Option<Outbox>,
+    /// Where spans of the requests go.
+    pub telemetry: Option<Telemetry>,
     pub auth: Auth,
     /// Where generations need a ticket: those that were used.
     pub tickets: Option<Spent>,

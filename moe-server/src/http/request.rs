@@ -20,6 +20,16 @@ pub enum Endpoint {
     Completions,
 }
 
+impl Endpoint {
+    /// As `gen_ai.operation.name` (OpenTelemetry's semantic conventions).
+    pub(crate) fn operation(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Completions => "text_completion",
+        }
+    }
+}
+
 /// What to continue.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {

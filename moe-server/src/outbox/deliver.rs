@@ -1,13 +1,15 @@
 //! Brings the queue to the gateway, one batch at a time.
 
-use super::backoff::{SLOW, wait};
-use super::client::{Answer, Client, excerpt};
 use super::queue::Batch;
 use super::{Outbox, Shared, log};
+use crate::backoff::{SLOW, wait};
+use crate::client::{Answer, Client, excerpt};
 use crate::http::auth::Auth;
 use crate::http::{now, random};
 use hyper::StatusCode;
+use hyper::header::{HeaderMap, HeaderValue};
 use moegate_wire::Push;
+use moegate_wire::header::{SIGNATURE, TIME};
 use moegate_wire::push::{Accepted, MAX_ITEMS};
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,7 +136,12 @@ impl Deliver {
         let Some(signature) = self.auth.sign_push(time_s, &body) else {
             return Err(Failed::Lasting("this server has no key to sign with".to_owned()));
         };
-        let answer = self.client.post(body.into(), time_s, &signature).await;
+        let mut headers = HeaderMap::new();
+        headers.insert(TIME, time_s.into());
+        let signature =
+            HeaderValue::try_from(signature).map_err(|error| Failed::Lasting(error.to_string()))?;
+        headers.insert(SIGNATURE, signature);
+        let answer = self.client.post(&headers, body.into()).await;
         judge(&answer.map_err(Failed::Passing)?)
     }
 }

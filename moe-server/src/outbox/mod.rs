@@ -4,8 +4,6 @@
 //! what has come meanwhile to a file (`files`), with one synchronisation for all, and then puts it into the `queue`; from
 //! there a task (`deliver`) sends batches to the gateway until they are acknowledged.
 
-mod backoff;
-mod client;
 #[cfg(test)]
 mod crash_tests;
 mod deliver;
@@ -16,13 +14,14 @@ mod writer;
 #[cfg(test)]
 mod writer_tests;
 
+use crate::backoff;
+use crate::client::Client;
 use crate::http::auth::Auth;
 use crate::http::random;
 use crate::schedule::meter::Meter;
-use client::Client;
 use deliver::Deliver;
 use files::Files;
-use moegate_wire::Receipt;
+use moegate_wire::{Receipt, push};
 use queue::Queue;
 use std::fmt::Display;
 use std::fs::{self, File, TryLockError};
@@ -58,8 +57,12 @@ impl Options {
     /// # Errors
     /// What is wrong with the URL, or with the certificates that this machine trusts.
     pub fn check(&self) -> Result<(), String> {
-        Client::new(&self.url).map(drop)
+        client(&self.url).map(drop)
     }
+}
+
+fn client(url: &str) -> Result<Client, String> {
+    Client::new("--receipts-to", url, push::PATH)
 }
 
 /// The end at which receipts are put in.
@@ -154,7 +157,7 @@ impl Running {
     /// What is wrong and what to do.
     pub fn start(options: &Options, auth: Auth, meter: Arc<Meter>) -> Result<Self, String> {
         let Options { url, origin, folder, limit } = options;
-        let client = Client::new(url)?;
+        let client = client(url)?;
         let unusable = |error: &dyn Display| format!("--outbox {}: {error}", folder.display());
         fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
         let lock = File::create(folder.join("lock")).map_err(|error| unusable(&error))?;

@@ -3,6 +3,7 @@
 
 use super::stats::Stats;
 use crate::outbox::Outbox;
+use crate::telemetry::RequestTrace;
 use moegate_wire::{Ending, Nanodollars, Price, Receipt, Usage};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -70,6 +71,8 @@ pub struct Track {
     outbox: Option<Outbox>,
     /// Its number there.
     posted: OnceLock<u64>,
+    /// Where it is recorded.
+    trace: Option<RequestTrace>,
 }
 
 impl Track {
@@ -85,6 +88,7 @@ impl Track {
             busy_us: AtomicU64::new(0),
             outbox: None,
             posted: OnceLock::new(),
+            trace: None,
         }
     }
 
@@ -92,6 +96,12 @@ impl Track {
     #[must_use]
     pub fn posted_to(self, outbox: Option<Outbox>) -> Self {
         Self { outbox, ..self }
+    }
+
+    /// The same, with spans from now on.
+    #[must_use]
+    pub fn traced(self, trace: Option<RequestTrace>) -> Self {
+        Self { trace: trace.map(RequestTrace::queued), ..self }
     }
 
     /// The numbers now.
@@ -133,6 +143,9 @@ impl Track {
             if let Some(outbox) = &self.outbox {
                 // An ending does not change: it is posted once.
                 let _ = self.posted.set(outbox.post(self.receipt()));
+            }
+            if let Some(trace) = &self.trace {
+                trace.ended(&self.receipt());
             }
         }
     }

@@ -21,4 +21,5 @@ mod scheduler;
 mod sleep;
 mod supervise;
 mod support;
+mod telemetry;
 mod tickets;

@@ -171,6 +171,7 @@ impl TestServer {
             scheduler: Scheduler::start(engine, factory, &setup.config).unwrap(),
             receipts: Receipts::new(Retention::default()),
             outbox: None,
+            telemetry: None,
             auth: setup.auth,
             tickets: setup.tickets,
             models: vec!["tiny".into(), "org/alias".into()],

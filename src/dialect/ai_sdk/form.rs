@@ -8,7 +8,7 @@ use crate::error::{ApiError, Detail};
 /// 404 for what is not served below `/vN/ai`.
 pub(super) fn not_served() -> ApiError {
     ApiError {
-        message: "the gateway serves /language-model, /embedding-model, /image-model and /config here; reranking, speech, transcription, video, batches and realtime have no origin that they could go to".into(),
+        message: "the gateway serves /language-model, /embedding-model, /reranking-model, /image-model and /config here; speech, transcription, video, batches and realtime have no origin that they could go to".into(),
         ..ApiError::not_found()
     }
 }

@@ -1,7 +1,8 @@
-//! `/embedding-model` and `/image-model`, said to OpenAI-compatible origins as `/embeddings` and `/images/generations`.
+//! `/embedding-model`, `/reranking-model` and `/image-model`, said to OpenAI-compatible origins as `/embeddings`, `/rerank` and
+//! `/images/generations`.
 
 use super::request::model;
-use super::{EMBEDDING, MODEL, parts, warnings};
+use super::{EMBEDDING, MODEL, RERANKING, parts, warnings};
 use crate::config::Origin;
 use crate::dialect::answer::{AnswerFacts, OriginError};
 use crate::dialect::canonical::fields::{Fields, client_list, missing, wrong};
@@ -23,8 +24,11 @@ pub(super) fn exchange(
     origin: &Origin,
     model: &str,
 ) -> Option<&'static dyn Exchange> {
-    let own: &'static Answer =
-        if endpoint == EMBEDDING { &Answer { images: false } } else { &Answer { images: true } };
+    let own: &'static Answer = match endpoint {
+        EMBEDDING => &Answer::Embeddings,
+        RERANKING => &Answer::Ranking,
+        _ => &Answer::Images,
+    };
     endpoints::is_served_by(origin, model).then_some(own)
 }
 
@@ -37,6 +41,8 @@ pub(super) struct Request<'a> {
 enum Body<'a> {
     /// A text or an array of texts, and how many numbers each is to have.
     Embeddings(&'a RawValue, Option<u64>),
+    /// Documents, the query, and how many of them are wanted.
+    Ranking(Vec<&'a RawValue>, Cow<'a, str>, Option<u64>),
     Image {
         prompt: Cow<'a, str>,
         number: u64,
@@ -69,6 +75,11 @@ impl<'a> Request<'a> {
                     .ok_or_else(|| wrong("values", must))?;
             }
             Body::Embeddings(values, fields.count("dimensions")?)
+        } else if call.endpoint == RERANKING {
+            size.max_tokens = Some(0);
+            let query = fields.text("query")?.ok_or_else(|| missing("query"))?;
+            let documents = fields.take("documents").ok_or_else(|| missing("documents"))?;
+            Body::Ranking(texts_of(documents)?, query, fields.count("topN")?)
         } else {
             let number = fields.count("n")?.unwrap_or(1);
             size.images = number;
@@ -119,6 +130,20 @@ impl ClientRequest for Request<'_> {
                         json.key("dimensions").number(*dimensions);
                     }
                 }
+                Body::Ranking(documents, query, top) => {
+                    path = endpoints::RERANK;
+                    json.member("query", query);
+                    json.key("documents").array(|json| {
+                        for document in documents.iter().map(|document| document.get()) {
+                            if document.starts_with('"') { json.raw(document) } else { json.string(document) }
+                        }
+                    });
+                    if let Some(top) = top {
+                        json.key("top_n").number(*top);
+                    }
+                    // Some send the documents back unless they are told not to.
+                    json.key("return_documents").raw("false");
+                }
                 Body::Image { prompt, number, size, dropped: others } => {
                     path = "/images/generations";
                     dropped.extend_from_slice(others);
@@ -148,25 +173,53 @@ impl ClientRequest for Request<'_> {
     }
 }
 
+/// `{"type":"text","values":[…]}` with strings, or `"object"` with objects. Origins take texts: an object's is its JSON.
+fn texts_of(documents: &RawValue) -> Result<Vec<&RawValue>, ApiError> {
+    let must = "must be {\"type\":\"text\",\"values\":[…]} with strings, or \"object\" with objects";
+    let members = pick(documents.get(), &["type", "values"]);
+    let [kind, Some(values)] = members.ok_or_else(|| wrong("documents", must))? else {
+        return Err(wrong("documents", must));
+    };
+    let first = match kind.and_then(string).as_deref() {
+        Some("text") => '"',
+        Some("object") => '{',
+        _ => return Err(wrong("documents", must)),
+    };
+    let all = client_list(values, "documents.values", must)?;
+    match all.iter().all(|one| one.get().starts_with(first)) {
+        true => Ok(all),
+        false => Err(wrong("documents.values", must)),
+    }
+}
+
 /// An OpenAI-compatible origin's answer.
-struct Answer {
-    images: bool,
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Embeddings,
+    Ranking,
+    Images,
 }
 
 impl Answer {
     fn own(&self, body: &str, facts: &AnswerFacts, context: &AnswerContext) -> Option<Vec<u8>> {
-        let [data] = pick(body, &["data"])?;
-        let name = if self.images { "b64_json" } else { "embedding" };
-        let values = list(data?)?.into_iter().map(|one| pick(one.get(), &[name]).and_then(|[value]| value));
-        let values = values.collect::<Option<Vec<_>>>()?;
+        let (all, own) = match self {
+            Self::Embeddings => ("data", "embeddings"),
+            Self::Ranking => ("results", "ranking"),
+            Self::Images => ("data", "images"),
+        };
+        let [all] = pick(body, &[all])?;
+        let all = list(all?)?;
         let mut json = JsonWriter::with_capacity(body.len());
+        let mut is_whole = true;
         json.object(|json| {
-            json.key(if self.images { "images" } else { "embeddings" })
-                .array(|json| values.iter().for_each(|value| json.raw(value.get())));
-            if let Some(counts) = &facts.counts {
+            json.key(own).array(|json| {
+                is_whole = all.iter().all(|one| self.element(json, one.get()).is_some());
+            });
+            // The SDK reads no counts of a ranking.
+            if let Some(counts) = facts.counts.as_ref().filter(|_| *self != Self::Ranking) {
                 let (input, output) = (counts.usage.prompt, counts.usage.completion);
                 json.key("usage").object(|json| {
-                    if !self.images {
+                    if *self == Self::Embeddings {
                         return json.key("tokens").number(input);
                     }
                     json.key("inputTokens").number(input);
@@ -179,13 +232,31 @@ impl Answer {
                 parts::gateway(json, facts.counts.as_ref(), context, context.note.as_deref());
             });
         });
-        Some(json.into_bytes())
+        is_whole.then(|| json.into_bytes())
+    }
+
+    /// One embedding, place or image; `None` where it is none.
+    fn element(self, json: &mut JsonWriter, one: &str) -> Option<()> {
+        match self {
+            Self::Embeddings => json.raw(pick(one, &["embedding"])?[0]?.get()),
+            Self::Images => json.raw(pick(one, &["b64_json"])?[0]?.get()),
+            Self::Ranking => {
+                let [Some(index), Some(score)] = pick(one, &["index", "relevance_score"])? else {
+                    return None;
+                };
+                json.object(|json| {
+                    json.key("index").raw(index.get());
+                    json.key("relevanceScore").raw(score.get());
+                });
+            }
+        }
+        Some(())
     }
 }
 
 impl Exchange for Answer {
     fn answer(&self, body: &[u8], context: &AnswerContext) -> Option<AnswerFacts> {
-        let facts = endpoints::read(body, &context.price, self.images)?;
+        let facts = endpoints::read(body, &context.price, *self == Self::Images)?;
         let own = self.own(std::str::from_utf8(body).ok()?, &facts, context)?;
         Some(AnswerFacts { counts: facts.counts, own: Some(own), ..AnswerFacts::default() })
     }

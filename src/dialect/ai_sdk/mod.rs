@@ -3,7 +3,7 @@
 //!
 //! - [`request`]: what routing needs; [`prompt`] and [`parse`] read a whole request, [`options`] its `providerOptions`.
 //! - [`writer`] writes answers of [`parts`]; [`warnings`]: what was left out. [`form`]: errors and `/config`.
-//! - [`media`]: embeddings and images, which go to OpenAI-compatible origins.
+//! - [`media`]: embeddings, rankings and images, which go to OpenAI-compatible origins.
 //!
 //! The model, whether it is a stream, and the version of the specification stand in headers, not in the body. The versions
 //! differ in how counts, finish reasons, files and warnings are written.
@@ -35,6 +35,7 @@ const LANGUAGE: [[&str; 2]; 3] = [
     ["language-model 4", "language-model 4 stream"],
 ];
 const EMBEDDING: &str = "embedding-model";
+const RERANKING: &str = "reranking-model";
 const IMAGE: &str = "image-model";
 
 const LANGUAGE_MODEL: HeaderName = HeaderName::from_static("ai-language-model-id");
@@ -88,6 +89,7 @@ impl ClientDialect for AiSdk {
                 (LANGUAGE[version][usize::from(streams)], LANGUAGE_MODEL)
             }
             "/embedding-model" => (EMBEDDING, MODEL),
+            "/reranking-model" => (RERANKING, MODEL),
             "/image-model" => (IMAGE, MODEL),
             _ => return Some(Err(form::not_served())),
         };

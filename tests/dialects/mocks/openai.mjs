@@ -1,6 +1,6 @@
 // A mock of OpenAI's API, and, with `flavour: 'vllm'`, of a server that speaks its dialect. Source: API reference,
 // "Authentication", "Models", "Embeddings", "Moderations"; chat and Responses in the files beside.
-import { array, integer, object, oneOf, string, textOr } from './shape.mjs';
+import { array, boolean, integer, object, oneOf, string, textOr } from './shape.mjs';
 import { chat } from './openai_chat.mjs';
 import { failed, Refused } from './openai_errors.mjs';
 import { memory, responses } from './openai_responses.mjs';
@@ -9,7 +9,7 @@ import { Mock } from './server.mjs';
 export const KEY = 'sk-proj-mock';
 export const MODELS = {
   openai: { 'gpt-5-mini': { reasons: true }, 'gpt-4.1-mini': { reasons: false }, 'text-embedding-3-small': { embeds: 1536 }, 'omni-moderation-latest': {} },
-  vllm: { 'Qwen/Qwen3-8B': { reasons: true } },
+  vllm: { 'Qwen/Qwen3-8B': { reasons: true }, 'BAAI/bge-reranker-v2-m3': { ranks: true } },
 };
 
 const embeddingsRequest = object(
@@ -28,6 +28,27 @@ export function embeddings(exchange, body, { embeds }) {
     return { object: 'embedding', index, embedding };
   });
   exchange.reply(200, { object: 'list', data, model: body.model, usage: { prompt_tokens: 8, total_tokens: 8 } });
+}
+
+const rerankRequest = object(
+  { documents: array(string, 1), model: string, query: string },
+  { top_n: integer(0, 1000), return_documents: boolean, user: string },
+  { nulls: true },
+);
+
+/** vLLM's, https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html#re-rank-api: by the words that a document shares with the query. */
+export function rerank(exchange, body) {
+  rerankRequest(body, []);
+  const words = (text) => new Set(text.toLowerCase().match(/\w+/g));
+  const query = words(body.query);
+  const results = body.documents.map((text, index) => {
+    const own = words(text);
+    const shared = [...query].filter((word) => own.has(word)).length;
+    return { index, document: { text, multi_modal: null }, relevance_score: shared / Math.max(1, query.size) };
+  });
+  results.sort((one, other) => other.relevance_score - one.relevance_score || one.index - other.index);
+  const tokens = 4 * body.documents.length;
+  exchange.reply(200, { id: exchange.mock.id('rerank-'), model: body.model, usage: { prompt_tokens: tokens, total_tokens: tokens }, results: results.slice(0, body.top_n || undefined) });
 }
 
 function moderations(exchange, body) {
@@ -54,7 +75,7 @@ export function openai(flavour = 'openai') {
   const known = memory();
   const vllm = flavour === 'vllm';
   const model = (id) => ({ id, object: 'model', created: 1_790_000_000, owned_by: vllm ? 'vllm' : 'system' });
-  const posts = { '/v1/chat/completions': chat, ...(vllm ? {} : { '/v1/responses': responses, '/v1/embeddings': embeddings, '/v1/moderations': moderations }) };
+  const posts = { '/v1/chat/completions': chat, ...(vllm ? { '/v1/rerank': rerank } : { '/v1/responses': responses, '/v1/embeddings': embeddings, '/v1/moderations': moderations }) };
   const unknown = (name) => new Refused(404, `The model \`${name}\` does not exist or you do not have access to it.`, { code: 'model_not_found' });
   const answer = async (exchange) => {
     authenticate(exchange);

@@ -4,11 +4,12 @@
 //   /NAME/v1/chat/completions    any model; streamed or not, tools, JSON schemas, stop sequences, limits, usage
 //   /NAME/v1/images/generations  a picture of the prompt's words, as base64
 //   /NAME/v1/embeddings          the same numbers for the same text
+//   /NAME/v1/rerank              by the words that a document shares with the query
 //
 // Failures by the model's name: `mock/error-NNN` answers with that status, `mock/stall` never answers, `mock/break` breaks the
 // connection in the middle. By the prompt's words: "fail 500", "break off".
 import { setTimeout as sleep } from 'node:timers/promises';
-import { embeddings } from '../../../tests/dialects/mocks/openai.mjs';
+import { embeddings, rerank } from '../../../tests/dialects/mocks/openai.mjs';
 import { chat } from '../../../tests/dialects/mocks/openai_chat.mjs';
 import { failed, Refused } from '../../../tests/dialects/mocks/openai_errors.mjs';
 import { Mock } from '../../../tests/dialects/mocks/server.mjs';
@@ -55,6 +56,7 @@ async function complete(exchange, body) {
 const POSTS = {
   'chat/completions': complete,
   embeddings: (exchange, body) => embeddings(exchange, body, { embeds: DIMENSIONS }),
+  rerank,
   'images/generations': images,
 };
 

@@ -81,6 +81,7 @@ A stand-in provider runs beside it, so that all of this can be tried without an 
   mock            answers, calls tools, fills JSON schemas; "tell me a long story" leaves time to press Stop
   mock-image      for /v1/images/generations
   mock-embedding  for /v1/embeddings
+  mock-rerank     for /v1/rerank
   mock-fallback   the provider fails with 500, and the demo model answers
   mock-timeout    the provider is silent for three seconds, and another one answers
   mock-takeover   the provider breaks off in the middle of the answer, and another one goes on

@@ -1,7 +1,8 @@
 //! The command line of `bench`.
 
 use super::Test;
-use crate::cli::args::{UsageError, kv_type, number};
+use crate::cli::args::UsageError;
+use crate::cli::values::{kv_type, number};
 use lexopt::{Arg, Parser, ValueExt};
 use moe_server::engine::cpu::KvType;
 use std::ffi::OsString;

@@ -240,6 +240,20 @@ fn embeddings_and_images_are_answered() {
         r#"{"data":[{"b64_json":"QUJD"}],"usage":{"input_tokens":4,"output_tokens":6,"total_tokens":10}}"#,
     );
     assert_eq!((&seen["images"], &seen["usage"]["totalTokens"]), (&json!(["QUJD"]), &json!(10)));
+    // vLLM's, Jina's, and Cohere's, which counts searches and no tokens.
+    let one =
+        |index, score| format!(r#"{{"index":{index},"relevance_score":{score},"document":{{"text":"b"}}}}"#);
+    for (more, cost) in [
+        (r#""usage":{"total_tokens":3}"#, json!("0.000003")),
+        (r#""meta":{"billed_units":{"search_units":1}}"#, Value::Null),
+    ] {
+        let body = format!(r#"{{"results":[{},{}],{more}}}"#, one(1, 0.9), one(0, 0.1));
+        let seen = answered(RERANKING, &body);
+        let expected = json!([{"index": 1, "relevanceScore": 0.9}, {"index": 0, "relevanceScore": 0.1}]);
+        assert_eq!((&seen["ranking"], &seen["providerMetadata"]["gateway"]["cost"]), (&expected, &cost));
+    }
+    let torn = V4.exchange(RERANKING, &config.origins[0], "gpt").unwrap();
+    assert!(torn.answer(br#"{"results":[{"index":1}]}"#, &context()).is_none());
     assert!(V4.exchange(EMBEDDING, &config.origins[2], "claude-haiku-4-5").is_none());
 }
 

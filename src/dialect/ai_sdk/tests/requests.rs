@@ -32,10 +32,11 @@ fn headers_say_what_is_asked() {
         ("POST", "/v3/ai/language-model", &[stream], call("language-model 3 stream", None)),
         ("POST", "/v4/ai/embedding-model", &[("ai-model-id", "e")], call(EMBEDDING, Some("e"))),
         ("POST", "/v4/ai/image-model", &[], call(IMAGE, None)),
+        ("POST", "/v3/ai/reranking-model", &[("ai-model-id", "r")], call(RERANKING, Some("r"))),
         ("GET", "/v4/ai/config", &[], Some(Ok(Operation::ListModels))),
         ("POST", "/v4/ai/config", &[], Some(Err(405))),
         ("GET", "/v4/ai/language-model", &[name], Some(Err(405))),
-        ("POST", "/v4/ai/reranking-model", &[], Some(Err(404))),
+        ("POST", "/v4/ai/speech-model", &[], Some(Err(404))),
         ("POST", "/v4/ai", &[], Some(Err(404))),
         ("POST", "/v4/aim", &[], None),
         ("POST", "/v2/ai/language-model", &[name], None),
@@ -46,7 +47,7 @@ fn headers_say_what_is_asked() {
 
 #[test]
 fn without_its_header_there_is_no_model() {
-    for endpoint in [endpoint(2, true), EMBEDDING, IMAGE] {
+    for endpoint in [endpoint(2, true), EMBEDDING, RERANKING, IMAGE] {
         let error = V4.parse(&endpoint.into(), br#"{"prompt":[],"values":[]}"#).err().unwrap();
         assert_eq!((error.status, error.code), (400, "missing_header"));
     }
@@ -261,4 +262,38 @@ fn embeddings_and_images() {
         encoded("far", IMAGE, r#"{"prompt":"a","n":1,"files":[{}]}"#),
         Err(CannotEncode::Unsupported(vec!["files".to_owned()]))
     );
+}
+
+#[test]
+fn documents_to_rank() {
+    let asked = |documents: Value| {
+        let body =
+            json!({"query": "q", "topN": 2, "documents": documents, "providerOptions": {"gateway": {}}});
+        encoded("far", RERANKING, &body.to_string())
+    };
+    for (documents, texts) in [
+        (json!({"type": "text", "values": ["a", "b\n"]}), json!(["a", "b\n"])),
+        (json!({"type": "object", "values": [{"t": "a"}]}), json!(["{\"t\":\"a\"}"])),
+    ] {
+        let own = asked(documents).unwrap();
+        let EncodedBody::Own(body) = own.body else { panic!("it is said anew") };
+        let expected =
+            json!({"model": "gpt", "query": "q", "documents": texts, "top_n": 2, "return_documents": false});
+        assert_eq!((serde_json::from_slice::<Value>(&body).unwrap(), &*own.path), (expected, "/rerank"));
+    }
+    let refused = |body: &str| {
+        let call = Call { endpoint: RERANKING, model: Some("m".to_owned()) };
+        V4.parse(&call, body.as_bytes()).err().unwrap_or_else(|| panic!("{body}"))
+    };
+    for (body, field) in [
+        ("{}", "query"),
+        (r#"{"query":"q"}"#, "documents"),
+        (r#"{"query":"q","documents":["a"]}"#, "documents"),
+        (r#"{"query":"q","documents":{"type":"image","values":[]}}"#, "documents"),
+        (r#"{"query":"q","documents":{"type":"text","values":[{}]}}"#, "documents.values"),
+        (r#"{"query":"q","documents":{"type":"object","values":["a"]}}"#, "documents.values"),
+    ] {
+        let error = refused(body);
+        assert_eq!((error.status, error.param.as_deref()), (400, Some(field)), "{body}");
+    }
 }

@@ -1,5 +1,6 @@
 //! OpenAI's endpoints beside generations: embeddings, moderations, images, audio
-//! (<https://platform.openai.com/docs/api-reference>). They pass to origins of OpenAI's API as they are, with another model's
+//! (<https://platform.openai.com/docs/api-reference>), and reranking, which vLLM, Jina, Cohere and others serve in one form beside
+//! them (<https://docs.cohere.com/reference/rerank>). They pass to origins of OpenAI's API as they are, with another model's
 //! name; no other API has words for them.
 //!
 //! - [`request`]: what a body says, JSON or [`form`]. [`answer`]: what comes back, which may be no JSON.
@@ -17,11 +18,13 @@ use http::{HeaderName, Method, Request, header};
 
 const EMBEDDINGS: &str = "/embeddings";
 const MODERATIONS: &str = "/moderations";
+pub(in crate::dialect) const RERANK: &str = "/rerank";
 
 /// Behind `/v1`, and behind an origin's URL.
-const PATHS: [&str; 7] = [
+const PATHS: [&str; 8] = [
     EMBEDDINGS,
     MODERATIONS,
+    RERANK,
     "/images/generations",
     "/images/edits",
     "/audio/speech",

@@ -2,7 +2,7 @@
 
 use super::super::request::Request as Json;
 use super::form::{self, Form};
-use super::{EMBEDDINGS, MODERATIONS, is_of_images, is_served_by};
+use super::{EMBEDDINGS, MODERATIONS, RERANK, is_of_images, is_served_by};
 use crate::config::{DeniedAction, is_harmless, is_same_field};
 use crate::dialect::ClientRequest;
 use crate::dialect::request::{
@@ -32,7 +32,7 @@ pub(super) fn parse<'a>(
     if is_of_images(endpoint) {
         json.facts.size.images = json.facts.size.choices;
     }
-    if matches!(endpoint, EMBEDDINGS | MODERATIONS) {
+    if matches!(endpoint, EMBEDDINGS | MODERATIONS | RERANK) {
         json.facts.size.max_tokens = Some(0);
     }
     Ok(Box::new(OfJson(json)))

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 /// What nobody but an operator can mend is tried at such times.
-pub(super) const SLOW: Duration = Duration::from_secs(300);
+pub(crate) const SLOW: Duration = Duration::from_secs(300);
 const LEAST: Duration = Duration::from_secs(1);
 const MOST: Duration = Duration::from_secs(60);
 
 /// How long to wait after so many failures in a row: 1 s, doubled up to 60 s, of which a random part up to the half is
 /// taken off, so that servers which failed together do not come back together.
-pub(super) fn wait(failures: u32, random: u64) -> Duration {
+pub(crate) fn wait(failures: u32, random: u64) -> Duration {
     let doubled = LEAST.saturating_mul(1 << failures.saturating_sub(1).min(6)).min(MOST);
     // 16 bits are enough of a spread.
     let part = u32::try_from(random & 0xFFFF).unwrap_or(0);

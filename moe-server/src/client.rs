@@ -1,14 +1,12 @@
-//! The HTTP client of the outbox: one connection, one POST at a time.
+//! An HTTP client for what the server sends by itself: one URL, one connection, one POST at a time.
 
 use axum::http::uri::Scheme;
-use axum::http::{HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use moegate_wire::header::{SIGNATURE, TIME};
-use moegate_wire::push;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use std::fmt::{self, Display};
@@ -26,7 +24,7 @@ const EXCHANGE_LIMIT: Duration = Duration::from_secs(30);
 const ANSWER_BYTES: usize = 64 << 10;
 const AGENT: &str = concat!("moe-server/", env!("CARGO_PKG_VERSION"));
 
-pub(super) struct Client {
+pub(crate) struct Client {
     host: String,
     port: u16,
     /// The header Host.
@@ -46,20 +44,19 @@ impl fmt::Debug for Client {
 
 /// An answer, whatever its status.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
 }
 
 impl Client {
-    /// `base` is the gateway's URL; receipts go to [`push::PATH`] below it.
+    /// Bodies go to `path` below `base`, the URL that was given as `option`.
     ///
     /// # Errors
     /// What is wrong with it, or with the certificates that this machine trusts.
-    pub(super) fn new(base: &str) -> Result<Self, String> {
-        let wrong = |why: &str| format!("--receipts-to {base}: {why}");
-        let url: Uri =
-            base.parse().map_err(|_| wrong("give the gateway's URL, such as https://gateway.example"))?;
+    pub(crate) fn new(option: &str, base: &str, path: &str) -> Result<Self, String> {
+        let wrong = |why: &str| format!("{option} {base}: {why}");
+        let url: Uri = base.parse().map_err(|_| wrong("give a URL, such as https://name.example"))?;
         let (Some(scheme), Some(authority)) = (url.scheme(), url.authority()) else {
             return Err(wrong("give the whole URL, with https:// before the name"));
         };
@@ -71,32 +68,32 @@ impl Client {
         if !secure && (*scheme != Scheme::HTTP || !is_loopback(&host)) {
             return Err(wrong("use https (http is for loopback addresses only)"));
         }
-        let path = url.path().trim_end_matches('/');
+        let under = url.path().trim_end_matches('/');
         Ok(Self {
             port: authority.port_u16().unwrap_or(if secure { 443 } else { 80 }),
             authority: HeaderValue::from_str(authority.as_str())
                 .map_err(|_| wrong("its name is no header"))?,
-            target: format!("{path}{}", push::PATH).parse().map_err(|_| wrong("its path is none"))?,
+            target: format!("{under}{path}").parse().map_err(|_| wrong("its path is none"))?,
             tls: if secure { Some(tls(&host).map_err(|why| wrong(&why))?) } else { None },
             host,
             open: None,
         })
     }
 
-    /// Sends a body. A connection from before that turns out to be closed is not an error.
+    /// Sends a body of JSON. A connection from before that turns out to be closed is not an error.
     ///
     /// # Errors
     /// There was no answer, and why.
-    pub(super) async fn post(&mut self, body: Bytes, time_s: u64, signature: &str) -> Result<Answer, String> {
+    pub(crate) async fn post(&mut self, headers: &HeaderMap, body: Bytes) -> Result<Answer, String> {
         let exchange = async {
             if let Some(open) = self.open.take().filter(|open| !open.is_closed())
-                && let Ok(answer) = self.exchange(open, &body, time_s, signature).await
+                && let Ok(answer) = self.exchange(open, headers, &body).await
             {
                 return Ok(answer);
             }
             let connecting = timeout(CONNECT_LIMIT, self.connect());
             let open = connecting.await.map_err(|_| "no connection within ten seconds".to_owned())??;
-            self.exchange(open, &body, time_s, signature).await
+            self.exchange(open, headers, &body).await
         };
         timeout(EXCHANGE_LIMIT, exchange).await.map_err(|_| "no answer within thirty seconds".to_owned())?
     }
@@ -104,18 +101,17 @@ impl Client {
     async fn exchange(
         &mut self,
         mut open: SendRequest<Full<Bytes>>,
+        headers: &HeaderMap,
         body: &Bytes,
-        time_s: u64,
-        signature: &str,
     ) -> Result<Answer, String> {
-        let request = Request::post(self.target.clone())
-            .header(header::HOST, self.authority.clone())
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::USER_AGENT, AGENT)
-            .header(TIME, time_s)
-            .header(SIGNATURE, signature)
+        let mut request = Request::post(self.target.clone())
             .body(Full::new(body.clone()))
             .map_err(|error| error.to_string())?;
+        let json = HeaderValue::from_static("application/json");
+        *request.headers_mut() = headers.clone();
+        request.headers_mut().insert(header::HOST, self.authority.clone());
+        request.headers_mut().insert(header::CONTENT_TYPE, json);
+        request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
         open.ready().await.map_err(|error| told(&error))?;
         let response: Response<_> = open.send_request(request).await.map_err(|error| told(&error))?;
         let (head, body) = response.into_parts();
@@ -183,7 +179,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// The beginning of an answer's text, in one line, for the log.
-pub(super) fn excerpt(body: &[u8]) -> impl Display {
+pub(crate) fn excerpt(body: &[u8]) -> impl Display {
     let text = String::from_utf8_lossy(&body[..body.len().min(500)]).trim().escape_debug().to_string();
     if text.is_empty() { "without a text".to_owned() } else { text }
 }
@@ -199,11 +195,11 @@ mod tests {
             ("http://localhost/", 80, "/receipts"),
             ("http://[::1]:8787/gateway/", 8787, "/gateway/receipts"),
         ] {
-            let client = Client::new(base).unwrap();
+            let client = Client::new("--to", base, "/receipts").unwrap();
             assert_eq!((client.port, client.target.to_string().as_str()), (port, target), "{base}");
         }
         for (base, part) in [
-            ("", "--receipts-to"),
+            ("", "--to"),
             ("gateway.example", "https://"),
             ("/receipts", "https://"),
             ("http://gateway.example", "loopback"),
@@ -211,7 +207,7 @@ mod tests {
             ("https://user@gateway.example", "before an @"),
             ("https://gateway.example/?a=b", "behind a ?"),
         ] {
-            let error = Client::new(base).unwrap_err();
+            let error = Client::new("--to", base, "/receipts").unwrap_err();
             assert!(error.contains(part), "{base}: {error}");
         }
     }
