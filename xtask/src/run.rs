@@ -286,7 +286,7 @@ fn gateway_port(asked: Option<u16>, others: &[Option<u16>]) -> Result<u16> {
 }
 
 fn serve(setup: &Setup, origin: &LocalOrigin, keys: &Keys, model: &Path) -> Command {
-    let mut command = Command::new(setup.root.join("target/release/moe-server"));
+    let mut command = Command::new(setup.built("release/moe-server"));
     command.arg("serve").arg(model);
     command.args(["--host", "127.0.0.1", "--port", &origin.port.to_string()]);
     command.arg("--api-key-file").arg(&keys.origin_file);

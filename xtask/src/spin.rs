@@ -76,9 +76,10 @@ impl Runtime {
 /// Builds the test host.
 pub(crate) fn test_host(setup: &Setup) -> Result<PathBuf> {
     let mut cargo = setup.cargo("build");
-    cargo.args(["--quiet", "--package", "spin-host"]);
+    // Of the whole workspace, as the suites are: its features decide what is compiled.
+    cargo.args(["--quiet", "--workspace", "--bin", "spin-host"]);
     run_attached("cargo build of spin-host", cargo)?;
-    Ok(setup.root.join("target/debug/spin-host"))
+    Ok(setup.built("debug/spin-host"))
 }
 
 /// The version of the `spin` on PATH.

@@ -43,6 +43,13 @@ impl Setup {
         Ok(Self { root, cache: Cache::locate()?, pins: Pins::read()? })
     }
 
+    /// What [`Self::cargo`] has built, such as `release/moe-server`.
+    pub(crate) fn built(&self, path: &str) -> PathBuf {
+        env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| self.root.join("target"), |dir| self.root.join(dir))
+            .join(path)
+    }
+
     /// The cargo that runs this program.
     pub(crate) fn cargo(&self, subcommand: &str) -> Command {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -101,31 +101,20 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
         status("the demo model's corpus", corpus),
         Check {
             name: "Rust tests",
-            // spin-host's run in the contract suite: the workspace's features would compile wasmtime a second time.
-            command: cargo(&[
-                "test",
-                "--quiet",
-                "--workspace",
-                "--exclude",
-                "contract",
-                "--exclude",
-                "spin-host",
-                // These are suites of their own.
-                "--exclude",
-                "moe-cuda",
-                "--exclude",
-                "gpu",
-                "--exclude",
-                "dialects",
-                "--exclude",
-                "ledger",
-                "--exclude",
-                "wake",
-                "--no-fail-fast",
-            ]),
+            // Those of other suites say `test = false` in their Cargo.toml.
+            command: cargo(&["test", "--quiet", "--workspace", "--no-fail-fast"]),
             counting: Counting::Lines,
         },
     ])
+}
+
+/// Tests of these names, wherever they are. Always of the whole workspace: of single packages, cargo would compile what they
+/// depend on once more, with those packages' features alone.
+fn rust_tests(setup: &Setup, names: &[&str]) -> Command {
+    let mut command = setup.cargo("test");
+    command.args(["--quiet", "--workspace", "--no-fail-fast"]);
+    command.args(names.iter().flat_map(|name| ["--test", name]));
+    command
 }
 
 /// The gateway with the contract suite's configuration, which can be made to panic.
@@ -152,9 +141,7 @@ fn contract(setup: &Setup) -> Result<Vec<Check>> {
     crate::bench::build_only(setup)?;
     let spin_host = spin::test_host(setup)?;
     let shipped = build::worker(setup, &setup.root.join("build/worker"), &quiet)?;
-    let mut hosts = setup.cargo("test");
-    hosts.args(["--quiet", "--package", "contract", "--no-fail-fast", "--lib"]);
-    hosts.args(["--test", "hosts", "--test", "hazards", "--test", "allocations", "--test", "shipped"]);
+    let mut hosts = rust_tests(setup, &["hosts", "hazards", "allocations", "shipped"]);
     node.lend(&mut hosts);
     hosts.env("MOEGATE_CONTRACT_WORKER", &worker).env("MOEGATE_SHIPPED_WORKER", shipped);
     hosts.env("MOEGATE_CONTRACT_SPIN", &component).env("MOEGATE_SHIPPED_SPIN", shipped_component);
@@ -164,8 +151,7 @@ fn contract(setup: &Setup) -> Result<Vec<Check>> {
     let mut ledger = node.script(&setup.root.join("tests/contract/ledger.mjs"));
     ledger.env("MOEGATE_CONTRACT_WORKER", &worker);
     let shared = node.script(&setup.root.join("tests/contract/shards.mjs"));
-    let mut spin_host = setup.cargo("test");
-    spin_host.args(["--quiet", "--package", "spin-host", "--bins", "--test", "host", "--no-fail-fast"]);
+    let mut spin_host = rust_tests(setup, &["host"]);
     spin_host.env("MOEGATE_SPIN_GUEST", build::spin_guest(setup, &setup.root.join("build/spin-host"))?);
     let check = |name, command| Check { name, command, counting: Counting::Lines };
     Ok(vec![
@@ -186,8 +172,7 @@ const FAULTS: build::Variant<'_> = build::Variant {
 
 fn faults(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
-    let mut hosts = setup.cargo("test");
-    hosts.args(["--quiet", "--package", "contract", "--test", "faults"]);
+    let mut hosts = rust_tests(setup, &["faults"]);
     node.lend(&mut hosts);
     hosts.env("MOEGATE_FAULTS_WORKER", build::worker(setup, &setup.root.join("build/faults"), &FAULTS)?);
     hosts.env("MOEGATE_FAULTS_SPIN", build::spin(setup, &setup.root.join("build/faults-spin"), &FAULTS)?);
@@ -197,13 +182,13 @@ fn faults(setup: &Setup) -> Result<Vec<Check>> {
 
 fn gpu(setup: &Setup) -> Result<Vec<Check>> {
     let nvrtc = setup.nvrtc()?;
-    let mut kernels = setup.cargo("test");
-    kernels.args(["--quiet", "--package", "moe-cuda", "--lib", "--tests", "--no-fail-fast"]);
-    let mut engine = setup.cargo("test");
-    engine.args(["--quiet", "--package", "gpu", "--tests", "--no-fail-fast"]);
-    let mut resources = setup.cargo("run");
-    resources.args(["--quiet", "--package", "moe-cuda", "--example", "resources", "--"]);
-    resources.args(["--check", "moe-cuda/kernels/resources.tsv"]);
+    let kernels = rust_tests(setup, &["emulated"]);
+    let engine = rust_tests(setup, &["engine"]);
+    let mut example = setup.cargo("build");
+    example.args(["--quiet", "--workspace", "--example", "resources"]);
+    run_attached("cargo build of moe-cuda's example", example)?;
+    let mut resources = Command::new(setup.built("debug/examples/resources"));
+    resources.args(["--check", "moe-cuda/kernels/resources.tsv"]).current_dir(&setup.root);
     nvrtc.lend(&mut resources)?;
     Ok(vec![
         Check { name: "kernels on the processor", command: kernels, counting: Counting::Lines },
@@ -226,7 +211,7 @@ fn clients(setup: &Setup) -> Result<Vec<Check>> {
     command.env("MOEGATE_CONTRACT_WORKER", worker).env("MOEGATE_PYTHON", python);
     command.env("MOEGATE_CONTRACT_SPIN", contract_component(setup)?);
     command.env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
-    command.env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"));
+    command.env("MOEGATE_SERVER", setup.built("release/moe-server"));
     let mut tokens = node.script(&setup.root.join("tests/frontend/run.mjs"));
     tokens
         .env("MOEGATE_FRONTEND_WORKER", build::worker(setup, &setup.root.join("build/frontend"), &FRONTEND)?)
@@ -246,8 +231,7 @@ const LEDGER: build::Variant<'_> = build::Variant {
 
 fn ledger(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
-    let mut points = setup.cargo("test");
-    points.args(["--quiet", "--package", "ledger", "--no-fail-fast"]);
+    let points = rust_tests(setup, &["ledger"]);
     let mut chaos = node.script(&setup.root.join("tests/ledger/chaos.mjs"));
     chaos
         .env("MOEGATE_LEDGER_WORKER", build::worker(setup, &setup.root.join("build/ledger"), &LEDGER)?)
@@ -264,8 +248,7 @@ const WAKE: build::Variant<'_> =
 
 fn wake(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
-    let mut schedules = setup.cargo("test");
-    schedules.args(["--quiet", "--package", "wake", "--no-fail-fast"]);
+    let schedules = rust_tests(setup, &["wake"]);
     let mut server = setup.cargo("build");
     server.args(["--quiet", "--release", "--package", "moe-server"]);
     run_attached("cargo build of moe-server", server)?;
@@ -279,7 +262,7 @@ fn wake(setup: &Setup) -> Result<Vec<Check>> {
             .env("MOEGATE_WAKE_WORKER", &worker)
             .env("MOEGATE_WAKE_SPIN", &component)
             .env("MOEGATE_SPIN_HOST", &host)
-            .env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"))
+            .env("MOEGATE_SERVER", setup.built("release/moe-server"))
             .env("MOEGATE_WAKE_MODEL", setup.root.join("moe-server/models/demo.gguf"))
             .env("MOEGATE_PYTHON", &python);
         command
@@ -303,8 +286,7 @@ fn dialects(setup: &Setup) -> Result<Vec<Check>> {
         command.env("MOEGATE_PYTHON", &python);
         command
     };
-    let mut matrix = setup.cargo("test");
-    matrix.args(["--quiet", "--package", "dialects", "--no-fail-fast"]);
+    let matrix = rust_tests(setup, &["dialects"]);
     let mut server = setup.cargo("build");
     server.args(["--quiet", "--release", "--package", "moe-server"]);
     run_attached("cargo build of moe-server", server)?;
@@ -317,7 +299,7 @@ fn dialects(setup: &Setup) -> Result<Vec<Check>> {
             .env("MOEGATE_DIALECTS_WORKER", &worker)
             .env("MOEGATE_DIALECTS_SPIN", &component)
             .env("MOEGATE_SPIN_HOST", &host)
-            .env("MOEGATE_SERVER", setup.root.join("target/release/moe-server"));
+            .env("MOEGATE_SERVER", setup.built("release/moe-server"));
         command
     };
     let check = |name, command| Check { name, command, counting: Counting::Lines };

@@ -45,8 +45,6 @@ impl<'a> Bed<'a> {
         let mut build = setup.cargo("build");
         build.args(["--release", "--package", "moe-server"]);
         run_attached("cargo build of the MoE server", build)?;
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| setup.root.join("target"), PathBuf::from);
         let tokens = folder.join("tokens");
         fs::write(&tokens, some_tokens()).at("write", &tokens)?;
         let threads = options
@@ -59,8 +57,8 @@ impl<'a> Bed<'a> {
             probe: Talker::start("the bandwidth probe", probe)?,
             setup,
             peer,
-            server: target.join("release/moe-server"),
-            release: target.join("release"),
+            server: setup.built("release/moe-server"),
+            release: setup.built("release"),
             tokens,
             threads,
             rounds: options.rounds,

@@ -1,7 +1,5 @@
 //! Products of many tokens, on the processor, against moe-kernels.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
-
 use std::path::Path;
 
 use moe_cuda::{

@@ -1,5 +1,4 @@
 //! What the operator reads: sums, records, and what own servers report by themselves.
-#![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
 use contract::fixtures::{
     COST_NANODOLLARS, DONE, OWN_KEY, Receipts, TENANT_KEY, USAGE, USAGE_JSON, always, answer_text, delta,

@@ -1,9 +1,6 @@
 //! What an answer out of a route's cache costs and counts, and what a store that fails does.
-#![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
-mod cached;
-
-use cached::{ROUTES, ask, cache, setting, whole, with};
+use crate::cached::{ROUTES, ask, cache, setting, whole, with};
 use contract::fixtures::{APP_KEY, COST, COST_NANODOLLARS, usage_with_cost};
 use contract::in_process;
 use http::Request;

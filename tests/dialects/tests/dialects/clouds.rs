@@ -1,5 +1,4 @@
 //! Origins in clouds: how each wants its key, and where a request goes.
-#![allow(clippy::unwrap_used, reason = "a test")]
 
 use dialects::gateway::{InProcess, KEY, status};
 use http::{Request, header};
@@ -59,7 +58,7 @@ impl Setting {
             ("AWS_ID", "AKIDEXAMPLE"),
             ("AWS_SESSION", "session-token-0123456789"),
             ("BEDROCK_KEY", "bedrock-key-0123456789"),
-            ("ACCOUNT", include_str!("../../../src/signing/fixtures/service_account.json")),
+            ("ACCOUNT", include_str!("../../../../src/signing/fixtures/service_account.json")),
         ];
         let mut config = CONFIG.to_owned();
         for (origin, model) in [

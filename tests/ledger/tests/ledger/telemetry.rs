@@ -1,5 +1,4 @@
 //! Traces: what origins are told, and what the collector gets.
-#![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
 use contract::fixtures::{APP_KEY, OWN_KEY, Receipts, USAGE, answer_text, is_receipt, json, receipt};
 use contract::in_process::{InProcess, NOW_MS};

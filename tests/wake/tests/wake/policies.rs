@@ -1,5 +1,4 @@
 //! What a request gets while an origin wakes, by the route's policy.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use moegate::platform::fake::{Client, Got};
 use serde_json::Value;

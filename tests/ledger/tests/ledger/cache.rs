@@ -1,9 +1,6 @@
 //! Answers that are given again out of a route's cache: which, to whom, for how long, and what is not kept.
-#![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
-mod cached;
-
-use cached::{ROUTES, ask, cache, setting, whole, with};
+use crate::cached::{ROUTES, ask, cache, setting, whole, with};
 use contract::fixtures::{
     APP_KEY, COST, COST_NANODOLLARS, DONE, Receipts, TENANT_KEY, USAGE_JSON, always, answer_text, delta,
     event, finish, json, own, stream, usage_event,

@@ -1,5 +1,4 @@
 //! A configuration is pushed, and something goes wrong.
-#![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
 use ledger::pushing::{
     MINUTE_MS, asked, error, json_of, push, pushed, put, state, versions, with_limit, with_route,

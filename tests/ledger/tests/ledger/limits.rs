@@ -1,5 +1,4 @@
 //! Limits and budgets: reserved at the bound, settled after, never exceeded.
-#![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
 use contract::fixtures::{COST_NANODOLLARS, Receipts, TENANT_KEY, answer_text, json, own};
 use ledger::{Setting, body, by, client, post, said, status, text};

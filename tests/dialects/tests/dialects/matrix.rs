@@ -1,7 +1,6 @@
 //! Every client's API to every origin's, by feature, whole and streamed, against what was written down (`golden/`; written
-//! anew with `MOEGATE_UPDATE=1`, to be read before it is committed).
-#![allow(clippy::unwrap_used, reason = "a test")]
 
+//! anew with `MOEGATE_UPDATE=1`, to be read before it is committed).
 use dialects::api::{ClientApi, OriginApi};
 use dialects::golden::{Cell, What, compare, play};
 use dialects::setting::Setting;
@@ -98,7 +97,7 @@ fn what_cannot_be_said_is_left_out_where_the_route_says_so() {
 
 #[test]
 fn the_page_is_fresh() {
-    const MARK: &str = "<!-- generated: `MOEGATE_UPDATE=1 cargo test -p dialects` -->";
+    const MARK: &str = "<!-- generated: `MOEGATE_UPDATE=1 cargo test -p dialects --test dialects` -->";
     let path = fixture::root().join("../../docs/reference/dialects.md");
     let page = fs::read_to_string(&path).unwrap();
     let (head, _) = page.split_once(MARK).unwrap();
@@ -107,6 +106,9 @@ fn the_page_is_fresh() {
     if std::env::var_os("MOEGATE_UPDATE").is_some() {
         fs::write(&path, now).unwrap();
     } else {
-        assert!(page == now, "docs/reference/dialects.md is old: MOEGATE_UPDATE=1 cargo test -p dialects");
+        assert!(
+            page == now,
+            "docs/reference/dialects.md is old: MOEGATE_UPDATE=1 cargo test -p dialects --test dialects"
+        );
     }
 }

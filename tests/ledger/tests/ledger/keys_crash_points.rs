@@ -1,5 +1,4 @@
 //! Changes of keys whose calls fail, hang, are lost or dropped at any point: a later call finishes them, and nothing is lost.
-#![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
 use contract::fixtures::APP_KEY;
 use ledger::keys::{MINUTE_MS, SEEN_MS, answering, asked, code, made, used, value};

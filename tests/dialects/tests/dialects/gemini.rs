@@ -1,5 +1,4 @@
 //! What is Google's API's own: a stream as a growing array, tokens counted, models, errors.
-#![allow(clippy::unwrap_used, reason = "a test")]
 
 use dialects::gateway::{InProcess, KEY, status};
 use http::Request;

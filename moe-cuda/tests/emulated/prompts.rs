@@ -1,7 +1,5 @@
 //! Several tokens of a sequence in one step, and blocks of KV that lie anywhere.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
-
 use std::path::Path;
 
 use moe_cuda::{

@@ -1,9 +1,8 @@
 //! Random schedules in virtual time: arrivals in several instances, wakes that fail, take up to 11 minutes, lie about being
+
 //! ready or die, clients that leave, instances that are lost, calls to the ledger that are lost or doubled.
 //!
 //! `MOEGATE_WAKE_SCHEDULES=10000 cargo test --release -p wake --test schedules` is the long form.
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use moegate::platform::fake::{Client, Got, LedgerHazards};
 use wake::{Setting, Start, body, post, sized, status, streamed};
 

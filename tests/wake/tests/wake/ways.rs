@@ -1,5 +1,4 @@
 //! Every way to wake an origin, against a stand-in that plays its API.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use contract::fixtures::{FAR_KEY, OWN_KEY};
 use contract::in_process::InProcess;

@@ -1,7 +1,6 @@
 //! The work of a request is dropped before each of its operations, and every call of the ledger goes wrong in every way: in
-//! the end nothing is lost, nothing is counted twice, and nothing is pending.
-#![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
+//! the end nothing is lost, nothing is counted twice, and nothing is pending.
 use contract::fixtures::{
     COST_NANODOLLARS, DONE, Receipts, USAGE_JSON, answer_text, delta, finish, json, own, stream, usage_event,
 };

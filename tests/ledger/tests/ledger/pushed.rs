@@ -1,5 +1,4 @@
 //! The configuration, changed without a deploy.
-#![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
 use contract::fixtures::{COST_NANODOLLARS, always, answer_text, json};
 use http::Request;

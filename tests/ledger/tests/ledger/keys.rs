@@ -1,5 +1,4 @@
 //! Keys made at run time: made, used, limited, expired, rotated, revoked.
-#![allow(clippy::unwrap_used, reason = "this is a test suite")]
 
 use contract::fixtures::{APP_KEY, TENANT_KEY};
 use ledger::keys::{MINUTE_MS, SEEN_MS, answering, asked, code, made, secret, used, value, with, with_maker};

@@ -1,0 +1,6 @@
+//! The kernels on the processor, beside `moe-kernels`: `cargo xtask test gpu`.
+#![expect(clippy::unwrap_used, reason = "this is a test suite")]
+
+mod kernels;
+mod many;
+mod prompts;
