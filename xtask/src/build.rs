@@ -11,9 +11,9 @@ use moegate_config::{Config, Problem};
 use crate::bindings;
 use crate::cache::remove;
 use crate::failure::{At, Failure, Result};
-use crate::names;
 use crate::process::run_attached;
 use crate::setup::Setup;
+use crate::slim::slim;
 
 /// Where the Worker's JavaScript is, and its files; the first is the entry.
 const FOLDER: &str = "src/platform/cloudflare";
@@ -92,7 +92,7 @@ pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result
     let made = out.join("made");
     bindings::make(module, &made)?;
     let file = made.join("moegate_bg.wasm");
-    let mut wasm = without_names(&fs::read(&file).at("read", &file)?)?;
+    let mut wasm = slim(&fs::read(&file).at("read", &file)?)?;
     config.put_into(&mut wasm)?;
     fs::write(&file, &wasm).at("write", &file)?;
     remove(&out.join("snippets"))?;
@@ -110,7 +110,7 @@ pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result
 pub(crate) fn spin(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
     let config = Configuration::read(setup, variant, Platform::Spin)?;
     fits_manifest(&config.file, &config.parsed)?;
-    let mut component = without_names(&module(setup, variant, &config, SPIN_TARGET)?)?;
+    let mut component = slim(&module(setup, variant, &config, SPIN_TARGET)?)?;
     config.put_into(&mut component)?;
     gateway(setup, out, "moegate.wasm", &component, variant.quiet)
 }
@@ -161,23 +161,17 @@ fn module(setup: &Setup, variant: &Variant<'_>, config: &Configuration, target: 
     fs::read(&built).at("read", &built)
 }
 
-fn without_names(wasm: &[u8]) -> Result<Vec<u8>> {
-    names::stripped(wasm).ok_or_else(|| Failure::new("the wasm that the compiler made cannot be read"))
-}
-
 fn listed(what: &str, problems: &[Problem]) -> Failure {
     let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
     Failure::new(format!("{what}:\n{}", lines.join("\n")))
 }
 
-/// The gateway's wasm at `OUT/NAME`, without the names of its functions, and what it weighs.
+/// Puts the gateway's wasm at `OUT/NAME` and tells what it weighs.
 fn gateway(setup: &Setup, out: &Path, name: &str, bytes: &[u8], quiet: bool) -> Result<PathBuf> {
-    let stripped = names::stripped(bytes)
-        .ok_or_else(|| Failure::new("the wasm that the compiler made cannot be read"))?;
-    let file = place(out, name, &stripped)?;
+    let file = place(out, name, bytes)?;
     if !quiet {
         let shown = file.strip_prefix(&setup.root).unwrap_or(&file);
-        eprintln!("{}: {} bytes, {} gz", shown.display(), stripped.len(), gzipped(&file)?);
+        eprintln!("{}: {} bytes, {} gz", shown.display(), bytes.len(), gzipped(&file)?);
     }
     Ok(file)
 }

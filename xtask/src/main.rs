@@ -9,13 +9,13 @@ mod failure;
 mod keys;
 mod local;
 mod lock;
-mod names;
 mod net;
 mod pins;
 mod process;
 mod run;
 mod secrets;
 mod setup;
+mod slim;
 mod spin;
 mod test;
 
