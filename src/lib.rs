@@ -17,6 +17,7 @@ pub mod current;
 pub mod dialect;
 pub mod error;
 pub mod gateway;
+mod json;
 pub mod ledger;
 pub mod metering;
 pub mod payload;

@@ -2,6 +2,7 @@
 
 use crate::config::Key;
 use crate::error::ApiError;
+use crate::json::from_bytes;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use moegate_wire::sign;
 use serde::{Deserialize, Serialize};
@@ -70,7 +71,7 @@ impl Claims {
         if !sign::verify(secret, LABEL, &claims, signature) {
             return Err(forged());
         }
-        let claims: Self = serde_json::from_slice(&claims).map_err(|_| forged())?;
+        let claims: Self = from_bytes(&claims).map_err(|_| forged())?;
         if claims.until <= now_ms / 1000 {
             return Err(ApiError::bad_token("this token has expired: ask for a new one".to_owned()));
         }

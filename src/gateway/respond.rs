@@ -12,6 +12,7 @@ use crate::dialect::counts::Counts;
 use crate::dialect::partial::Partial;
 use crate::dialect::{AnswerContext, AttemptNote, ClientRequest, Exchange, StreamOptions};
 use crate::error::{ApiError, shown_text};
+use crate::json::from_bytes;
 use crate::metering::record::pumped_ending;
 use crate::platform::{Payload, Platform};
 use crate::resilience::health::BreakerState;
@@ -110,7 +111,7 @@ impl<P: Platform> RequestContext<'_, P> {
         let full = self.key.error_detail() == ErrorDetail::Full
             || reply::is_about_the_request(whole.status, failure);
         let text = whole.body.clone().into_vec();
-        let message = serde_json::from_slice::<serde_json::Value>(&text)
+        let message = from_bytes::<serde_json::Value>(&text)
             .ok()
             .and_then(|body| Some(body.get("error")?.get("message")?.as_str()?.to_owned()));
         let message = message.unwrap_or_else(|| format!("the origin answered {}", whole.status));

@@ -7,6 +7,7 @@ use crate::auth;
 use crate::auth::browser::{self, Claims};
 use crate::config::{Dollars, ErrorDetail, Key};
 use crate::error::{ApiError, shown_name};
+use crate::json::from_bytes;
 use crate::ledger::operation::Hold;
 use crate::platform::Platform;
 use crate::request_id;
@@ -63,7 +64,7 @@ pub(super) async fn make<P: Platform>(
     let body = read.ok_or_else(ApiError::body_timeout)?.map_err(|_| {
         ApiError::invalid("invalid_token_request", None, "the body broke off, or is over 16 KiB")
     })?;
-    let wanted: Wanted = serde_json::from_slice(&body).map_err(|error| {
+    let wanted: Wanted = from_bytes(&body).map_err(|error| {
         let text = format!("the body does not say what the token is for (`models`, `origin`): {error}");
         ApiError::invalid("invalid_token_request", None, text)
     })?;

@@ -1,5 +1,6 @@
 //! Receipts of our own servers.
 
+use crate::json::from_bytes;
 use crate::secret::OriginSecrets;
 use moegate_wire::{Receipt, Usage, receipt};
 
@@ -11,7 +12,7 @@ const MOST: u64 = 1 << 40;
 #[must_use]
 pub fn read(signature: &str, body: &[u8], secrets: &OriginSecrets<'_>, request_id: &str) -> Option<Receipt> {
     let signed = secrets.bearer()?.sign_with(|key| receipt::verify_body(key, body, signature));
-    let receipt: Receipt = signed.then(|| serde_json::from_slice(body).ok())??;
+    let receipt: Receipt = signed.then(|| from_bytes(body).ok())??;
     (receipt.id == request_id && is_sane(&receipt)).then_some(receipt)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::dialect::json::Text;
 use crate::dialect::usage::OTHERS;
+use crate::json::from_bytes;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
@@ -19,7 +20,7 @@ pub(super) struct Chunk<'a> {
 impl<'a> Chunk<'a> {
     /// `None` where it is no object, or its choices are no list.
     pub(super) fn read(data: &'a [u8]) -> Option<Self> {
-        serde_json::from_slice(data).ok()
+        from_bytes(data).ok()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::dialect::json::{pick, says_something, whole_number};
 use crate::dialect::partial::Partial;
 use crate::dialect::{AttemptNote, StreamCodec, StreamOptions, errors, usage};
 use crate::error::ApiError;
+use crate::json::from_bytes;
 use crate::payload::{Edit, edited};
 use crate::stream::sse;
 use memchr::{memchr, memmem};
@@ -252,7 +253,7 @@ fn has_content(delta: &[u8]) -> bool {
 }
 
 fn other_members(delta: &[u8]) -> bool {
-    let members: Result<std::collections::BTreeMap<&str, &RawValue>, _> = serde_json::from_slice(delta);
+    let members: Result<std::collections::BTreeMap<&str, &RawValue>, _> = from_bytes(delta);
     // What cannot be read with borrowed names is no bare role.
     members.map_or(true, |members| {
         members.into_iter().any(|(name, value)| name != "role" && says_something(value))

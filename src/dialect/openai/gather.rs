@@ -6,6 +6,7 @@ use super::{chunk::Chunk, form};
 use crate::dialect::Gathered;
 use crate::dialect::counts::Counts;
 use crate::dialect::{errors, usage};
+use crate::json::from_bytes;
 use crate::stream::sse;
 use serde_json::{Map, Value};
 
@@ -35,7 +36,7 @@ pub(super) fn answer_of(stream: &[u8]) -> Gathered {
         if sse::is_named_error(event) {
             return Gathered::Error(form::wrapped_error(data.trim_ascii()));
         }
-        let chunk = if is_simple(&data) { serde_json::from_slice(&data).ok() } else { None };
+        let chunk = if is_simple(&data) { from_bytes(&data).ok() } else { None };
         match chunk {
             Some(chunk) => {
                 answer.count(&data);

@@ -2,6 +2,7 @@
 
 use crate::dialect::json::{member, span};
 use crate::dialect::partial::Partial;
+use crate::json::from_bytes;
 use crate::payload::{Edit, edited, sort_edits};
 use crate::stream::sse;
 use moegate_wire::resume::Handle;
@@ -61,7 +62,7 @@ pub(super) enum Edited {
 
 /// Takes in an event of the stream.
 pub(super) fn take_in(partial: &mut Partial, data: &[u8]) -> Edited {
-    let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else {
+    let Ok(chunk) = from_bytes::<Chunk<'_>>(data) else {
         // Content of another form, such as a list of parts; anything but an object is none.
         if data.trim_ascii_start().starts_with(b"{") {
             partial.lose();

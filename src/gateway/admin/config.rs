@@ -6,6 +6,7 @@ use super::super::{Gateway, authenticate, pushed, reply};
 use super::config_errors as errors;
 use crate::config::LedgerStore;
 use crate::error::ApiError;
+use crate::json::from_bytes;
 use crate::ledger::operation::{ConfigRow, Configs, PushConfig};
 use crate::ledger::{Operation, Outcome, versions};
 use crate::platform::{BodyError, Platform};
@@ -116,7 +117,7 @@ async fn write<P: Platform>(platform: &P, compiled: &Gateway, is_rollback: bool)
         _ => return Err(ApiError::body_timeout()),
     };
     let refused = |text: &str| Err(ApiError::invalid("invalid_config", None, text.to_owned()));
-    let push: Push<'_> = match serde_json::from_slice(&body) {
+    let push: Push<'_> = match from_bytes(&body) {
         Ok(push) => push,
         Err(error) => return refused(&format!("the body is not what is pushed: {error}")),
     };

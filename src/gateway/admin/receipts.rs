@@ -7,6 +7,7 @@ use super::super::{Gateway, authenticate};
 use super::tenants;
 use crate::config::{Kind, LedgerStore};
 use crate::error::ApiError;
+use crate::json::from_bytes;
 use crate::ledger::{Operation, Outcome};
 use crate::metering::limit::{origin_shard, tenant_shard};
 use crate::metering::receipt::is_sane;
@@ -46,7 +47,7 @@ pub(super) async fn receive<P: Platform>(
     let until_ms = platform.now_ms() + BODY_MS;
     let read = Watch::new(platform).run_unattended(platform.read_body(LARGEST), until_ms).await;
     let body = read.and_then(Result::ok).ok_or_else(ApiError::body_timeout)?;
-    let batch: Push = serde_json::from_slice(&body).map_err(|_| {
+    let batch: Push = from_bytes(&body).map_err(|_| {
         ApiError::invalid("invalid_receipts", None, "the body is no batch of receipts of this version")
     })?;
     let refused = || {

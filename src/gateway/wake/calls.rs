@@ -4,6 +4,7 @@ use crate::config::{Origin, Wake, WakeVia};
 use crate::gateway::authenticate::look_up;
 use crate::gateway::send::{base_headers, build};
 use crate::gateway::stream::Watch;
+use crate::json::from_bytes;
 use crate::platform::{Payload, Platform};
 use crate::secret::OriginSecrets;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -39,7 +40,7 @@ pub(super) async fn probe<P: Platform>(platform: &P, origin: &Origin, wake: &Wak
         return Probed::Unreachable;
     };
     match (wake.via, status) {
-        (WakeVia::Moegate, 200) => match serde_json::from_slice::<OriginStatus>(&body) {
+        (WakeVia::Moegate, 200) => match from_bytes::<OriginStatus>(&body) {
             Ok(status) => of_status(status),
             Err(_) => Probed::Unreachable,
         },
@@ -48,7 +49,7 @@ pub(super) async fn probe<P: Platform>(platform: &P, origin: &Origin, wake: &Wak
             struct Sleeping {
                 is_sleeping: bool,
             }
-            match serde_json::from_slice(&body) {
+            match from_bytes(&body) {
                 Ok(Sleeping { is_sleeping: false }) => Probed::Ready,
                 Ok(Sleeping { is_sleeping: true }) => Probed::Cold { reason: None },
                 Err(_) => Probed::Unreachable,

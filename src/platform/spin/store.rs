@@ -9,6 +9,7 @@
 
 use super::log::log;
 use super::request::sleep;
+use crate::json::from_bytes;
 use crate::metering::record::Record;
 use crate::platform::{Entry, Page, StoreError};
 use serde_json::value::RawValue;
@@ -189,7 +190,7 @@ async fn first_keys(store: &Store, prefix: &str, cursor: Option<&str>) -> Result
 
 /// `null` for what is no record: the report counts it.
 fn summary(value: &[u8]) -> Box<RawValue> {
-    let record: Option<Record> = serde_json::from_slice(value).ok();
+    let record: Option<Record> = from_bytes(value).ok();
     let summary = record.map(|record| record.summary());
     serde_json::value::to_raw_value(&summary).unwrap_or_default()
 }

@@ -38,7 +38,8 @@ const BANNED: &[&str] = &[
 
 /// Folders and files under `src/`.
 const ROOMS: &[&str] = &["auth", "dialect", "metering", "resilience", "routing", "signing", "stream"];
-const FILES: &[&str] = &["error.rs", "payload.rs", "request_id.rs", "rng.rs", "secret.rs", "state.rs"];
+const FILES: &[&str] =
+    &["error.rs", "json.rs", "payload.rs", "request_id.rs", "rng.rs", "secret.rs", "state.rs"];
 
 /// Names that are also ordinary words and so are looked for only as the first part of a path.
 const CRATES: &[&str] =
