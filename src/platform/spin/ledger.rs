@@ -13,7 +13,7 @@
 //! calls of the host each. What may wait, taking the lock and the commit, leaves the instance running.
 
 use super::log::log;
-use super::request::sleep;
+use super::timer::sleep;
 use crate::ledger::{SCHEMA, Sql, SqlError, Value, apply};
 use crate::platform::StoreError;
 use spin_sdk::sqlite::wit::sqlite::{self, Connection, Error};
