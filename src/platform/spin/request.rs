@@ -191,8 +191,8 @@ impl Platform for SpinRequest {
     }
 
     /// All shards are in one database.
-    async fn ledger(&self, _shard: &str, operation: &str, _urgency: Urgency) -> Result<String, StoreError> {
-        ledger::ask(operation.to_owned()).await
+    async fn ledger(&self, _shard: &str, operation: &str, urgency: Urgency) -> Result<String, StoreError> {
+        ledger::ask(operation.to_owned(), urgency).await
     }
 
     async fn log(&self, line: &str) {
