@@ -142,10 +142,15 @@ impl<'a> OriginSecrets<'a> {
 
     /// Puts the headers into a request to `url`; none at all unless scheme and authority are the origin's own.
     pub fn attach(&self, url: &str, headers: &mut HeaderMap) {
-        if Authority::of(url).is_none() || Authority::of(url) != self.origin.authority() {
+        if !self.is_own(url) {
             return;
         }
         headers.extend(self.headers.iter().cloned());
+    }
+
+    /// Whether scheme and authority are the origin's own.
+    fn is_own(&self, url: &str) -> bool {
+        Authority::of(url).is_some_and(|authority| Some(authority) == self.origin.authority())
     }
 
     /// Another key takes the place of the secret, which only signs: an access token.
@@ -169,7 +174,7 @@ impl<'a> OriginSecrets<'a> {
         now_ms: u64,
     ) -> Result<(), ApiError> {
         let (Some(aws), Some(secret)) = (&self.aws, &self.bearer) else { return Ok(()) };
-        if Authority::of(url).is_none() || Authority::of(url) != self.origin.authority() {
+        if !self.is_own(url) {
             return Ok(());
         }
         let credentials = sigv4::Credentials {

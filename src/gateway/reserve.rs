@@ -5,7 +5,7 @@ use super::ledger::{ask, tell};
 use super::reply;
 use crate::config::{LedgerStore, OnLedgerFailure, ReserveOrder};
 use crate::error::{ApiError, Remaining};
-use crate::ledger::operation::{Amounts, Hold, Left, Reserve};
+use crate::ledger::operation::{Amounts, Hold, Left, Reserve, Written};
 use crate::ledger::{Operation, Outcome};
 use crate::metering::bound::Bound;
 use crate::metering::limit::{self, Scope, ScopeHolds};
@@ -48,8 +48,7 @@ impl Shard {
 pub(super) struct Plan {
     pub(super) reservation: Reservation,
     id: String,
-    /// Until it is sent.
-    record: Option<Record>,
+    record: Record,
     until_ms: u64,
     scopes: Vec<ScopeHolds>,
     bound: Bound,
@@ -116,7 +115,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         scopes.retain(|scope| scope.scope != Scope::Origin);
         let bound = Bound::of(self.facts.size, target);
         let mut plan = self.plan_of((target, &self.id, 1, now_ms), amounts, bound, scopes);
-        plan.record.iter_mut().for_each(|record| record.cache_hit = true);
+        plan.record.cache_hit = true;
         Some(plan)
     }
 
@@ -147,7 +146,7 @@ impl<'a, P: Platform> RequestContext<'a, P> {
         let until_ms = self.retry.deadline_ms() + GRACE_MS;
         let reservation = Reservation { amounts, shards, confirmed: false };
         let price = target.price_at(now_ms);
-        Plan { reservation, id: id.to_owned(), record: Some(record), until_ms, scopes, bound, price }
+        Plan { reservation, id: id.to_owned(), record, until_ms, scopes, bound, price }
     }
 
     /// Whether the limits have room for an attempt at that target. Nothing stays reserved.
@@ -234,7 +233,7 @@ pub(super) async fn reserve<P: Platform>(
             until_ms: plan.until_ms,
             amounts: shard.amounts(plan.reservation.amounts),
             holds: shard.holds.clone(),
-            record: if at == 0 { plan.record.take() } else { None },
+            record: if at == 0 { Written::of(&plan.record) } else { None },
         });
         match ask(platform, &shard.name, &operation).await {
             Ok(Outcome::Reserved { left }) => lefts[at] = left,

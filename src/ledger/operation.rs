@@ -7,6 +7,7 @@ use crate::wake::{Answer, Ask, EndedWake};
 use moegate_wire::Receipt;
 use moegate_wire::period::Period;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// An operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,8 +73,34 @@ pub struct Reserve {
     pub holds: Vec<Hold>,
     /// The record as far as it is known, its cost the upper bound; none in a shard that only keeps limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub record: Option<Record>,
+    pub record: Option<Written>,
 }
+
+/// A record as JSON: a shard keeps it as it came, and neither reads it nor writes it anew.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Written(Box<RawValue>);
+
+impl Written {
+    /// `None` where it cannot be written, which every record can.
+    #[must_use]
+    pub fn of(record: &Record) -> Option<Self> {
+        serde_json::value::to_raw_value(record).ok().map(Self)
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl PartialEq for Written {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Written {}
 
 /// What limits count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

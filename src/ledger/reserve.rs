@@ -1,6 +1,6 @@
 //! Before an attempt is sent.
 
-use super::operation::{Amounts, Hold, Outcome, Reserve};
+use super::operation::{Amounts, Hold, Outcome, Reserve, Written};
 use super::sql::{Row, Sql, SqlError, Value};
 use super::usage;
 use moegate_wire::Receipt;
@@ -18,10 +18,7 @@ pub(super) async fn reserve<S: Sql>(sql: &S, reserve: Reserve) -> Result<Outcome
         amounts.tokens.into(),
         amounts.cost.into(),
         written(&holds)?,
-        match &record {
-            Some(record) => Value::Text(serde_json::to_string(record).map_err(|_| SqlError)?),
-            None => Value::Null,
-        },
+        record.as_ref().map(Written::as_str).into(),
     ];
     if sql.run(statement, values).await?.is_empty() {
         return known(sql, &id).await;

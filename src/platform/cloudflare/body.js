@@ -8,14 +8,12 @@ const LARGE = 1 << 20;
 
 /**
  * A body as one array, or as its chunks if it is large and has no length: its length, or what went wrong, and the bytes.
- * With a declared length the runtime collects it; without one it is counted as it comes.
+ * With a declared length the runtime collects it; without one (`null`) it is counted as it comes.
  */
-export async function collect(message, limit, reader = null) {
+export async function collect(message, limit, declared, reader = null) {
   try {
     if (reader === null) {
-      const { headers } = message;
-      const declared = headers.get("content-length");
-      if (declared !== null && headers.get("content-encoding") === null) {
+      if (declared !== null) {
         if (Number(declared) > limit) return [TOO_LARGE];
         const bytes = new Uint8Array(await message.arrayBuffer());
         return [bytes.length, bytes];

@@ -4,6 +4,8 @@ import { BROKEN, END, LEFT, OK, collect, fill } from "./body.js";
 import { gateway, leave, trapped } from "./instance.js";
 import { ask } from "./shards.js";
 
+const LENGTH = "content-length";
+
 /** Names of the request headers and of the answer headers that Rust wants to know, and the pages that CORS lets in. */
 export let wanted = null;
 
@@ -35,7 +37,9 @@ export class Exchange {
     this.object = null;
     /** Its number in Rust. */
     this.id = 0;
-    /** Set once its instance has trapped: whatever it still waits for is of no interest. */
+    /** The length that its headers declare. */
+    this.declared = null;
+    /** Set once its instance has trapped, or its work is over: whatever it still waits for is of no interest. */
     this.dead = false;
     this.left = null;
     this.timer = null;
@@ -53,7 +57,11 @@ export class Exchange {
     const { method, url, headers } = this.request;
     const path = url.indexOf("/", url.indexOf("//") + 2);
     let text = `${method}\n${path < 0 ? "/" : url.slice(path)}`;
-    for (const name of wanted.request) text += `\n${headers.get(name) ?? ""}`;
+    for (const name of wanted.request) {
+      const value = headers.get(name);
+      text += value === null ? "\n" : `\n${value}`;
+      if (name === LENGTH) this.declared = value;
+    }
     return text;
   }
 
@@ -97,7 +105,8 @@ export class Exchange {
   }
 
   async readBody(op, limit) {
-    const [code, bytes] = await collect(this.request, limit);
+    // Rust reads none that is encoded.
+    const [code, bytes] = await collect(this.request, limit, this.declared);
     this.settle(op, code, bytes);
   }
 
@@ -145,11 +154,12 @@ export class Exchange {
   /** Its work is over. */
   end() {
     leave(this);
+    // The listener stays: to take it away costs more than a call that is never made.
+    this.dead = true;
     this.over();
     // The runtime may have let go of the request long ago; then its objects refuse.
     try {
       if (this.timer !== null) clearTimeout(this.timer);
-      if (this.left !== null) this.request.signal.removeEventListener("abort", this.left);
     } catch {}
   }
 
@@ -166,6 +176,8 @@ class Upstream {
     this.exchange = exchange;
     this.controller = new AbortController();
     this.response = null;
+    /** The length of the answer as it is read, if its headers declare it. */
+    this.declared = null;
     this.reader = null;
   }
 
@@ -179,7 +191,12 @@ class Upstream {
       this.response = await way(exchange.env, url).fetch(url, init);
       const { headers } = this.response;
       head = "";
-      for (const name of wanted.answer) head += `${headers.get(name) ?? ""}\n`;
+      for (const name of wanted.answer) {
+        const value = headers.get(name);
+        head += value === null ? "\n" : `${value}\n`;
+        // What the runtime has decoded has another length.
+        if (name === LENGTH && headers.get("content-encoding") === null) this.declared = value;
+      }
     } catch {
       exchange.upstreams.delete(this);
       return exchange.settle(op, BROKEN);
@@ -209,7 +226,7 @@ class Upstream {
 
   /** The whole body. */
   async collect(op, limit) {
-    const [code, bytes] = await collect(this.response, limit, this.reader);
+    const [code, bytes] = await collect(this.response, limit, this.declared, this.reader);
     if (code >= 0) this.exchange.upstreams.delete(this);
     this.exchange.settle(op, code, bytes);
   }

@@ -32,6 +32,10 @@ impl Database {
             Value::Text(text) => SqlStorageValue::String(text),
         });
         let cursor = self.sql.exec(statement, values.collect::<Vec<_>>())?;
+        // It has run. To ask for rows that there cannot be would be three more calls into the runtime.
+        if !statement.starts_with("SELECT") && !statement.contains("RETURNING") {
+            return Ok(Vec::new());
+        }
         let value = |value| match value {
             SqlStorageValue::Integer(number) => Value::Integer(number),
             SqlStorageValue::String(text) => Value::Text(text),

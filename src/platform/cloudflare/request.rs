@@ -13,10 +13,14 @@ use wasm_bindgen::prelude::wasm_bindgen;
 /// How late a sleep may end, or how long after its client a request may be silent, in milliseconds. Past that
 /// the runtime has let go of it (it waits 30 s after the client has left or is served) and will never poll it again.
 const GONE_MS: u64 = 60_000;
+/// How often such requests are looked for: each look goes through all that are in flight.
+const LOOK_MS: u64 = 1_000;
 
 thread_local! {
     static IN_FLIGHT: RefCell<BTreeMap<u32, Weak<Request>>> = const { RefCell::new(BTreeMap::new()) };
     static NEXT: Cell<u32> = const { Cell::new(0) };
+    /// Unix milliseconds of the last look.
+    static LOOKED_MS: Cell<u64> = const { Cell::new(0) };
 }
 
 /// What belongs to one request.
@@ -145,6 +149,10 @@ impl Drop for Request {
 
 /// Has the work of requests dropped that the runtime has let go of: what it holds of the instance's is free again.
 fn release_gone(now_ms: u64) {
+    if now_ms < LOOKED_MS.get() + LOOK_MS {
+        return;
+    }
+    LOOKED_MS.set(now_ms);
     IN_FLIGHT.with_borrow(|all| {
         for request in all.values().filter_map(Weak::upgrade).filter(|request| request.is_gone(now_ms)) {
             request.gone.set(true);

@@ -9,8 +9,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// The longest that the timer is set for, in milliseconds: short enough that a later sleep seldom ends before it.
-const LONGEST_MS: u64 = 5_000;
+/// The longest that the timer is set for, in milliseconds: no longer than the ledger is given for an answer, so that the sleep
+/// beside that, which comes later, does not end before it.
+const LONGEST_MS: u64 = 4_000;
 
 /// The sleeps of one request.
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! The exported handler.
 
-use super::headers::wanted;
+use super::headers::{content_length, wanted};
 use super::request::SpinRequest;
 use crate::gateway::{self, Gateway};
 use http::uri::PathAndQuery;
@@ -20,7 +20,7 @@ impl Guest for Entry {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         let gateway = Gateway::compiled();
         let head = head(&request, gateway.wanted_headers())?;
-        let served = Rc::new(SpinRequest::new(request));
+        let served = Rc::new(SpinRequest::new(request, content_length(head.headers())));
         let mut task = Box::pin({
             let served = Rc::clone(&served);
             async move { gateway::handle(&*served, gateway, head).await }

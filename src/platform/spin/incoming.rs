@@ -1,9 +1,7 @@
 //! Bodies that come in: the client's, and an origin's answer.
 
 use super::bytes::Bytes;
-use super::headers::{content_length, wanted};
 use crate::platform::{BodyError, Broken};
-use http::header::CONTENT_LENGTH;
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response, Trailers};
 use spin_sdk::wasip3::wit_bindgen::{FutureReader, StreamReader, StreamResult};
 use spin_sdk::wasip3::wit_future;
@@ -37,8 +35,7 @@ impl Incoming {
         Self { stream, end: Some(end), declared, upload, spare: Vec::new() }
     }
 
-    fn of_request(request: Request) -> Self {
-        let declared = content_length(&wanted(&request.get_headers(), &[CONTENT_LENGTH]));
+    fn of_request(request: Request, declared: Option<usize>) -> Self {
         let (_, done) = wit_future::new(|| Ok(()));
         let (stream, end) = Request::consume_body(request, done);
         Self { stream, end: Some(end), declared, upload: None, spare: Vec::new() }
@@ -107,12 +104,16 @@ impl Incoming {
     }
 }
 
-/// The client's body, at most `limit` bytes of it.
-pub(super) async fn receive(request: Request, limit: usize) -> Result<Bytes, BodyError> {
-    let body = Incoming::of_request(request);
+/// The client's body, at most `limit` bytes of it. `declared`: the length that its headers declare.
+pub(super) async fn receive(
+    request: Request,
+    declared: Option<usize>,
+    limit: usize,
+) -> Result<Bytes, BodyError> {
+    let body = Incoming::of_request(request, declared);
     // The host takes a length away that stands beside a transfer coding (of a request; not of an answer), so it is to be
     // trusted, and to ask for the end as well would be two more waits.
-    let whole = body.declared;
+    let whole = declared;
     body.all(limit, whole).await
 }
 

@@ -3,7 +3,8 @@
 //!
 //! A transaction costs a write to the disk that is waited for, so operations share it. Whoever asks while nobody works
 //! starts the worker, [`work`], beside its request: it waits a moment, takes the lock, then everything that waits by then,
-//! and goes on until nothing waits. While it waits for the lock or the disk, the next batch gathers.
+//! and goes on until nothing waits. While it waits for the lock or the disk, the next batch gathers. A settlement is not waited
+//! for by anybody: it stays in the queue for a while, where mostly a later request's reservation takes it along.
 //!
 //! The requests of an instance are tasks of the host's, and Rust's wakers do not reach from one to another. A stream does:
 //! each asker reads one whose other end lies with its operation, and is woken when that end is dropped: with the answer,
@@ -13,9 +14,9 @@
 //! calls of the host each. What may wait, taking the lock and the commit, leaves the instance running.
 
 use super::log::log;
-use super::request::sleep;
+use super::timer::sleep;
 use crate::ledger::{SCHEMA, Sql, SqlError, Value, apply};
-use crate::platform::StoreError;
+use crate::platform::{StoreError, Urgency};
 use spin_sdk::sqlite::wit::sqlite::{self, Connection, Error};
 use spin_sdk::wasip3::wit_bindgen::{self, StreamWriter};
 use spin_sdk::wasip3::wit_stream;
@@ -27,6 +28,8 @@ const LABEL: &str = "default";
 /// How long a batch gathers before the lock is asked for, in milliseconds. Of 0, 1, 2 and 5, measured with 8 connections,
 /// 2 gave the most requests per second.
 const GATHER_MS: u64 = 2;
+/// How long a worker for what is not urgent waits for something urgent to take it along, in milliseconds.
+const LINGER_MS: u64 = 20;
 /// How often the lock is tried, and how long after each try, in milliseconds: less in all than an asker waits.
 const TRIES: u32 = 1500;
 const TRY_AGAIN_MS: u64 = 2;
@@ -44,20 +47,35 @@ struct Waiting {
 
 thread_local! {
     static QUEUE: RefCell<Vec<Waiting>> = const { RefCell::new(Vec::new()) };
-    static WORKING: Cell<bool> = const { Cell::new(false) };
+    static WORKER: Cell<Worker> = const { Cell::new(Worker::None) };
     /// Between transactions. Dropped in one, it rolls back.
     static CONNECTION: RefCell<Option<Connection>> = const { RefCell::new(None) };
 }
 
-/// Has an operation carried out.
-pub(super) async fn ask(operation: String) -> Result<String, StoreError> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Worker {
+    None,
+    /// One will begin in a moment.
+    Lingers,
+    Works,
+}
+
+/// Has an operation carried out. One that is not urgent waits a moment for others, which take it along.
+pub(super) async fn ask(operation: String, urgency: Urgency) -> Result<String, StoreError> {
     let answer = Rc::<Answer>::default();
     let (wake, mut woken) = wit_stream::new::<u8>();
     let waiting = Waiting { operation, answer: Rc::downgrade(&answer), _wake: wake };
     QUEUE.with_borrow_mut(|queue| queue.push(waiting));
-    if !WORKING.replace(true) {
-        let working = Working;
-        wit_bindgen::spawn(work(working));
+    match (WORKER.get(), urgency) {
+        (Worker::None, Urgency::Soon) => {
+            WORKER.set(Worker::Lingers);
+            wit_bindgen::spawn(linger(Lingering));
+        }
+        (Worker::None | Worker::Lingers, Urgency::Now) => {
+            WORKER.set(Worker::Works);
+            wit_bindgen::spawn(work(Working));
+        }
+        (Worker::Lingers, Urgency::Soon) | (Worker::Works, _) => {}
     }
     let _ended = woken.next().await;
     answer.take().ok_or(StoreError)
@@ -68,8 +86,29 @@ struct Working;
 
 impl Drop for Working {
     fn drop(&mut self) {
-        WORKING.set(false);
+        WORKER.set(Worker::None);
         QUEUE.take();
+    }
+}
+
+/// The same before it has begun, unless another one has meanwhile.
+struct Lingering;
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        if WORKER.get() == Worker::Lingers {
+            WORKER.set(Worker::None);
+            QUEUE.take();
+        }
+    }
+}
+
+async fn linger(until_it_works: Lingering) {
+    sleep(LINGER_MS).await;
+    if WORKER.get() == Worker::Lingers {
+        WORKER.set(Worker::Works);
+        drop(until_it_works);
+        work(Working).await;
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! - [`entry`]: the exported handler. It hands the response over and lets the request run on to its settlement.
 //! - [`request`]: [`Platform`](super::Platform) for one request. [`fetch`]: requests to origins. [`store`]: records and what
-//!   is remembered. [`ledger`]: the ledger's database.
+//!   is remembered. [`ledger`]: the ledger's database. [`timer`]: sleeps.
 //! - [`incoming`], [`outgoing`]: bodies, by the host's stream handles: the SDK's own bodies copy every chunk once more and
 //!   read 1,024 chunks ahead. [`bytes`]: what they are made of. [`headers`]: between `http` and the host.
 //!
@@ -19,3 +19,4 @@ mod log;
 mod outgoing;
 mod request;
 mod store;
+mod timer;

@@ -4,6 +4,7 @@ use super::bytes::Bytes;
 use super::incoming::{self, Incoming};
 use super::log::log;
 use super::outgoing::{self, Outgoing};
+use super::timer::Timer;
 use super::{fetch, ledger, store};
 use crate::payload::Payload;
 use crate::platform::{
@@ -12,12 +13,10 @@ use crate::platform::{
 use crate::secret::Secret;
 use crate::state::InstanceState;
 use spin_sdk::variables;
-use spin_sdk::wasip3::clocks::{monotonic_clock, system_clock};
+use spin_sdk::wasip3::clocks::system_clock;
 use spin_sdk::wasip3::http::types::{Request, Response};
 use std::cell::RefCell;
 use std::collections::HashMap;
-
-const NS_PER_MS: u64 = 1_000_000;
 
 thread_local! {
     /// What the variables provider has said. An instance lives for seconds, so a changed variable is soon seen.
@@ -29,23 +28,22 @@ thread_local! {
 /// One client's request.
 pub(super) struct SpinRequest {
     request: RefCell<Option<Request>>,
+    /// The length that its headers declare, in bytes.
+    declared: Option<usize>,
     response: RefCell<Option<Response>>,
+    timer: Timer,
 }
 
 impl SpinRequest {
-    pub(super) fn new(request: Request) -> Self {
-        Self { request: RefCell::new(Some(request)), response: RefCell::default() }
+    pub(super) fn new(request: Request, declared: Option<usize>) -> Self {
+        let (request, response) = (RefCell::new(Some(request)), RefCell::default());
+        Self { request, declared, response, timer: Timer::default() }
     }
 
     /// For the entry, as soon as it is there.
     pub(super) fn take_response(&self) -> Option<Response> {
         self.response.take()
     }
-}
-
-/// So many milliseconds.
-pub(super) async fn sleep(ms: u64) {
-    monotonic_clock::wait_for(ms.saturating_mul(NS_PER_MS)).await;
 }
 
 impl Platform for SpinRequest {
@@ -96,7 +94,7 @@ impl Platform for SpinRequest {
     }
 
     async fn sleep(&self, ms: u64) {
-        sleep(ms).await;
+        self.timer.sleep(ms).await;
     }
 
     /// Nobody tells of a client that has left; a write finds out.
@@ -106,7 +104,7 @@ impl Platform for SpinRequest {
 
     async fn read_body(&self, limit: usize) -> Result<Bytes, BodyError> {
         let request = self.request.take().ok_or(BodyError::Broken)?;
-        incoming::receive(request, limit).await
+        incoming::receive(request, self.declared, limit).await
     }
 
     async fn fetch(
@@ -193,8 +191,8 @@ impl Platform for SpinRequest {
     }
 
     /// All shards are in one database.
-    async fn ledger(&self, _shard: &str, operation: &str, _urgency: Urgency) -> Result<String, StoreError> {
-        ledger::ask(operation.to_owned()).await
+    async fn ledger(&self, _shard: &str, operation: &str, urgency: Urgency) -> Result<String, StoreError> {
+        ledger::ask(operation.to_owned(), urgency).await
     }
 
     async fn log(&self, line: &str) {

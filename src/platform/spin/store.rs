@@ -8,7 +8,7 @@
 //! read ([`KeysOpen`]); other instances only wait.
 
 use super::log::log;
-use super::request::sleep;
+use super::timer::sleep;
 use crate::json::from_bytes;
 use crate::metering::record::Record;
 use crate::platform::{Entry, Page, StoreError};
