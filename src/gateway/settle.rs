@@ -167,13 +167,13 @@ impl<P: Platform> RequestContext<'_, P> {
         // The first shard's.
         let mut record = Some(record);
         all(reservation.shards.iter().enumerate().map(|(at, shard)| {
-            let settle = Operation::Settle(Settle {
+            let settle = Operation::Settle(Box::new(Settle {
                 id: shard.id(&id, at),
                 amounts: shard.amounts(amounts),
                 holds: if reservation.confirmed { Vec::new() } else { shard.holds.clone() },
                 record: record.take(),
                 again_ms,
-            });
+            }));
             // Who waits for a place among those at once may have it right away.
             let at_once = shard.holds.iter().any(Hold::is_of_concurrency);
             let urgency = if at_once { Urgency::Now } else { Urgency::Soon };

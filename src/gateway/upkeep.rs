@@ -72,7 +72,9 @@ pub(super) async fn overdue<P: Platform>(platform: &P, gateway: &Gateway, shard:
         let last = pending.len() < AT_ONCE as usize;
         for pending in pending {
             match settled(platform, gateway, pending, now_ms, &mut silent).await {
-                Some(settle) => tell(platform, shard, &Operation::Settle(settle), Urgency::Now).await,
+                Some(settle) => {
+                    tell(platform, shard, &Operation::Settle(Box::new(settle)), Urgency::Now).await
+                }
                 None => left = true,
             }
             // The rest is looked at again in a minute: a server that does not answer must not hold everybody up.

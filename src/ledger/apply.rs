@@ -36,7 +36,7 @@ async fn one<S: Sql>(sql: &S, operation: Operation, sums: &mut Sums) -> Result<O
     }
     match operation {
         Operation::Reserve(reserve) => reserve::reserve(sql, reserve).await,
-        Operation::Settle(settle) => settle::settle(sql, settle, sums).await,
+        Operation::Settle(settle) => settle::settle(sql, *settle, sums).await,
         Operation::Release { id } => reserve::release(sql, &id).await,
         Operation::Overdue { now_ms, again_ms, limit } => upkeep::overdue(sql, now_ms, again_ms, limit).await,
         Operation::Receipts { origin, receipts } => upkeep::receipts(sql, &origin, receipts, sums).await,

@@ -16,7 +16,7 @@ pub enum Operation {
     /// Before an attempt is sent.
     Reserve(Reserve),
     /// What it has come to. The first settlement with exact counts holds.
-    Settle(Settle),
+    Settle(Box<Settle>),
     /// It was not sent after all.
     Release { id: String },
     /// The pending attempts whose deadline is over; they are not given again before `again_ms`.

@@ -17,11 +17,13 @@ pub(super) async fn sleep(ms: u64) {
     monotonic_clock::wait_for(ms.saturating_mul(NS_PER_MS)).await;
 }
 
+type Wait = Pin<Box<dyn Future<Output = ()>>>;
+
 /// Of one request. All its sleeps must be polled in one task.
 #[derive(Default)]
 pub(super) struct Timer {
     /// When it ends, in nanoseconds of the monotonic clock, and what ends then.
-    wait: RefCell<Option<(u64, Pin<Box<dyn Future<Output = ()>>>)>>,
+    wait: RefCell<Option<(u64, Wait)>>,
     /// How many waits have ended.
     ended: Cell<u32>,
 }
