@@ -73,7 +73,7 @@ pub(super) async fn overdue<P: Platform>(platform: &P, gateway: &Gateway, shard:
         for pending in pending {
             match settled(platform, gateway, pending, now_ms, &mut silent).await {
                 Some(settle) => {
-                    tell(platform, shard, &Operation::Settle(Box::new(settle)), Urgency::Now).await
+                    tell(platform, shard, &Operation::Settle(Box::new(settle)), Urgency::Now).await;
                 }
                 None => left = true,
             }
