@@ -75,9 +75,9 @@ impl Runtime {
 
 /// Builds the test host.
 pub(crate) fn test_host(setup: &Setup) -> Result<PathBuf> {
-    let mut cargo = setup.cargo("build");
-    // Of the whole workspace, as the suites are: its features decide what is compiled.
-    cargo.args(["--quiet", "--workspace", "--bin", "spin-host"]);
+    // With a test that needs it, of the whole workspace: so it is compiled with the features that all suites have, and once.
+    let mut cargo = setup.cargo("test");
+    cargo.args(["--quiet", "--workspace", "--no-run", "--test", "host"]);
     run_attached("cargo build of spin-host", cargo)?;
     Ok(setup.built("debug/spin-host"))
 }
