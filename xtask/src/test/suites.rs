@@ -134,13 +134,14 @@ fn contract_component(setup: &Setup) -> Result<PathBuf> {
 
 fn contract(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
-    let worker = contract_worker(setup)?;
     let quiet = build::Variant { quiet: true, ..Default::default() };
-    let component = contract_component(setup)?;
     let shipped_component = build::spin(setup, &setup.root.join("build/spin"), &quiet)?;
     crate::bench::build_only(setup)?;
-    let spin_host = spin::test_host(setup)?;
     let shipped = build::worker(setup, &setup.root.join("build/worker"), &quiet)?;
+    // Last: what can be made to panic is compiled in the place of what ships, and the next suites want it too.
+    let worker = contract_worker(setup)?;
+    let component = contract_component(setup)?;
+    let spin_host = spin::test_host(setup)?;
     let mut hosts = rust_tests(setup, &["hosts", "hazards", "allocations", "shipped"]);
     node.lend(&mut hosts);
     hosts.env("MOEGATE_CONTRACT_WORKER", &worker).env("MOEGATE_SHIPPED_WORKER", shipped);
