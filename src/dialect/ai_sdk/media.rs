@@ -141,8 +141,6 @@ impl ClientRequest for Request<'_> {
                     if let Some(top) = top {
                         json.key("top_n").number(*top);
                     }
-                    // Some send the documents back unless they are told not to.
-                    json.key("return_documents").raw("false");
                 }
                 Body::Image { prompt, number, size, dropped: others } => {
                     path = "/images/generations";

@@ -1,6 +1,6 @@
 // A mock of OpenAI's API, and, with `flavour: 'vllm'`, of a server that speaks its dialect. Source: API reference,
 // "Authentication", "Models", "Embeddings", "Moderations"; chat and Responses in the files beside.
-import { array, boolean, integer, object, oneOf, string, textOr } from './shape.mjs';
+import { array, integer, object, oneOf, string, textOr } from './shape.mjs';
 import { chat } from './openai_chat.mjs';
 import { failed, Refused } from './openai_errors.mjs';
 import { memory, responses } from './openai_responses.mjs';
@@ -32,7 +32,7 @@ export function embeddings(exchange, body, { embeds }) {
 
 const rerankRequest = object(
   { documents: array(string, 1), model: string, query: string },
-  { top_n: integer(0, 1000), return_documents: boolean, user: string },
+  { top_n: integer(0, 1000), user: string },
   { nulls: true },
 );
 

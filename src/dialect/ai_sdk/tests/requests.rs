@@ -277,8 +277,7 @@ fn documents_to_rank() {
     ] {
         let own = asked(documents).unwrap();
         let EncodedBody::Own(body) = own.body else { panic!("it is said anew") };
-        let expected =
-            json!({"model": "gpt", "query": "q", "documents": texts, "top_n": 2, "return_documents": false});
+        let expected = json!({"model": "gpt", "query": "q", "documents": texts, "top_n": 2});
         assert_eq!((serde_json::from_slice::<Value>(&body).unwrap(), &*own.path), (expected, "/rerank"));
     }
     let refused = |body: &str| {
