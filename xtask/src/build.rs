@@ -1,5 +1,7 @@
 //! `cargo xtask build worker|spin`: the gateway as the wasm module that ships to Workers, or as the component for Spin.
 
+mod modules;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
@@ -14,6 +16,8 @@ use crate::failure::{At, Failure, Result};
 use crate::process::run_attached;
 use crate::setup::Setup;
 use crate::slim::slim;
+
+pub(crate) use modules::Modules;
 
 /// Where the Worker's JavaScript is, and its files; the first is the entry.
 const FOLDER: &str = "src/platform/cloudflare";
@@ -50,6 +54,8 @@ pub(crate) struct Variant<'a> {
     pub(crate) config: Option<&'a str>,
     /// The gateway package's features.
     pub(crate) features: Option<&'a str>,
+    /// Whether the other target's module is compiled along, beside it, because it will be asked for too.
+    pub(crate) both_targets: bool,
     pub(crate) quiet: bool,
 }
 
@@ -88,7 +94,7 @@ impl Configuration {
 /// the crates' pieces of JavaScript. The path is the entry's.
 pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
     let config = Configuration::read(setup, variant, Platform::Workers)?;
-    let module = module(setup, variant, &config, WORKER_TARGET)?;
+    let module = setup.modules.get(setup, variant, config.json.len(), WORKER_TARGET)?;
     let made = out.join("made");
     bindings::make(module, &made)?;
     let file = made.join("moegate_bg.wasm");
@@ -110,7 +116,7 @@ pub(crate) fn worker(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result
 pub(crate) fn spin(setup: &Setup, out: &Path, variant: &Variant<'_>) -> Result<PathBuf> {
     let config = Configuration::read(setup, variant, Platform::Spin)?;
     fits_manifest(&config.file, &config.parsed)?;
-    let mut component = slim(&module(setup, variant, &config, SPIN_TARGET)?)?;
+    let mut component = slim(&setup.modules.get(setup, variant, config.json.len(), SPIN_TARGET)?)?;
     config.put_into(&mut component)?;
     gateway(setup, out, "moegate.wasm", &component, variant.quiet)
 }
@@ -138,27 +144,6 @@ fn fits_manifest(config: &Path, parsed: &Config) -> Result<()> {
     manifest::check(&text, parsed).map_err(|problems| {
         listed(&format!("{} does not fit {}", beside.display(), config.display()), &problems)
     })
-}
-
-/// The gateway for a target without a configuration, with room for this one: a module for Workers, a component for Spin.
-fn module(setup: &Setup, variant: &Variant<'_>, config: &Configuration, target: &str) -> Result<Vec<u8>> {
-    let wasm = setup.wasm()?;
-    let mut command = wasm.cargo("build");
-    command.args(["--package", "moegate", "--lib", "--profile", "wasm", "--target", target]);
-    if let Some(features) = variant.features {
-        command.args(["--features", features]);
-    }
-    command.env_remove("MOEGATE_CONFIG_ROOM");
-    let usual = embedded::USUAL_ROOM as usize;
-    if config.json.len() > usual {
-        command.env("MOEGATE_CONFIG_ROOM", config.json.len().next_multiple_of(usual).to_string());
-    }
-    if variant.quiet {
-        command.arg("--quiet");
-    }
-    run_attached("cargo build of the gateway for wasm", command)?;
-    let built = wasm.target_dir().join(target).join("wasm/moegate.wasm");
-    fs::read(&built).at("read", &built)
 }
 
 fn listed(what: &str, problems: &[Problem]) -> Failure {

@@ -14,6 +14,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::build::Modules;
 use crate::cache::Cache;
 use crate::failure::{Failure, Result};
 use crate::pins::Pins;
@@ -29,6 +30,7 @@ pub(crate) struct Setup {
     /// The checkout.
     pub(crate) root: PathBuf,
     pub(crate) cache: Cache,
+    pub(crate) modules: Modules,
     pins: Pins,
 }
 
@@ -40,7 +42,7 @@ impl Setup {
             .ok_or_else(|| {
                 Failure::new("CARGO_MANIFEST_DIR is not set").remedy("start this as `cargo xtask`")
             })?;
-        Ok(Self { root, cache: Cache::locate()?, pins: Pins::read()? })
+        Ok(Self { root, cache: Cache::locate()?, modules: Modules::default(), pins: Pins::read()? })
     }
 
     /// What [`Self::cargo`] has built, such as `release/moe-server`.

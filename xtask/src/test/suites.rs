@@ -77,13 +77,18 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
         command.args(&arguments[1..]);
         command
     };
-    let wasm_clippy = |target: &str| {
-        let mut command = wasm.cargo("clippy");
-        // With the profile of the modules, whose builds then find the tools of their dependencies compiled.
-        command.args(["--quiet", "--package", "moegate", "--lib", "--profile", "wasm", "--target", target]);
-        command.args(["--", "-D", "warnings"]);
-        command
-    };
+    let mut wasm_clippy = wasm.cargo("clippy");
+    // With the profile of the modules, whose builds then find the tools of their dependencies compiled.
+    wasm_clippy.args(["--quiet", "--package", "moegate", "--lib", "--profile", "wasm"]);
+    wasm_clippy.args([
+        "--target",
+        build::WORKER_TARGET,
+        "--target",
+        build::SPIN_TARGET,
+        "--",
+        "-D",
+        "warnings",
+    ]);
     let mut deny = Command::new(deny);
     deny.args(["--log-level", "error", "check", "bans", "licenses", "sources"]).current_dir(&setup.root);
     let mut corpus = Command::new(setup.python()?);
@@ -95,8 +100,7 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
             "lints",
             cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         ),
-        status("lints for Workers", wasm_clippy(build::WORKER_TARGET)),
-        status("lints for Spin", wasm_clippy(build::SPIN_TARGET)),
+        status("lints for Workers and Spin", wasm_clippy),
         status("licences and sources", deny),
         status("the demo model's corpus", corpus),
         Check {
@@ -117,12 +121,17 @@ fn rust_tests(setup: &Setup, names: &[&str]) -> Command {
     command
 }
 
-/// The gateway with the contract suite's configuration, which can be made to panic.
-const CONTRACT: build::Variant<'_> = build::Variant {
-    config: Some("tests/contract/moegate.toml"),
-    features: Some("fault-injection"),
-    quiet: true,
-};
+/// What ships, with a suite's configuration.
+const fn shipped(config: &str) -> build::Variant<'_> {
+    build::Variant { config: Some(config), features: None, both_targets: true, quiet: true }
+}
+
+/// The gateway with a suite's configuration, which can be made to panic, and so to forget.
+const fn breakable(config: &str) -> build::Variant<'_> {
+    build::Variant { features: Some("fault-injection"), ..shipped(config) }
+}
+
+const CONTRACT: build::Variant<'_> = breakable("tests/contract/moegate.toml");
 
 fn contract_worker(setup: &Setup) -> Result<PathBuf> {
     build::worker(setup, &setup.root.join("build/contract"), &CONTRACT)
@@ -134,11 +143,10 @@ fn contract_component(setup: &Setup) -> Result<PathBuf> {
 
 fn contract(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
-    let quiet = build::Variant { quiet: true, ..Default::default() };
+    let quiet = build::Variant { both_targets: true, quiet: true, ..Default::default() };
     let shipped_component = build::spin(setup, &setup.root.join("build/spin"), &quiet)?;
     crate::bench::build_only(setup)?;
     let shipped = build::worker(setup, &setup.root.join("build/worker"), &quiet)?;
-    // Last: what can be made to panic is compiled in the place of what ships, and the next suites want it too.
     let worker = contract_worker(setup)?;
     let component = contract_component(setup)?;
     let spin_host = spin::test_host(setup)?;
@@ -164,12 +172,7 @@ fn contract(setup: &Setup) -> Result<Vec<Check>> {
     ])
 }
 
-/// The gateway with the fault suite's configuration, which can be made to panic, and so to forget.
-const FAULTS: build::Variant<'_> = build::Variant {
-    config: Some("tests/contract/faults/moegate.toml"),
-    features: Some("fault-injection"),
-    quiet: true,
-};
+const FAULTS: build::Variant<'_> = breakable("tests/contract/faults/moegate.toml");
 
 fn faults(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
@@ -198,8 +201,7 @@ fn gpu(setup: &Setup) -> Result<Vec<Check>> {
     ])
 }
 
-const FRONTEND: build::Variant<'_> =
-    build::Variant { config: Some("tests/frontend/moegate.toml"), features: None, quiet: true };
+const FRONTEND: build::Variant<'_> = shipped("tests/frontend/moegate.toml");
 
 fn clients(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
@@ -224,11 +226,7 @@ fn clients(setup: &Setup) -> Result<Vec<Check>> {
     ])
 }
 
-const LEDGER: build::Variant<'_> = build::Variant {
-    config: Some("tests/ledger/moegate.toml"),
-    features: Some("fault-injection"),
-    quiet: true,
-};
+const LEDGER: build::Variant<'_> = breakable("tests/ledger/moegate.toml");
 
 fn ledger(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
@@ -244,8 +242,7 @@ fn ledger(setup: &Setup) -> Result<Vec<Check>> {
     ])
 }
 
-const WAKE: build::Variant<'_> =
-    build::Variant { config: Some("tests/wake/moegate.toml"), features: None, quiet: true };
+const WAKE: build::Variant<'_> = shipped("tests/wake/moegate.toml");
 
 fn wake(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
@@ -276,8 +273,7 @@ fn wake(setup: &Setup) -> Result<Vec<Check>> {
     ])
 }
 
-const DIALECTS: build::Variant<'_> =
-    build::Variant { config: Some("tests/dialects/moegate.toml"), features: None, quiet: true };
+const DIALECTS: build::Variant<'_> = shipped("tests/dialects/moegate.toml");
 
 fn dialects(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
