@@ -19,6 +19,7 @@ use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpSocket;
 use tokio::runtime::Builder;
@@ -32,7 +33,7 @@ const WRITE_GRACE: Duration = Duration::from_secs(30);
 /// Connections that the system holds until they are accepted.
 pub(super) const BACKLOG: u32 = 1024;
 
-/// Loads the model and serves until a signal.
+/// Loads the model and serves until a signal, or until its engine is dead.
 ///
 /// # Errors
 /// What went wrong and what to do.
@@ -142,6 +143,8 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
     })?;
     announce(options, address, &server.models, context);
     let scheduler = server.scheduler.clone();
+    let died = Arc::new(AtomicBool::new(false));
+    let stop = stopped(stop, scheduler.clone(), died.clone());
     runtime.block_on(async {
         http::run(listener, Arc::new(server), stop, GRACE).await;
         if options.warm_state.is_some() {
@@ -160,7 +163,25 @@ pub(super) fn serve(options: &Options) -> Result<(), String> {
     });
     // What still runs may be deep in a computation; nobody waits for it.
     runtime.shutdown_background();
-    Ok(())
+    if !died.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let why = scheduler.dead().unwrap_or("the engine is dead");
+    let why = format!("{why}; this process ends, so that what supervises it starts another one");
+    if scheduler.is_stuck() {
+        notice(&why);
+        // What a driver does at an orderly end may wait for the step too.
+        std::process::abort();
+    }
+    Err(why)
+}
+
+/// Resolves when the server is told to stop, or when its engine is dead: then there is nothing left to serve with.
+async fn stopped(told: impl Future<Output = ()>, scheduler: Scheduler, died: Arc<AtomicBool>) {
+    tokio::select! {
+        () = told => {}
+        () = scheduler.ended() => died.store(true, Ordering::Relaxed),
+    }
 }
 
 /// Where receipts are sent by themselves.

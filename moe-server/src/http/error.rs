@@ -113,10 +113,15 @@ impl From<Failure> for ApiError {
                 "kv_cache_exhausted",
                 "the KV cache cannot hold this conversation; shorten it or start the server with more --kv-tokens",
             ),
+            Failure::EngineBroke => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "engine_broke",
+                "the engine broke twice at the same place of this request, and was replaced; the server's log says why",
+            ),
             Failure::EngineDead => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "engine_dead",
-                "the engine has stopped and serves nothing until the server is restarted",
+                "the engine has stopped for good; send the request again once the server has been started again",
             ),
             Failure::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -62,6 +62,8 @@ fn render(scheduler: &Scheduler, telemetry: Option<&Telemetry>) -> String {
         "Sequences that gave their KV to older ones.",
         &[("", preemptions)],
     );
+    let rebuilds = stats.rebuilds.load(Relaxed);
+    family("engine_rebuilds_total", "counter", "Engines that broke and were replaced.", &[("", rebuilds)]);
     let depth = scheduler.queue_depth() as u64;
     family("queue_depth", "gauge", "Requests that wait for a place in the batch.", &[("", depth)]);
     family("running", "gauge", "Sequences in the batch.", &[("", stats.running.load(Relaxed))]);

@@ -166,7 +166,7 @@ async fn ready(
         Err(Unready::Refusing(Refused::Asleep(asleep))) => Err(asleep.into()),
         Err(Unready::Refusing(_)) => {
             let why = server.scheduler.dead().unwrap_or("the compute thread has ended");
-            unready("engine_dead", format!("{why}; restart the server"))
+            unready("engine_dead", format!("{why}; the server has to be started again"))
         }
     }
 }

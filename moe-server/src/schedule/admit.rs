@@ -2,7 +2,7 @@
 
 use super::stats::{add, set};
 use super::work::Work;
-use super::worker::{Worker, failure_of};
+use super::worker::{Dead, Worker, failure_of};
 use crate::engine::EngineError;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -13,15 +13,18 @@ impl Worker {
     const HEADROOM_TOKENS: usize = 32;
 
     /// Starts waiting requests in their order while there is room; alone, one may always try.
-    pub(super) fn admit(&mut self) {
-        let Some(engine) = &mut self.engine else { return };
+    ///
+    /// # Errors
+    /// As [`Self::rebuild`].
+    pub(super) fn admit(&mut self) -> Result<(), Dead> {
         while self.running.len() < self.max_batch {
-            let Some(next) = self.waiting.front() else { return };
+            let (Some(next), Some(engine)) = (self.waiting.front(), &mut self.engine) else { return Ok(()) };
             let promised: usize = self.running.iter().map(Work::remaining).sum();
             let headroom = (self.running.len() + 1) * Self::HEADROOM_TOKENS;
             let sequence = match engine.begin(&next.job.cache_salt, &next.tokens) {
                 Ok(sequence) => sequence,
-                Err(EngineError::OutOfBlocks { .. }) if !self.running.is_empty() => return,
+                Err(EngineError::OutOfBlocks { .. }) if !self.running.is_empty() => return Ok(()),
+                Err(EngineError::Broken(why)) => return self.rebuild(&why, &[]),
                 Err(error) => {
                     if let Some(work) = self.waiting.pop_front() {
                         work.fail(failure_of(&error));
@@ -34,9 +37,9 @@ impl Worker {
             let wanted = next.tokens.len() - known + promised + headroom;
             if !self.running.is_empty() && wanted > engine.free_tokens() {
                 engine.release(sequence);
-                return;
+                return Ok(());
             }
-            let Some(mut work) = self.waiting.pop_front() else { return };
+            let Some(mut work) = self.waiting.pop_front() else { return Ok(()) };
             work.sequence = Some(sequence);
             work.computed = known;
             work.place = None;
@@ -52,6 +55,7 @@ impl Worker {
             }
             self.running.push(work);
         }
+        Ok(())
     }
 
     /// What there is of the KV, for `/metrics`.

@@ -11,9 +11,11 @@ mod candidates_tests;
 pub mod meter;
 pub mod output;
 pub mod plan;
+mod rebuild;
 mod rest;
 mod rows;
 pub mod sample;
+mod shared;
 pub mod stats;
 pub mod text;
 pub mod track;
@@ -21,10 +23,11 @@ mod warm;
 mod work;
 mod worker;
 
+pub(crate) use shared::{Message, Queued, Shared};
 pub(crate) use worker::log;
 
 use crate::engine::{Engine, Factory, TokenId};
-use crate::sleep::{Asleep, Rules, Switch};
+use crate::sleep::{Asleep, Rules};
 use crate::snapshot;
 use meter::Meter;
 use moegate_wire::{Ending, OriginState, OriginStatus};
@@ -32,12 +35,12 @@ use output::Output;
 use sample::Sampling;
 use stats::Stats;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use track::{Finish, Track};
 
 /// Limits and aims of the scheduler.
@@ -51,6 +54,8 @@ pub struct Config {
     pub step_target: Duration,
     /// How long a step with prompts only may take: bounds what a cancellation or a newcomer waits for.
     pub prompt_step_target: Duration,
+    /// How long a step may take at all: beyond that, the engine is held for one that never answers.
+    pub step_limit: Duration,
     /// When the process began to load: from then on the time counts as cold.
     pub started: Instant,
     /// When to sleep by itself, and whether a request wakes.
@@ -66,6 +71,7 @@ impl Default for Config {
             max_batch: 32,
             step_target: Duration::from_millis(100),
             prompt_step_target: Duration::from_millis(400),
+            step_limit: Duration::from_mins(5),
             started: Instant::now(),
             sleep: Rules::default(),
             warm_state: None,
@@ -136,7 +142,9 @@ pub enum Failure {
     NotANumber,
     /// The KV cache cannot hold this sequence, even alone.
     KvExhausted,
-    /// The compute thread died, or the engine's state is torn.
+    /// The engine broke as it computed this request, and did so again as it computed nothing else.
+    EngineBroke,
+    /// The compute thread died, or no engine can be made any more.
     EngineDead,
     /// The engine refused the sequence in a way it should not.
     Internal,
@@ -166,54 +174,6 @@ pub enum Unready {
 /// One failure may be a request's own; so many without an answer between them are the model's or the machine's.
 pub const MAX_NAN_STREAK: u32 = 3;
 
-pub(crate) struct Queued {
-    pub(crate) job: Job,
-    pub(crate) since: Instant,
-    /// A place in the queue, given back on admission or cancellation.
-    pub(crate) place: OwnedSemaphorePermit,
-}
-
-/// What the scheduler's thread and its handles share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) stats: Arc<Stats>,
-    pub(crate) meter: Arc<Meter>,
-    pub(crate) dead: OnceLock<&'static str>,
-    pub(crate) closing: AtomicBool,
-    /// Generations that failed with NaN since the last one that was completed.
-    pub(crate) nan_streak: AtomicU32,
-    pub(crate) switch: Switch,
-    /// Whether a [`Message::Look`] is on its way.
-    pub(crate) told: AtomicBool,
-    /// Whether the thread takes nothing more from the channel; held while something is sent.
-    ended: Mutex<bool>,
-}
-
-impl Shared {
-    pub(crate) fn new(config: &Config) -> Self {
-        Self {
-            stats: Arc::default(),
-            meter: Arc::new(Meter::since(config.started)),
-            switch: Switch::loading(config.sleep.clone(), config.started),
-            told: AtomicBool::new(false),
-            dead: OnceLock::new(),
-            closing: AtomicBool::new(false),
-            nan_streak: AtomicU32::new(0),
-            ended: Mutex::new(false),
-        }
-    }
-
-    pub(crate) fn ended(&self) -> MutexGuard<'_, bool> {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-pub(crate) enum Message {
-    Job(Box<Queued>),
-    /// Something is to be done that is in no message: see `closing` and `switch`. At most one is on its way.
-    Look,
-}
-
 /// The handle to the scheduler's thread. The thread ends when the last handle is gone or after [`Self::shut_down`].
 #[derive(Debug, Clone)]
 pub struct Scheduler {
@@ -223,6 +183,7 @@ pub struct Scheduler {
     shared: Arc<Shared>,
     vocab_size: usize,
     context_length: usize,
+    step_limit: Duration,
 }
 
 impl Scheduler {
@@ -247,7 +208,15 @@ impl Scheduler {
         let worker = worker::Worker::new(engine, factory, config, receiver, shared.clone());
         std::thread::Builder::new().name("scheduler".into()).spawn(move || worker.run())?;
         let places = Arc::new(Semaphore::new(max_queue));
-        Ok(Self { sender, places, max_queue, shared, vocab_size, context_length })
+        Ok(Self {
+            sender,
+            places,
+            max_queue,
+            shared,
+            vocab_size,
+            context_length,
+            step_limit: config.step_limit,
+        })
     }
 
     /// Queues a request.
@@ -301,11 +270,22 @@ impl Scheduler {
         self.shared.dead.get().copied()
     }
 
-    /// Returns once the thread has ended, and with it every request that it had.
+    /// Returns once the thread has ended, and with it every request that it had; or once it is stuck in a step for longer than
+    /// [`Config::step_limit`], and is as good as dead.
     pub async fn ended(&self) {
         while self.shared.dead.get().is_none() {
+            if self.is_stuck() {
+                self.shared.dead.get_or_init(|| "a step of the engine does not end");
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Whether a step is going on that has taken longer than [`Config::step_limit`].
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.shared.is_stuck(self.step_limit)
     }
 
     /// Fails everything that runs or waits with [`Failure::ShuttingDown`] and ends the thread.

@@ -24,13 +24,13 @@ pub struct Share {
 }
 
 /// Shares out the next step. `remaining` says for each running sequence, in order of admission, how many of its
-/// tokens the engine has not seen; each is at least 1, and exactly 1 is a decode (or a prompt's last token, which costs
-/// the same).
+/// tokens the engine has not seen; exactly 1 is a decode (or a prompt's last token, which costs the same), and 0 has no
+/// part in the step.
 ///
 /// Prompts: the oldest gets at least half of the budget, so that it cannot starve; the rest goes to the ones that
 /// need least, so that a short prompt does not wait for a long one; what they leave goes back to the oldest.
 ///
-/// The result is in the order of `remaining`, has no empty shares, and is not empty if `remaining` is not.
+/// The result is in the order of `remaining`, has no empty shares, and is not empty if anything remains.
 #[must_use]
 pub fn plan(remaining: &[usize], budget: &Budget) -> Vec<Share> {
     let step = budget.step.max(1);

@@ -2,7 +2,7 @@
 
 use super::rows::Rows;
 use super::warm::TICK;
-use super::worker::{Worker, log};
+use super::worker::{Dead, Worker, log};
 use super::{Failure, Message};
 use crate::engine::{Engine, LoadFailure};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,7 +40,11 @@ impl Worker {
     }
 
     /// Makes an engine and brings its weights into memory; where there is a first one, only that.
-    pub(super) fn load(&mut self, first: Option<Box<dyn Engine>>) {
+    ///
+    /// # Errors
+    /// An engine that broke could not be replaced.
+    pub(super) fn load(&mut self, first: Option<Box<dyn Engine>>) -> Result<(), Dead> {
+        let rebuilding = std::mem::take(&mut self.rebuilding);
         let Self { factory, shared, .. } = self;
         shared.meter.load();
         let (switch, is_first) = (&shared.switch, first.is_some());
@@ -70,8 +74,12 @@ impl Worker {
                 log(format_args!("the model could not be loaded: {why}"));
                 shared.meter.sleep();
                 switch.failed(why);
+                if rebuilding {
+                    return Err(Dead("the engine broke, and another one could not be made"));
+                }
             }
         }
+        Ok(())
     }
 
     /// Lets go of the engine, its weights and its KV.

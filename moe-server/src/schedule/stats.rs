@@ -33,6 +33,8 @@ pub struct Stats {
     pub completion_tokens: AtomicU64,
     /// Sequences that gave their KV to older ones and were computed again later.
     pub preemptions: AtomicU64,
+    /// Engines that broke and were replaced.
+    pub rebuilds: AtomicU64,
     pub running: AtomicU64,
     pub kv_free_tokens: AtomicU64,
     /// One more than the bounds: the last has no bound. Not cumulative.

@@ -22,6 +22,8 @@ pub(super) struct Work {
     pub(super) sequence: Option<SequenceId>,
     /// How many of `tokens` the engine holds.
     pub(super) computed: usize,
+    /// How many must be computed before the request is not held any more for what broke the engine; 0 where nothing did.
+    pub(super) suspect_until: usize,
     /// How many of the prompt's it held when the request was first admitted.
     pub(super) cached: usize,
     pub(super) since: Instant,
@@ -43,6 +45,7 @@ impl Work {
             unlisted: Vec::new(),
             sequence: None,
             computed: 0,
+            suspect_until: 0,
             cached: 0,
             since,
             admitted: None,

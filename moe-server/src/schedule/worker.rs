@@ -21,8 +21,8 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Instant;
 
-/// The engine can do no more, and why (for operators, without detail of any request).
-struct Dead(&'static str);
+/// No engine can be had any more, and why (for operators, without detail of any request).
+pub(super) struct Dead(pub(super) &'static str);
 
 /// For operators. Whoever read stderr may have gone: that must not end the engine, as a panic of `eprintln!` would.
 pub(crate) fn log(message: impl Display) {
@@ -59,6 +59,10 @@ pub(super) struct Worker {
     pub(super) coming: Option<Coming>,
     /// Of the present engine's, how many are told.
     pub(super) evictions: u64,
+    /// Engines that broke since a generation was completed.
+    pub(super) breaks: u32,
+    /// Whether the next load is to replace an engine that broke.
+    pub(super) rebuilding: bool,
 }
 
 impl Worker {
@@ -85,6 +89,8 @@ impl Worker {
             warm_state: config.warm_state.clone(),
             coming: None,
             evictions: 0,
+            breaks: 0,
+            rebuilding: false,
         }
     }
 
@@ -99,7 +105,7 @@ impl Worker {
         };
         let failure = if let Some(why) = dead {
             let _ = self.shared.dead.set(why);
-            log(format_args!("{why}; no request can be served until a restart"));
+            log(format_args!("{why}; no request can be served by this process any more"));
             Failure::EngineDead
         } else {
             Failure::ShuttingDown
@@ -125,13 +131,13 @@ impl Worker {
 
     fn serve(&mut self) -> Result<(), Dead> {
         let first = self.engine.take();
-        self.load(first);
+        self.load(first)?;
         while self.take_messages() {
             self.drop_cancelled();
             self.take_warm_state();
             match self.shared.switch.turn(self.is_idle()) {
                 Turn::Run => self.run_once()?,
-                Turn::Load => self.load(None),
+                Turn::Load => self.load(None)?,
                 Turn::Unload => self.unload(),
                 Turn::Rest => self.turn_away(),
             }
@@ -140,7 +146,7 @@ impl Worker {
     }
 
     fn run_once(&mut self) -> Result<(), Dead> {
-        self.admit();
+        self.admit()?;
         set(&self.shared.stats.running, self.running.len());
         if !self.running.is_empty() {
             self.step()?;
@@ -192,8 +198,8 @@ impl Worker {
     }
 
     fn step(&mut self) -> Result<(), Dead> {
+        let remaining = self.remaining();
         let Some(engine) = &mut self.engine else { return Ok(()) };
-        let remaining: Vec<usize> = self.running.iter().map(Work::remaining).collect();
         let budget = Budget {
             step: engine.capabilities().max_batch_tokens,
             beside_decodes: self.beside.chunk(),
@@ -211,7 +217,9 @@ impl Worker {
             })
             .collect();
         let start = Instant::now();
+        self.shared.step_began_ms.store(self.shared.now_ms(), Ordering::Relaxed);
         let result = engine.step(&spans, &mut self.rows.outcomes);
+        self.shared.step_began_ms.store(0, Ordering::Relaxed);
         let elapsed = start.elapsed();
         let Err(error) = result else {
             self.shared.stats.count_step(elapsed);
@@ -226,10 +234,7 @@ impl Worker {
         };
         self.share_out(&shares);
         let at_fault: Vec<SequenceId> = match error {
-            EngineError::Broken(why) => {
-                log(why);
-                return Err(Dead("the engine's state is torn"));
-            }
+            EngineError::Broken(why) => return self.rebuild(&why, &shares),
             EngineError::OutOfBlocks { .. } => {
                 self.make_room();
                 return Ok(());
@@ -303,6 +308,7 @@ impl Worker {
                 Ok(finish) => {
                     if let Some(work) = self.remove(sequence) {
                         self.shared.nan_streak.store(0, Ordering::Relaxed);
+                        self.breaks = 0;
                         work.finish(finish);
                     }
                 }

@@ -140,7 +140,7 @@ impl Power {
         self.last_wake
     }
 
-    /// Why the last wake failed, until one succeeds.
+    /// Why the last wake failed, or what was loaded is lost; until a wake succeeds.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
@@ -255,7 +255,15 @@ impl Power {
         self.settle(now);
     }
 
-    /// The load failed, or what was loaded is lost. It is not tried again until somebody asks.
+    /// What was loaded is lost. Where it is wanted it is to be loaded again, which is a wake that begins now.
+    pub fn lost(&mut self, now: Moment, why: String) {
+        self.phase = Phase::Nothing;
+        self.asked = now.steady;
+        self.reason = Some(why);
+        self.settle(now);
+    }
+
+    /// The load failed. It is not tried again until somebody asks.
     pub fn failed(&mut self, now: Moment, why: String) {
         self.phase = Phase::Nothing;
         self.wanted = false;

@@ -23,10 +23,11 @@ enum Do {
     Turn(bool, Turn),
     Loaded,
     Failed,
+    Lost,
     Unloaded,
     Admit(Result<(), OriginState>),
 }
-use Do::{Admit, Failed, Loaded, Sleep, Unloaded, Wake};
+use Do::{Admit, Failed, Loaded, Lost, Sleep, Unloaded, Wake};
 
 /// Each step a second after the one before; the state after each.
 fn run(what: &str, mut power: Power, steps: &[(Do, OriginState)]) -> Power {
@@ -40,6 +41,7 @@ fn run(what: &str, mut power: Power, steps: &[(Do, OriginState)]) -> Power {
                 power.loaded(now);
             }
             Failed => power.failed(now, "why".to_owned()),
+            Lost => power.lost(now, "why".to_owned()),
             Unloaded => power.unloaded(now),
             Admit(result) => assert_eq!(power.admit(now), result, "{what}: step {index}"),
         }
@@ -137,6 +139,28 @@ fn ways_from_state_to_state() {
                 (Wake, Waking),
                 (Loaded, Ready),
             ],
+        ),
+        (
+            "what is lost is loaded again, and failing that, when somebody asks",
+            start(),
+            &[
+                (Loaded, Ready),
+                (turn(BUSY, Turn::Run), Ready),
+                (Lost, Waking),
+                (Admit(Err(Waking)), Waking),
+                (turn(BUSY, Turn::Load), Waking),
+                (Loaded, Ready),
+                (Lost, Waking),
+                (turn(BUSY, Turn::Load), Waking),
+                (Failed, Cold),
+                (turn(BUSY, Turn::Rest), Cold),
+                (Wake, Waking),
+            ],
+        ),
+        (
+            "what is lost while draining is not loaded again",
+            start(),
+            &[(Loaded, Ready), (Sleep, Draining), (Lost, Cold), (turn(BUSY, Turn::Rest), Cold)],
         ),
         (
             "a wake that fails is not tried again until somebody asks",

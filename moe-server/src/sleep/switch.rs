@@ -174,6 +174,13 @@ impl Switch {
         self.progress.begin();
     }
 
+    /// See [`Power::lost`].
+    pub fn lost(&self, why: String) {
+        let (mut power, now) = self.power();
+        power.lost(now, why);
+        self.progress.begin();
+    }
+
     pub fn unloaded(&self) {
         let (mut power, now) = self.power();
         power.unloaded(now);

@@ -42,6 +42,8 @@ pub(crate) struct Control {
     /// Whether loads panic.
     pub(crate) load_panics: AtomicBool,
     pub(crate) steps: AtomicUsize,
+    /// So many steps to come break the engine, whatever is in them.
+    pub(crate) breaks: AtomicUsize,
     pub(crate) live: AtomicUsize,
     pub(crate) widest: AtomicUsize,
     pub(crate) longest_chunk: AtomicUsize,
@@ -120,6 +122,7 @@ impl Scripted {
 
 impl Drop for Scripted {
     fn drop(&mut self) {
+        self.control.live.fetch_sub(self.sequences.len(), SeqCst);
         self.control.engines.fetch_sub(1, SeqCst);
     }
 }
@@ -176,6 +179,9 @@ impl Engine for Scripted {
         self.control.pass();
         self.control.steps.fetch_add(1, SeqCst);
         self.control.widest.fetch_max(spans.len(), SeqCst);
+        if self.control.breaks.fetch_update(SeqCst, SeqCst, |breaks| breaks.checked_sub(1)).is_ok() {
+            return Err(EngineError::Broken("a scripted break".into()));
+        }
         let logits = outcomes.whole(VOCAB);
         logits.clear();
         let wanted: usize = spans.iter().map(|span| span.tokens.len()).sum();

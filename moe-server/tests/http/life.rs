@@ -1,6 +1,6 @@
 //! Clients that leave, queues that are full, engines that fail, a server that stops.
 
-use crate::engine::{BROKEN, NAN, NAN_ROW, PANIC};
+use crate::engine::{NAN, NAN_ROW, PANIC};
 use crate::support::{Open, Setup, TestServer, chat, events, eventually, post_chat, text_of};
 use moe_server::schedule::Config;
 use serde_json::json;
@@ -163,37 +163,35 @@ async fn a_model_that_yields_no_numbers_is_not_ready_until_it_does() {
 
 #[tokio::test]
 async fn a_dead_engine_fails_everyone_and_the_server_lives() {
-    for bad in [PANIC, BROKEN] {
-        let server = TestServer::usual().await;
-        server.control.allow(3);
-        let mut open = stream(&server, "a").await;
-        open.until("\"b\"").await;
-        let waiting = server.send(post_chat(&format!("x{bad}"), &json!({})));
-        let opening = async {
-            // In the queue; or in the batch, or even through it, if the engine had not begun its next step.
-            eventually("it is there", async || {
-                let queued = server.metric("moe_server_queue_depth").await;
-                let failed = server.metric("moe_server_requests_total{ending=\"error\"}").await;
-                queued + server.metric("moe_server_running").await > 1.5 || failed > 0.5
-            })
-            .await;
-            server.control.open();
-        };
-        let (failed, ()) = tokio::join!(waiting, opening);
-        assert_eq!(failed.error(), (500, "engine_dead".into(), None));
-        assert!(!failed.body.contains("scripted"), "nothing of the inside: {}", failed.body);
-        let rest = open.rest().await;
-        assert_eq!(events(&rest).last().unwrap()["error"]["code"], "engine_dead");
-        assert!(!rest.contains("[DONE]"));
+    let server = TestServer::usual().await;
+    server.control.allow(3);
+    let mut open = stream(&server, "a").await;
+    open.until("\"b\"").await;
+    let waiting = server.send(post_chat(&format!("x{PANIC}"), &json!({})));
+    let opening = async {
+        // In the queue; or in the batch, or even through it, if the engine had not begun its next step.
+        eventually("it is there", async || {
+            let queued = server.metric("moe_server_queue_depth").await;
+            let failed = server.metric("moe_server_requests_total{ending=\"error\"}").await;
+            queued + server.metric("moe_server_running").await > 1.5 || failed > 0.5
+        })
+        .await;
+        server.control.open();
+    };
+    let (failed, ()) = tokio::join!(waiting, opening);
+    assert_eq!(failed.error(), (500, "engine_dead".into(), None));
+    assert!(!failed.body.contains("scripted"), "nothing of the inside: {}", failed.body);
+    let rest = open.rest().await;
+    assert_eq!(events(&rest).last().unwrap()["error"]["code"], "engine_dead");
+    assert!(!rest.contains("[DONE]"));
 
-        for more in [json!({}), json!({"stream": true})] {
-            assert_eq!(server.send(post_chat("a", &more)).await.error().0, 500);
-        }
-        assert_eq!(server.get("/ready").await.error(), (503, "engine_dead".into(), None));
-        assert_eq!(server.get("/health").await.status, 200);
-        assert!((server.metric("moe_server_requests_total{ending=\"error\"}").await - 2.0).abs() < 0.1);
-        assert!(server.metric("moe_server_queue_depth").await < 0.5);
+    for more in [json!({}), json!({"stream": true})] {
+        assert_eq!(server.send(post_chat("a", &more)).await.error().0, 500);
     }
+    assert_eq!(server.get("/ready").await.error(), (503, "engine_dead".into(), None));
+    assert_eq!(server.get("/health").await.status, 200);
+    assert!((server.metric("moe_server_requests_total{ending=\"error\"}").await - 2.0).abs() < 0.1);
+    assert!(server.metric("moe_server_queue_depth").await < 0.5);
 }
 
 /// Four sequences that fit the cache one by one, but not together.

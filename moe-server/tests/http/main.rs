@@ -14,6 +14,7 @@ mod limits;
 mod memory;
 mod prefix;
 mod push;
+mod rebuild;
 mod receipts;
 mod refusals;
 mod resume;

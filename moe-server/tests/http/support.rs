@@ -55,6 +55,7 @@ impl Default for Setup {
 
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
+    pub(crate) scheduler: Scheduler,
     pub(crate) control: Arc<Control>,
     pub(crate) stop: Option<oneshot::Sender<()>>,
     pub(crate) serving: JoinHandle<()>,
@@ -166,9 +167,10 @@ impl TestServer {
         control: Arc<Control>,
         setup: Setup,
     ) -> Self {
+        let scheduler = Scheduler::start(engine, factory, &setup.config).unwrap();
         let server = Server {
             codec,
-            scheduler: Scheduler::start(engine, factory, &setup.config).unwrap(),
+            scheduler: scheduler.clone(),
             receipts: Receipts::new(Retention::default()),
             outbox: None,
             telemetry: None,
@@ -192,7 +194,7 @@ impl TestServer {
             }
         };
         let serving = tokio::spawn(http::run(listener, Arc::new(server), stopped, Duration::from_secs(20)));
-        let server = Self { address, control, stop: Some(stop), serving };
+        let server = Self { address, scheduler, control, stop: Some(stop), serving };
         eventually("it is ready", async || server.get("/ready").await.status != 503).await;
         server
     }
