@@ -49,13 +49,23 @@ fn build(folder: &Path, head_dim: usize, group: usize) -> PathBuf {
     let to = folder.join(format!("kernels-{head_dim}-{group}.so"));
     let what = [head_dim, group];
     if !built.contains(&what) {
-        compile(what, &to);
+        compile("emulated.cpp", what, &to);
         built.push(what);
     }
     to
 }
 
-fn compile([head_dim, group]: [usize; 2], to: &Path) {
+/// A stand-in for the driver's library and for NVRTC, built into `folder` as `libcuda.so.1`, whose kernels are those for heads of
+/// `head_dim`, `group` to a KV head. For processes of tests, which find it by `LD_LIBRARY_PATH` and `MOE_NVRTC`; what else their
+/// environment says to it is in `kernels/emulated_driver.cpp`.
+#[must_use]
+pub fn driver(folder: &Path, head_dim: usize, group: usize) -> PathBuf {
+    let to = folder.join("libcuda.so.1");
+    compile("emulated_driver.cpp", [head_dim, group], &to);
+    to
+}
+
+fn compile(source: &str, [head_dim, group]: [usize; 2], to: &Path) {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
     let partial = to.with_extension(format!("{}.so", std::process::id()));
     let compiler = env::var("CXX").unwrap_or_else(|_| "g++".to_owned());
@@ -64,7 +74,7 @@ fn compile([head_dim, group]: [usize; 2], to: &Path) {
         // The processor's own fused multiply-add, where it has one: without it each is a call.
         .args(if cfg!(target_arch = "x86_64") { &["-march=native"][..] } else { &[] })
         .args(["-w", &format!("-DHEAD_DIM={head_dim}"), &format!("-DGROUP={group}")])
-        .arg(sources.join("emulated.cpp"))
+        .arg(sources.join(source))
         .arg("-o")
         .arg(&partial)
         .output();

@@ -188,6 +188,7 @@ fn gpu(setup: &Setup) -> Result<Vec<Check>> {
     let nvrtc = setup.nvrtc()?;
     let kernels = rust_tests(setup, &["emulated"]);
     let engine = rust_tests(setup, &["engine"]);
+    let driver = rust_tests(setup, &["driver"]);
     let mut example = setup.cargo("build");
     example.args(["--quiet", "--workspace", "--example", "resources"]);
     run_attached("cargo build of moe-cuda's example", example)?;
@@ -197,6 +198,7 @@ fn gpu(setup: &Setup) -> Result<Vec<Check>> {
     Ok(vec![
         Check { name: "kernels on the processor", command: kernels, counting: Counting::Lines },
         Check { name: "the engine on emulated kernels", command: engine, counting: Counting::Lines },
+        Check { name: "the server on a stand-in for the driver", command: driver, counting: Counting::Lines },
         Check { name: "kernels for every architecture", command: resources, counting: Counting::Status },
     ])
 }

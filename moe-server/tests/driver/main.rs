@@ -1,0 +1,130 @@
+//! The server on a GPU, from the command line to the driver's library: that is a stand-in, which runs the kernels on the
+//! processor (`moe-cuda/kernels/emulated_driver.cpp`).
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod process;
+
+use serde_json::{Value, json};
+
+use process::{Card, exited};
+
+const PROMPTS: [&str; 3] = ["Hello", "The quick brown fox", "one two three four five six seven"];
+
+fn body(prompt: &str, tokens: u32, stream: bool) -> String {
+    json!({
+        "model": "tiny", "messages": [{"role": "user", "content": prompt}], "max_tokens": tokens, "temperature": 0,
+        "stream": stream, "logit_bias": {},
+    })
+    .to_string()
+}
+
+fn text(answer: &str) -> String {
+    let answer: Value = serde_json::from_str(answer).unwrap();
+    answer["choices"][0]["message"]["content"].as_str().unwrap().to_owned()
+}
+
+/// What a stream said, and whether it came to its end.
+fn said(stream: &str) -> (String, bool) {
+    let events = stream.lines().filter_map(|line| line.strip_prefix("data: {"));
+    let texts = events.map(|event| {
+        let event: Value = serde_json::from_str(&format!("{{{event}")).unwrap();
+        event["choices"][0]["delta"]["content"].as_str().unwrap_or_default().to_owned()
+    });
+    (texts.collect(), stream.contains("data: [DONE]"))
+}
+
+/// What the processor answers.
+fn expected(tokens: u32) -> Vec<String> {
+    let server = Card::default().serve(&["--device", "cpu"]);
+    PROMPTS.iter().map(|prompt| text(&server.chat(&body(prompt, tokens, false)))).collect()
+}
+
+#[test]
+fn answers_are_the_processors_and_memory_is_given_back_asleep() {
+    let expected = expected(24);
+    let card = Card::default();
+    let server = card.serve(&["--device", "cuda:0"]);
+    assert!(server.log().contains("computing on GPU 0, Stand-in"), "{}", server.log());
+    let ask = || {
+        std::thread::scope(|scope| {
+            let asking = PROMPTS.map(|prompt| scope.spawn(|| text(&server.chat(&body(prompt, 24, false)))));
+            asking.map(|answer| answer.join().unwrap())
+        })
+    };
+    assert_eq!(ask().to_vec(), expected);
+    let (head, _) = server.ask("POST /sleep", "");
+    assert!(head.starts_with("HTTP/1.1 20"), "{head}");
+    server.until("POST /sleep", |_, body| body.contains("\"cold\""));
+    let first = card.counts();
+    assert_eq!(first.len(), 1, "the context has ended: {first:?}");
+    assert!(first[0].graphs > 10 && first[0].launches > 1000, "{first:?}");
+    server.ask("POST /wake", "");
+    server.until("GET /ready", |head, _| head.starts_with("HTTP/1.1 200"));
+    assert_eq!(ask().to_vec(), expected);
+    server.stop();
+    let both = card.counts();
+    assert!(both.len() == 2 && both[1].peak == both[0].peak, "as much memory as before: {both:?}");
+}
+
+#[test]
+fn a_fault_is_a_pause() {
+    let card = Card::default();
+    let server = card.serve(&["--device", "cuda:0"]);
+    let whole = text(&server.chat(&body(PROMPTS[1], 120, false)));
+    for at in [3, 20] {
+        let mut stream = server.open("POST /v1/chat/completions", &body(PROMPTS[1], 120, true));
+        let mut begun = String::new();
+        while begun.matches("data: {").count() < at {
+            begun += &stream.more();
+        }
+        card.fault("lost");
+        let (answer, ended) = said(&(begun + &stream.rest()));
+        assert!(ended && answer == whole, "{answer:?}, and not {whole:?}");
+    }
+    let (_, metrics) = server.ask("GET /metrics", "");
+    assert!(metrics.contains("\nmoe_server_engine_rebuilds_total 2\n"), "{metrics}");
+    assert!(server.log().contains("the GPU was lost while"), "{}", server.log());
+    assert!(server.ask("GET /ready", "").0.starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn a_card_that_is_gone_ends_the_process() {
+    let card = Card::default();
+    let mut server = card.serve(&["--device", "cuda:0"]);
+    server.chat(&body(PROMPTS[0], 4, false));
+    card.fault("gone");
+    let (head, answer) = server.ask("POST /v1/chat/completions", &body(PROMPTS[0], 40, false));
+    assert!(head.starts_with("HTTP/1.1 500") && answer.contains("\"engine_dead\""), "{head}: {answer}");
+    assert_eq!(server.wait(), Some(1));
+    let log = server.log();
+    for part in ["the GPU was lost while", "names no GPU", "so that what supervises it starts another one"] {
+        assert!(log.contains(part), "{part:?} in {log}");
+    }
+}
+
+#[test]
+fn a_card_that_will_not_do_is_told_in_a_line() {
+    let small = Card { memory: 200_000, ..Card::default() };
+    let old = Card { version: 11_080, ..Card::default() };
+    for (card, part) in
+        [(&small, "MiB of GPU memory are wanted"), (&old, "the driver speaks CUDA 11.8, and 12.0 is needed")]
+    {
+        let (code, log) = exited(&mut card.command(&["--device", "cuda:0"]));
+        assert!(code == Some(1) && log.contains(part) && log.lines().count() == 1, "{code:?}: {log}");
+        let server = card.serve(&["--device", "auto"]);
+        let log = server.log();
+        assert!(log.contains(part) && log.contains("computing on the processor"), "{log}");
+        assert!(!text(&server.chat(&body(PROMPTS[0], 4, false))).is_empty());
+    }
+    let (code, log) = exited(&mut Card::default().command(&["--device", "cuda:1"]));
+    assert!(code == Some(1) && log.contains("names no GPU"), "{code:?}: {log}");
+}
+
+#[test]
+fn kernels_that_do_not_compile_are_told() {
+    let card = Card { head_dim: 64, ..Card::default() };
+    let (code, log) = exited(&mut card.command(&["--device", "cuda:0"]));
+    assert!(code == Some(1) && log.contains("could not compile the kernels for sm_90a"), "{code:?}: {log}");
+}
