@@ -21,6 +21,26 @@ pub(super) const TRACESTATE: HeaderName = HeaderName::from_static(trace::TRACEST
 /// What the collector may take.
 const EXPORT_MS: u64 = 5_000;
 
+/// What dialects' endpoints have in them, and `gen_ai.operation.name`: OpenTelemetry has names for the first two and lets others be
+/// chosen.
+const OPERATIONS: [(&str, &str); 8] = [
+    ("embed", "embeddings"),
+    ("/completions", "text_completion"),
+    ("rerank", "rerank"),
+    ("moderation", "moderation"),
+    ("image", "image_generation"),
+    ("speech", "speech"),
+    ("transcription", "transcription"),
+    ("translation", "translation"),
+];
+
+/// What is asked for at a dialect's endpoint: mostly a chat.
+fn operation(endpoint: &str) -> &'static str {
+    let found =
+        OPERATIONS.iter().find(|(part, _)| endpoint.contains(part) && !endpoint.starts_with("/chat/"));
+    found.map_or("chat", |(_, name)| name)
+}
+
 /// A request's trace, and its spans.
 #[derive(Default)]
 pub(super) struct Traced {
@@ -98,11 +118,7 @@ impl<P: Platform> RequestContext<'_, P> {
     }
 
     fn operation(&self) -> &'static str {
-        match self.endpoint {
-            "/completions" => "text_completion",
-            "/embeddings" => "embeddings",
-            _ => "chat",
-        }
+        operation(self.endpoint)
     }
 
     /// The span of an attempt, of what its record says.
@@ -180,6 +196,35 @@ impl<P: Platform> RequestContext<'_, P> {
             Some(Ok(_)) => Err("the collector refused them"),
             Some(Err(_)) => Err("the collector cannot be reached"),
             None => Err("the collector did not answer in time"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::operation;
+
+    #[test]
+    fn operations_have_their_names() {
+        for (endpoint, name) in [
+            ("/chat/completions", "chat"),
+            ("/responses", "chat"),
+            ("/messages", "chat"),
+            ("streamGenerateContent", "chat"),
+            ("language-model 4", "chat"),
+            ("/completions", "text_completion"),
+            ("/embeddings", "embeddings"),
+            ("embedding-model", "embeddings"),
+            ("/rerank", "rerank"),
+            ("reranking-model", "rerank"),
+            ("/moderations", "moderation"),
+            ("/images/edits", "image_generation"),
+            ("image-model", "image_generation"),
+            ("/audio/speech", "speech"),
+            ("/audio/transcriptions", "transcription"),
+            ("/audio/translations", "translation"),
+        ] {
+            assert_eq!(operation(endpoint), name, "{endpoint}");
         }
     }
 }
