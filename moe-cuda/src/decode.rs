@@ -3,6 +3,7 @@
 //! A step computes rows: one token of each of up to 32 sequences, or up to [`Options::rows`] tokens of prompts. Which blocks of KV
 //! are whose is the caller's to say.
 
+mod blocks;
 mod describe;
 mod inputs;
 mod launch;
@@ -157,6 +158,11 @@ impl<D: Device> Decoder<D> {
             self.run(0, phases)
         };
         if decodes { self.device.replay(key, &mut launches) } else { launches() }
+    }
+
+    /// Bytes of a block of a layer's keys, or of its values.
+    pub(super) fn kv_block_bytes(&self) -> usize {
+        self.options.block_tokens * self.model.shape.kv_heads * self.model.shape.head_dim * 2
     }
 
     /// Copies a block of KV in all layers of a group.

@@ -10,6 +10,7 @@
 pub mod cpu;
 pub mod cuda;
 mod outcomes;
+mod outside;
 mod paging;
 
 pub use crate::ids::{SequenceId, TokenId};

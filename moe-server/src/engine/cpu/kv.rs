@@ -4,7 +4,11 @@ use memmap2::MmapMut;
 use moe_kernels::attention::{KvType, Layout, MAX_BLOCK, Paged};
 
 use crate::{
-    engine::paging::{BlockCopy, BlockId, Sizes},
+    engine::{
+        EngineError,
+        outside::{self, BlockStore},
+        paging::{BlockCopy, BlockId, Sizes},
+    },
     model::decoder::{Config, ModelError},
 };
 
@@ -36,11 +40,6 @@ impl Group {
         self.data.copy_within(from..from + self.size, to);
     }
 
-    /// Bytes of a block.
-    pub(super) fn block_bytes(&self) -> usize {
-        self.size
-    }
-
     /// The blocks of `table` as head `head` in the group's layer `layer` sees them.
     pub(super) fn paged<'a>(&'a self, table: &'a [BlockId], layer: usize, head: usize) -> Paged<'a> {
         let offset = (layer * self.kv_heads + head) * self.layout.bytes();
@@ -62,12 +61,12 @@ impl Group {
         .collect()
     }
 
-    /// All of a block, for export.
-    pub(super) fn raw(&self, id: BlockId) -> &[u8] {
+    /// All of a block.
+    fn raw(&self, id: BlockId) -> &[u8] {
         &self.data[id as usize * self.size..][..self.size]
     }
 
-    pub(super) fn raw_mut(&mut self, id: BlockId) -> &mut [u8] {
+    fn raw_mut(&mut self, id: BlockId) -> &mut [u8] {
         &mut self.data[id as usize * self.size..][..self.size]
     }
 }
@@ -100,6 +99,33 @@ impl Kv {
         let full = group(config.layers - chunked).ok_or_else(too_large)?;
         let chunked = group(chunked).ok_or_else(too_large)?;
         Ok(Self { full, chunked, layout, sizes })
+    }
+
+    fn of(&self, group: outside::Group) -> &Group {
+        match group {
+            outside::Group::Full => &self.full,
+            outside::Group::Chunked => &self.chunked,
+        }
+    }
+}
+
+impl BlockStore for Kv {
+    fn block_bytes(&self, group: outside::Group) -> usize {
+        self.of(group).size
+    }
+
+    fn read(&self, group: outside::Group, block: BlockId, bytes: &mut [u8]) -> Result<(), EngineError> {
+        bytes.copy_from_slice(self.of(group).raw(block));
+        Ok(())
+    }
+
+    fn write(&mut self, group: outside::Group, block: BlockId, bytes: &[u8]) -> Result<(), EngineError> {
+        let own = match group {
+            outside::Group::Full => &mut self.full,
+            outside::Group::Chunked => &mut self.chunked,
+        };
+        own.raw_mut(block).copy_from_slice(bytes);
+        Ok(())
     }
 }
 

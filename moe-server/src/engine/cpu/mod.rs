@@ -8,14 +8,12 @@ mod buffers;
 mod experts;
 mod forward;
 mod inputs;
-mod kept;
 mod kv;
 mod machine;
 mod options;
 mod pool;
 mod products;
 mod routing;
-mod state;
 mod store;
 
 use std::{
@@ -32,6 +30,7 @@ pub use options::{Arithmetic, CpuOptions};
 use self::{buffers::Buffers, forward::Pass, kv::Kv, machine::Machine, pool::Pool};
 use super::{
     Capabilities, Engine, EngineError, Kept, KeptFormat, Known, Outcomes, SequenceId, Span, TokenId, Wanted,
+    outside,
     paging::{Part, Sequences},
 };
 use crate::{
@@ -116,6 +115,11 @@ impl CpuEngine {
     #[must_use]
     pub fn threads(&self) -> usize {
         self.pool.threads()
+    }
+
+    /// Names the model, and how its keys and values are held.
+    fn print(&self) -> u64 {
+        outside::fingerprint(&self.model, &format!("{:?}", self.kv.layout))
     }
 
     fn intact(&self) -> Result<(), EngineError> {
@@ -206,16 +210,20 @@ impl Engine for CpuEngine {
     }
 
     fn kept_format(&self) -> Option<KeptFormat> {
-        let format = || self.kv.kept_format(&self.model, self.arithmetic);
+        // Other instructions do not round otherwise.
+        let how = format!("{:?}", self.arithmetic);
+        let format = || outside::kept_format(&self.kv, self.print(), &how, self.kv.sizes.block_len);
         self.sequences.has_prefix_cache().then(format)
     }
 
     fn visit_kept(&self, visit: &mut dyn FnMut(&Kept<'_>) -> bool) {
-        self.kv.visit_kept(&self.sequences.cache, visit);
+        // Memory can always be read.
+        let _ = outside::visit_kept(&self.kv, &self.sequences.cache, visit);
     }
 
     fn restore(&mut self, block: &Kept<'_>) -> Option<u64> {
-        self.broken.is_none().then(|| self.kv.restore(&mut self.sequences.cache, block)).flatten()
+        self.intact().ok()?;
+        outside::restore(&mut self.kv, &mut self.sequences.cache, block).ok()?
     }
 
     fn step(&mut self, spans: &[Span<'_>], outcomes: &mut Outcomes) -> Result<(), EngineError> {
@@ -251,12 +259,13 @@ impl Engine for CpuEngine {
 
     fn export(&self, sequence: SequenceId) -> Result<Vec<u8>, EngineError> {
         self.intact()?;
-        Ok(state::export(&self.model, &self.kv, self.sequences.held(sequence)?))
+        outside::export(&self.kv, self.print(), self.sequences.held(sequence)?)
     }
 
     fn import(&mut self, bytes: &[u8]) -> Result<SequenceId, EngineError> {
         self.intact()?;
-        let held = state::import(&self.model, &mut self.kv, &mut self.sequences.cache, bytes)?;
+        let (print, most) = (self.print(), self.model.config.context_length);
+        let held = outside::import(&mut self.kv, print, most, &mut self.sequences.cache, bytes)?;
         Ok(self.sequences.insert(held))
     }
 }

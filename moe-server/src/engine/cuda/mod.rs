@@ -3,6 +3,7 @@
 //! Weights and KV lie on the device; tables of KV blocks, positions and tokens are sent there with each step, and the best
 //! candidates come back. It is generic over [`Device`], so that tests run it on a processor that emulates the kernels.
 
+mod kept;
 mod open;
 mod options;
 mod step;
@@ -23,7 +24,7 @@ pub use self::{
     options::CudaOptions,
 };
 use super::{
-    Capabilities, Engine, EngineError, Known, Outcomes, Span,
+    Capabilities, Engine, EngineError, Kept, KeptFormat, Known, Outcomes, Span, outside,
     paging::{Sequences, Sizes},
 };
 use crate::{
@@ -43,6 +44,8 @@ pub struct CudaEngine<D: Device> {
     sequences: Sequences,
     tables: Tables,
     capabilities: Capabilities,
+    /// Names the model, and how its keys and values are held.
+    print: u64,
     options: CudaOptions,
     /// Rows of the last step whose logits are on the device.
     told: usize,
@@ -93,8 +96,9 @@ impl<D: Device> CudaEngine<D> {
                 vocab_size: config.vocab_size,
                 context_length: context,
                 max_batch_tokens: options.max_batch_tokens.max(1),
-                can_export: false,
+                can_export: true,
             },
+            print: outside::fingerprint(model, &kept::held(&layout)),
             decoder,
             options,
             told: 0,
@@ -108,6 +112,12 @@ impl<D: Device> CudaEngine<D> {
         &self.options
     }
 
+    /// What it runs on.
+    #[must_use]
+    pub fn device(&self) -> &D {
+        self.decoder.device()
+    }
+
     fn intact(&self) -> Result<(), EngineError> {
         self.broken.as_ref().map_or(Ok(()), |why| Err(EngineError::Broken(why.clone())))
     }
@@ -117,6 +127,13 @@ impl<D: Device> CudaEngine<D> {
         self.decoder.device().enter()?;
         logits.extend(self.decoder.logits(row)?);
         Ok(())
+    }
+
+    /// From here on every call tells of an error after which nothing can be trusted.
+    fn mark(&mut self, error: &EngineError) {
+        if let EngineError::Broken(why) = error {
+            self.broken = Some(why.clone());
+        }
     }
 
     /// What a device's failure in a step leaves: kernels may have written anything anywhere.
@@ -158,6 +175,26 @@ impl<D: Device + Send> Engine for CudaEngine<D> {
         self.sequences.known()
     }
 
+    fn kept_format(&self) -> Option<KeptFormat> {
+        let how = kept::computed(self.decoder.device());
+        let tokens = self.sequences.cache.sizes.block_len;
+        let format = || outside::kept_format(&self.decoder, self.print, &how, tokens);
+        self.sequences.has_prefix_cache().then(format)
+    }
+
+    fn visit_kept(&self, visit: &mut dyn FnMut(&Kept<'_>) -> bool) {
+        if self.intact().is_ok() {
+            // What cannot be read any more is not kept; the next step tells that the device is lost.
+            let _ = outside::visit_kept(&self.decoder, &self.sequences.cache, visit);
+        }
+    }
+
+    fn restore(&mut self, block: &Kept<'_>) -> Option<u64> {
+        self.intact().ok()?;
+        let restored = outside::restore(&mut self.decoder, &mut self.sequences.cache, block);
+        restored.inspect_err(|error| self.mark(error)).ok()?
+    }
+
     fn step(&mut self, spans: &[Span<'_>], outcomes: &mut Outcomes) -> Result<(), EngineError> {
         self.advance(spans, outcomes).inspect_err(|_| outcomes.clear())
     }
@@ -197,11 +234,16 @@ impl<D: Device + Send> Engine for CudaEngine<D> {
         self.sequences.free_tokens()
     }
 
-    fn export(&self, _: SequenceId) -> Result<Vec<u8>, EngineError> {
-        Err(EngineError::Unsupported("export from a GPU"))
+    fn export(&self, sequence: SequenceId) -> Result<Vec<u8>, EngineError> {
+        self.intact()?;
+        outside::export(&self.decoder, self.print, self.sequences.held(sequence)?)
     }
 
-    fn import(&mut self, _: &[u8]) -> Result<SequenceId, EngineError> {
-        Err(EngineError::Unsupported("import to a GPU"))
+    fn import(&mut self, bytes: &[u8]) -> Result<SequenceId, EngineError> {
+        self.intact()?;
+        let (most, cache) = (self.capabilities.context_length, &mut self.sequences.cache);
+        let held = outside::import(&mut self.decoder, self.print, most, cache, bytes);
+        let held = held.inspect_err(|error| self.mark(error))?;
+        Ok(self.sequences.insert(held))
     }
 }

@@ -54,10 +54,37 @@ fn a_model_that_does_not_fit_is_told() {
     load(64 << 20, all).unwrap();
 }
 
-/// Launches of a device that fails from some launch on.
-struct Failing {
+/// A device that fails from some launch on, or from some copy from or to the host.
+pub(crate) struct Failing {
     device: Emulated,
-    left: Cell<usize>,
+    launches_left: Cell<usize>,
+    copies_left: Cell<usize>,
+}
+
+impl Failing {
+    fn after_launches(device: Emulated, launches: usize) -> Self {
+        Self { device, launches_left: Cell::new(launches), copies_left: Cell::new(usize::MAX) }
+    }
+
+    pub(crate) fn after_copies(device: Emulated, copies: usize) -> Self {
+        Self { device, launches_left: Cell::new(usize::MAX), copies_left: Cell::new(copies) }
+    }
+
+    /// Copies that are left.
+    pub(crate) fn copies_left(&self) -> usize {
+        self.copies_left.get()
+    }
+}
+
+/// One less is left.
+fn take(left: &Cell<usize>) -> Result<(), Error> {
+    match left.get().checked_sub(1) {
+        Some(less) => {
+            left.set(less);
+            Ok(())
+        }
+        None => Err(Error::Lost { doing: "working", why: "by the test".into() }),
+    }
 }
 
 impl Device for Failing {
@@ -82,10 +109,12 @@ impl Device for Failing {
     }
 
     fn write_bytes(&self, at: u64, bytes: &[u8]) -> Result<(), Error> {
+        take(&self.copies_left)?;
         self.device.write_bytes(at, bytes)
     }
 
     fn read_bytes(&self, at: u64, bytes: &mut [u8]) -> Result<(), Error> {
+        take(&self.copies_left)?;
         self.device.read_bytes(at, bytes)
     }
 
@@ -94,10 +123,7 @@ impl Device for Failing {
     }
 
     fn launch(&self, launch: &Launch<'_>) -> Result<(), Error> {
-        match self.left.get().checked_sub(1) {
-            Some(left) => self.left.set(left),
-            None => return Err(Error::Lost { doing: "launching a kernel", why: "by the test".into() }),
-        }
+        take(&self.launches_left)?;
         self.device.launch(launch)
     }
 }
@@ -105,7 +131,7 @@ impl Device for Failing {
 #[test]
 fn a_device_that_is_lost_breaks_the_engine_for_good() {
     let model = generator::model(&small_config(), 5);
-    let device = Failing { device: device(&model.config), left: Cell::new(60) };
+    let device = Failing::after_launches(device(&model.config), 60);
     let mut engine = CudaEngine::new(device, &model, options(8), &Progress::default()).unwrap();
     let sequence = engine.create().unwrap();
     let mut logits = Vec::new();

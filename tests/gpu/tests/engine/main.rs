@@ -9,6 +9,7 @@ mod generator;
 #[path = "../../../../moe-server/tests/goldens/golden.rs"]
 mod golden;
 mod goldens;
+mod outside;
 mod schedules;
 mod served;
 #[path = "../../../../moe-server/tests/goldens/truth.rs"]

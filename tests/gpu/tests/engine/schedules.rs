@@ -13,7 +13,7 @@ use crate::{
     truth::{Dice, Truth, bits},
 };
 
-/// Random steps over more sequences than the device has slots, with forks, truncations and ends.
+/// Random steps over more sequences than the device has slots, with forks, truncations, exports and ends.
 fn check(seed: u64) {
     let model = generator::model(&small_config(), 5);
     let mut truth = Truth::new(engine(&model, options(1)));
@@ -25,8 +25,8 @@ fn check(seed: u64) {
     let scripts: Vec<Vec<TokenId>> =
         (0..3).map(|_| (0..24).map(|_| dice.below(40) as TokenId).collect()).collect();
     let mut texts: Vec<(SequenceId, usize, usize)> = Vec::new();
-    for _ in 0..24 {
-        match dice.below(8) {
+    for _ in 0..28 {
+        match dice.below(9) {
             0 | 1 if texts.len() < 7 => texts.push((engine.create().unwrap(), dice.below(3), 0)),
             2 if !texts.is_empty() => {
                 let (id, script, length) = texts[dice.below(texts.len())];
@@ -46,7 +46,11 @@ fn check(seed: u64) {
                     *length = at;
                 }
             }
-            4 if texts.len() > 4 => engine.release(texts.swap_remove(dice.below(texts.len())).0),
+            4 if !texts.is_empty() && texts.len() < 7 => {
+                let (id, script, length) = texts[dice.below(texts.len())];
+                texts.push((engine.import(&engine.export(id).unwrap()).unwrap(), script, length));
+            }
+            5 if texts.len() > 4 => engine.release(texts.swap_remove(dice.below(texts.len())).0),
             _ => step(&mut engine, &mut texts, &scripts, &mut truth, &mut dice),
         }
     }
