@@ -41,7 +41,11 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::timeout;
 use track::{Finish, Track};
+
+/// How often a step that does not end is looked for.
+const STUCK_TICK: Duration = Duration::from_secs(1);
 
 /// Limits and aims of the scheduler.
 #[derive(Debug, Clone)]
@@ -273,12 +277,13 @@ impl Scheduler {
     /// Returns once the thread has ended, and with it every request that it had; or once it is stuck in a step for longer than
     /// [`Config::step_limit`], and is as good as dead.
     pub async fn ended(&self) {
-        while self.shared.dead.get().is_none() {
+        let mut gone = self.shared.gone.subscribe();
+        // An error means that nobody will tell, and then nobody is there.
+        while timeout(STUCK_TICK, gone.wait_for(|gone| *gone)).await.is_err() {
             if self.is_stuck() {
                 self.shared.dead.get_or_init(|| "a step of the engine does not end");
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 

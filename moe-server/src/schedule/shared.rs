@@ -7,7 +7,7 @@ use crate::sleep::Switch;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 pub(crate) struct Queued {
     pub(crate) job: Job,
@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) stats: Arc<Stats>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) dead: OnceLock<&'static str>,
+    /// Whether the thread has ended.
+    pub(crate) gone: watch::Sender<bool>,
     pub(crate) closing: AtomicBool,
     /// Generations that failed with NaN since the last one that was completed.
     pub(crate) nan_streak: AtomicU32,
@@ -45,6 +47,7 @@ impl Shared {
             step_began_ms: AtomicU64::new(0),
             told: AtomicBool::new(false),
             dead: OnceLock::new(),
+            gone: watch::Sender::new(false),
             closing: AtomicBool::new(false),
             nan_streak: AtomicU32::new(0),
             ended: Mutex::new(false),

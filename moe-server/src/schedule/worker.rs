@@ -36,6 +36,7 @@ impl Drop for Gone {
     fn drop(&mut self) {
         *self.0.ended() = true;
         self.0.dead.get_or_init(|| "the compute thread has ended");
+        self.0.gone.send_replace(true);
     }
 }
 
