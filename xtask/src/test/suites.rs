@@ -121,6 +121,15 @@ fn rust_tests(setup: &Setup, names: &[&str]) -> Command {
     command
 }
 
+/// The server as tests have it, whose kernels are optimised as they are in a release: with a test that needs it, so that it is
+/// compiled once.
+fn moe_server(setup: &Setup) -> Result<PathBuf> {
+    let mut cargo = setup.cargo("test");
+    cargo.args(["--quiet", "--workspace", "--no-run", "--test", "driver"]);
+    run_attached("cargo build of moe-server", cargo)?;
+    Ok(setup.built("debug/moe-server"))
+}
+
 /// What ships, with a suite's configuration.
 const fn shipped(config: &str) -> build::Variant<'_> {
     build::Variant { config: Some(config), features: None, both_targets: true, quiet: true }
@@ -209,14 +218,12 @@ fn clients(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
     let python = setup.python()?;
     let worker = contract_worker(setup)?;
-    let mut server = setup.cargo("build");
-    server.args(["--quiet", "--release", "--package", "moe-server"]);
-    run_attached("cargo build of moe-server", server)?;
+    let server = moe_server(setup)?;
     let mut command = node.script(&setup.root.join("tests/clients/run.mjs"));
     command.env("MOEGATE_CONTRACT_WORKER", worker).env("MOEGATE_PYTHON", python);
     command.env("MOEGATE_CONTRACT_SPIN", contract_component(setup)?);
     command.env("MOEGATE_SPIN_HOST", spin::test_host(setup)?);
-    command.env("MOEGATE_SERVER", setup.built("release/moe-server"));
+    command.env("MOEGATE_SERVER", server);
     let mut tokens = node.script(&setup.root.join("tests/frontend/run.mjs"));
     tokens
         .env("MOEGATE_FRONTEND_WORKER", build::worker(setup, &setup.root.join("build/frontend"), &FRONTEND)?)
@@ -249,9 +256,7 @@ const WAKE: build::Variant<'_> = shipped("tests/wake/moegate.toml");
 fn wake(setup: &Setup) -> Result<Vec<Check>> {
     let node = setup.node()?;
     let schedules = rust_tests(setup, &["wake"]);
-    let mut server = setup.cargo("build");
-    server.args(["--quiet", "--release", "--package", "moe-server"]);
-    run_attached("cargo build of moe-server", server)?;
+    let server = moe_server(setup)?;
     let python = setup.python()?;
     let worker = build::worker(setup, &setup.root.join("build/wake"), &WAKE)?;
     let component = build::spin(setup, &setup.root.join("build/wake-spin"), &WAKE)?;
@@ -262,7 +267,7 @@ fn wake(setup: &Setup) -> Result<Vec<Check>> {
             .env("MOEGATE_WAKE_WORKER", &worker)
             .env("MOEGATE_WAKE_SPIN", &component)
             .env("MOEGATE_SPIN_HOST", &host)
-            .env("MOEGATE_SERVER", setup.built("release/moe-server"))
+            .env("MOEGATE_SERVER", &server)
             .env("MOEGATE_WAKE_MODEL", setup.root.join("moe-server/models/demo.gguf"))
             .env("MOEGATE_PYTHON", &python);
         command
@@ -286,9 +291,7 @@ fn dialects(setup: &Setup) -> Result<Vec<Check>> {
         command
     };
     let matrix = rust_tests(setup, &["dialects"]);
-    let mut server = setup.cargo("build");
-    server.args(["--quiet", "--release", "--package", "moe-server"]);
-    run_attached("cargo build of moe-server", server)?;
+    let server = moe_server(setup)?;
     let worker = build::worker(setup, &setup.root.join("build/dialects"), &DIALECTS)?;
     let component = build::spin(setup, &setup.root.join("build/dialects-spin"), &DIALECTS)?;
     let host = spin::test_host(setup)?;
@@ -298,7 +301,7 @@ fn dialects(setup: &Setup) -> Result<Vec<Check>> {
             .env("MOEGATE_DIALECTS_WORKER", &worker)
             .env("MOEGATE_DIALECTS_SPIN", &component)
             .env("MOEGATE_SPIN_HOST", &host)
-            .env("MOEGATE_SERVER", setup.built("release/moe-server"));
+            .env("MOEGATE_SERVER", &server);
         command
     };
     let check = |name, command| Check { name, command, counting: Counting::Lines };
