@@ -162,7 +162,7 @@ impl ModelPlan {
     #[must_use]
     pub fn outcome(&self, place: Place, wish: &Wish) -> Outcome {
         if let Err(why) = self.room(place.with(MOST_MEMORY), wish) {
-            return Outcome::Never(why.to_string());
+            return Outcome::Never(reason(why));
         }
         let longest = most(self.config().context_length, |context| {
             self.room(place, &Wish { context: Some(context), ..*wish }).is_ok()
@@ -174,7 +174,7 @@ impl ModelPlan {
         let steps = least(MOST_MEMORY / STEP, |steps| at(steps).is_ok());
         match at(steps) {
             Ok(room) => Outcome::TooLarge { needed: steps * STEP, room, longest },
-            Err(why) => Outcome::Never(why.to_string()),
+            Err(why) => Outcome::Never(reason(why)),
         }
     }
 
@@ -182,5 +182,13 @@ impl ModelPlan {
     #[must_use]
     pub fn advice(&self, place: Place, wish: &Wish, outcome: &Outcome) -> Vec<String> {
         advice::advice(self, place, wish, outcome)
+    }
+}
+
+/// Without the words that are for a file's mistakes.
+fn reason(why: Unfit) -> String {
+    match why {
+        Unfit::Config(why) => why,
+        why => why.to_string(),
     }
 }

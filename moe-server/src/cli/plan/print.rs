@@ -62,21 +62,21 @@ fn room_json(room: &Room) -> Value {
 
 pub(super) fn text(options: &Options, model: &ModelPlan, planned: &[Planned]) -> String {
     let mut lines = vec![head(options, model), String::new()];
-    lines.push(format!("{:32}{:>12}{:>10}  types", "weights, as they are held", "parameters", "GiB"));
+    lines.push(format!("{:32}{:>14}{:>12}  types", "weights, as they are held", "parameters", "size"));
     for group in &model.weights.groups {
-        let (count, size) = (count(group.parameters), gib(group.bytes));
-        lines.push(format!("  {:30}{count:>12}{size:>10}  {}", group.name, group.types.join(", ")));
+        let (count, bytes) = (count(group.parameters), size(group.bytes));
+        lines.push(format!("  {:30}{count:>14}{bytes:>12}  {}", group.name, group.types.join(", ")));
     }
     lines.push(format!(
-        "  {:30}{:>12}{:>10}",
+        "  {:30}{:>14}{:>12}",
         "in all",
         count(model.weights.parameters),
-        gib(model.weights.bytes)
+        size(model.weights.bytes)
     ));
     lines.push(String::new());
     match planned {
         [planned] => lines.extend(full(options, planned)),
-        all => lines.extend(table(all)),
+        all => lines.extend(table(options, all)),
     }
     lines.join("\n")
 }
@@ -96,15 +96,19 @@ fn head(options: &Options, model: &ModelPlan) -> String {
 
 /// All of one place.
 fn full(options: &Options, planned: &Planned) -> Vec<String> {
-    let mut lines =
-        vec![format!("{}, {} GiB free: {}", planned.name, gib(planned.place.memory()), verdict(planned))];
+    let mut lines = vec![format!(
+        "{}, {} free: {}",
+        planned.name,
+        size(planned.place.memory()),
+        verdict(options, planned)
+    )];
     if let Outcome::Fits { room, .. } | Outcome::TooLarge { room, .. } = &planned.outcome {
         let each = format!(
-            "{} of {} tokens, {} GiB each; {} KiB a token ({})",
+            "{} of {} tokens, {} each; {} a token ({})",
             plural(room.sequences, "sequence"),
             grouped(room.context),
-            gib(room.sequence),
-            room.token() / 1024,
+            size(room.sequence),
+            size(room.token()),
             options.wish.kv_type
         );
         let rows = [
@@ -114,10 +118,10 @@ fn full(options: &Options, planned: &Planned) -> Vec<String> {
             ("in all", room.total(), ""),
         ];
         if let Outcome::TooLarge { needed, .. } = planned.outcome {
-            lines.push(format!("with {} GiB it would take", gib(needed)));
+            lines.push(format!("with {} it would take", size(needed)));
         }
         for (name, bytes, more) in rows.into_iter().filter(|(_, bytes, _)| *bytes > 0) {
-            lines.push(format!("  {name:30}{:>22}  {more}", gib(bytes)).trim_end().to_owned());
+            lines.push(format!("  {name:30}{:>26}  {more}", size(bytes)).trim_end().to_owned());
         }
     }
     lines.extend(planned.advice.iter().map(|line| format!("- {line}")));
@@ -125,17 +129,22 @@ fn full(options: &Options, planned: &Planned) -> Vec<String> {
 }
 
 /// A line for each place, and what to do about the last.
-fn table(all: &[Planned]) -> Vec<String> {
-    let mut lines = vec![format!("{:8}{:>10}", "card", "GiB free")];
+fn table(options: &Options, all: &[Planned]) -> Vec<String> {
+    let mut lines = vec![format!("{:8}{:>12}", "card", "free")];
     for planned in all {
-        lines.push(format!("{:8}{:>10}  {}", planned.name, gib(planned.place.memory()), verdict(planned)));
+        lines.push(format!(
+            "{:8}{:>12}  {}",
+            planned.name,
+            size(planned.place.memory()),
+            verdict(options, planned)
+        ));
     }
     let last = all.last().into_iter().flat_map(|planned| &planned.advice);
     lines.extend(last.map(|line| format!("- {line}")));
     lines
 }
 
-fn verdict(planned: &Planned) -> String {
+fn verdict(options: &Options, planned: &Planned) -> String {
     match &planned.outcome {
         Outcome::Fits { room, longest } => format!(
             "{} of {} tokens {} room; one alone up to {}",
@@ -144,11 +153,12 @@ fn verdict(planned: &Planned) -> String {
             if room.sequences == 1 { "has" } else { "have" },
             grouped(*longest)
         ),
-        Outcome::TooLarge { needed, room, .. } => format!(
-            "too large by {} GiB for one sequence of {} tokens",
-            gib(needed - planned.place.memory()),
-            grouped(room.context)
-        ),
+        Outcome::TooLarge { needed, .. } => {
+            let missing = size(needed - planned.place.memory());
+            let wished = options.wish.context;
+            let context = wished.map(|tokens| format!(" for one sequence of {} tokens", grouped(tokens)));
+            format!("too large by {missing}{}", context.unwrap_or_default())
+        }
         Outcome::Never(why) => format!("not at all: {why}"),
     }
 }
@@ -157,10 +167,14 @@ fn plural(number: usize, what: &str) -> String {
     format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
+/// `58.1 GiB`.
 #[allow(clippy::cast_precision_loss, reason = "for people to read")]
-fn gib(bytes: usize) -> String {
-    let gib = bytes as f64 / f64::from(1 << 30);
-    if gib < 1.0 { format!("{gib:.3}") } else { format!("{gib:.1}") }
+fn size(bytes: usize) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.into_iter().find(|(bits, _)| bytes >> bits > 0) {
+        Some((bits, unit)) => format!("{:.1} {unit}", bytes as f64 / f64::from(1 << bits)),
+        None => format!("{bytes} B"),
+    }
 }
 
 /// Of parameters.
@@ -195,7 +209,7 @@ mod tests {
     fn numbers_are_for_people() {
         let numbers = [0, 999, 1000, 131_072, 10_485_760].map(grouped);
         assert_eq!(numbers, ["0", "999", "1,000", "131,072", "10,485,760"]);
-        assert_eq!([1 << 20, 3 << 29].map(gib), ["0.001", "1.5"]);
+        assert_eq!([900, 1 << 10, 3 << 19, 3 << 29].map(size), ["900 B", "1.0 KiB", "1.5 MiB", "1.5 GiB"]);
         assert_eq!([7_450_000, 107_770_000_000].map(count), ["7.45 million", "107.8 billion"]);
         assert_eq!([plural(1, "sequence"), plural(2, "sequence")], ["1 sequence", "2 sequences"]);
     }
