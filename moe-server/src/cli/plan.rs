@@ -6,7 +6,7 @@ use super::args::UsageError;
 use super::values::{device, gibibytes, kv_type, number};
 use lexopt::{Arg, Parser, ValueExt};
 use moe_server::engine::cpu::KvType;
-use moe_server::engine::cuda::{self, Card};
+use moe_server::engine::cuda::{self, Card, CudaOptions};
 use moe_server::load::DeviceChoice;
 use moe_server::model::decoder::Config;
 use moe_server::plan::{CARDS, ModelPlan, Outcome, Place, Wish, available_memory};
@@ -22,7 +22,8 @@ usage: moe-server plan MODEL.gguf [options]
 Without --device and --memory: a table for cards of 24, 48, 80 and 141 GB. The exit status is 0 where the model has room (in the
 table: somewhere), 1 where it has not, 2 where nothing can be told.
 
-  --device WHAT    cuda:N, a GPU of this machine, which is asked for its memory; cpu, the processor; auto, as `serve` takes it
+  --device WHAT    cuda:N, a GPU of this machine, which is asked for its memory; cpu, the processor; auto, the first GPU where
+                   there is one, else the processor
   --memory GIB     plan for a card with so much memory free (with --device cpu: for a machine)
   --context N      longest prompt and answer together, in tokens (as `serve` has it)
   --kv-type TYPE   what keys and values are rounded to, as for `serve` (f16)
@@ -145,6 +146,7 @@ fn places(options: &Options, config: &Config) -> Result<Vec<(String, Place)>, St
         (Some(DeviceChoice::Cuda(ordinal)), None) => card(ordinal).map_err(|error| {
             format!("{error}; to plan for a card that is not here, give --memory in the place of --device")
         })?,
+        (Some(DeviceChoice::Auto), None) if !CudaOptions::KV_TYPES.contains(&options.wish.kv_type) => cpu()?,
         (Some(DeviceChoice::Auto), None) => card(0).or_else(|_| cpu())?,
     };
     Ok(vec![one])
