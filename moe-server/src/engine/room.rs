@@ -1,9 +1,7 @@
 //! How much of a device's memory an engine takes.
 
-use serde::Serialize;
-
 /// What an engine takes, and what it can do with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     /// Bytes of the weights.
     pub weights: usize,

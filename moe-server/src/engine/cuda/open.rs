@@ -3,7 +3,6 @@
 use moe_cuda::{Error, device::Device, driver::Gpu};
 
 use super::Card;
-
 use crate::model::decoder::{Config, ModelError};
 
 /// Opens GPU number `ordinal` for models of this configuration, and compiles the kernels where they are not kept.
