@@ -136,6 +136,17 @@ impl<D: Device> Decoder<D> {
         Ok(at)
     }
 
+    /// Bytes of a layer's keys, and as many of its values.
+    fn kv_room(&self) -> usize {
+        self.options.blocks * self.kv_block_bytes()
+    }
+
+    /// Bytes of the keys and values of all layers.
+    #[must_use]
+    pub fn kv_bytes(&self) -> usize {
+        2 * self.layers.len() * self.kv_room()
+    }
+
     /// Phases of a whole step: [`STAGES`] a layer, the head, and the candidates.
     #[must_use]
     pub fn phases(&self) -> u32 {

@@ -104,6 +104,11 @@ pub trait Device {
     /// What the driver says.
     fn free_bytes(&self) -> Result<usize, Error>;
 
+    /// Memory in all, free or not; none where that is not known.
+    fn total_bytes(&self) -> Option<usize> {
+        None
+    }
+
     /// # Errors
     /// [`Error::OutOfMemory`], or what the driver says.
     fn allocate(&self, bytes: usize) -> Result<u64, Error>;
@@ -193,6 +198,10 @@ impl<D: Device> Device for &D {
 
     fn free_bytes(&self) -> Result<usize, Error> {
         (**self).free_bytes()
+    }
+
+    fn total_bytes(&self) -> Option<usize> {
+        (**self).total_bytes()
     }
 
     fn allocate(&self, bytes: usize) -> Result<u64, Error> {

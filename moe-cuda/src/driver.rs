@@ -214,6 +214,10 @@ impl Device for Gpu {
         Ok(self.memory()?.0)
     }
 
+    fn total_bytes(&self) -> Option<usize> {
+        self.memory().ok().map(|(_, all)| all)
+    }
+
     fn allocate(&self, bytes: usize) -> Result<u64, Error> {
         let mut at = 0;
         // SAFETY: a variable to be written.

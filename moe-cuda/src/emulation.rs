@@ -134,6 +134,10 @@ impl Device for Emulated {
         Ok(self.memory.saturating_sub(used))
     }
 
+    fn total_bytes(&self) -> Option<usize> {
+        Some(self.memory)
+    }
+
     fn allocate(&self, bytes: usize) -> Result<u64, Error> {
         let free = self.free_bytes()?;
         if bytes > free {

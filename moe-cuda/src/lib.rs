@@ -6,7 +6,7 @@
 //! not depend on the batch either.
 //!
 //! [`device`] is what the rest needs of a GPU: the driver's library ([`driver`]), or in tests a processor that emulates the
-//! kernels. [`decode`] runs a step of a [`model`]; [`check`] compares it with moe-kernels, [`table`] times it.
+//! kernels, or one that only counts memory ([`tally`]). [`decode`] runs a step of a [`model`]; [`check`] compares it with moe-kernels, [`table`] times it.
 
 pub mod check;
 pub mod compile;
@@ -22,5 +22,6 @@ pub mod model;
 pub mod random;
 mod reference;
 pub mod table;
+pub mod tally;
 
 pub use error::Error;

@@ -5,6 +5,7 @@
 //! - [`schedule`]: which sequences run in the next step, sampling, cancellation; the one thread that owns the engine.
 //! - [`model`]: GGUF, weights, tokenizer, chat template.
 //! - [`load`]: from a model's file to an engine that runs it.
+//! - [`plan`]: what of a model has room where, before it is loaded.
 //! - [`sleep`]: the states from cold to ready and back.
 //! - [`snapshot`]: the prefix cache on disk.
 //! - [`supervise`]: starts and stops the server as a process of its own.
@@ -21,6 +22,7 @@ pub mod json_kind;
 pub mod load;
 pub mod model;
 pub mod outbox;
+pub mod plan;
 pub mod schedule;
 pub mod sleep;
 pub mod snapshot;

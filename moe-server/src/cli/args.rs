@@ -2,7 +2,7 @@
 
 pub(crate) use super::help::HELP;
 use super::values::{device, host, kv_type, number, percent, switch, window};
-use super::{bench, gpu, pack, supervise};
+use super::{bench, gpu, pack, plan, supervise};
 use lexopt::{Arg, Parser, ValueExt};
 use moe_server::engine::cpu::KvType;
 use moe_server::load::DeviceChoice;
@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Bench(Option<Box<bench::Options>>),
     /// None where its help is asked for.
     Gpu(Option<gpu::Options>),
+    /// None where its help is asked for.
+    Plan(Option<plan::Options>),
     /// None where its help is asked for.
     Supervise(Option<Box<supervise::Options>>),
 }
@@ -136,6 +138,9 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Resu
     }
     if args.next_if(|word: &OsString| word == "gpu").is_some() {
         return Ok(Command::Gpu(gpu::parse(args)?));
+    }
+    if args.next_if(|word: &OsString| word == "plan").is_some() {
+        return Ok(Command::Plan(plan::parse(args)?));
     }
     if args.next_if(|word: &OsString| word == "supervise").is_some() {
         return Ok(Command::Supervise(supervise::parse(args)?.map(Box::new)));

@@ -9,6 +9,7 @@ usage: moe-server serve MODEL.gguf [options]
        moe-server bench MODEL.gguf [options]    how fast it is here; see `moe-server bench --help`
        moe-server supervise [options] -- MODEL.gguf [options of serve]
                                                 starts and stops a server as it is needed; see `moe-server supervise --help`
+       moe-server plan MODEL.gguf [options]     whether it has room on a GPU, before it is loaded; see `moe-server plan --help`
        moe-server gpu check [options]           whether and how fast the GPU kernels compute; see `moe-server gpu --help`
 
 The bearer key that clients must send comes from --api-key-file or from the environment variable MOE_API_KEY.

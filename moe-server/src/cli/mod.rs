@@ -6,6 +6,7 @@ mod gpu;
 mod help;
 mod key;
 mod pack;
+mod plan;
 mod serve;
 mod supervise;
 mod values;
@@ -45,6 +46,14 @@ pub(crate) fn run() -> ExitCode {
         },
         Ok(Command::Gpu(None)) => {
             let _ = write!(std::io::stdout(), "{}", gpu::HELP);
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Plan(Some(options))) => match plan::run(&options) {
+            Ok(fits) => ExitCode::from(u8::from(!fits)),
+            Err(error) => fail(2, &error),
+        },
+        Ok(Command::Plan(None)) => {
+            let _ = write!(std::io::stdout(), "{}", plan::HELP);
             ExitCode::SUCCESS
         }
         Ok(Command::Supervise(Some(options))) => match supervise::supervise(&options) {

@@ -57,3 +57,14 @@ pub(super) fn percent(parser: &mut Parser, name: &str) -> Result<u8, UsageError>
     let percent = text.parse().ok().filter(|percent| *percent <= 100);
     percent.ok_or_else(|| UsageError(format!("--{name} {text}: give a whole number of 0 to 100")))
 }
+
+/// A size in GiB, as bytes.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "of a number between 0 and 2^60")]
+pub(super) fn gibibytes(parser: &mut Parser, name: &str) -> Result<usize, UsageError> {
+    let text = parser.value()?.string()?;
+    let bytes = text.parse().ok().map(|gib: f64| gib * f64::from(1 << 30));
+    match bytes.filter(|bytes| (1.0..1e15).contains(bytes)) {
+        Some(bytes) => Ok(bytes as usize),
+        None => Err(UsageError(format!("--{name} {text}: give a number of GiB, such as 80"))),
+    }
+}

@@ -12,9 +12,11 @@ pub mod cuda;
 mod outcomes;
 mod outside;
 mod paging;
+mod room;
 
 pub use crate::ids::{SequenceId, TokenId};
 pub use outcomes::{Best, Candidate, LOG_SUM_EXP_ERROR, Outcome, Outcomes};
+pub use room::Room;
 
 use crate::sleep::Progress;
 use std::fmt;
@@ -113,6 +115,14 @@ pub struct Known {
     pub tokens: usize,
     /// Blocks that were overwritten so far.
     pub evictions: u64,
+}
+
+/// Memory of the GPU that an engine computes on, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceMemory {
+    /// What no process has.
+    pub free: usize,
+    pub total: usize,
 }
 
 /// How an engine keeps blocks of its prefix cache outside.
@@ -253,6 +263,11 @@ pub trait Engine: Send {
 
     /// How many more tokens the KV cache takes.
     fn free_tokens(&self) -> usize;
+
+    /// The GPU's memory, where it computes on one and that tells.
+    fn device_memory(&self) -> Option<DeviceMemory> {
+        None
+    }
 
     /// The sequence's KV as bytes that [`Self::import`] of the same engine and model takes.
     ///

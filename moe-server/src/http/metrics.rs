@@ -69,6 +69,12 @@ fn render(scheduler: &Scheduler, telemetry: Option<&Telemetry>) -> String {
     family("running", "gauge", "Sequences in the batch.", &[("", stats.running.load(Relaxed))]);
     let free = stats.kv_free_tokens.load(Relaxed);
     family("kv_free_tokens", "gauge", "Tokens that the KV cache still takes.", &[("", free)]);
+    let total = stats.gpu_total.load(Relaxed);
+    if total > 0 {
+        let free = stats.gpu_free.load(Relaxed).min(total);
+        let states = [("{state=\"free\"}", free), ("{state=\"used\"}", total - free)];
+        family("gpu_memory_bytes", "gauge", "Memory of the GPU, used by whichever process.", &states);
+    }
     if let Some(counts) = telemetry.map(Telemetry::counts) {
         let outcomes = [
             ("{outcome=\"sent\"}", counts.sent.load(Relaxed)),

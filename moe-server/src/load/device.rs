@@ -6,7 +6,7 @@ use super::LoadOptions;
 use crate::{
     engine::{
         Engine,
-        cpu::{CpuEngine, KvType},
+        cpu::CpuEngine,
         cuda::{self, CudaEngine, CudaOptions},
     },
     model::{
@@ -78,7 +78,7 @@ pub(super) fn engine(
         DeviceChoice::Auto => 0,
     };
     let is_free = options.device == DeviceChoice::Auto;
-    if options.cpu.kv_type != KvType::F16 {
+    if !CudaOptions::KV_TYPES.contains(&options.cpu.kv_type) {
         let error =
             ModelError::Resources("keys and values on a GPU are of type f16; leave --kv-type out".to_owned());
         return if is_free { instead(&error, notice, || cpu(model)) } else { Err(error) };

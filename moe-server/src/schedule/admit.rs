@@ -5,12 +5,14 @@ use super::work::Work;
 use super::worker::{Dead, Worker, failure_of};
 use crate::engine::EngineError;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Worker {
     /// KV that must be free beyond its own tokens before a sequence joins others: without it, one that has just given
     /// its KV away would come back at once and give it away again.
     const HEADROOM_TOKENS: usize = 32;
+    /// How often the GPU's memory is asked for while there is work.
+    const GPU_EVERY: Duration = Duration::from_secs(1);
 
     /// Starts waiting requests in their order while there is room; alone, one may always try.
     ///
@@ -58,7 +60,7 @@ impl Worker {
         Ok(())
     }
 
-    /// What there is of the KV, for `/metrics`.
+    /// What there is of the KV and of the GPU's memory, for `/metrics`.
     pub(super) fn tell_kv(&mut self) {
         let stats = &self.shared.stats;
         let (free, known) = self.engine.as_ref().map(|e| (e.free_tokens(), e.known())).unwrap_or_default();
@@ -68,5 +70,22 @@ impl Worker {
         // An engine that is made anew begins at zero.
         let more = known.evictions.saturating_sub(std::mem::replace(&mut self.evictions, known.evictions));
         stats.evictions.fetch_add(more, Ordering::Relaxed);
+        self.tell_gpu();
+    }
+
+    /// Only this thread asks the engine's driver, and only so often.
+    fn tell_gpu(&mut self) {
+        let (Some(engine), stats) = (&self.engine, &self.shared.stats) else {
+            self.gpu_told = None;
+            set(&self.shared.stats.gpu_total, 0);
+            return;
+        };
+        if self.gpu_told.is_some_and(|told| told.elapsed() < Self::GPU_EVERY) {
+            return;
+        }
+        self.gpu_told = Some(Instant::now());
+        let memory = engine.device_memory();
+        set(&stats.gpu_free, memory.map_or(0, |memory| memory.free));
+        set(&stats.gpu_total, memory.map_or(0, |memory| memory.total));
     }
 }

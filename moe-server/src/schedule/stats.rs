@@ -37,6 +37,9 @@ pub struct Stats {
     pub rebuilds: AtomicU64,
     pub running: AtomicU64,
     pub kv_free_tokens: AtomicU64,
+    /// Bytes of the GPU's memory; in all 0 where the engine is on none, or there is no engine.
+    pub gpu_free: AtomicU64,
+    pub gpu_total: AtomicU64,
     /// One more than the bounds: the last has no bound. Not cumulative.
     pub step_buckets: [AtomicU64; STEP_BOUNDS_US.len() + 1],
     pub step_us: AtomicU64,

@@ -64,6 +64,8 @@ pub(super) struct Worker {
     pub(super) breaks: u32,
     /// Whether the next load is to replace an engine that broke.
     pub(super) rebuilding: bool,
+    /// When its GPU's memory was.
+    pub(super) gpu_told: Option<Instant>,
 }
 
 impl Worker {
@@ -92,6 +94,7 @@ impl Worker {
             evictions: 0,
             breaks: 0,
             rebuilding: false,
+            gpu_told: None,
         }
     }
 

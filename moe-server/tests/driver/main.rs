@@ -74,6 +74,36 @@ fn answers_are_the_processors_and_memory_is_given_back_asleep() {
 }
 
 #[test]
+fn a_card_is_asked_for_a_plan_and_gives_what_was_planned() {
+    let card = Card { memory: 300 << 20, ..Card::default() };
+    let plan = |arguments: &[&str]| {
+        let output = card.tool("plan").args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    // As many tokens of KV as the server is told to have.
+    let few = ["--max-batch", "4"];
+    let (status, said) = plan(&[&few[..], &["--device", "cuda:0", "--context", "1024", "--json"]].concat());
+    let said: Value = serde_json::from_str(&said).unwrap();
+    let planned = &said["plans"][0];
+    assert!(status == Some(0) && planned["device"].as_str().unwrap().contains("Stand-in"), "{said}");
+    assert_eq!(
+        (&planned["memory_bytes"], &planned["room"]["kv_tokens"]),
+        (&card.memory.into(), &4096.into())
+    );
+    let server = card.serve(&[&few[..], &["--device", "cuda:0"]].concat());
+    let (_, metrics) = server.ask("GET /metrics", "");
+    let told = |state: &str| {
+        let name = format!("moe_server_gpu_memory_bytes{{state=\"{state}\"}} ");
+        let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
+        value.unwrap_or_else(|| panic!("{metrics}")).parse::<u64>().unwrap()
+    };
+    assert_eq!(Some(told("used")), planned["room"]["total_bytes"].as_u64());
+    assert_eq!(told("used") + told("free"), card.memory);
+    let (status, said) = plan(&["--device", "auto", "--context", "1024"]);
+    assert!(status == Some(0) && said.contains("cuda:0, Stand-in"), "{said}");
+}
+
+#[test]
 fn a_fault_is_a_pause() {
     let card = Card::default();
     let server = card.serve(&["--device", "cuda:0"]);

@@ -83,10 +83,17 @@ impl Card {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.tool("serve");
+        command.args(["--port", "0", "--json", "--threads", "1"]).args(arguments);
+        command.args(["--kv-tokens", "4096", "--context", "1024"]);
+        command
+    }
+
+    /// One of `moe-server`'s commands for the model, beside this card.
+    pub(crate) fn tool(&self, name: &str) -> Command {
         let library = driver(self.head_dim);
         let mut command = Command::new(env!("CARGO_BIN_EXE_moe-server"));
-        command.args(["serve", MODEL, "--port", "0", "--json", "--threads", "1"]).args(arguments);
-        command.args(["--kv-tokens", "4096", "--context", "1024"]);
+        command.args([name, MODEL]);
         command.env("MOE_API_KEY", "key").stdin(Stdio::null());
         command.env("LD_LIBRARY_PATH", library.parent().unwrap()).env("MOE_NVRTC", &library);
         command.env("XDG_CACHE_HOME", self.folder.path()).env_remove("MOE_KERNELS");

@@ -1,6 +1,7 @@
 //! What lies under `deploy/` speaks of what this server has: its metrics, its options, and the chart's own values.
 
-use crate::support::TestServer;
+use crate::support::{Setup, TestServer};
+use moe_server::engine::DeviceMemory;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,7 +33,8 @@ fn words<'t>(text: &'t str, begin: &'t str, more: fn(char) -> bool) -> impl Iter
 
 #[tokio::test]
 async fn dashboard_and_rules_name_metrics_that_there_are() {
-    let server = TestServer::usual().await;
+    let gpu = Some(DeviceMemory { free: 1, total: 2 });
+    let server = TestServer::start(Setup { gpu, ..Setup::default() }).await;
     let metrics = server.get("/metrics").await.body;
     let known: BTreeSet<&str> = metrics
         .lines()

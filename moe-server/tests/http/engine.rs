@@ -6,7 +6,8 @@
 //! - Bytes that break things once they are computed: [`NAN`], [`NAN_ROW`], [`PANIC`], [`BROKEN`].
 
 use moe_server::engine::{
-    Capabilities, Engine, EngineError, Factory, LoadFailure, Outcomes, SequenceId, Span, TokenId, Wanted,
+    Capabilities, DeviceMemory, Engine, EngineError, Factory, LoadFailure, Outcomes, SequenceId, Span,
+    TokenId, Wanted,
 };
 use moe_server::http::codec::Codec;
 use moe_server::http::error::ApiError;
@@ -47,6 +48,9 @@ pub(crate) struct Control {
     pub(crate) live: AtomicUsize,
     pub(crate) widest: AtomicUsize,
     pub(crate) longest_chunk: AtomicUsize,
+    /// What the engine says of a GPU, and how often it was asked.
+    pub(crate) gpu: Mutex<Option<DeviceMemory>>,
+    pub(crate) gpu_asked: AtomicUsize,
     /// Steps that may still be taken, where that is limited.
     gate: Mutex<Option<usize>>,
     opened: Condvar,
@@ -242,6 +246,11 @@ impl Engine for Scripted {
 
     fn free_tokens(&self) -> usize {
         self.kv_tokens - self.sequences.values().map(Vec::len).sum::<usize>()
+    }
+
+    fn device_memory(&self) -> Option<DeviceMemory> {
+        self.control.gpu_asked.fetch_add(1, SeqCst);
+        *self.control.gpu.lock().unwrap()
     }
 
     fn export(&self, _: SequenceId) -> Result<Vec<u8>, EngineError> {

@@ -9,6 +9,7 @@ mod clients;
 mod deploy;
 mod engine;
 mod gateway;
+mod gpu;
 mod life;
 mod limits;
 mod memory;

@@ -8,7 +8,7 @@ use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use moe_server::engine::cpu::CpuOptions;
-use moe_server::engine::{Engine, Factory};
+use moe_server::engine::{DeviceMemory, Engine, Factory};
 use moe_server::http::auth::Auth;
 use moe_server::http::body::Budget;
 use moe_server::http::codec::{Codec, ModelCodec};
@@ -37,6 +37,7 @@ pub(crate) struct Setup {
     pub(crate) auth: Auth,
     pub(crate) tickets: Option<Spent>,
     pub(crate) limits: Limits,
+    pub(crate) gpu: Option<DeviceMemory>,
 }
 
 impl Default for Setup {
@@ -49,6 +50,7 @@ impl Default for Setup {
             auth: Auth::with_key(KEY).unwrap(),
             tickets: None,
             limits: Limits::default(),
+            gpu: None,
         }
     }
 }
@@ -137,6 +139,7 @@ impl Open {
 impl TestServer {
     pub(crate) async fn start(setup: Setup) -> Self {
         let control = Arc::new(Control::default());
+        *control.gpu.lock().unwrap() = setup.gpu;
         let maker =
             Maker { context_length: setup.context, kv_tokens: setup.kv_tokens, control: control.clone() };
         Self::serve(Arc::new(Bytes), maker.engine(), Box::new(maker), control, setup).await

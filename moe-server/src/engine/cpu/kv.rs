@@ -24,8 +24,13 @@ pub(super) struct Group {
 }
 
 impl Group {
+    /// Bytes of a block, where there are so many layers.
+    fn block(layers: usize, kv_heads: usize, layout: Layout) -> Option<usize> {
+        layout.bytes().checked_mul(layers)?.checked_mul(kv_heads)
+    }
+
     fn new(layers: usize, blocks: usize, kv_heads: usize, layout: Layout) -> Option<Self> {
-        let size = layout.bytes().checked_mul(layers)?.checked_mul(kv_heads)?;
+        let size = Self::block(layers, kv_heads, layout)?;
         let bytes = size.checked_mul(blocks).filter(|n| isize::try_from(*n).is_ok())?;
         let data = MmapMut::map_anon(bytes.max(1)).ok()?;
         // A head's block is a few pages: without large ones, looking up where they lie takes as long as reading them.
@@ -86,19 +91,32 @@ impl Kv {
     /// # Errors
     /// [`ModelError`], where the heads do not suit the type or memory cannot be had.
     pub(super) fn new(config: &Config, tokens: usize, kv_type: KvType) -> Result<Self, ModelError> {
-        let too_large = || {
-            ModelError::Resources(format!(
-                "a KV cache of {tokens} tokens in blocks of {MAX_BLOCK} or fewer does not fit; ask for fewer KV tokens"
-            ))
-        };
-        let sizes = Sizes::new(tokens, config.chunk(), MAX_BLOCK).ok_or_else(too_large)?;
-        let layout = Layout::new(kv_type, config.head_dim, sizes.block_len)
-            .ok_or_else(|| unsuited(config, kv_type))?;
+        let sizes = Self::sizes(config, tokens)?;
+        let layout = layout(config, &sizes, kv_type)?;
         let chunked = (0..config.layers).filter(|i| config.is_chunked(*i)).count();
         let group = |layers| Group::new(layers, sizes.blocks as usize, config.kv_heads, layout);
-        let full = group(config.layers - chunked).ok_or_else(too_large)?;
-        let chunked = group(chunked).ok_or_else(too_large)?;
+        let full = group(config.layers - chunked).ok_or_else(|| too_large(tokens))?;
+        let chunked = group(chunked).ok_or_else(|| too_large(tokens))?;
         Ok(Self { full, chunked, layout, sizes })
+    }
+
+    /// How room for `tokens` tokens is divided.
+    ///
+    /// # Errors
+    /// [`ModelError::Resources`], where it is too large.
+    pub(super) fn sizes(config: &Config, tokens: usize) -> Result<Sizes, ModelError> {
+        Sizes::new(tokens, config.chunk(), MAX_BLOCK).ok_or_else(|| too_large(tokens))
+    }
+
+    /// The bytes of [`Self::new`]'s two groups together.
+    ///
+    /// # Errors
+    /// As that.
+    pub(super) fn bytes(config: &Config, tokens: usize, kv_type: KvType) -> Result<usize, ModelError> {
+        let sizes = Self::sizes(config, tokens)?;
+        // Both groups have as many blocks.
+        let block = Group::block(config.layers, config.kv_heads, layout(config, &sizes, kv_type)?);
+        block.and_then(|block| block.checked_mul(sizes.blocks as usize)).ok_or_else(|| too_large(tokens))
     }
 
     fn of(&self, group: outside::Group) -> &Group {
@@ -129,6 +147,16 @@ impl BlockStore for Kv {
     }
 }
 
+fn layout(config: &Config, sizes: &Sizes, kv_type: KvType) -> Result<Layout, ModelError> {
+    Layout::new(kv_type, config.head_dim, sizes.block_len).ok_or_else(|| unsuited(config, kv_type))
+}
+
+fn too_large(tokens: usize) -> ModelError {
+    ModelError::Resources(format!(
+        "a KV cache of {tokens} tokens in blocks of {MAX_BLOCK} or fewer does not fit; ask for fewer KV tokens"
+    ))
+}
+
 fn unsuited(config: &Config, kv_type: KvType) -> ModelError {
     ModelError::Config(match kv_type {
         KvType::Q8_0 => format!(
@@ -137,4 +165,27 @@ fn unsuited(config: &Config, kv_type: KvType) -> ModelError {
         ),
         KvType::F16 | KvType::F32 => format!("heads of {} dimensions are too large", config.head_dim),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{decoder::ModelOutline, gguf::Gguf};
+    use std::path::Path;
+
+    #[test]
+    fn bytes_are_told_before_they_are_had() {
+        for model in ["demo", "tiny"] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("models/{model}.gguf"));
+            let config = ModelOutline::of(&Gguf::open(&path).unwrap()).unwrap().config;
+            for (kv_type, tokens) in KvType::ALL.into_iter().zip([1, 100, 8192]) {
+                let Ok(kv) = Kv::new(&config, tokens, kv_type) else {
+                    assert!(Kv::bytes(&config, tokens, kv_type).is_err());
+                    continue;
+                };
+                let had = kv.full.data.len() + kv.chunked.data.len();
+                assert_eq!(Kv::bytes(&config, tokens, kv_type).unwrap(), had, "{model} {kv_type}");
+            }
+        }
+    }
 }

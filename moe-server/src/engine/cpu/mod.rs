@@ -11,6 +11,7 @@ mod inputs;
 mod kv;
 mod machine;
 mod options;
+mod plan;
 mod pool;
 mod products;
 mod routing;
@@ -26,6 +27,7 @@ use std::{
 use moe_kernels::Isa;
 pub use moe_kernels::attention::KvType;
 pub use options::{Arithmetic, CpuOptions};
+pub use plan::room;
 
 use self::{buffers::Buffers, forward::Pass, kv::Kv, machine::Machine, pool::Pool};
 use super::{

@@ -3,9 +3,11 @@
 //! Weights and KV lie on the device; tables of KV blocks, positions and tokens are sent there with each step, and the best
 //! candidates come back. It is generic over [`Device`], so that tests run it on a processor that emulates the kernels.
 
+mod arrange;
 mod kept;
 mod open;
 mod options;
+mod plan;
 mod step;
 mod tables;
 mod upload;
@@ -18,25 +20,21 @@ use moe_cuda::{
     device::Device,
 };
 
-use self::tables::Tables;
+use self::{arrange::Arranged, tables::Tables};
 pub use self::{
-    open::{gpu, unusable},
+    open::{card, gpu, unusable},
     options::CudaOptions,
+    plan::{Card, room},
 };
 use super::{
-    Capabilities, Engine, EngineError, Kept, KeptFormat, Known, Outcomes, Span, outside,
-    paging::{Sequences, Sizes},
+    Capabilities, DeviceMemory, Engine, EngineError, Kept, KeptFormat, Known, Outcomes, Span, outside,
+    paging::Sequences,
 };
 use crate::{
     ids::{SequenceId, TokenId},
     model::decoder::{Model, ModelError},
     sleep::Progress,
 };
-
-/// Tokens of a KV block at most.
-const LONGEST_BLOCK: usize = 64;
-/// Attention reads so many positions at a time, inside one block.
-const BLOCK_GRAIN: usize = 8;
 
 /// Runs a model on a device.
 pub struct CudaEngine<D: Device> {
@@ -74,27 +72,16 @@ impl<D: Device> CudaEngine<D> {
         progress: &Progress,
     ) -> Result<Self, ModelError> {
         let config = &model.config;
-        let sizes = |tokens| Sizes::new(tokens, config.chunk(), LONGEST_BLOCK);
-        if sizes(0).is_none_or(|sizes| !sizes.block_len.is_multiple_of(BLOCK_GRAIN)) {
-            return Err(ModelError::Config(format!(
-                "a GPU does not compute attention chunks of {} tokens, which have no blocks of a multiple of {BLOCK_GRAIN}",
-                config.chunk()
-            )));
-        }
+        arrange::check(config)?;
         let weights = upload::upload(&device, model, progress)?;
-        let free = device.free_bytes().map_err(unusable)?;
-        let options = options.settled(config, free)?;
-        let (context, tokens) = (options.context(config), options.kv_tokens.unwrap_or_default());
-        let sizes = sizes(tokens)
-            .ok_or_else(|| ModelError::Resources(format!("a KV cache of {tokens} tokens is too large")))?;
-        let layout = options.layout(context, &sizes);
-        let decoder = Decoder::new(device, &weights, layout).map_err(unusable)?;
+        let Arranged { decoder, sizes, options, layout } =
+            arrange::arrange(device, &weights, config, options)?;
         Ok(Self {
             tables: Tables::new(layout.slots),
             sequences: Sequences::new(sizes, options.prefix_cache),
             capabilities: Capabilities {
                 vocab_size: config.vocab_size,
-                context_length: context,
+                context_length: options.context(config),
                 max_batch_tokens: options.max_batch_tokens.max(1),
                 can_export: true,
             },
@@ -232,6 +219,12 @@ impl<D: Device + Send> Engine for CudaEngine<D> {
 
     fn free_tokens(&self) -> usize {
         self.sequences.free_tokens()
+    }
+
+    fn device_memory(&self) -> Option<DeviceMemory> {
+        let device = self.decoder.device();
+        device.enter().ok()?;
+        Some(DeviceMemory { free: device.free_bytes().ok()?, total: device.total_bytes()? })
     }
 
     fn export(&self, sequence: SequenceId) -> Result<Vec<u8>, EngineError> {

@@ -1,7 +1,8 @@
 //! GPUs of this machine.
 
-use moe_cuda::{Error, driver::Gpu};
+use moe_cuda::{Error, device::Device, driver::Gpu};
 
+use super::Card;
 use crate::model::decoder::{Config, ModelError};
 
 /// Opens GPU number `ordinal` for models of this configuration, and compiles the kernels where they are not kept.
@@ -12,6 +13,16 @@ pub fn gpu(ordinal: u16, config: &Config) -> Result<Gpu, Error> {
     let gpu = Gpu::open(i32::from(ordinal), config.head_dim, config.heads / config.kv_heads)?;
     gpu.prepare()?;
     Ok(gpu)
+}
+
+/// What GPU number `ordinal` is called, and what it has free for models of this configuration. Nothing is compiled.
+///
+/// # Errors
+/// [`Error`]: why it cannot be asked.
+pub fn card(ordinal: u16, config: &Config) -> Result<(String, Card), Error> {
+    let gpu = Gpu::open(i32::from(ordinal), config.head_dim, config.heads / config.kv_heads)?;
+    let card = Card { memory: gpu.free_bytes()?, shared: gpu.shared_bytes() };
+    Ok((gpu.name().to_owned(), card))
 }
 
 /// What a GPU says, as a reason why a model cannot be loaded.

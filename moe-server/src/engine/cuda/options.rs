@@ -1,6 +1,7 @@
 //! How to run a model on a GPU.
 
 use moe_cuda::decode::Options as Layout;
+use moe_kernels::attention::KvType;
 
 use crate::{
     engine::paging::Sizes,
@@ -42,6 +43,9 @@ impl Default for CudaOptions {
 }
 
 impl CudaOptions {
+    /// What keys and values can be of.
+    pub const KV_TYPES: [KvType; 1] = [KvType::F16];
+
     /// The longest sequence, where the limit is settled.
     pub(super) fn context(&self, config: &Config) -> usize {
         self.context_limit.map_or(config.context_length, |limit| limit.min(config.context_length))

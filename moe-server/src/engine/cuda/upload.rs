@@ -1,4 +1,4 @@
-//! A model's weights, brought to a device.
+//! A model's weights, brought to a device, or only the room for them.
 
 use moe_cuda::{
     device::Device,
@@ -9,7 +9,8 @@ use moe_kernels::weights::DType;
 use super::unusable;
 use crate::{
     model::decoder::{
-        self, Attention, Config, FeedForward, Layout, Model, ModelError, QkNorm, RopePairs, Score,
+        Attention, Config, FeedForward, Gated, Layer, Layout, Model, ModelError, ModelOutline, Outline,
+        QkNorm, RopePairs, Score, Tensor,
     },
     sleep::Progress,
 };
@@ -25,18 +26,84 @@ pub(super) fn upload(
 ) -> Result<cuda::Model, ModelError> {
     let tensors = model.tensors().skip(usize::from(model.is_tied()));
     progress.set(0, tensors.map(|tensor| tensor.bytes().len() as u64).sum());
-    let uploader = Uploader { device, progress };
-    let layers =
-        model.layers.iter().enumerate().map(|(index, layer)| uploader.layer(&model.config, index, layer));
-    let embedding = uploader.tensor(&model.embedding)?;
-    let head = if model.is_tied() { embedding } else { uploader.tensor(&model.output)? };
+    bring(model, model.is_tied(), &Uploader { device, progress })
+}
+
+/// Makes room for all tensors, and leaves it empty.
+///
+/// # Errors
+/// [`ModelError`], where there is none.
+pub(super) fn make_room(device: &impl Device, model: &ModelOutline) -> Result<cuda::Model, ModelError> {
+    bring(model, model.is_tied(), &RoomMaker { device })
+}
+
+/// What becomes of matrices `T` and vectors `V` on a device.
+trait Bring<T, V> {
+    fn tensor(&self, tensor: &T) -> Result<cuda::Tensor, ModelError>;
+
+    /// Of `f32`.
+    fn vector(&self, values: &V) -> Result<u64, ModelError>;
+}
+
+fn bring<T, V>(model: &Model<T, V>, is_tied: bool, by: &impl Bring<T, V>) -> Result<cuda::Model, ModelError> {
+    let layers = model.layers.iter().enumerate().map(|(index, one)| layer(&model.config, index, one, by));
+    let embedding = by.tensor(&model.embedding)?;
+    let head = if is_tied { embedding } else { by.tensor(&model.output)? };
     Ok(cuda::Model {
         shape: shape(&model.config),
         layers: layers.collect::<Result<_, _>>()?,
         embedding,
         head,
-        final_norm: uploader.vector(&model.output_norm)?,
+        final_norm: by.vector(&model.output_norm)?,
     })
+}
+
+fn gated<T, V>(gated: &Gated<T>, by: &impl Bring<T, V>) -> Result<cuda::Gated, ModelError> {
+    Ok(cuda::Gated {
+        gate: by.tensor(&gated.gate)?,
+        up: by.tensor(&gated.up)?,
+        down: by.tensor(&gated.down)?,
+    })
+}
+
+fn layer<T, V>(
+    config: &Config,
+    index: usize,
+    layer: &Layer<T, V>,
+    by: &impl Bring<T, V>,
+) -> Result<cuda::Layer, ModelError> {
+    let (common, routed) = match &layer.feed_forward {
+        FeedForward::Dense(weights) => (Some(gated(weights, by)?), None),
+        FeedForward::Moe { router, experts, shared } => (
+            shared.as_ref().map(|shared| gated(shared, by)).transpose()?,
+            Some((by.tensor(router)?, gated(experts, by)?)),
+        ),
+    };
+    let head_norms = layer.head_norms.as_ref();
+    let head_norms =
+        head_norms.map(|norms| Ok::<_, ModelError>((by.vector(&norms.query)?, by.vector(&norms.key)?)));
+    Ok(cuda::Layer {
+        attn_norm: by.vector(&layer.attn_norm)?,
+        query: by.tensor(&layer.query)?,
+        key: by.tensor(&layer.key)?,
+        value: by.tensor(&layer.value)?,
+        output: by.tensor(&layer.output)?,
+        head_norms: head_norms.transpose()?,
+        ffn_norm: by.vector(&layer.ffn_norm)?,
+        common,
+        routed,
+        has_rope: config.has_rope(index),
+        is_chunked: config.is_chunked(index),
+    })
+}
+
+fn weight_type(layout: Layout) -> WeightType {
+    match layout {
+        Layout::Packed(packed) => WeightType::Packed(packed),
+        Layout::Rows(DType::F16) => WeightType::F16,
+        Layout::Rows(DType::BF16) => WeightType::BF16,
+        Layout::Rows(DType::F32) => WeightType::F32,
+    }
 }
 
 struct Uploader<'a, D> {
@@ -44,14 +111,8 @@ struct Uploader<'a, D> {
     progress: &'a Progress,
 }
 
-impl<D: Device> Uploader<'_, D> {
-    fn tensor(&self, tensor: &decoder::Tensor) -> Result<cuda::Tensor, ModelError> {
-        let weight_type = match tensor.layout() {
-            Layout::Packed(packed) => WeightType::Packed(packed),
-            Layout::Rows(DType::F16) => WeightType::F16,
-            Layout::Rows(DType::BF16) => WeightType::BF16,
-            Layout::Rows(DType::F32) => WeightType::F32,
-        };
+impl<D: Device> Bring<Tensor, Vec<f32>> for Uploader<'_, D> {
+    fn tensor(&self, tensor: &Tensor) -> Result<cuda::Tensor, ModelError> {
         let bytes = tensor.bytes();
         let at = self.device.allocate(bytes.len()).map_err(unusable)?;
         for (index, part) in bytes.chunks(PART).enumerate() {
@@ -62,50 +123,27 @@ impl<D: Device> Uploader<'_, D> {
                 .map_err(|_| ModelError::Resources("it is not wanted any more".to_owned()))?;
         }
         let [count, rows, columns] = tensor.shape();
-        Ok(cuda::Tensor { weight_type, rows, columns, count, at })
+        Ok(cuda::Tensor { weight_type: weight_type(tensor.layout()), rows, columns, count, at })
     }
 
-    fn vector(&self, values: &[f32]) -> Result<u64, ModelError> {
+    fn vector(&self, values: &Vec<f32>) -> Result<u64, ModelError> {
         self.device.place(values).map_err(unusable)
     }
+}
 
-    fn gated(&self, gated: &decoder::Gated) -> Result<cuda::Gated, ModelError> {
-        Ok(cuda::Gated {
-            gate: self.tensor(&gated.gate)?,
-            up: self.tensor(&gated.up)?,
-            down: self.tensor(&gated.down)?,
-        })
+struct RoomMaker<'a, D> {
+    device: &'a D,
+}
+
+impl<D: Device> Bring<Outline, usize> for RoomMaker<'_, D> {
+    fn tensor(&self, tensor: &Outline) -> Result<cuda::Tensor, ModelError> {
+        let at = self.device.allocate(tensor.bytes).map_err(unusable)?;
+        let [count, rows, columns] = tensor.shape;
+        Ok(cuda::Tensor { weight_type: weight_type(tensor.layout), rows, columns, count, at })
     }
 
-    fn layer(
-        &self,
-        config: &Config,
-        index: usize,
-        layer: &decoder::Layer,
-    ) -> Result<cuda::Layer, ModelError> {
-        let (common, routed) = match &layer.feed_forward {
-            FeedForward::Dense(weights) => (Some(self.gated(weights)?), None),
-            FeedForward::Moe { router, experts, shared } => (
-                shared.as_ref().map(|shared| self.gated(shared)).transpose()?,
-                Some((self.tensor(router)?, self.gated(experts)?)),
-            ),
-        };
-        let head_norms = layer.head_norms.as_ref();
-        let head_norms = head_norms
-            .map(|norms| Ok::<_, ModelError>((self.vector(&norms.query)?, self.vector(&norms.key)?)));
-        Ok(cuda::Layer {
-            attn_norm: self.vector(&layer.attn_norm)?,
-            query: self.tensor(&layer.query)?,
-            key: self.tensor(&layer.key)?,
-            value: self.tensor(&layer.value)?,
-            output: self.tensor(&layer.output)?,
-            head_norms: head_norms.transpose()?,
-            ffn_norm: self.vector(&layer.ffn_norm)?,
-            common,
-            routed,
-            has_rope: config.has_rope(index),
-            is_chunked: config.is_chunked(index),
-        })
+    fn vector(&self, length: &usize) -> Result<u64, ModelError> {
+        self.device.allocate(length * size_of::<f32>()).map_err(unusable)
     }
 }
 

@@ -40,7 +40,7 @@ pub(in crate::model) fn check(file: &Gguf) -> Result<(), ModelError> {
     config(file)?.check()
 }
 
-fn config(file: &Gguf) -> Result<Config, ModelError> {
+pub(super) fn config(file: &Gguf) -> Result<Config, ModelError> {
     let architecture = file.get::<&str>("general.architecture")?;
     let read = match architecture {
         llama4::NAME => llama4::config,

@@ -56,7 +56,8 @@ impl MemoryPlan {
 }
 
 /// Bytes that could be had without swapping; none where the system does not say.
-pub(crate) fn available_memory() -> Option<usize> {
+#[must_use]
+pub fn available_memory() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -4,13 +4,14 @@
 mod convert;
 mod error;
 mod memory;
+mod outline;
 mod plan;
 mod tensor;
 
 pub(super) use convert::{Piece, convert, pieces};
 pub use error::ModelError;
-pub use memory::MemoryPlan;
-pub(crate) use memory::available_memory;
 pub(super) use memory::tensor;
+pub use memory::{MemoryPlan, available_memory};
+pub use outline::Outline;
 pub(super) use plan::Plan;
 pub use tensor::{Layout, Tensor, TensorBytes, Weights};

@@ -10,6 +10,7 @@ mod generator;
 mod golden;
 mod goldens;
 mod outside;
+mod plan;
 mod schedules;
 mod served;
 #[path = "../../../../moe-server/tests/goldens/truth.rs"]
