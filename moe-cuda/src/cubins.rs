@@ -20,7 +20,7 @@ fn key(source: Source, target: &Target) -> String {
         hash.update(text);
     }
     hash.update(source.text().1);
-    hash.update(options(target).join(" "));
+    hash.update(options(source, target).join(" "));
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

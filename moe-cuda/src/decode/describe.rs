@@ -17,8 +17,7 @@ fn forms<'t>(tensors: impl IntoIterator<Item = &'t Tensor>) -> u32 {
 
 impl<D: Device> Decoder<D> {
     pub(super) fn describe_layers(&mut self) -> Result<(), Error> {
-        let s = &self.model.shape;
-        let kv = self.options.blocks * self.options.block_tokens * s.kv_heads * s.head_dim * 2;
+        let kv = self.options.blocks * self.kv_block_bytes();
         for index in 0..self.layers.len() {
             let (keys, values) = (self.room(kv)?, self.room(kv)?);
             let from = &self.model.layers[index];

@@ -78,12 +78,12 @@ pub(super) fn engine(
         DeviceChoice::Auto => 0,
     };
     let is_free = options.device == DeviceChoice::Auto;
-    if options.cpu.kv_type != KvType::F16 {
-        let error =
-            ModelError::Resources("keys and values on a GPU are of type f16; leave --kv-type out".to_owned());
-        return if is_free { instead(&error, notice, || cpu(model)) } else { Err(error) };
-    }
-    let gpu = match cuda::gpu(ordinal, &model.config) {
+    let kv_type = match on_gpu(options.cpu.kv_type) {
+        Ok(kv_type) => kv_type,
+        Err(error) if is_free => return instead(&error, notice, || cpu(model)),
+        Err(error) => return Err(error),
+    };
+    let gpu = match cuda::gpu(ordinal, &model.config, kv_type) {
         Ok(gpu) => gpu,
         Err(error) if is_free => return instead(&error, notice, || cpu(model)),
         Err(error) => return Err(cuda::unusable(error)),
@@ -103,6 +103,22 @@ pub(super) fn engine(
     }
 }
 
+/// The same type of keys and values on a GPU.
+///
+/// # Errors
+/// [`ModelError::Config`] where GPUs have it not.
+fn on_gpu(kv_type: KvType) -> Result<cuda::KvType, ModelError> {
+    match kv_type {
+        KvType::F16 => Ok(cuda::KvType::F16),
+        KvType::Q8_0 => Ok(cuda::KvType::Q8_0),
+        KvType::F32 => Err(ModelError::Config(
+            "keys and values on a GPU are of type f16 or q8_0: give one of them as --kv-type, or compute on the \
+             processor (--device cpu)"
+                .to_owned(),
+        )),
+    }
+}
+
 /// The processor, since the GPU cannot.
 fn instead(
     error: &dyn fmt::Display,
@@ -116,6 +132,15 @@ fn instead(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gpu_has_the_types_of_the_processor_but_for_f32() {
+        for kv_type in [KvType::F16, KvType::Q8_0] {
+            assert_eq!(on_gpu(kv_type).unwrap().to_string(), kv_type.to_string());
+        }
+        let why = on_gpu(KvType::F32).unwrap_err().to_string();
+        assert!(why.contains("f16 or q8_0") && why.contains("--kv-type"), "{why}");
+    }
 
     #[test]
     fn choices_are_read_as_they_are_written() {

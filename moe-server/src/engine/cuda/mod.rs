@@ -19,6 +19,8 @@ use moe_cuda::{
 };
 
 use self::tables::Tables;
+pub use moe_cuda::kv::KvType;
+
 pub use self::{
     open::{gpu, unusable},
     options::CudaOptions,
@@ -83,7 +85,8 @@ impl<D: Device> CudaEngine<D> {
         }
         let weights = upload::upload(&device, model, progress)?;
         let free = device.free_bytes().map_err(unusable)?;
-        let options = options.settled(config, free)?;
+        let kv_type = device.kv_type();
+        let options = options.settled(config, kv_type, free)?;
         let (context, tokens) = (options.context(config), options.kv_tokens.unwrap_or_default());
         let sizes = sizes(tokens)
             .ok_or_else(|| ModelError::Resources(format!("a KV cache of {tokens} tokens is too large")))?;
@@ -98,7 +101,7 @@ impl<D: Device> CudaEngine<D> {
                 max_batch_tokens: options.max_batch_tokens.max(1),
                 can_export: true,
             },
-            print: outside::fingerprint(model, &kept::held(&layout)),
+            print: outside::fingerprint(model, &kept::held(&layout, kv_type)),
             decoder,
             options,
             told: 0,
