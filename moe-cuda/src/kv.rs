@@ -44,3 +44,18 @@ impl FromStr for KvType {
         Self::ALL.into_iter().find(|kv_type| kv_type.to_string() == text).ok_or(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_have_their_bytes_and_names() {
+        let bytes = |head_dim| KvType::ALL.map(|kv_type| kv_type.vector_bytes(head_dim));
+        assert_eq!([bytes(32), bytes(64), bytes(128)], [[64, 34], [128, 68], [256, 136]]);
+        for kv_type in KvType::ALL {
+            assert_eq!(kv_type.to_string().parse(), Ok(kv_type));
+        }
+        assert_eq!("f32".parse::<KvType>(), Err(()));
+    }
+}

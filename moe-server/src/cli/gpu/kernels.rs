@@ -5,6 +5,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use moe_cuda::compile::{ARCHITECTURES, Compiler, Target};
 use moe_cuda::cubins::ship;
 use moe_cuda::kv::KvType;
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -82,8 +83,10 @@ pub(super) fn compile(options: &Options) -> Result<(), String> {
             })
         })
     });
+    let mut shipped = HashMap::new();
     for target in targets {
-        let bytes = ship(&compiler, &target, &options.folder).map_err(|error| error.to_string())?;
+        let bytes =
+            ship(&compiler, &target, &options.folder, &mut shipped).map_err(|error| error.to_string())?;
         let Target { architecture, head_dim, group, kv_type } = target;
         let text = format!(
             "{architecture}, heads {head_dim}x{group}, keys and values in {kv_type}: {} KiB",
