@@ -1,5 +1,5 @@
-// Keys and values as they lie in the cache, rounded to F16, or with KV_Q8 to Q8_0 as moe-kernels does it (attention/layout.rs), bit
-// for bit.
+// Keys and values as they lie in the cache: rounded to F16, or with KV_Q8 to Q8_0, as moe-kernels does it (attention/layout.rs), bit
+// for bit; but what is too large for a half becomes infinite in F16.
 //
 // A layer's keys are blocks of p.block_tokens positions (a multiple of 8), each with one KV head's part after another; its values
 // likewise. A head's part of a block is
