@@ -1,9 +1,12 @@
 //! What the compiler says that each kernel takes on each architecture: registers, bytes of stack, of spills and of static shared
-//! memory. `resources` prints the table, `resources --check FILE` compares it with a file.
+//! memory; of keys and values in eight bits the kernels that differ. `resources` prints the table, `resources --check FILE` compares it with a file.
 //!
 //! It needs NVRTC and no GPU.
 
-use moe_cuda::compile::{ARCHITECTURES, Compiler, Source, Target};
+use moe_cuda::{
+    compile::{ARCHITECTURES, Compiler, Source, Target},
+    kv::KvType,
+};
 use std::{env, fmt::Write, fs, process::ExitCode, thread};
 
 /// The numbers of `text` that stand before each of `words`.
@@ -14,6 +17,9 @@ fn numbers(text: &str, words: &[&str]) -> Vec<u32> {
     };
     words.iter().map(|word| before(word).unwrap_or(0)).collect()
 }
+
+/// For what keys and values in eight bits are compiled here: one architecture says whether it goes well, and each takes its time.
+const EIGHT_BITS: &str = "sm_90a";
 
 /// A line for each kernel of a compiler's log.
 fn rows(architecture: &str, log: &str) -> Vec<String> {
@@ -28,14 +34,25 @@ fn rows(architecture: &str, log: &str) -> Vec<String> {
     rows
 }
 
+/// The same line under a name of its own, of a kernel that reads or writes keys and values.
+fn in_eight_bits(row: &str) -> Option<String> {
+    let (name, rest) = row.split_once('\t')?;
+    ["attention", "attention_many", "store"].contains(&name).then(|| format!("{name}, q8_0\t{rest}"))
+}
+
 fn table() -> Result<String, String> {
     let compiler = Compiler::load().map_err(|error| error.to_string())?;
-    let jobs: Vec<(&str, Source)> =
-        ARCHITECTURES.iter().flat_map(|a| Source::ALL.map(|source| (*a, source))).collect();
-    let compile = |(architecture, source): (&str, Source)| {
-        let target = Target { architecture: architecture.to_owned(), head_dim: 128, group: 5 };
+    let mut jobs: Vec<(&str, Source, KvType)> =
+        ARCHITECTURES.iter().flat_map(|a| Source::ALL.map(|source| (*a, source, KvType::F16))).collect();
+    jobs.push((EIGHT_BITS, Source::Step, KvType::Q8_0));
+    let compile = |(architecture, source, kv_type): (&str, Source, KvType)| {
+        let target = Target { architecture: architecture.to_owned(), head_dim: 128, group: 5, kv_type };
         let compiled = compiler.compile(source, &target).map_err(|error| error.to_string())?;
-        Ok::<_, String>(rows(architecture, &compiled.log))
+        let rows = rows(architecture, &compiled.log);
+        Ok::<_, String>(match kv_type {
+            KvType::F16 => rows,
+            KvType::Q8_0 => rows.iter().filter_map(|row| in_eight_bits(row)).collect(),
+        })
     };
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let results: Vec<Result<Vec<String>, String>> = thread::scope(|scope| {

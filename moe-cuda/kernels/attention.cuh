@@ -1,13 +1,12 @@
-// Rope, KV write, and attention of one new token per sequence over paged KV in F16, in splits of SPLIT positions.
+// Rope, KV write, and attention of one new token per sequence over paged KV (kv.cuh), in splits of SPLIT positions.
 //
 // A split is the same positions whatever the batch, and the splits of a token are put together in rising order, so a token's
 // result does not depend on its neighbours. Inside a split a warp takes PART positions at a time, each half of it every second
 // one, and each lane HEAD_DIM / 16 of a head's values; so the order does not depend on how many warps there are.
 #pragma once
+#include "kv.cuh"
 #include "quantise.cuh"
 
-#define LANE_DIMS (HEAD_DIM / 16)
-#define PART 8
 #define PARTS (SPLIT / PART)
 
 __device__ __forceinline__ float sum_of_half(float v) {
@@ -69,33 +68,10 @@ __device__ __forceinline__ void load_head(float (&v)[LANE_DIMS], const float* at
     v[0] = f.x, v[1] = f.y;
 #endif
 }
-// A lane's part of a stored head.
-struct Stored {
-    u32 w[LANE_DIMS / 2];
-};
-__device__ __forceinline__ Stored load_stored(const u16* at, bool there) {
-    Stored s;
-#if LANE_DIMS >= 4
-#pragma unroll
-    for (int j = 0; j < LANE_DIMS / 2; j += 2) {
-        const uint2 v = there ? *(const uint2*)(at + 2 * j) : make_uint2(0, 0);
-        s.w[j] = v.x, s.w[j + 1] = v.y;
-    }
-#else
-    s.w[0] = there ? *(const u32*)at : 0;
-#endif
-    return s;
-}
 // The blocks of token t's sequence.
 __device__ __forceinline__ const u32* table_of(const Step& p, const Layer* l, u32 t) {
     return (const u32*)p.tables[l->flags & CHUNKED ? 1 : 0] + (u64)((const u32*)p.slots_in)[t] * p.table_stride;
 }
-// Halves from a KV head's vector at `position` on.
-__device__ __forceinline__ u64 kv_place(const Step& p, const u32* table, u32 position, u32 kv_head) {
-    const u32 block = table[position / p.block_tokens];
-    return (((u64)block * p.kv_heads + kv_head) * p.block_tokens + position % p.block_tokens) * HEAD_DIM;
-}
-
 // Keys and values of a new token, by one warp: the lower half of it the key, the upper the value. Into the cache, and to
 // `to`, if given, for those who attend to it now.
 __device__ __forceinline__ void store_new(const Step& p, const Layer* l, u32 t, u32 position, u32 kv_head, u32* to, u32 lane) {
@@ -104,29 +80,7 @@ __device__ __forceinline__ void store_new(const Step& p, const Layer* l, u32 t, 
     load_head(k, row, lane);
     load_head(v, row + p.kv_heads * HEAD_DIM, lane);
     prepare(k, p, l, (const float*)l->key_norm, t, 1.f, lane);
-    u32* cache = (u32*)((u16*)(lane < 16 ? l->keys : l->values) + kv_place(p, table_of(p, l, t), position, kv_head)) + (lane & 15) * (LANE_DIMS / 2);
-#pragma unroll
-    for (int j = 0; j < LANE_DIMS / 2; j++) {
-        const float a = lane < 16 ? k[2 * j] : v[2 * j], b = lane < 16 ? k[2 * j + 1] : v[2 * j + 1];
-        const u32 both = float_to_half(a) | float_to_half(b) << 16;
-        cache[j] = both;
-        if (to) to[lane * (LANE_DIMS / 2) + j] = both;
-    }
-}
-
-// A part's stored keys and values: those from `start` to `known`. Parts begin at multiples of PART, and so do chunks, so that none
-// is half before `start`; blocks of older chunks may be gone.
-struct Loaded {
-    Stored k[PART / 2], v[PART / 2];
-};
-__device__ __forceinline__ void load_part(Loaded& a, const Step& p, const Layer* l, const u32* table, u32 kv_head, u32 first, u32 start, u32 known, u32 lane) {
-    const u32 half = lane >> 4;
-    if (first < start) known = 0;
-    const u64 at = first < known ? kv_place(p, table, first, kv_head) + half * HEAD_DIM + (lane & 15) * LANE_DIMS : 0;
-#pragma unroll
-    for (int i = 0; i < PART / 2; i++) a.k[i] = load_stored((const u16*)l->keys + at + i * 2 * HEAD_DIM, first + i * 2 + half < known);
-#pragma unroll
-    for (int i = 0; i < PART / 2; i++) a.v[i] = load_stored((const u16*)l->values + at + i * 2 * HEAD_DIM, first + i * 2 + half < known);
+    keep(k, v, p, l, table_of(p, l, t), position, kv_head, to, lane);
 }
 
 // One part of a split of one KV head of one token. `queries` holds its heads, `newest` the new key and value where they were not
@@ -136,13 +90,10 @@ __device__ __forceinline__ void attend_part(Loaded& a, const float* queries, con
     const u32 half = lane >> 4, l16 = lane & 15;
 #pragma unroll
     for (int i = 0; i < PART / 2; i++)
-        if (first + i * 2 + half == position && position >= known) {
+        if (first + i * 2 + half == position && position >= known) take_newest(a, i, newest, l16);
+    Halves k[PART / 2], v[PART / 2];
 #pragma unroll
-            for (int j = 0; j < LANE_DIMS / 2; j++) {
-                a.k[i].w[j] = newest[l16 * (LANE_DIMS / 2) + j];
-                a.v[i].w[j] = newest[(16 + l16) * (LANE_DIMS / 2) + j];
-            }
-        }
+    for (int i = 0; i < PART / 2; i++) k[i] = halves_of(a.k[i]), v[i] = halves_of(a.v[i]);
 #pragma unroll 1
     for (u32 h = 0; h < GROUP; h++) {
         const float* from = queries + h * HEAD_DIM + l16 * LANE_DIMS;
@@ -161,10 +112,11 @@ __device__ __forceinline__ void attend_part(Loaded& a, const float* queries, con
             s[i] = 0;
 #pragma unroll
             for (int j = 0; j < LANE_DIMS / 2; j++) {
-                const float2 f = halves(a.k[i].w[j]);
+                const float2 f = halves(k[i].w[j]);
                 s[i] = fmaf(q[2 * j], f.x, s[i]);
                 s[i] = fmaf(q[2 * j + 1], f.y, s[i]);
             }
+            s[i] = key_scaled(s[i], a, i);
         }
 #pragma unroll
         for (int d = 8; d; d >>= 1)
@@ -188,13 +140,15 @@ __device__ __forceinline__ void attend_part(Loaded& a, const float* queries, con
 #pragma unroll
         for (int j = 0; j < LANE_DIMS; j++) o[j] = 0;
 #pragma unroll
-        for (int i = 0; i < PART / 2; i++)
+        for (int i = 0; i < PART / 2; i++) {
+            const float by = value_scaled(s[i], a, i);
 #pragma unroll
             for (int j = 0; j < LANE_DIMS / 2; j++) {
-                const float2 f = halves(a.v[i].w[j]);
-                o[2 * j] = fmaf(s[i], f.x, o[2 * j]);
-                o[2 * j + 1] = fmaf(s[i], f.y, o[2 * j + 1]);
+                const float2 f = halves(v[i].w[j]);
+                o[2 * j] = fmaf(by, f.x, o[2 * j]);
+                o[2 * j + 1] = fmaf(by, f.y, o[2 * j + 1]);
             }
+        }
 #pragma unroll
         for (int j = 0; j < LANE_DIMS; j++) o[j] += __shfl_xor_sync(FULL, o[j], 16);
         if (half == 0) {
@@ -258,7 +212,7 @@ __device__ __forceinline__ void combine(const Step& p, const Layer* l, u32 t, u3
     block_sync();
 }
 
-// A block: one split of one KV head of one token. `shared` has room for PARTS * GROUP * (HEAD_DIM + 2) + (GROUP + 1) * HEAD_DIM floats and 32 words.
+// A block: one split of one KV head of one token. `shared` has room for PARTS * GROUP * (HEAD_DIM + 2) + GROUP * HEAD_DIM floats and NEWEST_WORDS + 32 words.
 //
 // Synchronisation: a warp prepares a head and leaves it in shared memory, another the new token's key and value; the block's
 // barrier stands between them and those who attend. The cache's new entry is not read in this step, and older ones are of earlier
@@ -270,7 +224,7 @@ __device__ __forceinline__ void attend(const Step& p, const Layer* l, u8* shared
     float2* ml = (float2*)(mixture + PARTS * GROUP * HEAD_DIM);
     float* queries = (float*)(ml + PARTS * GROUP);
     u32* newest = (u32*)(queries + GROUP * HEAD_DIM);
-    u32* last = newest + HEAD_DIM;
+    u32* last = newest + NEWEST_WORDS;
     const u32 width = GROUP * HEAD_DIM, all_units = units(query_columns(p)), item = blockIdx.x;
     const u32 split = item % p.splits, kv_head = item / p.splits % p.kv_heads, t = p.first + item / p.splits / p.kv_heads;
     const u32 position = ((const u32*)p.positions)[t], start = l->flags & CHUNKED ? ((const u32*)p.starts)[t] : 0, first = start / SPLIT;

@@ -65,7 +65,7 @@ extern "C" __global__ void __launch_bounds__(32) quantise(const Rows rows, u64 f
                   columns, unit, lane);
 }
 
-// Random weights: tiles whose scales make products of about the size of their activations, or plain rows.
+// Random weights, or keys and values: tiles whose scales make products of about the size of their activations, or plain rows.
 struct Fill {
     u64 at, bytes;
     u32 type, columns, seed;
@@ -93,6 +93,12 @@ extern "C" __global__ void __launch_bounds__(THREADS) fill(const Fill f) {
         else if (f.type == F16) r = float_to_half(a) | float_to_half(b) << 16;
         else if (f.type == BF16) r = float_bits(a) >> 16 | (float_bits(b) & 0xffff0000u);
         else if (f.type == F32) r = float_bits(a);
+#ifdef KV_Q8
+        // One head's part of a block of keys or values after another, `columns` bytes each: the last seventeenth is scales.
+        else if (f.type == KV) {
+            if (i % (f.columns / 4) >= f.columns / 68 * 16) r = two_halves(f.amplitude / 127.f, r);
+        }
+#endif
         ((u32*)f.at)[i] = r;
     }
 }

@@ -30,6 +30,12 @@ __device__ __forceinline__ u32 float_to_half(float f) {
     asm("{.reg .b16 h; cvt.rn.f16.f32 h, %1; cvt.u32.u16 %0, h;}" : "=r"(bits) : "f"(f));
     return bits;
 }
+// Two halves less two others.
+__device__ __forceinline__ u32 sub_halves(u32 a, u32 b) {
+    u32 d;
+    asm("sub.rn.f16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
+    return d;
+}
 __device__ __forceinline__ float bits_float(u32 bits) { return __uint_as_float(bits); }
 __device__ __forceinline__ u32 float_bits(float f) { return __float_as_uint(f); }
 

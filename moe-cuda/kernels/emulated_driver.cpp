@@ -159,7 +159,12 @@ int launch(const Config& config, Function& function, void** given) {
     });
 }
 
-struct Program { std::string log; };
+struct Program { std::string name, log; };
+#ifdef KV_Q8
+const bool IS_Q8 = true;
+#else
+const bool IS_Q8 = false;
+#endif
 const char CUBIN[] = "a stand-in's cubin";
 } // namespace
 
@@ -346,8 +351,8 @@ int cuEventSynchronize(Event* event) { USABLE; return event->stream ? drain(*eve
 int cuEventElapsedTime(float* time, Event*, Event*) { *time = 1; return SUCCESS; }
 
 int nvrtcVersion(int* major, int* minor) { *major = 12, *minor = 4; return 0; }
-int nvrtcCreateProgram(Program** program, const char*, const char*, int, const char* const*, const char* const*) {
-    *program = new Program;
+int nvrtcCreateProgram(Program** program, const char*, const char* name, int, const char* const*, const char* const*) {
+    *program = new Program{name, ""};
     return 0;
 }
 int nvrtcCompileProgram(Program* program, int count, const char* const* options) {
@@ -358,6 +363,11 @@ int nvrtcCompileProgram(Program* program, int count, const char* const* options)
             program->log = "this stand-in has kernels for " + wanted + " only";
             return 6;
         }
+    // Products do not see keys and values.
+    if (program->name != "many.cu" && (all.find("-DKV_Q8 ") != std::string::npos) != IS_Q8) {
+        program->log = IS_Q8 ? "this stand-in has kernels for -DKV_Q8 only" : "this stand-in has no kernels for -DKV_Q8";
+        return 6;
+    }
     return 0;
 }
 int nvrtcDestroyProgram(Program** program) { delete *program; return 0; }

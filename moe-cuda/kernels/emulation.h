@@ -216,6 +216,9 @@ static inline float bits_float(u32 bits) { float f; memcpy(&f, &bits, 4); return
 static inline u32 float_bits(float f) { u32 b; memcpy(&b, &f, 4); return b; }
 static inline float half_to_float(u32 bits) { const u16 b = (u16)bits; _Float16 h; memcpy(&h, &b, 2); return (float)h; }
 static inline u32 float_to_half(float f) { const _Float16 h = (_Float16)f; u16 b; memcpy(&b, &h, 2); return b; }
+static inline u32 sub_halves(u32 a, u32 b) {
+    return float_to_half(half_to_float(a) - half_to_float(b)) | float_to_half(half_to_float(a >> 16) - half_to_float(b >> 16)) << 16;
+}
 template <class T>
 static inline T load_l2(const T* p) { return *p; }
 static inline uint2 stream2(const u8* p) { return *(const uint2*)p; }

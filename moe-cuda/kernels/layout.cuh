@@ -9,8 +9,10 @@
 #ifndef GROUP
 #define GROUP 5
 #endif
+// With KV_Q8 keys and values are of type Q8_0, else F16.
 
-enum Type { NONE, Q4_K, Q6_K, Q8_0, MXFP4, F16, BF16, F32 };
+// KV: blocks of keys or values of type Q8_0, which only `fill` writes so.
+enum Type { NONE, Q4_K, Q6_K, Q8_0, MXFP4, F16, BF16, F32, KV };
 // In which forms activations are wanted.
 enum Form { COARSE = 1, FINE = 2, FLOAT = 4 };
 enum LayerFlag { ROPE = 1, CHUNKED = 2, ROUTED = 4, SHARED = 8 };

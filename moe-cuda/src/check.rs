@@ -2,6 +2,7 @@
 
 mod card;
 mod experts;
+mod kept;
 mod layer;
 mod prompt;
 mod report;
@@ -9,6 +10,7 @@ mod routed;
 mod single;
 
 pub use card::card;
+pub use kept::kept;
 pub use layer::{Walk, walk};
 pub use prompt::prompts;
 pub use report::{Report, Verdict};

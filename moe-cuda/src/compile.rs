@@ -8,6 +8,7 @@ use std::{
 use crate::{
     Error,
     device::{Kernel, Stage},
+    kv::KvType,
     model::WeightType,
 };
 use libloading::Library;
@@ -20,6 +21,7 @@ pub(crate) const HEADERS: &[(&CStr, &str)] = &[
     (c"chunk.cuh", include_str!("../kernels/chunk.cuh")),
     (c"device.cuh", include_str!("../kernels/device.cuh")),
     (c"finish.cuh", include_str!("../kernels/finish.cuh")),
+    (c"kv.cuh", include_str!("../kernels/kv.cuh")),
     (c"layout.cuh", include_str!("../kernels/layout.cuh")),
     (c"norm.cuh", include_str!("../kernels/norm.cuh")),
     (c"plain.cuh", include_str!("../kernels/plain.cuh")),
@@ -45,6 +47,7 @@ pub struct Target {
     pub head_dim: usize,
     /// Query heads of a KV head.
     pub group: usize,
+    pub kv_type: KvType,
 }
 
 impl Kernel {
@@ -127,7 +130,7 @@ impl Source {
     }
 }
 
-pub(crate) fn options(target: &Target) -> Vec<String> {
+pub(crate) fn options(source: Source, target: &Target) -> Vec<String> {
     let mut options = vec![
         format!("--gpu-architecture={}", target.architecture),
         "--std=c++17".to_owned(),
@@ -138,6 +141,10 @@ pub(crate) fn options(target: &Target) -> Vec<String> {
         format!("-DHEAD_DIM={}", target.head_dim),
         format!("-DGROUP={}", target.group),
     ];
+    // Products do not see keys and values: one module of them serves both types.
+    if target.kv_type == KvType::Q8_0 && source != Source::Many {
+        options.push("-DKV_Q8".to_owned());
+    }
     // For whoever tries variants of the kernels.
     options.extend(
         env::var("MOE_NVRTC_OPTIONS").iter().flat_map(|more| more.split_whitespace().map(str::to_owned)),
@@ -213,13 +220,14 @@ impl Compiler {
     /// [`Error::Compile`] with what NVRTC says.
     pub fn compile(&self, source: Source, target: &Target) -> Result<Compiled, Error> {
         let fail = |log: String| Error::Compile { architecture: target.architecture.clone(), log };
+        let options = options(source, target);
         let (name, source) = source.text();
         let text = |text: &str| CString::new(text).map_err(|_| fail("a source holds a zero byte".to_owned()));
         let source = text(source)?;
         let headers = HEADERS.iter().map(|(_, header)| text(header)).collect::<Result<Vec<_>, _>>()?;
         let headers: Vec<*const c_char> = headers.iter().map(|header| header.as_ptr()).collect();
         let names: Vec<*const c_char> = HEADERS.iter().map(|(name, _)| name.as_ptr()).collect();
-        let options = options(target).iter().map(|o| text(o)).collect::<Result<Vec<_>, _>>()?;
+        let options = options.iter().map(|o| text(o)).collect::<Result<Vec<_>, _>>()?;
         let options: Vec<*const c_char> = options.iter().map(|option| option.as_ptr()).collect();
         let missing = |error: libloading::Error| fail(error.to_string());
         // SAFETY: the symbols' types are those of NVRTC's header; strings and arrays live until the program is destroyed,

@@ -1,6 +1,7 @@
 //! Machine code of the kernels: shipped with the program, or compiled on this machine and kept.
 
 use std::{
+    collections::HashMap,
     env, fs,
     path::{Path, PathBuf},
 };
@@ -20,7 +21,7 @@ fn key(source: Source, target: &Target) -> String {
         hash.update(text);
     }
     hash.update(source.text().1);
-    hash.update(options(target).join(" "));
+    hash.update(options(source, target).join(" "));
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -73,17 +74,30 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     })
 }
 
-/// Compiles all kernels for `target` into `folder`, for machines without NVRTC: they find them there by `MOE_KERNELS`.
+/// Compiles all kernels for `target` into `folder`, for machines without NVRTC: they find them there by `MOE_KERNELS`. Targets
+/// share modules: `shipped` has the sizes of those that are there already, and gets those that are compiled now. Answers the bytes of all
+/// of the target's.
 ///
 /// # Errors
 /// As [`cubin`], and [`Error::Ship`] where the folder cannot be written.
-pub fn ship(compiler: &Compiler, target: &Target, folder: &Path) -> Result<usize, Error> {
+pub fn ship(
+    compiler: &Compiler,
+    target: &Target,
+    folder: &Path,
+    shipped: &mut HashMap<String, usize>,
+) -> Result<usize, Error> {
     let mut bytes = 0;
     for source in Source::ALL {
+        let key = key(source, target);
+        if let Some(size) = shipped.get(&key) {
+            bytes += size;
+            continue;
+        }
         let cubin = compiler.compile(source, target)?.cubin;
-        let path = folder.join(format!("{}.cubin", key(source, target)));
-        write(&path, &cubin).map_err(|error| Error::Ship { path: path.clone(), why: error.to_string() })?;
+        let path = folder.join(format!("{key}.cubin"));
+        write(&path, &cubin).map_err(|error| Error::Ship { path, why: error.to_string() })?;
         bytes += cubin.len();
+        shipped.insert(key, cubin.len());
     }
     Ok(bytes)
 }

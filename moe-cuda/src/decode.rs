@@ -6,6 +6,7 @@
 mod blocks;
 mod describe;
 mod inputs;
+mod kv;
 mod launch;
 mod many;
 mod outcome;
@@ -17,7 +18,7 @@ use crate::{
     Error,
     device::Device,
     layout::{Layer, Step},
-    model::{Gated, Model, Tensor, WeightType},
+    model::{Gated, Model, Tensor},
 };
 use inputs::Inputs;
 
@@ -170,81 +171,6 @@ impl<D: Device> Decoder<D> {
         };
         if decodes { self.device.replay(key, &mut launches) } else { launches() }
     }
-
-    /// Bytes of a block of a layer's keys, or of its values.
-    pub(super) fn kv_block_bytes(&self) -> usize {
-        self.options.block_tokens * self.model.shape.kv_heads * self.model.shape.head_dim * 2
-    }
-
-    /// Copies a block of KV in all layers of a group.
-    ///
-    /// # Errors
-    /// As [`Device::copy_bytes`].
-    pub fn copy_block(&self, group: KvGroup, from: u32, to: u32) -> Result<(), Error> {
-        let s = &self.model.shape;
-        let bytes = self.options.block_tokens * s.kv_heads * s.head_dim * 2;
-        for (layer, of) in self.layers.iter().zip(&self.model.layers) {
-            if of.is_chunked == (group == KvGroup::Chunked) {
-                for at in [layer.keys, layer.values] {
-                    let place = |block: u32| at + u64::from(block) * bytes as u64;
-                    self.device.copy_bytes(place(from), place(to), bytes)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Random keys and values for all positions, for checks and timing.
-    ///
-    /// # Errors
-    /// As [`Device::launch`].
-    pub fn fill_cache(&self, seed: u32) -> Result<(), Error> {
-        let s = &self.model.shape;
-        let count = self.options.blocks * self.options.block_tokens;
-        for (index, layer) in self.layers.iter().enumerate() {
-            for (at, seed) in [(layer.keys, seed), (layer.values, !seed)] {
-                let seed = seed.wrapping_add(index as u32 * 0x9E37);
-                let cache = Tensor {
-                    weight_type: WeightType::F16,
-                    rows: count,
-                    columns: s.kv_heads * s.head_dim,
-                    count: 1,
-                    at,
-                };
-                crate::random::fill(&self.device, &cache, 1.0, seed)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The first `count` positions' keys and values of a KV head of the sequence in `slot`.
-    ///
-    /// # Errors
-    /// As [`Device::read`].
-    pub(crate) fn cached(
-        &self,
-        layer: usize,
-        slot: usize,
-        count: usize,
-        kv_head: usize,
-    ) -> Result<[Vec<f32>; 2], Error> {
-        let s = &self.model.shape;
-        let len = self.options.block_tokens * s.head_dim;
-        let tables = self.step.tables[usize::from(self.model.layers[layer].is_chunked)];
-        let table: Vec<u32> =
-            self.device.read(tables + (slot * self.table_blocks * 4) as u64, self.table_blocks)?;
-        let read = |base: u64| {
-            let mut values = Vec::new();
-            for block in table.iter().take(count.div_ceil(self.options.block_tokens)) {
-                let at = base + ((*block as usize * s.kv_heads + kv_head) * len * 2) as u64;
-                let halves: Vec<u16> = self.device.read(at, len)?;
-                values.extend(halves.into_iter().map(half));
-            }
-            values.truncate(count * s.head_dim);
-            Ok(values)
-        };
-        Ok([read(self.layers[layer].keys)?, read(self.layers[layer].values)?])
-    }
 }
 
 impl<D: Device> Drop for Decoder<D> {
@@ -256,16 +182,6 @@ impl<D: Device> Drop for Decoder<D> {
             self.device.free(*at);
         }
     }
-}
-
-/// A half as `f32`, exactly.
-fn half(bits: u16) -> f32 {
-    let sign = u32::from(bits & 0x8000) << 16;
-    let rest = u32::from(bits & 0x7FFF);
-    // The exponent's bias grows by 112; multiplying by 2^112 does that and sets subnormals right.
-    let magnitude = f32::from_bits(rest << 13) * f32::from_bits(0x7780_0000);
-    let magnitude = if rest >= 0x7C00 { magnitude.to_bits() | 0x7F80_0000 } else { magnitude.to_bits() };
-    f32::from_bits(sign | magnitude)
 }
 
 /// Bytes of weights that a step reads: each expert that is used once, everything else once, and the head.

@@ -2,6 +2,7 @@
 
 use crate::{
     Error,
+    kv::KvType,
     layout::{self, Plain},
     model::WeightType,
 };
@@ -94,6 +95,9 @@ impl Parameter<'_> {
 /// Memory and launches. Addresses are the device's; everything is freed with the device.
 pub trait Device {
     fn multiprocessors(&self) -> u32;
+
+    /// What its kernels round keys and values to.
+    fn kv_type(&self) -> KvType;
 
     /// Shared memory that a block may have.
     fn shared_bytes(&self) -> u32;
@@ -190,6 +194,10 @@ pub trait Device {
 impl<D: Device> Device for &D {
     fn multiprocessors(&self) -> u32 {
         (**self).multiprocessors()
+    }
+
+    fn kv_type(&self) -> KvType {
+        (**self).kv_type()
     }
 
     fn shared_bytes(&self) -> u32 {

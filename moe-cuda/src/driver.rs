@@ -21,6 +21,8 @@ use crate::{
     compile::{Source, Target},
     cubins,
     device::{Device, Kernel, Launch},
+    kv::KvType,
+    model,
 };
 
 /// A GPU, its context and a stream. Work is in order.
@@ -48,11 +50,12 @@ pub struct Gpu {
 unsafe impl Send for Gpu {}
 
 impl Gpu {
-    /// GPU number `ordinal`, for models with such heads.
+    /// GPU number `ordinal`, for models with such heads whose keys and values are rounded to `kv_type`.
     ///
     /// # Errors
-    /// Why it cannot be used.
-    pub fn open(ordinal: i32, head_dim: usize, group: usize) -> Result<Self, Error> {
+    /// Why it cannot be used; [`Error::Model`] where it cannot for such heads.
+    pub fn open(ordinal: i32, head_dim: usize, group: usize, kv_type: KvType) -> Result<Self, Error> {
+        model::check_heads(head_dim)?;
         let driver = initialise()?;
         let mut device: sys::CUdevice = 0;
         let mut context = null_mut();
@@ -95,7 +98,7 @@ impl Gpu {
         }
         // Hopper's own instructions are in code for it alone.
         let suffix = if (major, minor) == (9, 0) { "a" } else { "" };
-        let target = Target { architecture: format!("sm_{major}{minor}{suffix}"), head_dim, group };
+        let target = Target { architecture: format!("sm_{major}{minor}{suffix}"), head_dim, group, kv_type };
         Ok(Self {
             device,
             context,
@@ -204,6 +207,10 @@ impl Gpu {
 impl Device for Gpu {
     fn multiprocessors(&self) -> u32 {
         self.multiprocessors
+    }
+
+    fn kv_type(&self) -> KvType {
+        self.target.kv_type
     }
 
     fn shared_bytes(&self) -> u32 {

@@ -19,6 +19,7 @@ use std::{
 use crate::{
     Error,
     device::{Device, Kernel, Launch},
+    kv::KvType,
 };
 use libloading::Library;
 
@@ -32,6 +33,7 @@ static RUNNING: Mutex<()> = Mutex::new(());
 pub struct Emulated {
     library: Library,
     multiprocessors: u32,
+    kv_type: KvType,
     allocated: RefCell<HashMap<u64, Layout>>,
     seed: RefCell<u32>,
     memory: usize,
@@ -41,13 +43,14 @@ pub struct Emulated {
 const MEMORY: usize = 1 << 30;
 
 /// What was built in this process.
-static BUILT: Mutex<Vec<[usize; 2]>> = Mutex::new(Vec::new());
+static BUILT: Mutex<Vec<([usize; 2], KvType)>> = Mutex::new(Vec::new());
 
 /// The kernels for heads of `head_dim`, `group` to a KV head, built once.
-fn build(folder: &Path, head_dim: usize, group: usize) -> PathBuf {
+fn build(folder: &Path, heads: [usize; 2], kv_type: KvType) -> PathBuf {
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let to = folder.join(format!("kernels-{head_dim}-{group}.so"));
-    let what = [head_dim, group];
+    let [head_dim, group] = heads;
+    let to = folder.join(format!("kernels-{head_dim}-{group}-{kv_type}.so"));
+    let what = (heads, kv_type);
     if !built.contains(&what) {
         compile("emulated.cpp", what, &to);
         built.push(what);
@@ -56,16 +59,16 @@ fn build(folder: &Path, head_dim: usize, group: usize) -> PathBuf {
 }
 
 /// A stand-in for the driver's library and for NVRTC, built into `folder` as `libcuda.so.1`, whose kernels are those for heads of
-/// `head_dim`, `group` to a KV head. For processes of tests, which find it by `LD_LIBRARY_PATH` and `MOE_NVRTC`; what else their
+/// `head_dim`, `group` to a KV head, with keys and values of `kv_type`. For processes of tests, which find it by `LD_LIBRARY_PATH` and `MOE_NVRTC`; what else their
 /// environment says to it is in `kernels/emulated_driver.cpp`.
 #[must_use]
-pub fn driver(folder: &Path, head_dim: usize, group: usize) -> PathBuf {
+pub fn driver(folder: &Path, head_dim: usize, group: usize, kv_type: KvType) -> PathBuf {
     let to = folder.join("libcuda.so.1");
-    compile("emulated_driver.cpp", [head_dim, group], &to);
+    compile("emulated_driver.cpp", ([head_dim, group], kv_type), &to);
     to
 }
 
-fn compile(source: &str, [head_dim, group]: [usize; 2], to: &Path) {
+fn compile(source: &str, ([head_dim, group], kv_type): ([usize; 2], KvType), to: &Path) {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
     let partial = to.with_extension(format!("{}.so", std::process::id()));
     let compiler = env::var("CXX").unwrap_or_else(|_| "g++".to_owned());
@@ -74,6 +77,7 @@ fn compile(source: &str, [head_dim, group]: [usize; 2], to: &Path) {
         // The processor's own fused multiply-add, where it has one: without it each is a call.
         .args(if cfg!(target_arch = "x86_64") { &["-march=native"][..] } else { &[] })
         .args(["-w", &format!("-DHEAD_DIM={head_dim}"), &format!("-DGROUP={group}")])
+        .args(if kv_type == KvType::Q8_0 { &["-DKV_Q8"][..] } else { &[] })
         .arg(sources.join(source))
         .arg("-o")
         .arg(&partial)
@@ -88,12 +92,13 @@ fn compile(source: &str, [head_dim, group]: [usize; 2], to: &Path) {
 impl Emulated {
     /// One with so many multiprocessors, whose kernels are built into `folder`.
     #[must_use]
-    pub fn new(folder: &Path, multiprocessors: u32, head_dim: usize, group: usize) -> Self {
+    pub fn new(folder: &Path, multiprocessors: u32, head_dim: usize, group: usize, kv_type: KvType) -> Self {
         // SAFETY: the library's initialisers are those of C++'s runtime.
-        let library = unsafe { Library::new(build(folder, head_dim, group)) }.unwrap();
+        let library = unsafe { Library::new(build(folder, [head_dim, group], kv_type)) }.unwrap();
         Self {
             library,
             multiprocessors,
+            kv_type,
             allocated: RefCell::default(),
             seed: RefCell::new(1),
             memory: MEMORY,
@@ -123,6 +128,10 @@ impl Emulated {
 impl Device for Emulated {
     fn multiprocessors(&self) -> u32 {
         self.multiprocessors
+    }
+
+    fn kv_type(&self) -> KvType {
+        self.kv_type
     }
 
     fn shared_bytes(&self) -> u32 {

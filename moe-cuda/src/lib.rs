@@ -17,6 +17,7 @@ pub mod driver;
 #[cfg(feature = "emulation")]
 pub mod emulation;
 pub mod error;
+pub mod kv;
 pub mod layout;
 pub mod model;
 pub mod random;

@@ -167,6 +167,19 @@ pub struct Shape {
     pub temperature: Option<(usize, f64)>,
 }
 
+/// Whether the kernels compute attention with heads of so many dimensions. Those are whole groups of the 32 that share a scale in
+/// [`crate::kv::KvType::Q8_0`].
+///
+/// # Errors
+/// [`Error::Model`].
+pub fn check_heads(head_dim: usize) -> Result<(), Error> {
+    if [32, 64, 128].contains(&head_dim) {
+        Ok(())
+    } else {
+        Err(Error::Model("its heads are not of 32, 64 or 128"))
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Model {
     pub shape: Shape,
@@ -187,9 +200,7 @@ impl Model {
         if !s.hidden.is_multiple_of(32) || s.hidden > layout::MOST_HIDDEN {
             return fail("its hidden size is no multiple of 32, or above 8192");
         }
-        if ![32, 64, 128].contains(&s.head_dim) {
-            return fail("its heads are not of 32, 64 or 128");
-        }
+        check_heads(s.head_dim)?;
         if s.kv_heads == 0 || !s.heads.is_multiple_of(s.kv_heads) {
             return fail("its query heads do not divide among the KV heads");
         }

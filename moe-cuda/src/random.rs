@@ -5,6 +5,7 @@ use moe_kernels::packed::PackedType;
 use crate::{
     Error,
     device::{Device, Kernel, Launch, Parameter},
+    kv::KvType,
     layout::{Fill, THREADS},
     model::{Gated, HeadNorm, Layer, Model, Shape, Tensor, WeightType, tensor},
 };
@@ -69,8 +70,8 @@ impl Recipe {
 
     /// Bytes of a layer's keys and values for so many positions.
     #[must_use]
-    pub fn kv_bytes(&self, positions: usize) -> usize {
-        positions * self.shape.kv_heads * self.shape.head_dim * 4
+    pub fn kv_bytes(&self, positions: usize, kv_type: KvType) -> usize {
+        positions * self.shape.kv_heads * 2 * kv_type.vector_bytes(self.shape.head_dim)
     }
 }
 
@@ -125,23 +126,28 @@ pub fn random_tensor(
     Ok(made)
 }
 
-pub(crate) fn fill(device: &impl Device, made: &Tensor, amplitude: f32, seed: u32) -> Result<(), Error> {
-    let bytes = (made.matrix_bytes() * made.count) as u64;
-    let parameters = Fill {
-        at: made.at,
-        bytes,
-        kind: made.weight_type.kind(),
-        columns: made.columns as u32,
-        seed,
-        amplitude,
-    };
+fn fill(device: &impl Device, made: &Tensor, amplitude: f32, seed: u32) -> Result<(), Error> {
+    fill_with(
+        device,
+        &Fill {
+            at: made.at,
+            bytes: (made.matrix_bytes() * made.count) as u64,
+            kind: made.weight_type.kind(),
+            columns: made.columns as u32,
+            seed,
+            amplitude,
+        },
+    )
+}
+
+pub(crate) fn fill_with(device: &impl Device, parameters: &Fill) -> Result<(), Error> {
     device.launch(&Launch {
         kernel: Kernel::Fill,
         grid: [device.multiprocessors() * 8, 1, 1],
         threads: THREADS,
         shared_bytes: 0,
         overlaps: false,
-        parameters: &[Parameter::Fill(&parameters)],
+        parameters: &[Parameter::Fill(parameters)],
     })
 }
 

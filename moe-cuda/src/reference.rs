@@ -1,7 +1,9 @@
 //! What moe-kernels computes from the same bytes: what the device's results are compared with.
 
 use moe_kernels::{
-    Isa, elementwise,
+    Isa,
+    attention::{self, Attention, Layout, Paged, Scratch},
+    elementwise,
     matmul::{Activations, matmul},
     packed::{Columns, Grain, PackedMatrix, Panels, Row, product, quantise},
     padded,
@@ -11,6 +13,7 @@ use moe_kernels::{
 use crate::{
     Error,
     device::Device,
+    kv::KvType,
     layout::{COARSE, FINE, Rows, quant_place},
     model::{Shape, Tensor, WeightType},
 };
@@ -120,6 +123,33 @@ pub(crate) fn multiply(
                 .collect())
         }
     }
+}
+
+/// What moe-kernels keeps of a key and a value: the mean of a single value is that value.
+pub(crate) fn kept(isa: Isa, kv_type: KvType, key: &[f32], value: &[f32]) -> Result<[Vec<f32>; 2], Error> {
+    let dim = value.len();
+    let kv_type = match kv_type {
+        KvType::F16 => attention::KvType::F16,
+        KvType::Q8_0 => attention::KvType::Q8_0,
+    };
+    let layout = Layout::new(kv_type, dim, 1).ok_or(Error::Model("its heads do not suit Q8_0"))?;
+    let of = |beside: &[f32], value: &[f32]| {
+        let mut data = vec![0; layout.bytes()];
+        layout.store(isa, &mut data, 0, beside, value);
+        let what = Attention {
+            layout,
+            blocks: Paged { data: &data, table: &[0], stride: data.len(), offset: 0 },
+            queries: &vec![0.0; dim],
+            stride: dim,
+            tokens: 1,
+            shared: 1,
+            visible: 1,
+        };
+        let mut out = vec![0.0; dim];
+        attention::attend(isa, &what, &mut Scratch::default(), &mut [&mut out]);
+        out
+    };
+    Ok([of(value, key), of(key, value)])
 }
 
 /// A head's values after its norm and rope, in double precision.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     Error,
     decode::{Decoder, Options, weights_read},
-    device::Stage,
+    device::{Device, Stage},
     driver::Gpu,
     layout::Layer,
     model::Model,
@@ -75,7 +75,7 @@ pub fn time(
     let experts = model.shape.experts as f64;
     let missed = (1.0 - model.shape.used as f64 / experts.max(1.0)).powi(sequences as i32);
     let used = experts * (1.0 - missed);
-    let kernels = kernels(gpu, &decoder, model, used, sequences * options.context)?;
+    let kernels = kernels(gpu, &decoder, model, used, sequences, options.context)?;
     let kv = kernels.iter().find(|(.., name, _)| *name == "attention").map_or(0.0, |(_, bytes, ..)| *bytes);
     let bytes = weights_read(model, used) + kv;
     let median = measured[measured.len() / 2];
@@ -113,11 +113,16 @@ fn kernels(
     decoder: &Decoder<&Gpu>,
     model: &Model,
     used: f64,
-    positions: usize,
+    sequences: usize,
+    context: usize,
 ) -> Result<Vec<(f32, f64, &'static str, f32)>, Error> {
     let size = |matrix: &crate::layout::Matrix| matrix.expert_bytes as f64;
     let sum = |of: &dyn Fn(&Layer) -> f64| decoder.layers.iter().map(of).sum::<f64>();
-    let kv = positions * model.shape.kv_heads * model.shape.head_dim * 4 * model.layers.len();
+    let vector = gpu.kv_type().vector_bytes(model.shape.head_dim);
+    // Chunked layers see the last chunk.
+    let in_chunk = model.shape.chunk.map_or(context, |chunk| (context - 1) % chunk + 1);
+    let seen: usize = model.layers.iter().map(|l| if l.is_chunked { in_chunk } else { context }).sum();
+    let kv = sequences * seen * model.shape.kv_heads * 2 * vector;
     let rows: [(&'static str, f64, Launches<'_>); 7] = [
         ("norm", 0.0, &|index, layer| decoder.norm(Stage::Qkv, layer, index)),
         ("queries, keys, values", sum(&|l| size(&l.query) + size(&l.key) + size(&l.value)), &|_, layer| {

@@ -8,6 +8,7 @@ use std::{
 use crate::{
     Error,
     device::{Device, Launch},
+    kv::KvType,
 };
 
 /// The device. What is written to it is dropped; nothing can be read or launched.
@@ -15,6 +16,7 @@ use crate::{
 pub struct Tally {
     memory: usize,
     shared_bytes: u32,
+    kv_type: KvType,
     used: Cell<usize>,
     next: Cell<u64>,
     allocated: RefCell<HashMap<u64, usize>>,
@@ -24,10 +26,17 @@ impl Tally {
     /// Shared memory that a block may have on an H100, the most of all cards.
     pub const MOST_SHARED_BYTES: u32 = 227 << 10;
 
-    /// One with so many bytes of memory, and of shared memory for a block.
+    /// One with so many bytes of memory, and of shared memory for a block, whose kernels have such keys and values.
     #[must_use]
-    pub fn new(memory: usize, shared_bytes: u32) -> Self {
-        Self { memory, shared_bytes, used: Cell::new(0), next: Cell::new(1), allocated: RefCell::default() }
+    pub fn new(memory: usize, shared_bytes: u32, kv_type: KvType) -> Self {
+        Self {
+            memory,
+            shared_bytes,
+            kv_type,
+            used: Cell::new(0),
+            next: Cell::new(1),
+            allocated: RefCell::default(),
+        }
     }
 
     /// Bytes that are allocated now.
@@ -45,6 +54,10 @@ impl Device for Tally {
     /// Nothing that is allocated depends on it.
     fn multiprocessors(&self) -> u32 {
         1
+    }
+
+    fn kv_type(&self) -> KvType {
+        self.kv_type
     }
 
     fn shared_bytes(&self) -> u32 {
@@ -95,7 +108,7 @@ mod tests {
 
     #[test]
     fn what_is_allocated_is_counted_until_it_is_freed_and_no_more_than_there_is() {
-        let tally = Tally::new(100, Tally::MOST_SHARED_BYTES);
+        let tally = Tally::new(100, Tally::MOST_SHARED_BYTES, KvType::F16);
         let (first, none) = (tally.allocate(60).unwrap(), tally.allocate(0).unwrap());
         assert!(first != none && tally.used() == 60);
         assert_eq!(tally.allocate(41), Err(Error::OutOfMemory { wanted: 41, free: 40 }));

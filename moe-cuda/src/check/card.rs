@@ -2,7 +2,7 @@
 
 use moe_kernels::{Isa, packed::PackedType};
 
-use super::{Report, Walk, embeddings, products, prompts, quantiser, routed, walk};
+use super::{Report, Walk, embeddings, kept, products, prompts, quantiser, routed, walk};
 use crate::{
     Error,
     decode::Options,
@@ -50,6 +50,8 @@ pub fn card(gpu: &Gpu, model: &Model, seed: u64, mut progress: impl FnMut(&str))
     };
     let choices: Vec<u32> = (0..400).flat_map(|_| of(&mut random)).collect();
     report.append(routed(gpu, isa, model, &choices, random.bits())?);
+    progress("what is kept of keys and values");
+    report.append(kept(gpu, isa, model, random.bits())?);
     let last = model.layers.len() - 1;
     for (sequences, context, layers) in [
         (1, 2048, vec![0, last]),

@@ -7,9 +7,10 @@ use crate::{
     Error,
     decode::{Decoder, Options, STAGES},
     device::Device,
+    kv::{GROUP, KvType},
     layout::{COARSE, FINE, FLOAT, KEPT},
     model::{Layer, Model, Tensor},
-    reference::{Input, multiply, read_row, turned},
+    reference::{Input, kept, multiply, read_row, turned},
 };
 
 /// What is walked through.
@@ -261,12 +262,9 @@ impl<D: Device> Walker<'_, '_, D> {
                 let key = turned(s, &row[at..at + s.head_dim], key_norm, layer.has_rope, position);
                 let value = &row[at + s.kv_heads * s.head_dim..][..s.head_dim];
                 let last = position as usize * s.head_dim;
-                let errors =
-                    keys[last..].iter().zip(&key).map(|(a, b)| (f64::from(*a) - b).abs() / b.abs().max(1e-2));
-                self.report.within("new keys", 1e-3, errors);
-                let pairs = values[last..].iter().zip(value);
-                let errors = pairs.map(|(a, b)| f64::from((a - b).abs() / b.abs().max(1e-2)));
-                self.report.within("new values", 1e-3, errors);
+                self.new_keys(&keys[last..], &key);
+                let [_, kept] = kept(self.isa, self.device.kv_type(), value, value)?;
+                self.report.bits("new values", &values[last..], &kept);
                 for head in kv_head * group..(kv_head + 1) * group {
                     let query = &row[head * s.head_dim..][..s.head_dim];
                     let query = turned(s, query, query_norm, layer.has_rope, position);
@@ -281,6 +279,24 @@ impl<D: Device> Walker<'_, '_, D> {
             }
         }
         Ok(())
+    }
+
+    /// Keys as they are kept, near exact ones.
+    fn new_keys(&mut self, got: &[f32], exact: &[f64]) {
+        let pairs = got.iter().zip(exact).map(|(a, b)| (f64::from(*a) - b, *b));
+        match self.device.kv_type() {
+            KvType::F16 => {
+                let errors = pairs.map(|(off, b)| off.abs() / b.abs().max(1e-2));
+                self.report.within("new keys", 1e-3, errors);
+            }
+            KvType::Q8_0 => {
+                let most = |group: &[f64]| group.iter().fold(1e-30_f64, |most, v| most.max(v.abs()));
+                let scales: Vec<f64> = exact.chunks(GROUP).map(|group| most(group) / 127.0).collect();
+                let errors =
+                    pairs.enumerate().map(|(i, (off, _))| (off.abs() / scales[i / GROUP] - 0.5).max(0.0));
+                self.report.within("new keys", QUANTA, errors);
+            }
+        }
     }
 
     fn output(&mut self, index: usize, layer: &Layer) -> Result<(), Error> {

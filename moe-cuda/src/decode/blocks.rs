@@ -1,4 +1,4 @@
-//! Blocks of keys and values that leave the device and come back.
+//! Whole blocks of keys and values: copied on the device, and those that leave it and come back.
 
 use super::{Decoder, KvGroup};
 use crate::{Error, device::Device};
@@ -16,6 +16,15 @@ impl<D: Device> Decoder<D> {
         let layers = self.layers.iter().zip(&self.model.layers);
         let layers = layers.filter(move |(_, of)| of.is_chunked == (group == KvGroup::Chunked));
         layers.flat_map(move |(layer, _)| [layer.keys + offset, layer.values + offset])
+    }
+
+    /// Copies a block of KV in all layers of a group.
+    ///
+    /// # Errors
+    /// As [`Device::copy_bytes`].
+    pub fn copy_block(&self, group: KvGroup, from: u32, to: u32) -> Result<(), Error> {
+        let mut places = self.places(group, from).zip(self.places(group, to));
+        places.try_for_each(|(from, to)| self.device.copy_bytes(from, to, self.kv_block_bytes()))
     }
 
     /// Overwrites `bytes`, [`Self::block_bytes`] of them, with a block.

@@ -150,7 +150,8 @@ impl<D: Device> Decoder<D> {
     pub(crate) fn attention(&self, layer: &Layer) -> Result<(), Error> {
         let s = &self.model.shape;
         let (group, dim) = ((s.heads / s.kv_heads) as u32, s.head_dim as u32);
-        let shared = (PARTS as u32 * group * (dim + 2) + (group + 1) * dim + 32) * 4;
+        // Mixtures with their maxima and sums, queries, the new key and value (`NEWEST_WORDS` at most), and counts.
+        let shared = (PARTS as u32 * group * (dim + 2) + group * dim + dim.max(64) + 32) * 4;
         let whole = [Parameter::Step(&self.step), Parameter::Layer(layer)];
         if self.step.flags & layout::STORED > 0 {
             let heads = self.step.tokens * self.step.kv_heads;

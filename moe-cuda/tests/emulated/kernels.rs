@@ -6,6 +6,7 @@ use moe_cuda::{
     check::{self, Report, Walk},
     decode::{Decoder, Options},
     emulation::Emulated,
+    kv::KvType,
     layout,
     model::{HeadNorm, Shape, WeightType},
     random::{self, Random, Recipe},
@@ -13,7 +14,7 @@ use moe_cuda::{
 use moe_kernels::{Isa, packed::PackedType};
 
 fn emulated(multiprocessors: u32, head_dim: usize, group: usize) -> Emulated {
-    Emulated::new(Path::new(env!("CARGO_TARGET_TMPDIR")), multiprocessors, head_dim, group)
+    Emulated::new(Path::new(env!("CARGO_TARGET_TMPDIR")), multiprocessors, head_dim, group, KvType::F16)
 }
 
 fn right(report: &Report) {

@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "this is a test suite")]
 
 mod kernels;
+mod kv;
 mod many;
 mod prompts;

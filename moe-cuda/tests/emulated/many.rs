@@ -6,6 +6,7 @@ use moe_cuda::{
     check::{self, Report, Walk},
     decode::Options,
     emulation::Emulated,
+    kv::KvType,
     layout,
     model::{HeadNorm, Shape, WeightType},
     random::{self, Random, Recipe},
@@ -18,7 +19,7 @@ const Q8: WeightType = WeightType::Packed(PackedType::Q8_0);
 const MXFP4: WeightType = WeightType::Packed(PackedType::MXFP4);
 
 fn emulated(multiprocessors: u32, head_dim: usize, group: usize) -> Emulated {
-    Emulated::new(Path::new(env!("CARGO_TARGET_TMPDIR")), multiprocessors, head_dim, group)
+    Emulated::new(Path::new(env!("CARGO_TARGET_TMPDIR")), multiprocessors, head_dim, group, KvType::F16)
 }
 
 fn right(report: &Report) {

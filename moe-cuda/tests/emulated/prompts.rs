@@ -6,6 +6,7 @@ use moe_cuda::{
     check,
     decode::{Batch, Decoder, KvGroup, Options},
     emulation::Emulated,
+    kv::KvType,
     model::{HeadNorm, Model, Shape, WeightType},
     random::{self, Random, Recipe},
 };
@@ -16,7 +17,7 @@ const Q8: WeightType = WeightType::Packed(PackedType::Q8_0);
 const CONTEXT: usize = 128;
 
 fn device() -> Emulated {
-    Emulated::new(Path::new(env!("CARGO_TARGET_TMPDIR")), 2, 32, 4)
+    Emulated::new(Path::new(env!("CARGO_TARGET_TMPDIR")), 2, 32, 4, KvType::F16)
 }
 
 /// Small, with chunks that a prompt crosses, and all that a layer can have.

@@ -4,10 +4,11 @@ mod kernels;
 
 use super::args::UsageError;
 use super::values::number;
-use lexopt::{Arg, Parser};
+use lexopt::{Arg, Parser, ValueExt};
 use moe_cuda::check::{Report, card};
 use moe_cuda::decode::{BUCKETS, Options as Layout, PROMPTS};
 use moe_cuda::driver::Gpu;
+use moe_cuda::kv::KvType;
 use moe_cuda::model::Model;
 use moe_cuda::random::{Recipe, model, scout};
 use moe_cuda::table::{Prompt, Timing, prompt, time};
@@ -26,14 +27,16 @@ usage: moe-server gpu check [options]
 `check` needs NVIDIA's driver and NVRTC, no network and no model: weights are random, made on the GPU. The first run compiles the
 kernels (some twenty seconds) and keeps them. A minute in all. The exit status is 0 where all is right.
 
-  --device N    which GPU (0)
-  --layers N    layers of the model (48, or as many as fit)
-  --small       a small model and no timing: for compute-sanitizer
-  --json        one line of JSON on the standard output
+  --device N        which GPU (0)
+  --layers N        layers of the model (48, or as many as fit)
+  --kv-type TYPE    what keys and values are rounded to: f16 or q8_0 (f16)
+  --small           a small model and no timing: for compute-sanitizer
+  --json            one line of JSON on the standard output
 
 `kernels` compiles the kernels into FOLDER, without a GPU, for machines without NVRTC: MOE_KERNELS names it there.
 
   --architecture NAME   such as sm_90a; may be repeated (all: sm_80, sm_86, sm_89, sm_90a, sm_100, sm_120)
+  --kv-type TYPE        f16 or q8_0; may be repeated (both)
   --heads DIMxGROUP     heads of so many dimensions, so many query heads to a KV head; may be repeated (128x5, 128x8, 32x4:
                         Llama 4, Qwen3-MoE, the demo model)
   --help
@@ -69,6 +72,7 @@ pub(super) fn run(options: &Options) -> Result<(), String> {
 pub(crate) struct CheckOptions {
     device: u16,
     layers: Option<usize>,
+    kv_type: KvType,
     small: bool,
     json: bool,
 }
@@ -79,7 +83,8 @@ pub(crate) struct CheckOptions {
 /// [`UsageError`].
 pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Option<Options>, UsageError> {
     let mut parser = Parser::from_args(args);
-    let mut options = CheckOptions { device: 0, layers: None, small: false, json: false };
+    let mut options =
+        CheckOptions { device: 0, layers: None, kv_type: KvType::F16, small: false, json: false };
     let mut said = false;
     while let Some(arg) = parser.next()? {
         match arg {
@@ -90,6 +95,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Option<Optio
             Arg::Short('h') | Arg::Long("help") => return Ok(None),
             Arg::Long("device") => options.device = number(&mut parser, "device", 0)?,
             Arg::Long("layers") => options.layers = Some(number(&mut parser, "layers", 1)?),
+            Arg::Long("kv-type") => options.kv_type = kv_type(&mut parser)?,
             Arg::Long("small") => options.small = true,
             Arg::Long("json") => options.json = true,
             other => return Err(other.unexpected().into()),
@@ -102,6 +108,11 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Option<Optio
     }
 }
 
+fn kv_type(parser: &mut Parser) -> Result<KvType, UsageError> {
+    let text = parser.value()?.string()?;
+    text.parse().map_err(|()| UsageError(format!("--kv-type {text}: give f16 or q8_0")))
+}
+
 /// All that is said of a card.
 #[derive(Debug, Serialize)]
 struct Findings {
@@ -112,6 +123,7 @@ struct Findings {
     layers: usize,
     hidden: usize,
     context: usize,
+    kv_type: String,
     right: bool,
     checks: Report,
     steps: Vec<Timing>,
@@ -157,8 +169,8 @@ fn find(options: &CheckOptions) -> Result<Findings, String> {
         (recipe.shape.hidden, recipe.ff, recipe.shape.vocab, recipe.layers) = (1024, 1024, 4096, 4);
     }
     let shape = &recipe.shape;
-    let gpu =
-        Gpu::open(i32::from(options.device), shape.head_dim, shape.heads / shape.kv_heads).map_err(said)?;
+    let group = shape.heads / shape.kv_heads;
+    let gpu = Gpu::open(i32::from(options.device), shape.head_dim, group, options.kv_type).map_err(said)?;
     let say = |what: &str| {
         let _ = writeln!(io::stderr(), "{:6.1} s  {what}", begun.elapsed().as_secs_f32());
     };
@@ -187,6 +199,7 @@ fn find(options: &CheckOptions) -> Result<Findings, String> {
         layers: recipe.layers,
         hidden: recipe.shape.hidden,
         context: CONTEXT,
+        kv_type: options.kv_type.to_string(),
         right: checks.is_right(),
         checks,
         steps,
@@ -199,7 +212,7 @@ fn find(options: &CheckOptions) -> Result<Findings, String> {
 fn layers(gpu: &Gpu, recipe: &Recipe, options: &CheckOptions) -> Result<usize, moe_cuda::Error> {
     let (free, _) = gpu.memory()?;
     let (each, rest) = recipe.bytes();
-    let fit = free.saturating_sub(rest + SPARE) / (each + recipe.kv_bytes(32 * CONTEXT));
+    let fit = free.saturating_sub(rest + SPARE) / (each + recipe.kv_bytes(32 * CONTEXT, options.kv_type));
     match options.layers {
         Some(layers) => Ok(layers),
         None if fit == 0 => Err(moe_cuda::Error::OutOfMemory { wanted: rest + SPARE + each, free }),
@@ -209,8 +222,8 @@ fn layers(gpu: &Gpu, recipe: &Recipe, options: &CheckOptions) -> Result<usize, m
 
 fn text(result: &Findings) -> String {
     let mut lines = vec![format!(
-        "{} (compute capability {}), driver for CUDA {}; {} layers of hidden size {}, random weights",
-        result.device, result.capability, result.driver, result.layers, result.hidden
+        "{} (compute capability {}), driver for CUDA {}; {} layers of hidden size {}, random weights, keys and values in {}",
+        result.device, result.capability, result.driver, result.layers, result.hidden, result.kv_type
     )];
     lines.extend(result.checks.verdicts.iter().map(ToString::to_string));
     if result.steps.is_empty() {
@@ -266,12 +279,17 @@ mod tests {
 
     #[test]
     fn the_command_line_is_read() {
-        let usual = CheckOptions { device: 0, layers: None, small: false, json: false };
+        let usual = CheckOptions { device: 0, layers: None, kv_type: KvType::F16, small: false, json: false };
         assert_eq!(line("check"), Ok(Some(Options::Check(usual))));
-        let all = CheckOptions { device: 1, layers: Some(4), small: true, json: true };
-        assert_eq!(line("check --device 1 --json --small --layers 4"), Ok(Some(Options::Check(all))));
+        let all = CheckOptions { device: 1, layers: Some(4), kv_type: KvType::Q8_0, small: true, json: true };
+        assert_eq!(
+            line("check --device 1 --json --small --layers 4 --kv-type q8_0"),
+            Ok(Some(Options::Check(all)))
+        );
         assert_eq!(line("--help"), Ok(None));
-        for wrong in ["", "chek", "check --device x", "check --layers 0", "check check"] {
+        for wrong in
+            ["", "chek", "check --device x", "check --layers 0", "check check", "check --kv-type f32"]
+        {
             assert!(line(wrong).is_err(), "{wrong}");
         }
     }

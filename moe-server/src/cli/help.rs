@@ -27,7 +27,7 @@ The bearer key that clients must send comes from --api-key-file or from the envi
   --context N           longest prompt and answer together, in tokens (what the model was made for; on a GPU
                         that, what has room, or 131072, whichever is least)
   --kv-tokens N         tokens of KV cache over all requests (8192, or --context if that is more; on a GPU what has room)
-  --kv-type TYPE        what keys and values are rounded to: f16, q8_0 (half as large) or f32 (f16)
+  --kv-type TYPE        what keys and values are rounded to: f16, q8_0 (half as large), or on the processor f32 (f16)
   --prefix-cache WHAT   on: a prompt that begins like an earlier one takes its keys and values, while the KV cache has
                         room for them; or off (on)
   --max-queue N         requests that may wait; more get status 429 (128)

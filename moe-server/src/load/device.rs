@@ -78,12 +78,12 @@ pub(super) fn engine(
         DeviceChoice::Auto => 0,
     };
     let is_free = options.device == DeviceChoice::Auto;
-    if !CudaOptions::KV_TYPES.contains(&options.cpu.kv_type) {
-        let error =
-            ModelError::Resources("keys and values on a GPU are of type f16; leave --kv-type out".to_owned());
-        return if is_free { instead(&error, notice, || cpu(model)) } else { Err(error) };
-    }
-    let gpu = match cuda::gpu(ordinal, &model.config) {
+    let kv_type = match cuda::kv_type(options.cpu.kv_type) {
+        Ok(kv_type) => kv_type,
+        Err(error) if is_free => return instead(&error, notice, || cpu(model)),
+        Err(error) => return Err(error),
+    };
+    let gpu = match cuda::gpu(ordinal, &model.config, kv_type) {
         Ok(gpu) => gpu,
         Err(error) if is_free => return instead(&error, notice, || cpu(model)),
         Err(error) => return Err(cuda::unusable(error)),

@@ -153,7 +153,7 @@ impl ModelPlan {
                     max_wanted: wish.max_batch,
                     ..CudaOptions::default()
                 };
-                cuda::room(card, &self.outline, options)
+                cuda::room(card, &self.outline, options, wish.kv_type)
             }
         }
     }

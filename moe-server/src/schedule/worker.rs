@@ -130,6 +130,8 @@ impl Worker {
             std::mem::forget(self.engine);
         } else {
             self.keep_warm_state();
+            // Before anybody is told that the thread has gone, and ends the process.
+            self.engine = None;
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod process;
 
+use moe_cuda::kv::KvType;
 use serde_json::{Value, json};
 
 use process::{Card, Served, exited};
@@ -101,6 +102,22 @@ fn a_card_is_asked_for_a_plan_and_gives_what_was_planned() {
     assert_eq!(told("used") + told("free"), card.memory);
     let (status, said) = plan(&["--device", "auto", "--context", "1024"]);
     assert!(status == Some(0) && said.contains("cuda:0, Stand-in"), "{said}");
+}
+
+#[test]
+fn keys_and_values_are_kept_in_eight_bits_where_that_is_asked_for() {
+    let card = Card { kv_type: KvType::Q8_0, ..Card::default() };
+    let of_processor = answers(&card.serve(&["--device", "cpu", "--kv-type", "q8_0"]));
+    let of_gpu = answers(&card.serve(&["--device", "cuda:0", "--kv-type", "q8_0"]));
+    for (gpu, processor) in of_gpu.iter().zip(&of_processor) {
+        let same = gpu.chars().zip(processor.chars()).take_while(|(a, b)| a == b).count();
+        assert!(same >= 8, "{gpu:?}, and on the processor {processor:?}");
+    }
+    let (code, log) = exited(&mut card.command(&["--device", "cuda:0", "--kv-type", "f32"]));
+    assert!(code == Some(1) && log.contains("f16 or q8_0") && log.lines().count() == 1, "{code:?}: {log}");
+    // The stand-in's kernels are those for eight bits alone.
+    let (code, log) = exited(&mut card.command(&["--device", "cuda:0"]));
+    assert!(code == Some(1) && log.contains("could not compile the kernels"), "{code:?}: {log}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
-use moe_cuda::emulation;
+use moe_cuda::{emulation, kv::KvType};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -23,13 +23,20 @@ pub(crate) struct Card {
     pub(crate) version: u32,
     /// What its kernels are for.
     pub(crate) head_dim: usize,
+    pub(crate) kv_type: KvType,
     /// For its files.
     pub(crate) folder: TempDir,
 }
 
 impl Default for Card {
     fn default() -> Self {
-        Self { memory: 1 << 30, version: 12_040, head_dim: 32, folder: tempfile::tempdir().unwrap() }
+        Self {
+            memory: 1 << 30,
+            version: 12_040,
+            head_dim: 32,
+            kv_type: KvType::F16,
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 }
 
@@ -42,18 +49,18 @@ pub(crate) struct Counts {
     pub(crate) peak: u64,
 }
 
-/// The driver's library for such heads, built once.
-fn driver(head_dim: usize) -> PathBuf {
+/// The driver's library for such heads, keys and values, built once.
+fn driver(head_dim: usize, kv_type: KvType) -> PathBuf {
     static BUILDING: Mutex<()> = Mutex::new(());
     let _alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("driver-{}-{head_dim}", std::process::id()));
+    let name = format!("driver-{}-{head_dim}-{kv_type}", std::process::id());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let library = folder.join("libcuda.so.1");
     if library.exists() {
         return library;
     }
     fs::create_dir_all(&folder).unwrap();
-    emulation::driver(&folder, head_dim, 2)
+    emulation::driver(&folder, head_dim, 2, kv_type)
 }
 
 impl Card {
@@ -91,7 +98,7 @@ impl Card {
 
     /// One of `moe-server`'s commands for the model, beside this card.
     pub(crate) fn tool(&self, name: &str) -> Command {
-        let library = driver(self.head_dim);
+        let library = driver(self.head_dim, self.kv_type);
         let mut command = Command::new(env!("CARGO_BIN_EXE_moe-server"));
         command.args([name, MODEL]);
         command.env("MOE_API_KEY", "key").stdin(Stdio::null());

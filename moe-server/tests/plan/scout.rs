@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use moe_cuda::random::scout;
+use moe_cuda::{kv::KvType, random::scout};
 use moe_server::{
     model::gguf::GgmlType,
     plan::{CARDS, ModelPlan, Outcome},
@@ -117,8 +117,8 @@ fn scout_takes_what_its_shape_takes_in_one_file_or_in_parts() {
         assert_eq!((weights.parameters, weights.active_parameters), (107_769_861_120, 17_172_894_720));
         assert_eq!(weights.converted_bytes, 0);
         let room = plan.room(gpu(80 << 30), &wish(Some(8192), 32)).unwrap();
-        assert_eq!(room.sequence, recipe.layers * recipe.kv_bytes(8192));
-        assert_eq!(room.token(), recipe.layers * recipe.kv_bytes(1));
+        assert_eq!(room.sequence, recipe.layers * recipe.kv_bytes(8192, KvType::F16));
+        assert_eq!(room.token(), recipe.layers * recipe.kv_bytes(1, KvType::F16));
         assert_eq!(room.weights, weights.bytes);
         assert!(room.total() < 80 << 30 && room.sequences > 4, "{room:?}");
     }

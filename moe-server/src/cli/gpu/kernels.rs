@@ -4,6 +4,8 @@ use crate::cli::args::UsageError;
 use lexopt::{Arg, Parser, ValueExt};
 use moe_cuda::compile::{ARCHITECTURES, Compiler, Target};
 use moe_cuda::cubins::ship;
+use moe_cuda::kv::KvType;
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -18,6 +20,8 @@ pub(crate) struct Options {
     architectures: Vec<String>,
     /// Empty: those of the known models.
     heads: Vec<[usize; 2]>,
+    /// Empty: both.
+    kv_types: Vec<KvType>,
 }
 
 /// Reads what follows `kernels`; None where help is asked for.
@@ -25,13 +29,19 @@ pub(crate) struct Options {
 /// # Errors
 /// [`UsageError`].
 pub(super) fn parse(parser: &mut Parser) -> Result<Option<Options>, UsageError> {
-    let mut options = Options { folder: PathBuf::new(), architectures: Vec::new(), heads: Vec::new() };
+    let mut options = Options {
+        folder: PathBuf::new(),
+        architectures: Vec::new(),
+        heads: Vec::new(),
+        kv_types: Vec::new(),
+    };
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Value(folder) if options.folder.as_os_str().is_empty() => options.folder = folder.into(),
             Arg::Short('h') | Arg::Long("help") => return Ok(None),
             Arg::Long("architecture") => options.architectures.push(parser.value()?.string()?),
             Arg::Long("heads") => options.heads.push(heads(&parser.value()?.string()?)?),
+            Arg::Long("kv-type") => options.kv_types.push(super::kv_type(parser)?),
             other => return Err(other.unexpected().into()),
         }
     }
@@ -62,13 +72,28 @@ pub(super) fn compile(options: &Options) -> Result<(), String> {
     let all = ARCHITECTURES.map(str::to_owned);
     let architectures = if options.architectures.is_empty() { &all[..] } else { &options.architectures };
     let heads = if options.heads.is_empty() { &HEADS[..] } else { &options.heads };
-    for architecture in architectures {
-        for [head_dim, group] in heads.iter().copied() {
-            let target = Target { architecture: architecture.clone(), head_dim, group };
-            let bytes = ship(&compiler, &target, &options.folder).map_err(|error| error.to_string())?;
-            // Whoever started it may not care for its output.
-            let _ = writeln!(io::stdout(), "{architecture}, heads {head_dim}x{group}: {} KiB", bytes >> 10);
-        }
+    let kv_types = if options.kv_types.is_empty() { &KvType::ALL[..] } else { &options.kv_types };
+    let targets = architectures.iter().flat_map(|architecture| {
+        heads.iter().flat_map(move |[head_dim, group]| {
+            kv_types.iter().map(move |kv_type| Target {
+                architecture: architecture.clone(),
+                head_dim: *head_dim,
+                group: *group,
+                kv_type: *kv_type,
+            })
+        })
+    });
+    let mut shipped = HashMap::new();
+    for target in targets {
+        let bytes =
+            ship(&compiler, &target, &options.folder, &mut shipped).map_err(|error| error.to_string())?;
+        let Target { architecture, head_dim, group, kv_type } = target;
+        let text = format!(
+            "{architecture}, heads {head_dim}x{group}, keys and values in {kv_type}: {} KiB",
+            bytes >> 10
+        );
+        // Whoever started it may not care for its output.
+        let _ = writeln!(io::stdout(), "{text}");
     }
     Ok(())
 }
@@ -84,8 +109,9 @@ mod tests {
             folder: "k".into(),
             architectures: vec!["sm_90a".into(), "sm_80".into()],
             heads: vec![[128, 5], [32, 4]],
+            kv_types: vec![KvType::Q8_0],
         };
-        let text = "k --architecture sm_90a --heads 128x5 --architecture sm_80 --heads 32x4";
+        let text = "k --architecture sm_90a --heads 128x5 --architecture sm_80 --heads 32x4 --kv-type q8_0";
         assert_eq!(line(text), Ok(Some(all)));
         assert_eq!(line("--help"), Ok(None));
         for (wrong, part) in

@@ -55,7 +55,7 @@ pub(super) fn arrange<D: Device>(
     options: CudaOptions,
 ) -> Result<Arranged<D>, ModelError> {
     let free = device.free_bytes().map_err(unusable)?;
-    let options = options.settled(config, free)?;
+    let options = options.settled(config, device.kv_type(), free)?;
     let (context, tokens) = (options.context(config), options.kv_tokens.unwrap_or_default());
     let sizes = sizes(config, tokens)
         .ok_or_else(|| ModelError::Resources(format!("a KV cache of {tokens} tokens is too large")))?;

@@ -3,6 +3,7 @@
 use moe_cuda::{
     decode::{Decoder, KvGroup, Options},
     device::Device,
+    kv::KvType,
 };
 
 use crate::engine::{
@@ -12,8 +13,8 @@ use crate::engine::{
 };
 
 /// How keys and values are held.
-pub(super) fn held(layout: &Options) -> String {
-    format!("cuda f16 {}", layout.block_tokens)
+pub(super) fn held(layout: &Options, kv_type: KvType) -> String {
+    format!("cuda {kv_type} {}", layout.block_tokens)
 }
 
 /// What sums depend on besides the model: attention is split over the multiprocessors.

@@ -22,7 +22,7 @@ use moe_cuda::{
 
 use self::{arrange::Arranged, tables::Tables};
 pub use self::{
-    open::{card, gpu, unusable},
+    open::{card, gpu, kv_type, unusable},
     options::CudaOptions,
     plan::{Card, room},
 };
@@ -85,7 +85,7 @@ impl<D: Device> CudaEngine<D> {
                 max_batch_tokens: options.max_batch_tokens.max(1),
                 can_export: true,
             },
-            print: outside::fingerprint(model, &kept::held(&layout)),
+            print: outside::fingerprint(model, &kept::held(&layout, decoder.device().kv_type())),
             decoder,
             options,
             told: 0,

@@ -1,6 +1,6 @@
 //! How to run a model on a GPU.
 
-use moe_cuda::decode::Options as Layout;
+use moe_cuda::{decode::Options as Layout, kv};
 use moe_kernels::attention::KvType;
 
 use crate::{
@@ -44,20 +44,25 @@ impl Default for CudaOptions {
 
 impl CudaOptions {
     /// What keys and values can be of.
-    pub const KV_TYPES: [KvType; 1] = [KvType::F16];
+    pub const KV_TYPES: [KvType; 2] = [KvType::F16, KvType::Q8_0];
 
     /// The longest sequence, where the limit is settled.
     pub(super) fn context(&self, config: &Config) -> usize {
         self.context_limit.map_or(config.context_length, |limit| limit.min(config.context_length))
     }
 
-    /// With what was left open decided, where `free` bytes are free beside the weights.
+    /// With what was left open decided, where `free` bytes are free beside the weights, and keys and values are of `kv_type`.
     ///
     /// # Errors
     /// [`ModelError::Resources`], where not even one sequence has room.
-    pub(super) fn settled(mut self, config: &Config, free: usize) -> Result<Self, ModelError> {
-        // Keys and values of two bytes each.
-        let token = config.layers * config.kv_heads * config.head_dim * 4;
+    pub(super) fn settled(
+        mut self,
+        config: &Config,
+        kv_type: kv::KvType,
+        free: usize,
+    ) -> Result<Self, ModelError> {
+        // A key and a value.
+        let token = config.layers * config.kv_heads * 2 * kv_type.vector_bytes(config.head_dim);
         // Buffers of a step and what the driver takes; they are not large beside what a GPU has.
         let room = self.kv_tokens.unwrap_or((free - free / 8) / token);
         let context = match self.context_limit {
@@ -127,7 +132,7 @@ mod tests {
         let settled = |kv_tokens, context_limit, tokens: usize| {
             let options =
                 CudaOptions { kv_tokens, context_limit, max_sequences: 4, ..CudaOptions::default() };
-            let settled = options.settled(&config(), tokens * 512 / 7 * 8 + 512).ok()?;
+            let settled = options.settled(&config(), kv::KvType::F16, tokens * 512 / 7 * 8 + 512).ok()?;
             Some((settled.kv_tokens?, settled.context_limit?))
         };
         assert_eq!(settled(None, None, 9000), Some((4000, 1000)));
@@ -139,5 +144,16 @@ mod tests {
         // What is asked for is given, longer sequences or not.
         assert_eq!(settled(Some(64), Some(300), 2100), Some((64, 300)));
         assert_eq!(settled(Some(8000), Some(300), 2100), Some((8000, 300)));
+    }
+
+    #[test]
+    fn eight_bits_have_room_for_more_tokens() {
+        // 512 bytes of halves, 272 of eight bits with their scales.
+        let tokens = |kv_type| {
+            let options = CudaOptions { max_sequences: 100, ..CudaOptions::default() };
+            options.settled(&config(), kv_type, 512 * 2720 * 8 / 7).ok()?.kv_tokens
+        };
+        assert_eq!(tokens(kv::KvType::F16), Some(2720));
+        assert_eq!(tokens(kv::KvType::Q8_0), Some(5120));
     }
 }

@@ -1,10 +1,12 @@
 //! What the engine would take of a GPU, counted by making one on a device that only counts.
 
 use moe_cuda::tally::Tally;
+use moe_kernels::attention::KvType;
 
 use super::{
     CudaOptions,
     arrange::{arrange, check},
+    open::kv_type,
     upload,
 };
 use crate::{
@@ -29,12 +31,12 @@ impl Card {
     }
 }
 
-/// What [`super::CudaEngine::new`] would allocate for this model.
+/// What [`super::CudaEngine::new`] would allocate for this model, with keys and values of type `kv`.
 ///
 /// # Errors
 /// [`ModelError`], as that would say.
-pub fn room(card: Card, model: &ModelOutline, options: CudaOptions) -> Result<Room, ModelError> {
-    let tally = Tally::new(card.memory, card.shared);
+pub fn room(card: Card, model: &ModelOutline, options: CudaOptions, kv: KvType) -> Result<Room, ModelError> {
+    let tally = Tally::new(card.memory, card.shared, kv_type(kv)?);
     check(&model.config)?;
     let on_device = upload::make_room(&tally, model)?;
     let weights = tally.used();

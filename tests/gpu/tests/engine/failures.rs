@@ -10,7 +10,7 @@ use moe_cuda::{
 use moe_server::{
     engine::{
         Engine, EngineError, Span, Wanted,
-        cuda::{CudaEngine, CudaOptions},
+        cuda::{CudaEngine, CudaOptions, KvType},
     },
     model::decoder::ModelError,
     sleep::Progress,
@@ -41,7 +41,7 @@ fn a_full_cache_refuses_and_goes_on() {
 fn a_model_that_does_not_fit_is_told() {
     let model = generator::model(&small_config(), 5);
     let load = |memory, options| {
-        let device = device(&model.config).with_memory(memory);
+        let device = device(&model.config, KvType::F16).with_memory(memory);
         CudaEngine::new(device, &model, options, &Progress::default()).map(|_| ())
     };
     let text = |result: Result<(), ModelError>| result.unwrap_err().to_string();
@@ -92,6 +92,10 @@ impl Device for Failing {
         self.device.multiprocessors()
     }
 
+    fn kv_type(&self) -> KvType {
+        self.device.kv_type()
+    }
+
     fn shared_bytes(&self) -> u32 {
         self.device.shared_bytes()
     }
@@ -131,7 +135,7 @@ impl Device for Failing {
 #[test]
 fn a_device_that_is_lost_breaks_the_engine_for_good() {
     let model = generator::model(&small_config(), 5);
-    let device = Failing::after_launches(device(&model.config), 60);
+    let device = Failing::after_launches(device(&model.config, KvType::F16), 60);
     let mut engine = CudaEngine::new(device, &model, options(8), &Progress::default()).unwrap();
     let sequence = engine.create().unwrap();
     let mut logits = Vec::new();

@@ -5,12 +5,13 @@ use moe_server::{
     engine::{
         Engine, Span, Wanted,
         cpu::{CpuEngine, CpuOptions, KvType},
+        cuda,
     },
     model::decoder::{Config, Layout, Model, QkNorm, Tensor, TensorBytes},
 };
 
 use crate::{
-    engine, generator,
+    engine, engine_of, generator,
     golden::{Golden, deviation},
     options, small_config,
 };
@@ -52,18 +53,27 @@ fn qwen3_moe_gives_hugging_faces_logits() {
     check("qwen3moe_like");
 }
 
-/// The largest deviation of the two engines' logits.
-fn beside_the_processor(model: &Model) -> f64 {
+/// The largest deviation of the two engines' logits, with keys and values of the same type: a prompt, then a token by itself.
+fn beside_the_processor(model: &Model, kv_type: cuda::KvType) -> f64 {
+    let of_cpu = match kv_type {
+        cuda::KvType::F16 => KvType::F16,
+        cuda::KvType::Q8_0 => KvType::Q8_0,
+    };
     let config = &model.config;
     let tokens: Vec<u32> = (0..40).map(|i| i * i % config.vocab_size as u32).collect();
-    let cpu = CpuOptions { threads: 1, kv_type: KvType::F16, kv_tokens: 64, ..CpuOptions::default() };
+    let cpu = CpuOptions { threads: 1, kv_type: of_cpu, kv_tokens: 64, ..CpuOptions::default() };
     let mut cpu = CpuEngine::new(model.clone(), cpu).unwrap();
-    let mut gpu = engine(model, options(40));
-    let (mut expected, mut found) = (Vec::new(), Vec::new());
-    let sequence = cpu.create().unwrap();
-    cpu.step_logits(&[Span { sequence, tokens: &tokens, logits: Wanted::All }], &mut expected).unwrap();
-    let sequence = gpu.create().unwrap();
-    gpu.step_logits(&[Span { sequence, tokens: &tokens, logits: Wanted::All }], &mut found).unwrap();
+    let mut gpu = engine_of(model, options(40), kv_type);
+    let all = |engine: &mut dyn Engine| {
+        let sequence = engine.create().unwrap();
+        let (mut logits, mut found) = (Vec::new(), Vec::new());
+        for tokens in [&tokens[..39], &tokens[39..]] {
+            engine.step_logits(&[Span { sequence, tokens, logits: Wanted::All }], &mut logits).unwrap();
+            found.append(&mut logits);
+        }
+        found
+    };
+    let (expected, found) = (all(&mut cpu), all(&mut gpu));
     let rows = expected.chunks(config.vocab_size).zip(found.chunks(config.vocab_size));
     let deviations = rows.map(|(expected, found)| {
         let expected: Vec<f64> = expected.iter().map(|logit| f64::from(*logit)).collect();
@@ -80,7 +90,14 @@ fn normed_heads_and_rope_factors_give_the_processors_logits() {
         rope_factors: Some((0..pairs).map(|i| if i > pairs / 2 { 16.0 } else { 1.0 }).collect()),
         ..small_config()
     };
-    let off = beside_the_processor(&generator::model(&config, 9));
+    let off = beside_the_processor(&generator::model(&config, 9), cuda::KvType::F16);
+    assert!(off < 1e-3, "{off:e}");
+}
+
+#[test]
+fn keys_and_values_in_eight_bits_give_the_processors_logits() {
+    let model = generator::model(&small_config(), 9);
+    let off = beside_the_processor(&model, cuda::KvType::Q8_0);
     assert!(off < 1e-3, "{off:e}");
 }
 
@@ -115,6 +132,6 @@ fn packed(config: &Config) -> Model {
 
 #[test]
 fn packed_weights_give_the_processors_logits() {
-    let off = beside_the_processor(&packed(&small_config()));
+    let off = beside_the_processor(&packed(&small_config()), cuda::KvType::F16);
     assert!(off < 2e-2, "{off:e}");
 }

@@ -20,7 +20,7 @@ use std::path::Path;
 
 use moe_cuda::emulation::Emulated;
 use moe_server::{
-    engine::cuda::{CudaEngine, CudaOptions},
+    engine::cuda::{CudaEngine, CudaOptions, KvType},
     model::decoder::{Attention, Config, Model},
     sleep::Progress,
 };
@@ -31,13 +31,18 @@ use golden::Golden;
 const GOLDENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../moe-server/goldens");
 
 /// A device for models of this configuration.
-pub(crate) fn device(config: &Config) -> Emulated {
+pub(crate) fn device(config: &Config, kv_type: KvType) -> Emulated {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    Emulated::new(folder, 2, config.head_dim, config.heads / config.kv_heads)
+    Emulated::new(folder, 2, config.head_dim, config.heads / config.kv_heads, kv_type)
 }
 
+/// One that keeps halves.
 pub(crate) fn engine(model: &Model, options: CudaOptions) -> CudaEngine<Emulated> {
-    CudaEngine::new(device(&model.config), model, options, &Progress::default()).unwrap()
+    engine_of(model, options, KvType::F16)
+}
+
+pub(crate) fn engine_of(model: &Model, options: CudaOptions, kv_type: KvType) -> CudaEngine<Emulated> {
+    CudaEngine::new(device(&model.config, kv_type), model, options, &Progress::default()).unwrap()
 }
 
 /// Small, with every kind of layer, more than one KV head and a chunk that sequences outgrow.

@@ -7,13 +7,13 @@ use moe_cuda::{device::Device, emulation::Emulated};
 use moe_server::{
     engine::{
         Engine, EngineError, Kept, KeptParent, SequenceId, Span, TokenId, Wanted,
-        cuda::{CudaEngine, CudaOptions},
+        cuda::{CudaEngine, CudaOptions, KvType},
     },
     sleep::Progress,
 };
 
 use crate::{
-    device, engine,
+    device, engine, engine_of,
     failures::Failing,
     generator, options, small_config,
     truth::{Truth, bits},
@@ -157,9 +157,11 @@ fn another_engine_has_no_use_for_it() {
     assert_ne!(format(&engine(&other, caching())), print, "another model");
     let config = &model.config;
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let card = Emulated::new(folder, 3, config.head_dim, config.heads / config.kv_heads);
+    let card = Emulated::new(folder, 3, config.head_dim, config.heads / config.kv_heads, KvType::F16);
     let card = CudaEngine::new(card, &model, caching(), &Progress::default()).unwrap();
     assert_ne!(format(&card), print, "another card");
+    let eight_bits = engine_of(&model, caching(), KvType::Q8_0);
+    assert_ne!(format(&eight_bits), print, "another type of keys and values");
     assert_eq!(engine(&model, options(24)).kept_format(), None, "without a prefix cache");
 }
 
@@ -169,7 +171,7 @@ fn a_device_that_is_lost_meanwhile_breaks_the_engine() {
     let blocks = kept(&that_knows(&[text(44, 7)], &Arc::from("s")));
     // Making the engine takes some, and a block some more.
     let load = |copies| {
-        let device = Failing::after_copies(device(&model.config), copies);
+        let device = Failing::after_copies(device(&model.config, KvType::F16), copies);
         CudaEngine::new(device, &model, caching(), &Progress::default()).unwrap()
     };
     let whole = load(usize::MAX);

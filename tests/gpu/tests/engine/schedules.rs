@@ -5,27 +5,27 @@ use std::sync::Arc;
 use moe_cuda::emulation::Emulated;
 use moe_server::engine::{
     Engine, EngineError, SequenceId, Span, TokenId, Wanted,
-    cuda::{CudaEngine, CudaOptions},
+    cuda::{CudaEngine, CudaOptions, KvType},
 };
 
 use crate::{
-    engine, generator, options, small_config,
+    engine, engine_of, generator, options, small_config,
     truth::{Dice, Truth, bits},
 };
 
 /// Random steps over more sequences than the device has slots, with forks, truncations, exports and ends.
-fn check(seed: u64) {
+fn check(seed: u64, kv_type: KvType, steps: usize) {
     let model = generator::model(&small_config(), 5);
-    let mut truth = Truth::new(engine(&model, options(1)));
+    let mut truth = Truth::new(engine_of(&model, options(1), kv_type));
     let mut dice = Dice(seed << 32);
     let wanted = CudaOptions { max_wanted: 5, ..options(24) };
-    let mut engine = engine(&model, wanted);
+    let mut engine = engine_of(&model, wanted, kv_type);
     let room = engine.free_tokens();
     // Few texts, of which sequences take beginnings: so that the truth is computed once.
     let scripts: Vec<Vec<TokenId>> =
         (0..3).map(|_| (0..24).map(|_| dice.below(40) as TokenId).collect()).collect();
     let mut texts: Vec<(SequenceId, usize, usize)> = Vec::new();
-    for _ in 0..28 {
+    for _ in 0..steps {
         match dice.below(9) {
             0 | 1 if texts.len() < 7 => texts.push((engine.create().unwrap(), dice.below(3), 0)),
             2 if !texts.is_empty() => {
@@ -105,7 +105,12 @@ fn step(
 
 #[test]
 fn every_schedule_gives_the_same_bits() {
-    check(1);
+    check(1, KvType::F16, 28);
+}
+
+#[test]
+fn so_it_does_in_eight_bits() {
+    check(2, KvType::Q8_0, 18);
 }
 
 #[test]

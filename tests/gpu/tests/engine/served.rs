@@ -6,11 +6,12 @@ use moe_server::{
     engine::{
         Engine, Outcome, Outcomes, Span, TokenId, Wanted,
         cpu::{CpuEngine, CpuOptions, KvType},
+        cuda,
     },
     model::{Special, Tokenizer, decoder::Model, gguf::Gguf},
 };
 
-use crate::{engine, options};
+use crate::{engine_of, options};
 
 /// Tokens of an answer that are compared.
 const COUNT: usize = 6;
@@ -39,11 +40,15 @@ fn the_demo_model_says_what_it_says_on_the_processor_and_says_it_again_after_a_s
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../moe-server/models/demo.gguf");
     let file = Arc::new(Gguf::open(&path).unwrap());
     let prompt = Tokenizer::from_gguf(&file).unwrap().encode("What is moegate?", Special::AsText);
-    let cpu = CpuOptions { threads: 1, kv_type: KvType::F16, ..CpuOptions::default() };
     let model = Model::from_gguf(&file, 1).unwrap();
-    let expected = answer(&mut CpuEngine::new(model.clone(), cpu).unwrap(), &prompt);
     // Whoever sleeps drops its engine with the device, and makes another.
-    for _ in 0..2 {
-        assert_eq!(answer(&mut engine(&model, options(64)), &prompt), expected);
+    for (kv_type, of_gpu, times) in
+        [(KvType::F16, cuda::KvType::F16, 2), (KvType::Q8_0, cuda::KvType::Q8_0, 1)]
+    {
+        let cpu = CpuOptions { threads: 1, kv_type, ..CpuOptions::default() };
+        let expected = answer(&mut CpuEngine::new(model.clone(), cpu).unwrap(), &prompt);
+        for _ in 0..times {
+            assert_eq!(answer(&mut engine_of(&model, options(64), of_gpu), &prompt), expected, "{kv_type}");
+        }
     }
 }
