@@ -105,7 +105,7 @@ pub(super) fn run(options: &Options) -> Result<bool, String> {
         if !known.contains(&wish.kv_type) {
             let known: Vec<String> = known.iter().map(ToString::to_string).collect();
             return Err(format!(
-                "--kv-type {}: keys and values on a GPU are of type {}; leave it out",
+                "--kv-type {}: keys and values on a GPU are of type {}; give one of these",
                 wish.kv_type,
                 known.join(" or ")
             ));

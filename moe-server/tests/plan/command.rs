@@ -75,7 +75,7 @@ fn what_cannot_be_told_is_told_why() {
         (vec![&*absent], "absent.gguf"),
         (vec![], "a model"),
         (vec![DEMO, "--memory", "x"], "GiB"),
-        (vec![DEMO, "--memory", "1", "--kv-type", "f32"], "of type f16"),
+        (vec![DEMO, "--memory", "1", "--kv-type", "f32"], "of type f16 or q8_0"),
         (vec![DEMO, "--frob"], "--frob"),
     ] {
         let (status, out, error) = run(&args);
