@@ -7,7 +7,7 @@ use moe_server::{
     engine::{
         DeviceMemory, Engine,
         cpu::KvType,
-        cuda::{Card, CudaEngine, CudaOptions},
+        cuda::{self, Card, CudaEngine, CudaOptions},
     },
     model::{decoder::Model, gguf::Gguf},
     plan::{ModelPlan, Place, Wish},
@@ -23,11 +23,13 @@ fn a_device_has_given_what_was_planned() {
     let path = Path::new(DEMO);
     let plan = ModelPlan::open(path).unwrap();
     let model = Model::from_gguf(&Arc::new(Gguf::open(path).unwrap()), 1).unwrap();
-    for (context, sequences) in [(None, 32), (Some(500), 3)] {
+    for (context, sequences, kv_type) in
+        [(None, 32, KvType::F16), (Some(500), 3, KvType::F16), (Some(500), 3, KvType::Q8_0)]
+    {
         let memory = 400 << 20;
-        let device = device(&model.config).with_memory(memory);
+        let device = device(&model.config, cuda::kv_type(kv_type).unwrap()).with_memory(memory);
         let shared = device.shared_bytes();
-        let wish = Wish { context, kv_type: KvType::F16, max_batch: sequences };
+        let wish = Wish { context, kv_type, max_batch: sequences };
         let room = plan.room(Place::Gpu(Card { memory, shared }), &wish).unwrap();
         let options = CudaOptions {
             context_limit: context,
