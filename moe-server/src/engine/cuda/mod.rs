@@ -21,6 +21,8 @@ use moe_cuda::{
 };
 
 use self::{arrange::Arranged, tables::Tables};
+pub use moe_cuda::kv::KvType;
+
 pub use self::{
     open::{card, gpu, kv_type, unusable},
     options::CudaOptions,
