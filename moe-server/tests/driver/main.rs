@@ -69,9 +69,11 @@ fn answers_are_the_processors_and_memory_is_given_back_asleep() {
     server.ask("POST /wake", "");
     server.until("GET /ready", |head, _| head.starts_with("HTTP/1.1 200"));
     assert_eq!(ask().to_vec(), expected);
-    server.stop();
+    server.ask("POST /sleep", "");
+    server.until("POST /sleep", |_, body| body.contains("\"cold\""));
     let both = card.counts();
     assert!(both.len() == 2 && both[1].peak == both[0].peak, "as much memory as before: {both:?}");
+    server.stop();
 }
 
 #[test]
