@@ -1,6 +1,8 @@
 //! What the host makes of a component, seen from outside: the host runs as a process, a small component does one thing
 //! per path (`guest/`). `MOEGATE_SPIN_GUEST` names that component: `cargo xtask test contract` builds it.
 
+#![allow(clippy::unwrap_used, reason = "this is a test suite")]
+
 #[path = "host/http.rs"]
 mod http;
 #[path = "host/instances.rs"]

@@ -93,6 +93,10 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
     deny.args(["--log-level", "error", "check", "bans", "licenses", "sources"]).current_dir(&setup.root);
     let mut corpus = Command::new(setup.python()?);
     corpus.args(["-B", "moe-server/models/demo/corpus/test_corpus.py", "--quiet"]);
+    // `--all-targets` leaves out what says `test = false`.
+    let mut suite_lints = vec!["clippy", "--quiet", "--workspace"];
+    suite_lints.extend(SUITE_TESTS.iter().flat_map(|name| ["--test", name]));
+    suite_lints.extend(["--", "-D", "warnings"]);
     let status = |name, command| Check { name, command, counting: Counting::Status };
     Ok(vec![
         status("formatting", cargo(&["fmt", "--all", "--check"])),
@@ -100,6 +104,7 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
             "lints",
             cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         ),
+        status("lints of the suites' tests", cargo(&suite_lints)),
         status("lints for Workers and Spin", wasm_clippy),
         status("licences and sources", deny),
         status("the demo model's corpus", corpus),
@@ -111,6 +116,22 @@ fn unit(setup: &Setup) -> Result<Vec<Check>> {
         },
     ])
 }
+
+/// The Rust tests of other suites than `unit`: their Cargo.toml says `test = false`.
+const SUITE_TESTS: [&str; 12] = [
+    "hosts",
+    "hazards",
+    "allocations",
+    "shipped",
+    "host",
+    "faults",
+    "ledger",
+    "wake",
+    "emulated",
+    "engine",
+    "driver",
+    "dialects",
+];
 
 /// Tests of these names, wherever they are. Always of the whole workspace: of single packages, cargo would compile what they
 /// depend on once more, with those packages' features alone.
@@ -311,4 +332,35 @@ fn dialects(setup: &Setup) -> Result<Vec<Check>> {
         check("SDKs through the gateway", hosts("run.mjs")),
         check("requests by the OpenAPI document", hosts("openapi.mjs")),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::SUITE_TESTS;
+
+    /// Names of the tests that say `test = false`.
+    fn left_out(manifest: &Path) -> Vec<String> {
+        let text = fs::read_to_string(manifest).unwrap();
+        let tests = text.split("[[test]]").skip(1).map(|test| test.split("\n[").next().unwrap_or_default());
+        let name = |test: &str| Some(test.split_once("name = \"")?.1.split_once('"')?.0.to_owned());
+        tests.filter(|test| test.contains("test = false")).filter_map(name).collect()
+    }
+
+    #[test]
+    fn every_test_that_the_workspace_leaves_out_is_of_a_suite() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let members = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+        let members = members.split_once("members = [").unwrap().1.split_once(']').unwrap().0.to_owned();
+        let mut found: Vec<String> = members
+            .split(',')
+            .flat_map(|member| left_out(&root.join(member.trim().trim_matches('"')).join("Cargo.toml")))
+            .collect();
+        let mut known = SUITE_TESTS.map(str::to_owned);
+        found.sort();
+        known.sort();
+        assert_eq!(found, known);
+    }
 }

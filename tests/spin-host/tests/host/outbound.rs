@@ -155,7 +155,10 @@ fn time_outs_are_read_time_outs() {
 fn a_broken_body_is_an_error_to_its_reader_and_a_break_to_the_client() {
     let host = Host::start(&[]);
     let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n";
-    let origin = Arc::new(Origin::start(move |_, stream| write(stream, answer) && false));
+    let origin = Arc::new(Origin::start(move |_, stream| {
+        write(stream, answer);
+        false
+    }));
     let (_, seen) = relay(&host, "http+read", &origin);
     assert_eq!(seen, "3 bytes, Err(ErrorCode::HttpProtocolError)");
     let relayed = host.get(&format!("/relay/http/{}/", origin.address));
