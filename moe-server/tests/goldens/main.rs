@@ -8,6 +8,7 @@ mod gguf;
 mod golden;
 #[path = "../heldout/mod.rs"]
 mod heldout;
+mod kept;
 mod llama4;
 mod packed;
 mod prefix;

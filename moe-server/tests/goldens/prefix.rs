@@ -1,17 +1,19 @@
 //! What a sequence takes from the prefix cache is what it would have computed, bit by bit.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use moe_server::{
     engine::{
-        Engine, EngineError, Kept, KeptParent, SequenceId, Span, TokenId, Wanted,
+        Engine, EngineError, SequenceId, Span, TokenId, Wanted,
         cpu::{CpuEngine, CpuOptions, KvType},
     },
     model::decoder::{Attention, Config, Model},
 };
 
 use crate::{
-    generator, quantised,
+    generator,
+    kept::{kept, restore},
+    quantised,
     schedules::{small_config, small_qwen_config},
     truth::{Dice, bits},
 };
@@ -232,54 +234,6 @@ fn what_an_odd_logit_was_computed_from_is_not_taken() {
     assert_eq!(go_on(&mut engine, sequence, &[39]), Err(EngineError::NotANumber { sequence }));
     engine.release(sequence);
     assert_eq!((engine.known().blocks, engine.free_tokens()), (0, 512));
-}
-
-/// A block as it is kept outside.
-struct Copied {
-    id: u64,
-    parent: Result<u64, String>,
-    tokens: Vec<TokenId>,
-    full: Vec<u8>,
-    chunked: Option<Vec<u8>>,
-}
-
-fn kept(engine: &CpuEngine) -> Vec<Copied> {
-    let mut blocks = Vec::new();
-    engine.visit_kept(&mut |block| {
-        let parent = match block.parent {
-            KeptParent::Salt(salt) => Err(salt.to_owned()),
-            KeptParent::Block(id) => Ok(id),
-        };
-        let (tokens, full) = (block.tokens.to_vec(), block.full.to_vec());
-        blocks.push(Copied {
-            id: block.id,
-            parent,
-            tokens,
-            full,
-            chunked: block.chunked.map(<[u8]>::to_vec),
-        });
-        true
-    });
-    blocks
-}
-
-/// Answers how many blocks were taken.
-fn restore(engine: &mut CpuEngine, blocks: &[Copied]) -> usize {
-    let mut names = HashMap::new();
-    for block in blocks {
-        let parent = match &block.parent {
-            Err(salt) => KeptParent::Salt(salt),
-            Ok(id) => match names.get(id) {
-                Some(name) => KeptParent::Block(*name),
-                None => continue,
-            },
-        };
-        let (tokens, full, chunked) = (&block.tokens, &block.full, block.chunked.as_deref());
-        if let Some(name) = engine.restore(&Kept { id: 0, parent, tokens, full, chunked }) {
-            names.insert(block.id, name);
-        }
-    }
-    names.len()
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod generator;
 #[path = "../../../../moe-server/tests/goldens/golden.rs"]
 mod golden;
 mod goldens;
+#[path = "../../../../moe-server/tests/goldens/kept.rs"]
+mod kept;
 mod outside;
 mod plan;
 mod schedules;

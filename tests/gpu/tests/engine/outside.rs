@@ -1,12 +1,11 @@
 //! Keys and values that leave the device and come back: whole sequences, and blocks of the prefix cache.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use moe_cuda::{device::Device, emulation::Emulated};
 use moe_server::{
     engine::{
-        Engine, EngineError, Kept, KeptParent, SequenceId, Span, TokenId, Wanted,
+        Engine, EngineError, SequenceId, Span, TokenId, Wanted,
         cuda::{CudaEngine, CudaOptions, KvType},
     },
     sleep::Progress,
@@ -15,7 +14,9 @@ use moe_server::{
 use crate::{
     device, engine, engine_of,
     failures::Failing,
-    generator, options, small_config,
+    generator,
+    kept::{Copied, kept, restore},
+    options, small_config,
     truth::{Truth, bits},
 };
 
@@ -63,49 +64,6 @@ fn a_sequence_goes_on_in_another_engine() {
     let held = full.create().unwrap();
     go_on(&mut full, held, &text[..16]);
     assert!(matches!(full.import(&bytes), Err(EngineError::OutOfBlocks { .. })));
-}
-
-/// A block as it is kept outside.
-struct Copied {
-    id: u64,
-    parent: Result<u64, String>,
-    tokens: Vec<TokenId>,
-    full: Vec<u8>,
-    chunked: Option<Vec<u8>>,
-}
-
-fn kept(engine: &impl Engine) -> Vec<Copied> {
-    let mut blocks = Vec::new();
-    engine.visit_kept(&mut |block| {
-        let parent = match block.parent {
-            KeptParent::Salt(salt) => Err(salt.to_owned()),
-            KeptParent::Block(id) => Ok(id),
-        };
-        let (tokens, full) = (block.tokens.to_vec(), block.full.to_vec());
-        let chunked = block.chunked.map(<[u8]>::to_vec);
-        blocks.push(Copied { id: block.id, parent, tokens, full, chunked });
-        true
-    });
-    blocks
-}
-
-/// Answers how many blocks were taken.
-fn restore(engine: &mut impl Engine, blocks: &[Copied]) -> usize {
-    let mut names = HashMap::new();
-    for block in blocks {
-        let parent = match &block.parent {
-            Err(salt) => KeptParent::Salt(salt),
-            Ok(id) => match names.get(id) {
-                Some(name) => KeptParent::Block(*name),
-                None => continue,
-            },
-        };
-        let (tokens, full, chunked) = (&block.tokens, &block.full, block.chunked.as_deref());
-        if let Some(name) = engine.restore(&Kept { id: 0, parent, tokens, full, chunked }) {
-            names.insert(block.id, name);
-        }
-    }
-    names.len()
 }
 
 fn caching() -> CudaOptions {
