@@ -13,14 +13,27 @@ fn alphabet(from: usize, length: usize) -> String {
     "abcdefghijklmnopqrstuvwxyz".chars().cycle().skip(from).take(length).collect()
 }
 
+/// Waits until more requests than that wait or run.
+async fn are_there(server: &TestServer, more_than: f64) {
+    eventually("all are there", async || {
+        let queued = server.metric("moe_server_queue_depth").await;
+        queued + server.metric("moe_server_running").await > more_than
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn answers_go_on_where_they_were() {
     let server = TestServer::usual().await;
     let ask = async |text: &str, stream: bool| {
         server.open(post_chat(text, &json!({"max_tokens": 100, "stream": stream}))).await
     };
-    server.control.allow(40);
-    let (mut first, mut second) = tokio::join!(ask("a", true), ask("m", true));
+    server.control.allow(0);
+    let opening = async {
+        are_there(&server, 1.5).await;
+        server.control.allow(40);
+    };
+    let (mut first, mut second, ()) = tokio::join!(ask("a", true), ask("m", true), opening);
     let said = (first.until("\"h\"").await, second.until("\"t\"").await);
     for breaks in [1, 2] {
         server.control.breaks.store(1, SeqCst);
@@ -49,10 +62,7 @@ async fn a_request_that_breaks_it_again_fails_alone() {
     let good = async |text: &str| server.send(post_chat(text, &json!({"max_tokens": 60}))).await.json();
     let bad = server.send(post_chat(&format!("x{BROKEN}"), &json!({"max_tokens": 60})));
     let opening = async {
-        eventually("all wait", async || {
-            server.metric("moe_server_queue_depth").await + server.metric("moe_server_running").await > 2.5
-        })
-        .await;
+        are_there(&server, 2.5).await;
         server.control.open();
     };
     let (first, failed, second, ()) = tokio::join!(good("a"), bad, good("m"), opening);
