@@ -7,13 +7,13 @@ use moe_cuda::{
     decode::Options,
     emulation::Emulated,
     kv::KvType,
-    model::{HeadNorm, Shape, WeightType},
-    random::{self, Random, Recipe},
+    model::HeadNorm,
+    random::{self, Random},
 };
-use moe_kernels::{Isa, packed::PackedType};
+use moe_kernels::Isa;
 
-const Q4: WeightType = WeightType::Packed(PackedType::Q4_K);
-const Q8: WeightType = WeightType::Packed(PackedType::Q8_0);
+use crate::prompts::recipe;
+
 /// Dimensions of a head, and query heads of a KV head.
 const HEADS: [[usize; 2]; 3] = [[128, 5], [64, 8], [32, 4]];
 
@@ -26,39 +26,12 @@ fn right(report: &Report) {
     assert!(report.is_right(), "\n{}", lines.join("\n"));
 }
 
-/// The last of its layers has no rope; the others see chunks of 32.
-fn recipe([head_dim, group]: [usize; 2], layers: usize) -> Recipe {
-    Recipe {
-        shape: Shape {
-            hidden: 256,
-            heads: 2 * group,
-            kv_heads: 2,
-            head_dim,
-            experts: 4,
-            used: 2,
-            vocab: 300,
-            chunk: Some(32),
-            head_norm: HeadNorm::Plain,
-            rope_halves: false,
-            softmax_on_output: false,
-            eps: 1e-5,
-            frequencies: random::frequencies(head_dim, 1e4),
-            temperature: Some((16, 0.1)),
-        },
-        layers,
-        ff: 256,
-        shared: true,
-        types: [Q4, Q8, Q4, WeightType::F32],
-        embedding: WeightType::F16,
-    }
-}
-
 #[test]
 fn what_is_kept_has_the_bytes_that_moe_kernels_keeps() {
     for (seed, heads) in (1..).zip(HEADS) {
         for kv_type in KvType::ALL {
             let device = device(heads, kv_type);
-            let model = random::model(&device, &recipe(heads, 4), seed).unwrap();
+            let model = random::model(&device, &recipe(heads), seed).unwrap();
             right(&check::kept(&device, Isa::detect(), &model, u64::from(seed)).unwrap());
         }
     }
@@ -68,7 +41,7 @@ fn what_is_kept_has_the_bytes_that_moe_kernels_keeps() {
 fn steps_over_eight_bits_are_right_stage_by_stage_and_whole() {
     for (seed, heads) in (1..).zip(HEADS) {
         let device = device(heads, KvType::Q8_0);
-        let mut recipe = recipe(heads, 4);
+        let mut recipe = recipe(heads);
         if seed == 2 {
             // As in Qwen3-MoE.
             recipe.shape.head_norm = HeadNorm::Weighted;
@@ -94,6 +67,6 @@ fn steps_over_eight_bits_are_right_stage_by_stage_and_whole() {
 #[test]
 fn prompts_over_eight_bits_have_the_bits_of_their_tokens_one_by_one() {
     let device = device([32, 4], KvType::Q8_0);
-    let model = random::model(&device, &recipe([32, 4], 4), 11).unwrap();
+    let model = random::model(&device, &recipe([32, 4]), 11).unwrap();
     right(&check::prompts(&device, &model, &[7, 1, 34], 4).unwrap());
 }

@@ -20,14 +20,14 @@ fn device() -> Emulated {
     Emulated::new(Path::new(env!("CARGO_TARGET_TMPDIR")), 2, 32, 4, KvType::F16)
 }
 
-/// Small, with chunks that a prompt crosses, and all that a layer can have.
-fn recipe() -> Recipe {
+/// Small, with chunks that a prompt crosses, and all that a layer can have: the last has no rope, the others see chunks of 32.
+pub(crate) fn recipe([head_dim, group]: [usize; 2]) -> Recipe {
     Recipe {
         shape: Shape {
             hidden: 256,
-            heads: 8,
+            heads: 2 * group,
             kv_heads: 2,
-            head_dim: 32,
+            head_dim,
             experts: 4,
             used: 2,
             vocab: 300,
@@ -36,7 +36,7 @@ fn recipe() -> Recipe {
             rope_halves: false,
             softmax_on_output: false,
             eps: 1e-5,
-            frequencies: random::frequencies(32, 1e4),
+            frequencies: random::frequencies(head_dim, 1e4),
             temperature: Some((16, 0.1)),
         },
         layers: 4,
@@ -71,7 +71,7 @@ fn one_by_one(device: &Emulated, model: &Model, tokens: &[u32], slot: u32) -> Ve
 #[test]
 fn a_prompt_in_steps_of_any_size_gives_its_tokens_the_bits_that_they_have_one_by_one() {
     let device = device();
-    let model = random::model(&device, &recipe(), 11).unwrap();
+    let model = random::model(&device, &recipe([32, 4]), 11).unwrap();
     for sizes in [&[36][..], &[7, 1, 34]] {
         let report = check::prompts(&device, &model, sizes, 4).unwrap();
         assert!(report.is_right(), "{report:?}");
@@ -81,7 +81,7 @@ fn a_prompt_in_steps_of_any_size_gives_its_tokens_the_bits_that_they_have_one_by
 #[test]
 fn prompts_and_decodes_share_a_step_and_blocks_lie_anywhere() {
     let device = device();
-    let model = random::model(&device, &recipe(), 12).unwrap();
+    let model = random::model(&device, &recipe([32, 4]), 12).unwrap();
     let mut random = Random::new(5);
     let texts: Vec<Vec<u32>> =
         [20, 9, 35].iter().map(|count| (0..*count).map(|_| random.below(300) as u32).collect()).collect();
